@@ -1,0 +1,108 @@
+import { type ConfigFault, InvalidConfigError } from '../errors.js'
+import { type PresetName, presetNames, presets } from './presets.js'
+import { brokenRelations } from './relations.js'
+import { type Config, configSchema } from './schema.js'
+
+export interface ConfigSources {
+  readonly preset?: PresetName
+  /** A parsed file. */
+  readonly file?: unknown
+  /** `SKEIN_SECTION_FIELD=value`, such as SKEIN_MEMBERSHIP_PROBE_INTERVAL_MS=200. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
+  /** From code; strongest. */
+  readonly code?: unknown
+}
+
+/**
+ * Preset, then file, then environment, then code; later ones win field by field. The caller's objects
+ * are not changed and the answer is frozen.
+ *
+ * @throws InvalidConfigError with every fault at once
+ */
+export function resolveConfig(sources: ConfigSources): Config {
+  const faults: ConfigFault[] = []
+  const layers = [presetLayer(sources, faults), sources.file, environmentLayer(sources, faults)]
+  const merged = [...layers, sources.code].reduce<unknown>(merge, {})
+  const parsed = configSchema.safeParse(merged)
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      faults.push({ path: issue.path.join('.') || '(root)', message: issue.message })
+    }
+    throw new InvalidConfigError(faults)
+  }
+  faults.push(...brokenRelations(parsed.data))
+  if (faults.length > 0) throw new InvalidConfigError(faults)
+  return deepFreeze(parsed.data)
+}
+
+function presetLayer(sources: ConfigSources, faults: ConfigFault[]): unknown {
+  const name: string = sources.preset ?? 'lan'
+  if (name in presets) return presets[name as PresetName]
+  faults.push({ path: 'preset', message: `must be one of ${presetNames.join(', ')}` })
+  return {}
+}
+
+function environmentLayer(sources: ConfigSources, faults: ConfigFault[]): unknown {
+  const layer: Record<string, Record<string, unknown>> = {}
+  for (const [variable, text] of Object.entries(sources.environment ?? {})) {
+    if (!variable.startsWith('SKEIN_') || text === undefined) continue
+    const target = fieldOf(variable)
+    if (target === null) {
+      faults.push({ path: variable, message: 'names no configuration field' })
+      continue
+    }
+    const section = layer[target.section] ?? {}
+    section[target.field] = parseScalar(text)
+    layer[target.section] = section
+  }
+  return layer
+}
+
+/** SKEIN_MEMBERSHIP_PROBE_INTERVAL_MS → membership.probeIntervalMs; null when there is none. */
+function fieldOf(variable: string): { section: string; field: string } | null {
+  const words = variable.slice('SKEIN_'.length).toLowerCase().split('_')
+  const section = words[0] ?? ''
+  const field = words
+    .slice(1)
+    .map((word, i) => (i === 0 ? word : word.charAt(0).toUpperCase() + word.slice(1)))
+    .join('')
+  const shapes: Record<string, unknown> = configSchema.shape
+  const known = fieldNames(shapes[section])
+  return known.includes(field) ? { section, field } : null
+}
+
+function fieldNames(schema: unknown): string[] {
+  if (typeof schema !== 'object' || schema === null) return []
+  if ('shape' in schema && typeof schema.shape === 'object') return Object.keys(schema.shape ?? {})
+  if ('unwrap' in schema && typeof schema.unwrap === 'function') return fieldNames(schema.unwrap())
+  return []
+}
+
+/** JSON where it parses, comma lists where it has commas, text otherwise. */
+function parseScalar(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text.includes(',') ? text.split(',').map((part) => part.trim()) : text
+  }
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function merge(base: unknown, over: unknown): unknown {
+  if (over === undefined || over === null) return base
+  if (!isPlainObject(base) || !isPlainObject(over)) return over
+  const merged: Record<string, unknown> = { ...base }
+  for (const [key, value] of Object.entries(over)) merged[key] = merge(merged[key], value)
+  return merged
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    for (const child of Object.values(value)) deepFreeze(child)
+    Object.freeze(value)
+  }
+  return value
+}

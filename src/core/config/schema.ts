@@ -1,0 +1,195 @@
+/**
+ * The one configuration schema. Every field: unit in its name, default, range, and what raising and
+ * lowering it does. Zero means what the field says, or is out of range. `reloadable` names the fields
+ * that may change at run time. Relations between fields are in `relations.ts`, presets in `presets.ts`.
+ */
+import { z } from 'zod'
+
+const ms = (min: number, max: number) => z.number().int().min(min).max(max)
+const count = (min: number, max: number) => z.number().int().min(min).max(max)
+const nodeId = z.string().regex(/^[a-z0-9-]{1,63}$/, 'must match [a-z0-9-]{1,63}')
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:[\]]+):\d{1,5}$/, 'must be host:port ([v6]:port)')
+  .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, 'port is above 65535')
+const label = z.string().max(63)
+
+const node = z.strictObject({
+  /** The name in this node's certificate. No default. */
+  id: nodeId,
+  /** TCP and UDP share the port; 0 picks a free pair. */
+  listenAddress: address.default('127.0.0.1:7946'),
+  /** What other members are told; the listen address when absent. */
+  advertiseAddress: address.optional(),
+  /** Everything durable of this node; one process at a time. No default. */
+  dataDirectory: z.string().min(1),
+  datacenter: label.default(''),
+  rack: label.default(''),
+  /** Gossiped with the member; at most 512 bytes encoded. */
+  metadata: z.record(z.string().min(1).max(63), z.string().max(255)).default({})
+})
+
+const cluster = z.strictObject({
+  /** In every certificate and datagram; nodes of another name are refused. */
+  name: z
+    .string()
+    .regex(/^[a-z0-9.-]{1,63}$/, 'must match [a-z0-9.-]{1,63}')
+    .default('skein'),
+  /** Addresses asked at start; any one that answers is enough. */
+  seeds: z.array(address).max(64).default([]),
+  /** The founding voters, the same list on each of them; absent on everyone else. */
+  bootstrap: z.strictObject({ voters: z.array(nodeId).min(1).max(7) }).optional()
+})
+
+const security = z.strictObject({
+  /** PEM files; required unless `insecure`. */
+  certificateFile: z.string().min(1).optional(),
+  keyFile: z.string().min(1).optional(),
+  caFile: z.string().min(1).optional(),
+  /** 32 bytes as 64 hex digits a line, newest first, mode 0600; required unless `insecure`. */
+  gossipKeyFile: z.string().min(1).optional(),
+  /** Plain TCP and unencrypted gossip: for tests on one machine; logged loudly at every start. */
+  insecure: z.boolean().default(false)
+})
+
+const membership = z.strictObject({
+  /** One member is probed per interval. Lower: faster detection, more traffic. */
+  probeIntervalMs: ms(10, 60_000).default(500),
+  /** A direct probe's answer is awaited so long before others are asked. */
+  probeTimeoutMs: ms(5, 30_000).default(250),
+  /** Members asked to probe in our stead. */
+  indirectProbes: count(0, 16).default(3),
+  /** Suspicion lasts at least mult · max(1, log10 n) · probeInterval. Higher: fewer false deaths. */
+  suspicionMult: count(1, 32).default(4),
+  /** Upper bound of suspicion, in multiples of its minimum; shrinks with confirmations. */
+  suspicionMaxTimeoutMult: count(1, 32).default(6),
+  /** A fresh rumour is retransmitted mult · ceil(log10(n+1)) times. */
+  retransmitMult: count(1, 32).default(4),
+  /** Rumours are also pushed at this interval, to `gossipFanout` members. */
+  gossipIntervalMs: ms(10, 60_000).default(200),
+  gossipFanout: count(0, 16).default(3),
+  /** Whole-state exchange with one member. Zero: never. */
+  pushPullIntervalMs: ms(0, 3_600_000).default(30_000),
+  /** A dead or left member is forgotten after this. */
+  deadRetentionMs: ms(1_000, 604_800_000).default(86_400_000),
+  /** Members in the table, at most; joins beyond are refused. */
+  membersMax: count(1, 10_000).default(1_000),
+  /** Rumours queued; the most retransmitted is dropped at the bound. */
+  broadcastQueueLengthMax: count(16, 65_536).default(4_096),
+  /** How long a joiner goes on asking its seeds. */
+  joinTimeoutMs: ms(100, 3_600_000).default(30_000)
+})
+
+const transport = z.strictObject({
+  dialTimeoutMs: ms(10, 60_000).default(2_000),
+  handshakeTimeoutMs: ms(10, 60_000).default(2_000),
+  /** First pause after a failed dial; doubles up to the maximum, with jitter. */
+  reconnectBackoffMinMs: ms(1, 60_000).default(50),
+  reconnectBackoffMaxMs: ms(1, 600_000).default(5_000),
+  /** A ping is sent after so long without traffic. */
+  keepAliveIntervalMs: ms(10, 600_000).default(1_000),
+  /** The connection is closed after so long without a byte from the peer. */
+  idleTimeoutMs: ms(50, 3_600_000).default(5_000),
+  /** Per peer and priority; the sender is told at the bound. */
+  sendQueueLengthMax: count(16, 1_048_576).default(8_192),
+  sendQueueBytesMax: count(65_536, 1_073_741_824).default(16 * 1024 * 1024),
+  /** Unanswered requests to one peer. */
+  requestsInFlightMax: count(1, 1_048_576).default(16_384),
+  /** Requests of one peer being worked on; beyond it they are answered with ERR_SKEIN_BACKPRESSURE. */
+  requestsServedMax: count(1, 1_048_576).default(16_384),
+  /** Half-received chunked messages per connection; beyond it the connection is closed. */
+  reassemblyBytesMax: count(1_048_576, 1_073_741_824).default(16 * 1024 * 1024),
+  /** Inbound connections that have not finished their handshake. */
+  handshakesMax: count(1, 65_536).default(256)
+})
+
+const consensus = z.strictObject({
+  heartbeatIntervalMs: ms(5, 60_000).default(100),
+  /** Each wait is drawn from [min, max). */
+  electionTimeoutMinMs: ms(10, 600_000).default(500),
+  electionTimeoutMaxMs: ms(11, 1_200_000).default(1_000),
+  /** Append messages on the way to one follower. */
+  appendsInFlightMax: count(1, 4_096).default(64),
+  /** Entries of one append message, by size. */
+  appendSizeBytesMax: count(1_024, 1_048_576).default(512 * 1024),
+  /** Proposed and not committed; beyond it proposals are refused. */
+  uncommittedBytesMax: count(65_536, 1_073_741_824).default(64 * 1024 * 1024),
+  /** Requests waiting for the next batch. */
+  proposalQueueLengthMax: count(1, 1_048_576).default(8_192),
+  /** Commands of one batch, one log entry. */
+  batchCommandsMax: count(1, 4_096).default(256),
+  /** Read-index requests waiting for a round of heartbeats. */
+  pendingReadsMax: count(1, 1_048_576).default(16_384),
+  /** A leadership transfer is given up after this; zero: one election timeout. */
+  transferTimeoutMs: ms(0, 600_000).default(0),
+  /** Registered clients; the one unused longest by log time expires at the bound. */
+  clientsMax: count(16, 1_048_576).default(10_000),
+  /** By log time, since its last command. */
+  clientIdleTimeoutMs: ms(1_000, 604_800_000).default(3_600_000),
+  /** Kept answers per client, beyond its low-water mark. */
+  clientAnswersMax: count(1, 65_536).default(1_024),
+  /** Content hashes of all replicas are compared at this interval. Zero: never. */
+  checkIntervalMs: ms(0, 86_400_000).default(0),
+  /** A new segment file begins at this size. */
+  logSegmentBytes: count(65_536, 1_073_741_824).default(16 * 1024 * 1024)
+})
+
+const routing = z.strictObject({
+  strategy: z.enum(['round-robin', 'least-connections', 'adaptive']).default('adaptive'),
+  /** For a query that names none. */
+  queryTimeoutMs: ms(1, 3_600_000).default(5_000),
+  /** Attempts beyond the first, within the deadline, where a retry is safe. */
+  retriesMax: count(0, 16).default(8),
+  retryBackoffMs: ms(1, 10_000).default(20),
+  /** Queries being executed on or forwarded by this node. */
+  queriesInFlightMax: count(1, 1_048_576).default(8_192),
+  /** Route decisions kept for `explainRoute`. */
+  explainedDecisionsMax: count(1, 65_536).default(256)
+})
+
+const admin = z.strictObject({
+  /** Absent: no admin server. */
+  listenAddress: address.optional(),
+  /** One token; required when not on loopback. Mode 0600. */
+  tokenFile: z.string().min(1).optional(),
+  eventSubscribersMax: count(1, 4_096).default(64)
+})
+
+const facade = z.strictObject({
+  /** Events kept for a slow subscriber; beyond it the oldest are dropped and counted. */
+  eventQueueLengthMax: count(16, 1_048_576).default(1_024),
+  eventSubscribersMax: count(1, 4_096).default(256),
+  /** How long `stop` waits for work in flight. */
+  drainTimeoutMs: ms(0, 600_000).default(5_000)
+})
+
+export const configSchema = z.strictObject({
+  node,
+  cluster: cluster.prefault({}),
+  security: security.prefault({}),
+  membership: membership.prefault({}),
+  transport: transport.prefault({}),
+  consensus: consensus.prefault({}),
+  routing: routing.prefault({}),
+  admin: admin.prefault({}),
+  facade: facade.prefault({})
+})
+
+type DeepReadonly<T> = T extends readonly (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+    : T
+
+export type Config = DeepReadonly<z.output<typeof configSchema>>
+/** What an embedder writes: everything that has a default may be left out. */
+export type ConfigInput = z.input<typeof configSchema>
+
+/** Dotted paths of the fields that may change while the node runs. */
+export const reloadable = [
+  'routing.strategy',
+  'routing.queryTimeoutMs',
+  'routing.retriesMax',
+  'routing.retryBackoffMs',
+  'routing.queriesInFlightMax'
+] as const

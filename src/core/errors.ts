@@ -1,0 +1,327 @@
+/**
+ * Every operating error of the house: one class per code, codes in one tuple, facts a caller acts on.
+ * `docs/errors.md` documents each; a tidy test holds the three together. Broken invariants are not
+ * here: they are `InvariantError` and stop the core.
+ */
+import type { NodeId } from './ids.js'
+
+export const errorCodes = [
+  'ERR_SKEIN_INVALID_ARGUMENT',
+  'ERR_SKEIN_INVALID_CONFIG',
+  'ERR_SKEIN_NOT_STARTED',
+  'ERR_SKEIN_STOPPED',
+  'ERR_SKEIN_NOT_LEADER',
+  'ERR_SKEIN_NO_LEADER',
+  'ERR_SKEIN_INDETERMINATE',
+  'ERR_SKEIN_TIMEOUT',
+  'ERR_SKEIN_NOT_SENT',
+  'ERR_SKEIN_CONNECTION_LOST',
+  'ERR_SKEIN_DIAL_FAILED',
+  'ERR_SKEIN_PEER_IDENTITY',
+  'ERR_SKEIN_HANDSHAKE_REFUSED',
+  'ERR_SKEIN_UNKNOWN_NODE',
+  'ERR_SKEIN_UNKNOWN_MESSAGE',
+  'ERR_SKEIN_NOT_AUTHORIZED',
+  'ERR_SKEIN_PROTOCOL',
+  'ERR_SKEIN_MESSAGE_TOO_LARGE',
+  'ERR_SKEIN_BACKPRESSURE',
+  'ERR_SKEIN_CANCELLED',
+  'ERR_SKEIN_JOIN_FAILED',
+  'ERR_SKEIN_NO_ELIGIBLE_NODE',
+  'ERR_SKEIN_DRAINING',
+  'ERR_SKEIN_TRANSFER_FAILED',
+  'ERR_SKEIN_CLIENT_EXPIRED',
+  'ERR_SKEIN_SERIAL_FORGOTTEN',
+  'ERR_SKEIN_RESULT_NOT_KEPT',
+  'ERR_SKEIN_RESULT_TOO_LARGE',
+  'ERR_SKEIN_COMMAND_TOO_LARGE',
+  'ERR_SKEIN_SQL',
+  'ERR_SKEIN_SQL_CONSTRAINT',
+  'ERR_SKEIN_SQL_REFUSED',
+  'ERR_SKEIN_STATEMENT_TIMEOUT',
+  'ERR_SKEIN_ENGINE_FAILED',
+  'ERR_SKEIN_DISK_FAILED',
+  'ERR_SKEIN_LOG_CORRUPTED',
+  'ERR_SKEIN_DATA_DIRECTORY_IN_USE',
+  'ERR_SKEIN_DATA_DIRECTORY_FOREIGN',
+  'ERR_SKEIN_REPLICA_FAILED',
+  'ERR_SKEIN_DIVERGED',
+  'ERR_SKEIN_CERTIFICATE',
+  'ERR_SKEIN_UNAUTHENTICATED',
+  'ERR_SKEIN_NOT_FOUND',
+  'ERR_SKEIN_INTERNAL'
+] as const
+export type ErrorCode = (typeof errorCodes)[number]
+
+/** The facts of an error as they cross the wire and the admin API. */
+export interface ErrorFacts {
+  readonly code: ErrorCode
+  readonly message: string
+  /** Whether the same call may succeed later, and is safe to make again. */
+  readonly retryable: boolean
+  /** Who leads, as far as the answering node knows. */
+  readonly leaderHint?: NodeId
+  /** The node that the error is about. */
+  readonly nodeId?: NodeId
+  readonly details?: Readonly<Record<string, string | number | boolean | readonly string[]>>
+}
+
+export type ErrorOptions = Partial<Pick<ErrorFacts, 'leaderHint' | 'nodeId' | 'details'>> & {
+  readonly cause?: unknown
+}
+
+export abstract class SkeinError extends Error {
+  abstract readonly code: ErrorCode
+  /** Whether the same call may succeed later, and is safe to make again. */
+  readonly retryable: boolean = false
+  readonly leaderHint?: NodeId
+  readonly nodeId?: NodeId
+  readonly details?: ErrorFacts['details']
+
+  constructor(message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = new.target.name
+    if (options.leaderHint !== undefined) this.leaderHint = options.leaderHint
+    if (options.nodeId !== undefined) this.nodeId = options.nodeId
+    if (options.details !== undefined) this.details = options.details
+  }
+
+  toFacts(): ErrorFacts {
+    return {
+      code: this.code,
+      message: this.message,
+      retryable: this.retryable,
+      ...(this.leaderHint === undefined ? {} : { leaderHint: this.leaderHint }),
+      ...(this.nodeId === undefined ? {} : { nodeId: this.nodeId }),
+      ...(this.details === undefined ? {} : { details: this.details })
+    }
+  }
+}
+
+export class InvalidArgumentError extends SkeinError {
+  readonly code = 'ERR_SKEIN_INVALID_ARGUMENT'
+  readonly field: string
+  constructor(field: string, reason: string) {
+    super(`${field}: ${reason}`, { details: { field } })
+    this.field = field
+  }
+}
+
+export interface ConfigFault {
+  /** Dotted path into the configuration, such as `membership.probeIntervalMs`. */
+  readonly path: string
+  readonly message: string
+}
+
+export class InvalidConfigError extends SkeinError {
+  readonly code = 'ERR_SKEIN_INVALID_CONFIG'
+  readonly faults: readonly ConfigFault[]
+  constructor(faults: readonly ConfigFault[]) {
+    const lines = faults.map((fault) => `${fault.path}: ${fault.message}`)
+    super(`${faults.length} fault(s) in the configuration\n  ${lines.join('\n  ')}`, {
+      details: { faults: lines }
+    })
+    this.faults = faults
+  }
+}
+
+export class NotStartedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_NOT_STARTED'
+}
+
+export class StoppedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_STOPPED'
+}
+
+/** Nothing was proposed: safe to send again, to `leaderHint` when given. */
+export class NotLeaderError extends SkeinError {
+  readonly code = 'ERR_SKEIN_NOT_LEADER'
+  override readonly retryable = true
+}
+
+/** No leader is known; nothing was proposed. */
+export class NoLeaderError extends SkeinError {
+  readonly code = 'ERR_SKEIN_NO_LEADER'
+  override readonly retryable = true
+}
+
+/** It may have been executed or not; only a read, or a retry with client id and serial, can tell. */
+export class IndeterminateError extends SkeinError {
+  readonly code = 'ERR_SKEIN_INDETERMINATE'
+}
+
+/** The deadline passed before anything with an effect was done. */
+export class RequestTimeoutError extends SkeinError {
+  readonly code = 'ERR_SKEIN_TIMEOUT'
+}
+
+/** It never left this node. */
+export class NotSentError extends SkeinError {
+  readonly code = 'ERR_SKEIN_NOT_SENT'
+  override readonly retryable = true
+}
+
+/** The connection broke after the request was sent: the remote side may have acted. */
+export class ConnectionLostError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CONNECTION_LOST'
+}
+
+export class DialFailedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_DIAL_FAILED'
+  override readonly retryable = true
+}
+
+/** The certificate at the other end is not the expected node's, or of another cluster. */
+export class PeerIdentityError extends SkeinError {
+  readonly code = 'ERR_SKEIN_PEER_IDENTITY'
+}
+
+/** Another cluster id, no common version, or a node id that is taken. */
+export class HandshakeRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_HANDSHAKE_REFUSED'
+}
+
+export class UnknownNodeError extends SkeinError {
+  readonly code = 'ERR_SKEIN_UNKNOWN_NODE'
+}
+
+export class UnknownMessageError extends SkeinError {
+  readonly code = 'ERR_SKEIN_UNKNOWN_MESSAGE'
+}
+
+export class NotAuthorizedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_NOT_AUTHORIZED'
+}
+
+/** Bytes that do not follow `docs/wire.md`; the connection is closed. */
+export class ProtocolError extends SkeinError {
+  readonly code = 'ERR_SKEIN_PROTOCOL'
+}
+
+export class MessageTooLargeError extends SkeinError {
+  readonly code = 'ERR_SKEIN_MESSAGE_TOO_LARGE'
+}
+
+/** A bounded queue is full; nothing was done. */
+export class BackpressureError extends SkeinError {
+  readonly code = 'ERR_SKEIN_BACKPRESSURE'
+  override readonly retryable = true
+}
+
+export class CancelledError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CANCELLED'
+}
+
+export class JoinFailedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_JOIN_FAILED'
+  override readonly retryable = true
+}
+
+export class NoEligibleNodeError extends SkeinError {
+  readonly code = 'ERR_SKEIN_NO_ELIGIBLE_NODE'
+  override readonly retryable = true
+}
+
+export class DrainingError extends SkeinError {
+  readonly code = 'ERR_SKEIN_DRAINING'
+  override readonly retryable = true
+}
+
+export class TransferFailedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_TRANSFER_FAILED'
+  override readonly retryable = true
+}
+
+/** The client's registration expired by log time, or never was: register again, and know that
+ * commands without an answer may have been executed. */
+export class ClientExpiredError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CLIENT_EXPIRED'
+}
+
+/** The serial is below the client's own low-water mark: it said it had the answer. */
+export class SerialForgottenError extends SkeinError {
+  readonly code = 'ERR_SKEIN_SERIAL_FORGOTTEN'
+}
+
+/** The command was executed once, before; its answer was too large to keep for a retry. */
+export class ResultNotKeptError extends SkeinError {
+  readonly code = 'ERR_SKEIN_RESULT_NOT_KEPT'
+}
+
+export class ResultTooLargeError extends SkeinError {
+  readonly code = 'ERR_SKEIN_RESULT_TOO_LARGE'
+}
+
+export class CommandTooLargeError extends SkeinError {
+  readonly code = 'ERR_SKEIN_COMMAND_TOO_LARGE'
+}
+
+/** The statement is wrong: syntax, unknown names, types, ranges. */
+export class SqlError extends SkeinError {
+  readonly code: ErrorCode = 'ERR_SKEIN_SQL'
+}
+
+export class SqlConstraintError extends SkeinError {
+  readonly code = 'ERR_SKEIN_SQL_CONSTRAINT'
+}
+
+/** A statement that a replicated engine does not take, named in the message. */
+export class SqlRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_SQL_REFUSED'
+}
+
+export class StatementTimeoutError extends SkeinError {
+  readonly code = 'ERR_SKEIN_STATEMENT_TIMEOUT'
+}
+
+/** The engine failed where it may not: this replica stops serving. */
+export class EngineFailedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_ENGINE_FAILED'
+}
+
+/** A write or sync of the log failed: this node stops, its durable state is unknown. */
+export class DiskFailedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_DISK_FAILED'
+}
+
+/** Damage in the middle of the log: the replica must not serve from it. */
+export class LogCorruptedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_LOG_CORRUPTED'
+}
+
+export class DataDirectoryInUseError extends SkeinError {
+  readonly code = 'ERR_SKEIN_DATA_DIRECTORY_IN_USE'
+}
+
+/** The data directory belongs to another node or cluster. */
+export class DataDirectoryForeignError extends SkeinError {
+  readonly code = 'ERR_SKEIN_DATA_DIRECTORY_FOREIGN'
+}
+
+/** This replica has stopped after a fatal error; other nodes go on. */
+export class ReplicaFailedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_REPLICA_FAILED'
+  override readonly retryable = true
+}
+
+/** This replica's content differs from the majority's at the same index; it stopped serving. */
+export class DivergedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_DIVERGED'
+}
+
+export class CertificateError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CERTIFICATE'
+}
+
+export class UnauthenticatedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_UNAUTHENTICATED'
+}
+
+export class NotFoundError extends SkeinError {
+  readonly code = 'ERR_SKEIN_NOT_FOUND'
+}
+
+/** A defect of ours met at a border; the cause says more. */
+export class InternalError extends SkeinError {
+  readonly code = 'ERR_SKEIN_INTERNAL'
+}

@@ -1,0 +1,85 @@
+/**
+ * Everything a subscriber of the facade can be told, as tagged unions. Rooms emit their own part; the
+ * facade numbers and dates them.
+ */
+import type { GroupId, LogIndex, NodeId, Term, WallMs } from './ids.js'
+import type { HealthStatus, Lifecycle, Member } from './member.js'
+import type { Address } from './ports/stream-network.js'
+
+export type MemberEvent =
+  | { readonly type: 'MemberJoined'; readonly member: Member }
+  | { readonly type: 'MemberSuspected'; readonly member: Member; readonly accuser: NodeId }
+  | { readonly type: 'MemberRefuted'; readonly member: Member }
+  | { readonly type: 'MemberDied'; readonly member: Member; readonly accuser: NodeId }
+  | { readonly type: 'MemberLeft'; readonly member: Member }
+  | {
+      readonly type: 'MemberUpdated'
+      readonly member: Member
+      readonly previous: { readonly lifecycle: Lifecycle; readonly health: HealthStatus }
+    }
+  | { readonly type: 'MemberConflict'; readonly nodeId: NodeId; readonly address: Address }
+
+export const RaftRoles = {
+  Follower: 'follower',
+  PreCandidate: 'preCandidate',
+  Candidate: 'candidate',
+  Leader: 'leader',
+  Learner: 'learner'
+} as const
+export type RaftRole = (typeof RaftRoles)[keyof typeof RaftRoles]
+
+export type ConsensusEvent =
+  | {
+      readonly type: 'LeaderChanged'
+      readonly group: GroupId
+      readonly term: Term
+      readonly leader: NodeId | null
+    }
+  | {
+      readonly type: 'RoleChanged'
+      readonly group: GroupId
+      readonly term: Term
+      readonly role: RaftRole
+      readonly reason: string
+    }
+  | {
+      readonly type: 'ReplicaFailed'
+      readonly group: GroupId
+      readonly code: string
+      readonly message: string
+    }
+  | {
+      readonly type: 'ReplicaDiverged'
+      readonly group: GroupId
+      readonly index: LogIndex
+      readonly nodes: readonly NodeId[]
+    }
+
+export type TransportEvent =
+  | { readonly type: 'PeerConnected'; readonly nodeId: NodeId; readonly address: Address }
+  | { readonly type: 'PeerDisconnected'; readonly nodeId: NodeId; readonly reason: string }
+  | {
+      readonly type: 'PeerRefused'
+      readonly address: Address
+      readonly code: string
+      readonly reason: string
+    }
+
+export type FacadeEvent =
+  | { readonly type: 'NodeStarted'; readonly nodeId: NodeId }
+  | { readonly type: 'NodeStopping'; readonly nodeId: NodeId }
+  | { readonly type: 'NodeStopped'; readonly nodeId: NodeId }
+  | {
+      readonly type: 'ViewsDisagree'
+      readonly nodeId: NodeId
+      readonly membership: 'alive' | 'dead'
+      readonly consensus: 'answering' | 'silent'
+    }
+
+export type ClusterEventBody = MemberEvent | ConsensusEvent | TransportEvent | FacadeEvent
+
+export type ClusterEvent = ClusterEventBody & {
+  /** Rises by one per event of this node; a gap tells how many a slow subscriber missed. */
+  readonly sequence: number
+  readonly wallTime: WallMs
+}

@@ -1,0 +1,97 @@
+/**
+ * The identifiers of the house. Each is a branded type, so that two of them cannot be swapped by
+ * accident; each has one constructor that checks, used where a value enters from outside (config,
+ * wire, disk, API). Inside, an id that exists is valid.
+ */
+import { InvalidArgumentError } from './errors.js'
+
+declare const brand: unique symbol
+type Brand<T, Name extends string> = T & { readonly [brand]: Name }
+
+/** `[a-z0-9-]{1,63}`, chosen when the node's certificate is issued; the only name of a node. */
+export type NodeId = Brand<string, 'NodeId'>
+/** 32 lower-case hex digits, minted once by bootstrap. */
+export type ClusterId = Brand<string, 'ClusterId'>
+/** A Raft voter or learner: `<nodeId>/<storageId>`; a new data directory is a new replica. */
+export type ReplicaId = Brand<string, 'ReplicaId'>
+/** 16 lower-case hex digits, created at random with the data directory. */
+export type StorageId = Brand<string, 'StorageId'>
+/** A consensus group, 0…2^32-1. Group 0 exists in every cluster. */
+export type GroupId = Brand<number, 'GroupId'>
+export type Term = Brand<number, 'Term'>
+export type LogIndex = Brand<number, 'LogIndex'>
+/** Rises only by its owner, when it refutes an accusation or starts again. */
+export type Incarnation = Brand<number, 'Incarnation'>
+/** Who proposes with exactly-once semantics; registered through the log. */
+export type ClientId = Brand<string, 'ClientId'>
+/** Counts a client's commands, from 1. */
+export type Serial = Brand<number, 'Serial'>
+/** Milliseconds of the process-wide monotonic clock; differences alone mean something. */
+export type MonotonicMs = Brand<number, 'MonotonicMs'>
+/** Milliseconds since 1970 by the wall clock: display, certificates, log time; never deadlines. */
+export type WallMs = Brand<number, 'WallMs'>
+
+const NODE_ID = /^[a-z0-9-]{1,63}$/
+const HEX_16 = /^[0-9a-f]{16}$/
+const HEX_32 = /^[0-9a-f]{32}$/
+const CLIENT_ID = /^[\x21-\x7e]{1,64}$/
+
+export const isNodeId = (value: unknown): value is NodeId =>
+  typeof value === 'string' && NODE_ID.test(value)
+
+export function toNodeId(value: string): NodeId {
+  if (isNodeId(value)) return value
+  throw new InvalidArgumentError(
+    'nodeId',
+    `must match [a-z0-9-]{1,63}, got ${JSON.stringify(value)}`
+  )
+}
+
+export function toClusterId(value: string): ClusterId {
+  if (HEX_32.test(value)) return value as ClusterId
+  throw new InvalidArgumentError('clusterId', 'must be 32 lower-case hex digits')
+}
+
+export function toStorageId(value: string): StorageId {
+  if (HEX_16.test(value)) return value as StorageId
+  throw new InvalidArgumentError('storageId', 'must be 16 lower-case hex digits')
+}
+
+export function toClientId(value: string): ClientId {
+  if (CLIENT_ID.test(value)) return value as ClientId
+  throw new InvalidArgumentError('clientId', 'must be 1 to 64 printable ASCII characters')
+}
+
+export const replicaIdOf = (node: NodeId, storage: StorageId): ReplicaId =>
+  `${node}/${storage}` as ReplicaId
+
+export function toReplicaId(value: string): ReplicaId {
+  const [node, storage, rest] = value.split('/')
+  if (node !== undefined && storage !== undefined && rest === undefined) {
+    return replicaIdOf(toNodeId(node), toStorageId(storage))
+  }
+  throw new InvalidArgumentError('replicaId', 'must be <nodeId>/<storageId>')
+}
+
+/** The node on which a replica lives. */
+export const nodeOf = (replica: ReplicaId): NodeId =>
+  replica.slice(0, replica.indexOf('/')) as NodeId
+
+const counter =
+  <T extends number>(field: string, max = Number.MAX_SAFE_INTEGER) =>
+  (value: number): T => {
+    if (Number.isSafeInteger(value) && value >= 0 && value <= max) return value as T
+    throw new InvalidArgumentError(field, `must be an integer from 0 to ${max}, got ${value}`)
+  }
+
+export const toGroupId = counter<GroupId>('groupId', 0xffff_ffff)
+export const toTerm = counter<Term>('term')
+export const toLogIndex = counter<LogIndex>('logIndex')
+export const toIncarnation = counter<Incarnation>('incarnation')
+export const toSerial = counter<Serial>('serial')
+
+/** Total order on ids, wherever order reaches the wire, the log or a random pick. */
+export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** The group that exists in every cluster and holds tables without a shard key. */
+export const DEFAULT_GROUP = 0 as GroupId

@@ -1,0 +1,31 @@
+/**
+ * Bounds that are part of the contract between nodes: the same on every node of a cluster, therefore
+ * constants and not configuration. Every queue and table bound that a node may choose is in its
+ * room's section of the configuration. `docs/limits.md` lists all of them.
+ */
+import { assert } from './assert.js'
+
+/** The fixed frame header. */
+export const frameHeaderBytes = 32
+/** A whole frame, header included; longer messages travel as chunks. */
+export const frameSizeBytesMax = 64 * 1024
+/** The extension block of a frame. */
+export const extensionSizeBytesMax = 256
+/** One message, reassembled. */
+export const messageSizeBytesMax = 1024 * 1024
+/** A datagram with header, encryption and all, below the smallest common path MTU. */
+export const datagramSizeBytesMax = 1400
+/** Metadata of one member, encoded. */
+export const memberMetadataBytesMax = 512
+/** One command as it stands in the log; leaves room for the entry's own fields in a message. */
+export const commandSizeBytesMax = 768 * 1024
+/** A result as it passes the wire. */
+export const resultSizeBytesMax = 960 * 1024
+/** A result kept for an exactly-once retry. */
+export const keptResultSizeBytesMax = 4 * 1024
+/** One statement's text. */
+export const sqlTextBytesMax = 512 * 1024
+
+assert(frameHeaderBytes + extensionSizeBytesMax < frameSizeBytesMax, 'a frame must have a body')
+assert(commandSizeBytesMax < messageSizeBytesMax, 'a command must fit a message')
+assert(resultSizeBytesMax < messageSizeBytesMax, 'a result must fit a message')

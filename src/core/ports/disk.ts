@@ -1,0 +1,36 @@
+/**
+ * Files under one node's data directory; names are relative and use `/`. Nothing is durable before
+ * `sync`, neither bytes nor names: `syncDirectory` makes creations, renames and removals durable.
+ *
+ * A failed `sync` leaves the file's durable content unknown: the caller stops (fail-stop) and never
+ * calls it again as if nothing had been.
+ */
+export interface Disk {
+  /** Creates the directory and its parents. */
+  makeDirectory(path: string): Promise<void>
+  /** Names directly below, sorted; empty when the directory does not exist. */
+  list(path: string): Promise<string[]>
+  /** Null when there is no such file. */
+  readFile(path: string): Promise<Uint8Array | null>
+  /** Opens for writing; creates the file when missing. */
+  open(path: string): Promise<DiskFile>
+  rename(from: string, to: string): Promise<void>
+  remove(path: string): Promise<void>
+  syncDirectory(path: string): Promise<void>
+  /** @throws DataDirectoryInUseError another process holds it */
+  lock(path: string): Promise<DiskLock>
+}
+
+export interface DiskFile {
+  readonly sizeBytes: number
+  /** Writes at `offset`; the chunks are one write. */
+  write(offset: number, chunks: readonly Uint8Array[]): Promise<void>
+  truncate(sizeBytes: number): Promise<void>
+  /** Durable when it resolves (fdatasync). */
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface DiskLock {
+  release(): Promise<void>
+}

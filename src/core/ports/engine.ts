@@ -1,0 +1,107 @@
+import type { LogIndex, MonotonicMs } from '../ids.js'
+import type { Statement, StatementResult } from '../sql.js'
+
+/** A key and value owned by Skein, committed in the same transaction as the data. Null removes. */
+export interface SystemWrite {
+  readonly key: string
+  readonly value: Uint8Array | null
+}
+
+/** What one command would change, opaque outside the engine that made it. */
+export interface Command {
+  /** Distinguishes formats: rows | ddl | system, or an embedder's own. */
+  readonly tag: string
+  readonly bytes: Uint8Array
+}
+
+export interface PlanRequest {
+  readonly statements: readonly Statement[]
+}
+
+export interface PlanContext {
+  /** Statements that run longer are interrupted and fail with ERR_SKEIN_STATEMENT_TIMEOUT. */
+  readonly deadline: MonotonicMs
+}
+
+/** The caller's own error (constraint, syntax, type, refused SQL), as data that crosses threads. */
+export interface StatementFailure {
+  readonly code: string
+  readonly message: string
+  /** Which statement of the request, from 0. */
+  readonly statement: number
+  /** The engine's own code, such as SQLITE_CONSTRAINT_UNIQUE. */
+  readonly engineCode?: string
+}
+
+export type PlanOutcome =
+  | {
+      readonly kind: 'planned'
+      readonly command: Command
+      readonly results: readonly StatementResult[]
+    }
+  | { readonly kind: 'failed'; readonly failure: StatementFailure }
+
+export type ReadOutcome =
+  | {
+      readonly kind: 'rows'
+      readonly results: readonly StatementResult[]
+      readonly index: LogIndex
+    }
+  | { readonly kind: 'failed'; readonly failure: StatementFailure }
+
+export interface EngineState {
+  readonly appliedIndex: LogIndex
+  /** At or below `appliedIndex`; survives a power failure. */
+  readonly durableIndex: LogIndex
+}
+
+export interface EngineCapabilities {
+  readonly name: string
+  readonly interactiveTransactions: boolean
+  readonly snapshots: boolean
+  /** Statements it takes: SQL, or an own language with a classifier of the embedder's. */
+  readonly language: string
+}
+
+export interface ReadOptions {
+  /** Waits until this index is applied. */
+  readonly atLeastIndex: LogIndex
+  readonly deadline: MonotonicMs
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The embedder's database, one per data group and node. Every method takes and gives cloneable values,
+ * so an engine may live in its own threads.
+ *
+ * Contract:
+ * 1. `apply` is atomic with its index: after a crash both are there or neither.
+ * 2. `appliedIndex` rises by the calls of `apply` alone, in index order, without gaps of commands.
+ * 3. Two engines that applied the same commands up to an index have the same `checksum` at it.
+ * 4. `plan` changes nothing that a reader, another plan's caller or a restart could see; the planned
+ *    commands of one batch see one another in order. `apply` of exactly the planned commands, in order,
+ *    keeps the batch; `discard` or `apply` of anything else rolls it back first.
+ * 5. A plan that fails leaves the batch as it was before it.
+ * 6. An error thrown by `apply`, `flush` or `open` is fail-stop for this replica.
+ */
+export interface Engine {
+  open(): Promise<EngineState>
+  capabilities(): EngineCapabilities
+  /** Of the command format; a replica never applies a format above its own. */
+  version(): number
+  plan(request: PlanRequest, context: PlanContext): Promise<PlanOutcome>
+  apply(
+    commands: readonly Command[],
+    systemWrites: readonly SystemWrite[],
+    index: LogIndex
+  ): Promise<void>
+  /** Leadership was lost before commit: drop every planned and unapplied command. */
+  discard(): Promise<void>
+  read(statements: readonly Statement[], options: ReadOptions): Promise<ReadOutcome>
+  /** Every system key with this prefix, in key order, as of the last `apply`. */
+  readSystem(prefix: string): Promise<readonly SystemWrite[]>
+  flush(): Promise<LogIndex>
+  /** Content hash of all user data at the applied index, lower-case hex. */
+  checksum(): Promise<{ readonly index: LogIndex; readonly hash: string }>
+  close(): Promise<void>
+}

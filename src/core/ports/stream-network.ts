@@ -1,0 +1,66 @@
+import type { MonotonicMs, NodeId } from '../ids.js'
+
+/** `host:port`; an IPv6 host stands in brackets. */
+export type Address = string
+
+/** Why a stream ended, as far as this side can tell. */
+export const StreamEnds = {
+  Closed: 'closed',
+  Reset: 'reset',
+  Refused: 'refused',
+  Unauthenticated: 'unauthenticated',
+  Local: 'local'
+} as const
+export type StreamEnd = (typeof StreamEnds)[keyof typeof StreamEnds]
+
+export interface StreamHandlers {
+  /** The chunk is the callee's to keep. */
+  onData(chunk: Uint8Array): void
+  /** `write` answered false before; now it may be called again. */
+  onDrain(): void
+  /** Once, last. Nothing is delivered afterwards. */
+  onClose(end: StreamEnd, cause?: Error): void
+}
+
+/** An authenticated, ordered, reliable byte stream; it may break at any byte. */
+export interface ByteStream {
+  /** Taken from the peer's certificate, the only name that is believed. */
+  readonly peer: PeerIdentity
+  readonly remoteAddress: Address
+  /** Called once, before any data is delivered. */
+  attach(handlers: StreamHandlers): void
+  /** The chunk is the stream's to keep. False: the buffer is above its watermark, wait for `onDrain`. */
+  write(chunk: Uint8Array): boolean
+  /** Sends what is buffered, then closes. */
+  end(): void
+  /** Closes now; buffered bytes may be lost. */
+  destroy(): void
+  /** Bytes accepted by `write` and not yet handed to the operating system. */
+  readonly bufferedBytes: number
+}
+
+/** Who stands at the other end: a member node, or a client of the cluster. */
+export type PeerIdentity =
+  | { readonly kind: 'node'; readonly nodeId: NodeId; readonly clusterName: string }
+  | { readonly kind: 'client'; readonly name: string; readonly clusterName: string }
+
+export interface DialOptions {
+  /** Null only for a seed address, whose node is not known yet. */
+  readonly expectedNodeId: NodeId | null
+  readonly deadline: MonotonicMs
+}
+
+export interface StreamListener {
+  /** The address that was bound, with the port that was given. */
+  readonly address: Address
+  close(): Promise<void>
+}
+
+export interface StreamNetwork {
+  listen(address: Address, onStream: (stream: ByteStream) => void): Promise<StreamListener>
+  /**
+   * @throws DialFailedError unreachable, refused, or the deadline passed
+   * @throws PeerIdentityError the certificate is not the expected node's, or of another cluster
+   */
+  dial(address: Address, options: DialOptions): Promise<ByteStream>
+}

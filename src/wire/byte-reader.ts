@@ -1,0 +1,113 @@
+import { ProtocolError } from '../core/errors.js'
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Big-endian reader over foreign bytes: every read checks its bounds and throws ProtocolError. */
+export class ByteReader {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  #at: number
+  readonly #end: number
+
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#at = start
+    this.#end = end
+  }
+
+  get offset(): number {
+    return this.#at
+  }
+
+  get remaining(): number {
+    return this.#end - this.#at
+  }
+
+  u8(): number {
+    return this.#bytes[this.#take(1)] as number
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2))
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4))
+  }
+
+  /** @throws ProtocolError above 2^53-1: no counter of ours gets there */
+  u64(): number {
+    const at = this.#take(8)
+    const high = this.#view.getUint32(at)
+    if (high > 0x1f_ffff) throw new ProtocolError('64-bit number above 2^53-1')
+    return high * 0x1_0000_0000 + this.#view.getUint32(at + 4)
+  }
+
+  i64(): bigint {
+    return this.#view.getBigInt64(this.#take(8))
+  }
+
+  f64(): number {
+    return this.#view.getFloat64(this.#take(8))
+  }
+
+  varint(): number {
+    let value = 0
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.u8()
+      if (shift === 28 && byte > 0x0f) break
+      value |= (byte & 0x7f) << shift
+      if (byte < 0x80) {
+        if (byte === 0 && shift > 0) throw new ProtocolError('varint is longer than it needs to be')
+        return value >>> 0
+      }
+    }
+    throw new ProtocolError('varint above 2^32-1')
+  }
+
+  /** A view on the underlying bytes, not a copy. */
+  raw(length: number): Uint8Array {
+    const at = this.#take(length)
+    return this.#bytes.subarray(at, at + length)
+  }
+
+  text(lengthMax: number): string {
+    const length = this.varint()
+    if (length > lengthMax) throw new ProtocolError(`text of ${length} bytes, at most ${lengthMax}`)
+    const at = this.#take(length)
+    if (length < 32) {
+      const short = this.#shortAscii(at, length)
+      if (short !== null) return short
+    }
+    try {
+      return decoder.decode(this.#bytes.subarray(at, at + length))
+    } catch (cause) {
+      throw new ProtocolError('text is not UTF-8', { cause })
+    }
+  }
+
+  /** @throws ProtocolError when bytes are left over */
+  expectEnd(): void {
+    if (this.#at !== this.#end) throw new ProtocolError(`${this.remaining} bytes left over`)
+  }
+
+  #shortAscii(at: number, length: number): string | null {
+    let text = ''
+    for (let i = at; i < at + length; i++) {
+      const code = this.#bytes[i] as number
+      if (code > 0x7f) return null
+      text += String.fromCharCode(code)
+    }
+    return text
+  }
+
+  #take(count: number): number {
+    const at = this.#at
+    if (count > this.#end - at) {
+      throw new ProtocolError(`truncated: ${count} bytes wanted, ${this.#end - at} left`)
+    }
+    this.#at = at + count
+    return at
+  }
+}

@@ -1,0 +1,139 @@
+import { assert } from '../core/assert.js'
+import { MessageTooLargeError } from '../core/errors.js'
+
+const encoder = new TextEncoder()
+const initialBytes = 512
+
+/**
+ * Big-endian writer into a buffer that grows up to `sizeBytesMax`. It is meant to be kept: `reset` and
+ * write again, and only `take` allocates.
+ */
+export class ByteWriter {
+  readonly sizeBytesMax: number
+  #bytes: Uint8Array
+  #view: DataView
+  #length = 0
+
+  constructor(sizeBytesMax: number) {
+    this.sizeBytesMax = sizeBytesMax
+    this.#bytes = new Uint8Array(Math.min(initialBytes, sizeBytesMax))
+    this.#view = new DataView(this.#bytes.buffer)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  reset(): void {
+    this.#length = 0
+  }
+
+  /** A copy of what was written since `reset`. */
+  take(): Uint8Array {
+    return this.#bytes.slice(0, this.#length)
+  }
+
+  /** A second writer with the same bound, for a part whose length must be known first. */
+  fork(): ByteWriter {
+    return new ByteWriter(this.sizeBytesMax)
+  }
+
+  /** What was written, without a copy; valid until the next write or reset. */
+  peek(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  u8(value: number): void {
+    const at = this.#grow(1)
+    this.#bytes[at] = value
+  }
+
+  u16(value: number): void {
+    this.#view.setUint16(this.#grow(2), value)
+  }
+
+  u32(value: number): void {
+    const at = this.#grow(4)
+    this.#view.setUint32(at, value)
+  }
+
+  /** A safe integer from 0; written as 64 bits. */
+  u64(value: number): void {
+    assert(Number.isSafeInteger(value) && value >= 0, `u64 of ${value}`)
+    const at = this.#grow(8)
+    this.#view.setUint32(at, Math.floor(value / 0x1_0000_0000))
+    this.#view.setUint32(at + 4, value >>> 0)
+  }
+
+  i64(value: bigint): void {
+    const at = this.#grow(8)
+    this.#view.setBigInt64(at, value)
+  }
+
+  f64(value: number): void {
+    const at = this.#grow(8)
+    this.#view.setFloat64(at, value)
+  }
+
+  /** Seven bits a byte, low first; 0…2^32-1. */
+  varint(value: number): void {
+    let rest = value >>> 0
+    while (rest >= 0x80) {
+      this.u8((rest & 0x7f) | 0x80)
+      rest >>>= 7
+    }
+    this.u8(rest)
+  }
+
+  /** Bare bytes, without a length. */
+  raw(bytes: Uint8Array): void {
+    const at = this.#grow(bytes.length)
+    this.#bytes.set(bytes, at)
+  }
+
+  /** UTF-8 with a varint length; answers the bytes used by the text alone. */
+  text(value: string): number {
+    const ascii = value.length < 64 && isAscii(value)
+    if (ascii) {
+      this.varint(value.length)
+      const at = this.#grow(value.length)
+      for (let i = 0; i < value.length; i++) this.#bytes[at + i] = value.charCodeAt(i)
+      return value.length
+    }
+    const bytes = encoder.encode(value)
+    this.varint(bytes.length)
+    this.raw(bytes)
+    return bytes.length
+  }
+
+  /** Overwrites four bytes written earlier. */
+  patchU32(at: number, value: number): void {
+    assert(at + 4 <= this.#length, 'patch outside of what was written')
+    this.#view.setUint32(at, value)
+  }
+
+  #grow(count: number): number {
+    const at = this.#length
+    const needed = at + count
+    if (needed > this.#bytes.length) this.#enlarge(needed)
+    this.#length = needed
+    return at
+  }
+
+  #enlarge(needed: number): void {
+    if (needed > this.sizeBytesMax) {
+      throw new MessageTooLargeError(
+        `${needed} bytes encoded, at most ${this.sizeBytesMax} allowed`
+      )
+    }
+    const larger = new Uint8Array(Math.min(this.sizeBytesMax, Math.max(needed, this.#length * 2)))
+    larger.set(this.#bytes)
+    this.#bytes = larger
+    this.#view = new DataView(larger.buffer)
+  }
+}
+
+function isAscii(value: string): boolean {
+  for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 0x7f) return false
+  return true
+}

@@ -1,0 +1,314 @@
+/**
+ * The schema language. A `Codec` writes and reads one shape; larger ones are put together from
+ * smaller ones, and the TypeScript type of a message is derived from its codec. What is read is
+ * checked against the named bounds before anything is allocated for it.
+ *
+ * Grammar (big-endian; `docs/wire.md` is the specification):
+ *   text  = varint length, UTF-8          bytes = varint length, octets
+ *   list  = varint count, items           nullable = u8 0 | u8 1, value
+ *   union = u8 number of the member, its struct
+ *   struct = fields in declared order
+ *   open struct = struct, then { u8 tag, varint length, value }…, to the end of the enclosing bytes
+ */
+import { assert } from '../core/assert.js'
+import { ProtocolError } from '../core/errors.js'
+import type {
+  ClientId,
+  ClusterId,
+  GroupId,
+  Incarnation,
+  LogIndex,
+  NodeId,
+  ReplicaId,
+  Serial,
+  StorageId,
+  Term
+} from '../core/ids.js'
+import * as ids from '../core/ids.js'
+import type { ByteReader } from './byte-reader.js'
+import type { ByteWriter } from './byte-writer.js'
+
+export interface Codec<T> {
+  /** Grammar of the shape, for inspection and the generated part of the documentation. */
+  readonly shape: string
+  write(writer: ByteWriter, value: T): void
+  read(reader: ByteReader): T
+}
+
+/** The type that a codec reads and writes. */
+export type TypeOf<C> = C extends Codec<infer T> ? T : never
+
+export const u8: Codec<number> = {
+  shape: 'u8',
+  write(writer, value) {
+    assert(Number.isInteger(value) && value >= 0 && value <= 0xff, `u8 of ${value}`)
+    writer.u8(value)
+  },
+  read: (reader) => reader.u8()
+}
+
+export const u16: Codec<number> = {
+  shape: 'u16',
+  write(writer, value) {
+    assert(Number.isInteger(value) && value >= 0 && value <= 0xffff, `u16 of ${value}`)
+    writer.u16(value)
+  },
+  read: (reader) => reader.u16()
+}
+
+export const u32: Codec<number> = {
+  shape: 'u32',
+  write(writer, value) {
+    assert(Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff, `u32 of ${value}`)
+    writer.u32(value)
+  },
+  read: (reader) => reader.u32()
+}
+
+/** 64 bits on the wire, a safe integer here. */
+export const u64: Codec<number> = {
+  shape: 'u64',
+  write: (writer, value) => writer.u64(value),
+  read: (reader) => reader.u64()
+}
+
+export const i64: Codec<bigint> = {
+  shape: 'i64',
+  write: (writer, value) => writer.i64(value),
+  read: (reader) => reader.i64()
+}
+
+export const f64: Codec<number> = {
+  shape: 'f64',
+  write: (writer, value) => writer.f64(value),
+  read: (reader) => reader.f64()
+}
+
+export const bool: Codec<boolean> = {
+  shape: 'bool',
+  write: (writer, value) => writer.u8(value ? 1 : 0),
+  read(reader) {
+    const value = reader.u8()
+    if (value > 1) throw new ProtocolError(`bool of ${value}`)
+    return value === 1
+  }
+}
+
+export const text = (sizeBytesMax: number): Codec<string> => ({
+  shape: `text(${sizeBytesMax})`,
+  write(writer, value) {
+    const length = writer.text(value)
+    assert(length <= sizeBytesMax, `text of ${length} bytes, at most ${sizeBytesMax}`)
+  },
+  read: (reader) => reader.text(sizeBytesMax)
+})
+
+/** What is read is a view on the received bytes; copy it to keep it beyond the message. */
+export const bytes = (sizeBytesMax: number): Codec<Uint8Array> => ({
+  shape: `bytes(${sizeBytesMax})`,
+  write(writer, value) {
+    assert(value.length <= sizeBytesMax, `${value.length} bytes, at most ${sizeBytesMax}`)
+    writer.varint(value.length)
+    writer.raw(value)
+  },
+  read(reader) {
+    const length = reader.varint()
+    if (length > sizeBytesMax) {
+      throw new ProtocolError(`${length} bytes, at most ${sizeBytesMax}`)
+    }
+    return reader.raw(length)
+  }
+})
+
+export const list = <T>(item: Codec<T>, countMax: number): Codec<readonly T[]> => ({
+  shape: `list(${item.shape}, ${countMax})`,
+  write(writer, value) {
+    assert(value.length <= countMax, `list of ${value.length}, at most ${countMax}`)
+    writer.varint(value.length)
+    for (const element of value) item.write(writer, element)
+  },
+  read(reader) {
+    const count = reader.varint()
+    // Every item takes at least one byte, so a longer count lies before any of it is allocated.
+    if (count > countMax || count > reader.remaining) {
+      throw new ProtocolError(`list of ${count}, at most ${countMax}`)
+    }
+    const items: T[] = []
+    for (let i = 0; i < count; i++) items.push(item.read(reader))
+    return items
+  }
+})
+
+export const nullable = <T>(value: Codec<T>): Codec<T | null> => ({
+  shape: `nullable(${value.shape})`,
+  write(writer, given) {
+    writer.u8(given === null ? 0 : 1)
+    if (given !== null) value.write(writer, given)
+  },
+  read: (reader) => (bool.read(reader) ? value.read(reader) : null)
+})
+
+/** One of a closed set of words; the position is the number on the wire, so append only. */
+export const oneOf = <const Words extends readonly string[]>(
+  words: Words
+): Codec<Words[number]> => ({
+  shape: `oneOf(${words.join(' | ')})`,
+  write(writer, value) {
+    const number = words.indexOf(value)
+    assert(number >= 0, `${value} is none of ${words.join(', ')}`)
+    writer.u8(number)
+  },
+  read(reader) {
+    const number = reader.u8()
+    const word = words[number]
+    if (word === undefined) throw new ProtocolError(`no word has number ${number}`)
+    return word
+  }
+})
+
+type StructOf<F> = { readonly [Key in keyof F]: TypeOf<F[Key]> }
+
+/** Fields in declared order, nothing between them. A new field needs a new version: see `openStruct`. */
+export function struct<const F extends Record<string, unknown>>(fields: F): Codec<StructOf<F>> {
+  const entries = Object.entries(fields as unknown as Record<string, Codec<unknown>>)
+  return {
+    shape: `{ ${entries.map(([name, codec]) => `${name}: ${codec.shape}`).join(', ')} }`,
+    write(writer, value) {
+      const record = value as Record<string, unknown>
+      for (const [name, codec] of entries) codec.write(writer, record[name])
+    },
+    read(reader) {
+      const record: Record<string, unknown> = {}
+      for (const [name, codec] of entries) record[name] = codec.read(reader)
+      return record as StructOf<F>
+    }
+  }
+}
+
+/** A struct's later, optional fields: name → [tag, codec]; tags are append-only, from 1. */
+type OptionalFields = Readonly<Record<string, readonly [number, unknown]>>
+type OpenStructOf<F, O> = StructOf<F> & {
+  readonly [Key in keyof O]?: O[Key] extends readonly [number, infer C] ? TypeOf<C> : never
+}
+
+/**
+ * A message body: required fields, then tagged optional ones up to the end of the bytes. Tags that the
+ * reader does not know are skipped, so that a newer sender can talk to an older receiver.
+ */
+export function openStruct<
+  const F extends Record<string, unknown>,
+  const O extends OptionalFields = Record<never, never>
+>(fields: F, optional: O = {} as O): Codec<OpenStructOf<F, O>> {
+  const required = struct(fields)
+  const byTag = new Map(
+    Object.entries(optional).map(([name, [tag, codec]]) => {
+      assert(Number.isInteger(tag) && tag >= 1 && tag <= 255, `tag ${tag} of ${name}`)
+      return [tag, { name, codec: codec as Codec<unknown> }]
+    })
+  )
+  assert(byTag.size === Object.keys(optional).length, 'two optional fields share a tag')
+  const tail = [...byTag].map(([tag, { name, codec }]) => `${name}?${tag}: ${codec.shape}`)
+  return {
+    shape: [required.shape, ...tail].join(' + '),
+    write(writer, value) {
+      required.write(writer, value)
+      const record = value as Record<string, unknown>
+      for (const [tag, { name, codec }] of byTag) {
+        if (record[name] === undefined) continue
+        writer.u8(tag)
+        writeSized(writer, codec, record[name])
+      }
+    },
+    read(reader) {
+      const record = required.read(reader) as Record<string, unknown>
+      while (reader.remaining > 0) {
+        const known = byTag.get(reader.u8())
+        const length = reader.varint()
+        const end = reader.offset + length
+        if (length > reader.remaining) throw new ProtocolError('optional field is truncated')
+        if (known === undefined) {
+          reader.raw(length)
+          continue
+        }
+        record[known.name] = known.codec.read(reader)
+        if (reader.offset !== end) throw new ProtocolError(`${known.name} has another length`)
+      }
+      return record as OpenStructOf<F, O>
+    }
+  }
+}
+
+function writeSized(writer: ByteWriter, codec: Codec<unknown>, value: unknown): void {
+  const scratch = writer.fork()
+  codec.write(scratch, value)
+  writer.varint(scratch.length)
+  writer.raw(scratch.peek())
+}
+
+/** name → [number on the wire, codec of the member's fields]; numbers are append-only. */
+type UnionMembers = Readonly<Record<string, readonly [number, unknown]>>
+type UnionOf<M> = {
+  [Key in keyof M]: { readonly kind: Key } & (M[Key] extends readonly [number, infer C]
+    ? TypeOf<C>
+    : never)
+}[keyof M]
+
+/** A tagged union; the tag is the field `kind`. */
+export function union<const M extends UnionMembers>(members: M): Codec<UnionOf<M>> {
+  const byNumber = new Map<number, { kind: string; codec: Codec<object> }>()
+  const byKind = new Map<string, { number: number; codec: Codec<object> }>()
+  for (const [kind, [number, codec]] of Object.entries(members)) {
+    assert(!byNumber.has(number), `two members have number ${number}`)
+    byNumber.set(number, { kind, codec: codec as Codec<object> })
+    byKind.set(kind, { number, codec: codec as Codec<object> })
+  }
+  return {
+    shape: [...byKind].map(([kind, { codec }]) => `${kind} ${codec.shape}`).join(' | '),
+    write(writer, value) {
+      const member = byKind.get((value as { kind: string }).kind)
+      assert(member !== undefined, `no member ${(value as { kind: string }).kind}`)
+      writer.u8(member.number)
+      member.codec.write(writer, value as object)
+    },
+    read(reader) {
+      const number = reader.u8()
+      const member = byNumber.get(number)
+      if (member === undefined) throw new ProtocolError(`no member has number ${number}`)
+      return { kind: member.kind, ...member.codec.read(reader) } as UnionOf<M>
+    }
+  }
+}
+
+/** Another type over the same bytes; `from` throws for values that are out of its range. */
+export function mapped<Wire, T>(
+  codec: Codec<Wire>,
+  to: (value: T) => Wire,
+  from: (wire: Wire) => T
+): Codec<T> {
+  return {
+    shape: codec.shape,
+    write: (writer, value) => codec.write(writer, to(value)),
+    read(reader) {
+      const wire = codec.read(reader)
+      try {
+        return from(wire)
+      } catch (cause) {
+        throw new ProtocolError(cause instanceof Error ? cause.message : String(cause), { cause })
+      }
+    }
+  }
+}
+
+const branded = <Wire, T extends Wire>(codec: Codec<Wire>, from: (wire: Wire) => T): Codec<T> =>
+  mapped<Wire, T>(codec, (value) => value, from)
+
+export const nodeId: Codec<NodeId> = branded(text(63), ids.toNodeId)
+export const clusterId: Codec<ClusterId> = branded(text(32), ids.toClusterId)
+export const storageId: Codec<StorageId> = branded(text(16), ids.toStorageId)
+export const replicaId: Codec<ReplicaId> = branded(text(80), ids.toReplicaId)
+export const clientId: Codec<ClientId> = branded(text(64), ids.toClientId)
+export const groupId: Codec<GroupId> = branded(u32, ids.toGroupId)
+export const term: Codec<Term> = branded(u64, ids.toTerm)
+export const logIndex: Codec<LogIndex> = branded(u64, ids.toLogIndex)
+export const incarnation: Codec<Incarnation> = branded(u64, ids.toIncarnation)
+export const serial: Codec<Serial> = branded(u64, ids.toSerial)
