@@ -1,0 +1,134 @@
+/** The facade's interface: what the admin API and embedders' own code may ask of a running node. */
+import type { MetricsSnapshot } from './counters.js'
+import type { ClusterEvent } from './events.js'
+import type { ClusterId, GroupId, LogIndex, MonotonicMs, NodeId, WallMs } from './ids.js'
+import type { Member } from './member.js'
+import type { StatementKind } from './ports/engine-provider.js'
+import type { Priority } from './ports/messenger.js'
+import type { ClientTag, GroupStatus } from './ports/replicated-group.js'
+import type { Address } from './ports/stream-network.js'
+import type { SqlValue, Statement, StatementResult } from './sql.js'
+
+export const Consistencies = {
+  /** Sees every write acknowledged before it began. */
+  Linearizable: 'linearizable',
+  /** What the leader has applied, without asking a quorum; stale for at most an election timeout
+   * when a new leader exists that this one has not heard of. */
+  Leader: 'leader',
+  /** What the answering node has applied; may be stale without bound. */
+  Local: 'local'
+} as const
+export type Consistency = (typeof Consistencies)[keyof typeof Consistencies]
+
+export interface RouteOptions {
+  readonly priority?: Priority
+  readonly consistency?: Consistency
+  /** For a single statement. */
+  readonly params?: Statement['params']
+}
+
+export interface QueryOptions extends RouteOptions {
+  /** Default: `routing.queryTimeoutMs`. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+  /** Reads see at least this index: the one a write of the same session answered. */
+  readonly atLeastIndex?: LogIndex
+  /** A client of the cluster that numbers its own writes; absent: this node's own client. */
+  readonly client?: ClientTag
+}
+
+export interface QueryResult extends StatementResult {
+  readonly index: LogIndex
+  readonly group: GroupId
+  /** Which node executed it. */
+  readonly node: NodeId
+}
+
+export interface RouteFactor {
+  readonly name: string
+  /** As measured, in the unit that the name says; null when unknown. */
+  readonly raw: number | null
+  /** 0 worst … 1 best among the eligible; null when unknown. */
+  readonly normalized: number | null
+  readonly weight: number
+}
+
+export interface RouteCandidate {
+  readonly node: NodeId
+  readonly eligible: boolean
+  /** Why it was excluded. */
+  readonly exclusion: string | null
+  readonly score: number | null
+  readonly factors: readonly RouteFactor[]
+}
+
+export interface RouteDecision {
+  readonly node: NodeId
+  readonly group: GroupId
+  readonly kind: StatementKind
+  readonly consistency: Consistency
+  readonly strategy: string
+  /** One sentence: why this node. */
+  readonly reason: string
+}
+
+/** A decision with everything that went into it. */
+export interface RouteExplanation {
+  readonly decision: RouteDecision | null
+  /** Why there is none. */
+  readonly refusal: string | null
+  readonly candidates: readonly RouteCandidate[]
+  readonly decidedAt: WallMs
+}
+
+export interface HealthCheck {
+  readonly name: string
+  readonly ok: boolean
+  readonly detail: string
+}
+
+export interface HealthReport {
+  /** Every check is ok. */
+  readonly healthy: boolean
+  /** Whether the node should be given work. */
+  readonly ready: boolean
+  readonly checks: readonly HealthCheck[]
+}
+
+export interface ClusterView {
+  readonly clusterName: string
+  readonly clusterId: ClusterId | null
+  readonly nodeId: NodeId
+  readonly address: Address
+  readonly version: string
+  readonly members: readonly Member[]
+  readonly groups: readonly GroupStatus[]
+}
+
+export interface EventSubscription extends AsyncIterable<ClusterEvent> {
+  /** Events this subscriber was too slow for. */
+  readonly dropped: number
+  close(): void
+}
+
+export interface ClusterManager {
+  readonly nodeId: NodeId
+  now(): MonotonicMs
+  getClusterMembers(): readonly Member[]
+  getAliveMembers(): readonly Member[]
+  getClusterView(): ClusterView
+  /** Decides, executes nothing. @throws NoEligibleNodeError, SqlError, SqlRefusedError */
+  routeQuery(sql: string, options?: RouteOptions): RouteDecision
+  /** Decides and answers with every factor; never throws for want of a node. */
+  explainRoute(sql: string, options?: RouteOptions): RouteExplanation
+  executeQuery(sql: string, options?: QueryOptions): Promise<QueryResult>
+  /** One atomic command (or one snapshot, when all are reads), one result each. */
+  executeQuery(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
+  subscribeToEvents(): EventSubscription
+  healthCheck(): HealthReport
+  getAllMetrics(): MetricsSnapshot
+  /** Content hash of each replica that this node holds. */
+  checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>
+}
+
+export type { ClientTag, SqlValue }

@@ -1,0 +1,220 @@
+export { assert, InvariantError, must, unreachable } from './assert.js'
+export { BoundedQueue } from './bounded-queue.js'
+export {
+  type ClusterManager,
+  type ClusterView,
+  Consistencies,
+  type Consistency,
+  type EventSubscription,
+  type HealthCheck,
+  type HealthReport,
+  type QueryOptions,
+  type QueryResult,
+  type RouteCandidate,
+  type RouteDecision,
+  type RouteExplanation,
+  type RouteFactor,
+  type RouteOptions
+} from './cluster-manager.js'
+export { type PresetName, presetNames } from './config/presets.js'
+export { isLoopback } from './config/relations.js'
+export { type ConfigSources, resolveConfig } from './config/resolve.js'
+export { type Config, type ConfigInput, reloadable } from './config/schema.js'
+export { Counters, type MetricsSnapshot } from './counters.js'
+export { DeadlineTimer } from './deadline-timer.js'
+export { after, Deadlines, NEVER } from './deadlines.js'
+export { type Effects, EffectsBuffer } from './effects.js'
+export {
+  BackpressureError,
+  CancelledError,
+  CertificateError,
+  ClientExpiredError,
+  CommandTooLargeError,
+  type ConfigFault,
+  ConnectionLostError,
+  DataDirectoryForeignError,
+  DataDirectoryInUseError,
+  DialFailedError,
+  DiskFailedError,
+  DivergedError,
+  DrainingError,
+  EngineFailedError,
+  type ErrorCode,
+  type ErrorFacts,
+  type ErrorOptions,
+  errorCodes,
+  HandshakeRefusedError,
+  IndeterminateError,
+  InternalError,
+  InvalidArgumentError,
+  InvalidConfigError,
+  JoinFailedError,
+  LogCorruptedError,
+  MessageTooLargeError,
+  NoEligibleNodeError,
+  NoLeaderError,
+  NotAuthorizedError,
+  NotFoundError,
+  NotLeaderError,
+  NotSentError,
+  NotStartedError,
+  PeerIdentityError,
+  ProtocolError,
+  ReplicaFailedError,
+  RequestTimeoutError,
+  ResultNotKeptError,
+  ResultTooLargeError,
+  SerialForgottenError,
+  SkeinError,
+  SqlConstraintError,
+  SqlError,
+  SqlRefusedError,
+  StatementTimeoutError,
+  StoppedError,
+  TransferFailedError,
+  UnauthenticatedError,
+  UnknownMessageError,
+  UnknownNodeError
+} from './errors.js'
+export {
+  type ClusterEvent,
+  type ClusterEventBody,
+  type ConsensusEvent,
+  type FacadeEvent,
+  type MemberEvent,
+  type RaftRole,
+  RaftRoles,
+  type TransportEvent
+} from './events.js'
+export {
+  type ClientId,
+  type ClusterId,
+  compareText,
+  DEFAULT_GROUP,
+  type GroupId,
+  type Incarnation,
+  isNodeId,
+  type LogIndex,
+  type MonotonicMs,
+  type NodeId,
+  nodeOf,
+  type ReplicaId,
+  replicaIdOf,
+  type Serial,
+  type StorageId,
+  type Term,
+  toClientId,
+  toClusterId,
+  toGroupId,
+  toIncarnation,
+  toLogIndex,
+  toNodeId,
+  toReplicaId,
+  toSerial,
+  toStorageId,
+  toTerm,
+  type WallMs
+} from './ids.js'
+export {
+  commandSizeBytesMax,
+  datagramSizeBytesMax,
+  extensionSizeBytesMax,
+  frameHeaderBytes,
+  frameSizeBytesMax,
+  keptResultSizeBytesMax,
+  memberMetadataBytesMax,
+  messageSizeBytesMax,
+  resultSizeBytesMax,
+  sqlTextBytesMax
+} from './limits.js'
+export {
+  type HealthStatus,
+  HealthStatuses,
+  isServing,
+  type Lifecycle,
+  Lifecycles,
+  type Liveness,
+  Livenesses,
+  type Member,
+  type SeedNodeState,
+  type ServerStatus,
+  type ServiceNodeState,
+  toSeedNodeState,
+  toServerStatus,
+  toServiceNodeState
+} from './member.js'
+export type { Clock, Timer } from './ports/clock.js'
+export type { Crypto } from './ports/crypto.js'
+export type { DatagramNetwork, DatagramSocket } from './ports/datagram-network.js'
+export type { Disk, DiskFile, DiskLock } from './ports/disk.js'
+export type {
+  Command,
+  Engine,
+  EngineCapabilities,
+  EngineState,
+  PlanContext,
+  PlanOutcome,
+  PlanRequest,
+  ReadOptions,
+  ReadOutcome,
+  StatementFailure,
+  SystemWrite
+} from './ports/engine.js'
+export {
+  type EngineContext,
+  type EngineProvider,
+  type StatementKind,
+  StatementKinds
+} from './ports/engine-provider.js'
+export type {
+  HardState,
+  LogEntry,
+  LogStore,
+  PersistRequest,
+  RecoveredGroup,
+  RecoveredLog
+} from './ports/log-store.js'
+export { type Logger, silentLogger } from './ports/logger.js'
+export {
+  type Inbound,
+  type MessageType,
+  type Messenger,
+  Priorities,
+  type Priority,
+  type RequestOptions,
+  type RequestType,
+  type SendOptions
+} from './ports/messenger.js'
+export type { Random } from './ports/random.js'
+export type {
+  ClientTag,
+  GroupStatus,
+  ReadAnswer,
+  ReadRequest,
+  ReplicatedGroup,
+  WriteAnswer,
+  WriteRequest
+} from './ports/replicated-group.js'
+export {
+  type Address,
+  type ByteStream,
+  type DialOptions,
+  type PeerIdentity,
+  type StreamEnd,
+  StreamEnds,
+  type StreamHandlers,
+  type StreamListener,
+  type StreamNetwork
+} from './ports/stream-network.js'
+export { factsOf, hasCode, RemoteError } from './remote-error.js'
+export { RingBuffer } from './ring-buffer.js'
+export { pick, SplittableRandom, shuffle } from './splittable-random.js'
+export {
+  integerToSqlValue,
+  type JsonSqlValue,
+  type SqlValue,
+  type Statement,
+  type StatementResult,
+  sqlValueFromJson,
+  sqlValueToJson
+} from './sql.js'

@@ -1,0 +1,83 @@
+import type { RaftRole } from '../events.js'
+import type { ClientId, GroupId, LogIndex, MonotonicMs, NodeId, Serial, Term } from '../ids.js'
+import type { Statement, StatementResult } from '../sql.js'
+
+/** Makes a write exactly-once: the same client and serial are executed once and answered alike. */
+export interface ClientTag {
+  readonly clientId: ClientId
+  readonly serial: Serial
+  /** The client has the answers of all serials below; they need not be kept. */
+  readonly answeredBelow: Serial
+}
+
+export interface WriteRequest {
+  readonly statements: readonly Statement[]
+  readonly client: ClientTag | null
+  readonly deadline: MonotonicMs
+}
+
+export interface WriteAnswer {
+  readonly results: readonly StatementResult[]
+  readonly index: LogIndex
+  /** It had been executed before; this is the kept answer. */
+  readonly repeated: boolean
+}
+
+export interface ReadRequest {
+  readonly statements: readonly Statement[]
+  /** The replica waits until it has applied this. */
+  readonly atLeastIndex: LogIndex
+  readonly deadline: MonotonicMs
+  readonly signal?: AbortSignal
+}
+
+export interface ReadAnswer {
+  readonly results: readonly StatementResult[]
+  readonly index: LogIndex
+}
+
+export interface GroupStatus {
+  readonly group: GroupId
+  readonly role: RaftRole
+  readonly term: Term
+  readonly leader: NodeId | null
+  readonly voters: readonly NodeId[]
+  readonly commitIndex: LogIndex
+  readonly appliedIndex: LogIndex
+  readonly lastIndex: LogIndex
+  /** A coded reason when this replica has stopped. */
+  readonly failed: string | null
+  /** Leader only: last index known on each voter, and whether it answered within an election timeout. */
+  readonly progress: readonly {
+    readonly nodeId: NodeId
+    readonly matchIndex: LogIndex
+    readonly active: boolean
+  }[]
+}
+
+/**
+ * This node's replica of one group, as routing and the facade see it. Implemented by `consensus`.
+ */
+export interface ReplicatedGroup {
+  readonly group: GroupId
+  status(): GroupStatus
+  /**
+   * Plans, proposes, commits, applies; leader only.
+   * @throws NotLeaderError, BackpressureError, the caller's own SqlError family: nothing was proposed
+   * @throws IndeterminateError proposed, and the outcome is unknown
+   */
+  write(request: WriteRequest): Promise<WriteAnswer>
+  /** @throws RequestTimeoutError when the index is not applied in time */
+  read(request: ReadRequest): Promise<ReadAnswer>
+  /**
+   * An index that every earlier acknowledged write is at or below, confirmed by a quorum. On a follower
+   * the leader is asked.
+   */
+  readIndex(deadline: MonotonicMs): Promise<LogIndex>
+  /** Commits the registration; leader only. Registering twice is harmless. */
+  registerClient(clientId: ClientId, deadline: MonotonicMs): Promise<void>
+  /** To `target`, or to the most advanced follower. Resolves when this node no longer leads. */
+  transferLeadership(target: NodeId | null, deadline: MonotonicMs): Promise<void>
+  /** This replica's content hash at its applied index. */
+  checksum(): Promise<{ readonly index: LogIndex; readonly hash: string }>
+}
