@@ -76,6 +76,7 @@ export {
   UnknownMessageError,
   UnknownNodeError
 } from './errors.js'
+export { EventHub, type EventHubOptions } from './event-hub.js'
 export {
   type ClusterEvent,
   type ClusterEventBody,
@@ -86,6 +87,7 @@ export {
   RaftRoles,
   type TransportEvent
 } from './events.js'
+export { type HealthInputs, healthReportOf } from './health-report.js'
 export {
   type ClientId,
   type ClusterId,

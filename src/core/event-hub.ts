@@ -1,0 +1,113 @@
+/**
+ * Numbers, dates and hands out events to subscribers. Each subscriber has its own bounded queue; a slow
+ * one loses its oldest events and can see how many. Publishing never waits for a subscriber.
+ */
+import { assert } from './assert.js'
+import type { EventSubscription } from './cluster-manager.js'
+import { BackpressureError } from './errors.js'
+import type { ClusterEvent, ClusterEventBody } from './events.js'
+import type { WallMs } from './ids.js'
+
+export interface EventHubOptions {
+  /** Per subscriber; at the bound its oldest event is dropped and counted. */
+  readonly eventQueueLengthMax: number
+  /** At the bound `subscribe` throws BackpressureError. */
+  readonly eventSubscribersMax: number
+}
+
+export class EventHub {
+  readonly #options: EventHubOptions
+  readonly #subscriptions = new Set<Subscription>()
+  #sequence = 0
+
+  constructor(options: EventHubOptions) {
+    this.#options = options
+  }
+
+  get subscriberCount(): number {
+    return this.#subscriptions.size
+  }
+
+  publish(body: ClusterEventBody, wallTime: WallMs): ClusterEvent {
+    this.#sequence++
+    const event: ClusterEvent = { ...body, sequence: this.#sequence, wallTime }
+    for (const subscription of this.#subscriptions) subscription.offer(event)
+    return event
+  }
+
+  subscribe(): EventSubscription {
+    if (this.#subscriptions.size >= this.#options.eventSubscribersMax) {
+      throw new BackpressureError(`${this.#subscriptions.size} event subscribers already`)
+    }
+    const subscription = new Subscription(this.#options.eventQueueLengthMax, (closed) =>
+      this.#subscriptions.delete(closed)
+    )
+    this.#subscriptions.add(subscription)
+    return subscription
+  }
+
+  /** Ends every subscription after its queued events. */
+  close(): void {
+    for (const subscription of [...this.#subscriptions]) subscription.close()
+  }
+}
+
+class Subscription implements EventSubscription {
+  readonly #queueLengthMax: number
+  readonly #onClose: (subscription: Subscription) => void
+  #queue: ClusterEvent[] = []
+  #waiting: ((result: IteratorResult<ClusterEvent>) => void) | null = null
+  #closed = false
+  #dropped = 0
+
+  constructor(queueLengthMax: number, onClose: (subscription: Subscription) => void) {
+    this.#queueLengthMax = queueLengthMax
+    this.#onClose = onClose
+  }
+
+  get dropped(): number {
+    return this.#dropped
+  }
+
+  offer(event: ClusterEvent): void {
+    const waiting = this.#waiting
+    if (waiting !== null) {
+      this.#waiting = null
+      waiting({ done: false, value: event })
+      return
+    }
+    if (this.#queue.length >= this.#queueLengthMax) {
+      this.#queue.shift()
+      this.#dropped++
+    }
+    this.#queue.push(event)
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#onClose(this)
+    this.#waiting?.({ done: true, value: undefined })
+    this.#waiting = null
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<ClusterEvent> {
+    return {
+      next: () => this.#next(),
+      return: () => {
+        this.close()
+        return Promise.resolve({ done: true, value: undefined })
+      }
+    }
+  }
+
+  #next(): Promise<IteratorResult<ClusterEvent>> {
+    const event = this.#queue.shift()
+    if (event !== undefined) return Promise.resolve({ done: false, value: event })
+    if (this.#closed) return Promise.resolve({ done: true, value: undefined })
+    assert(this.#waiting === null, 'one event at a time is awaited')
+    return new Promise((resolve) => {
+      this.#waiting = resolve
+    })
+  }
+}

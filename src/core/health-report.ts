@@ -1,0 +1,84 @@
+/** What `healthCheck()` answers, from what the rooms say; a node is ready when work sent to it can be done. */
+import type { HealthCheck, HealthReport } from './cluster-manager.js'
+import { type Lifecycle, Lifecycles, Livenesses, type Member } from './member.js'
+import type { GroupStatus } from './ports/replicated-group.js'
+
+export interface HealthInputs {
+  readonly started: boolean
+  readonly lifecycle: Lifecycle
+  readonly members: readonly Member[]
+  readonly groups: readonly GroupStatus[]
+  /** The leader of group 0 as this node knows it, with or without a replica of its own. */
+  readonly leaderKnown: boolean
+  /** How late the main loop's timer last was. */
+  readonly loopDelayMs: number
+  /** Above it the node calls itself unwell. */
+  readonly loopDelayMsMax: number
+}
+
+export function healthReportOf(inputs: HealthInputs): HealthReport {
+  const checks = [
+    startedCheck(inputs),
+    lifecycleCheck(inputs),
+    membershipCheck(inputs),
+    leaderCheck(inputs),
+    replicasCheck(inputs),
+    loopCheck(inputs)
+  ]
+  return {
+    healthy: checks.every((check) => check.ok),
+    ready: checks.every((check) => check.ok || !readinessChecks.includes(check.name)),
+    checks
+  }
+}
+
+const readinessChecks: readonly string[] = ['started', 'lifecycle', 'leader', 'replicas']
+
+const startedCheck = ({ started }: HealthInputs): HealthCheck => ({
+  name: 'started',
+  ok: started,
+  detail: started ? 'the node has started' : 'the node has not started or is stopping'
+})
+
+const lifecycleCheck = ({ lifecycle }: HealthInputs): HealthCheck => ({
+  name: 'lifecycle',
+  ok: lifecycle === Lifecycles.Up || lifecycle === Lifecycles.WeaklyUp,
+  detail: `the node is ${lifecycle}`
+})
+
+function membershipCheck({ members }: HealthInputs): HealthCheck {
+  const present = members.filter((member) => member.lifecycle !== Lifecycles.Left)
+  const gone = present.filter((member) => member.liveness !== Livenesses.Alive)
+  return {
+    name: 'membership',
+    ok: gone.length === 0,
+    detail:
+      gone.length === 0
+        ? `${present.length} members, all alive`
+        : `not alive: ${gone.map((member) => `${member.nodeId} (${member.liveness})`).join(', ')}`
+  }
+}
+
+const leaderCheck = ({ leaderKnown }: HealthInputs): HealthCheck => ({
+  name: 'leader',
+  ok: leaderKnown,
+  detail: leaderKnown ? 'a leader is known' : 'no leader is known'
+})
+
+function replicasCheck({ groups }: HealthInputs): HealthCheck {
+  const failed = groups.filter((group) => group.failed !== null)
+  return {
+    name: 'replicas',
+    ok: failed.length === 0,
+    detail:
+      failed.length === 0
+        ? `${groups.length} replicas serve`
+        : failed.map((group) => `group ${group.group}: ${group.failed}`).join(', ')
+  }
+}
+
+const loopCheck = ({ loopDelayMs, loopDelayMsMax }: HealthInputs): HealthCheck => ({
+  name: 'loop',
+  ok: loopDelayMs <= loopDelayMsMax,
+  detail: `the main loop was ${Math.round(loopDelayMs)} ms late, ${loopDelayMsMax} ms are fine`
+})
