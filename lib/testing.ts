@@ -1,0 +1,25 @@
+/** Checkers of histories and the simulator, for the tests of embedders and of this library. */
+export {
+  type BalanceSheet,
+  type BankFault,
+  type BankOptions,
+  checkBank,
+  checkLinearizability,
+  checkSet,
+  formatHistory,
+  type HistoryEvent,
+  type HistoryEventType,
+  type HistoryValue,
+  historyEventTypes,
+  type LinearizabilityOptions,
+  type Model,
+  type Operation,
+  type OperationKind,
+  operationKinds,
+  pairOperations,
+  parseHistory,
+  registerModel,
+  type SetObservation,
+  type SetVerdict,
+  type Verdict
+} from '../src/checkers/index.js'

@@ -1,0 +1,34 @@
+import type { HistoryValue, Operation } from './history.js'
+import type { Model } from './linearizability.js'
+
+/**
+ * One key: read, write, compare-and-set, append to a text. An absent value is null; a missing text is
+ * empty when appended to.
+ */
+export const registerModel: Model<HistoryValue> = {
+  initial: null,
+  step(state, operation) {
+    switch (operation.op) {
+      case 'read':
+        return isSame(state, operation.output) ? state : undefined
+      case 'write':
+        return operation.input
+      case 'append':
+        return `${state ?? ''}${operation.input ?? ''}`
+      case 'cas': {
+        const [expected, wanted] = casOf(operation)
+        return isSame(state, expected) ? wanted : undefined
+      }
+    }
+  },
+  textOf: (state) => (typeof state === 'string' ? `"${state}` : JSON.stringify(state))
+}
+
+function casOf(operation: Operation): readonly [HistoryValue, HistoryValue] {
+  const [expected = null, wanted = null] = Array.isArray(operation.input) ? operation.input : []
+  return [expected, wanted]
+}
+
+function isSame(a: HistoryValue, b: HistoryValue): boolean {
+  return a === b || (Array.isArray(a) && JSON.stringify(a) === JSON.stringify(b))
+}
