@@ -1,7 +1,7 @@
 /**
- * Metrics as values. Each room owns a `Counters` object with the names it declares; the facade reads
- * all of them for `getAllMetrics()`, and the admin room turns the same snapshot into the exposition
- * format. Incrementing allocates nothing.
+ * Metrics as values. Each room owns a `Counters` object with the names it declares; the facade
+ * reads all of them for `getAllMetrics()`, and the admin room turns the same snapshot into the
+ * exposition format. Incrementing allocates nothing.
  */
 export class Counters<Name extends string> {
   readonly #values: Record<Name, number>

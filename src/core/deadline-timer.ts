@@ -3,8 +3,8 @@ import type { MonotonicMs } from './ids.js'
 import type { Clock, Timer } from './ports/clock.js'
 
 /**
- * The one timer of a core's driver. The driver calls `arm(core.nextDeadline())` after each call into
- * the core; when the deadline passes, `onDue` runs with the current time.
+ * The one timer of a core's driver. The driver calls `arm(core.nextDeadline())` after each call
+ * into the core; when the deadline passes, `onDue` runs with the current time.
  */
 export class DeadlineTimer {
   readonly #clock: Clock

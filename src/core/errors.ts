@@ -1,7 +1,7 @@
 /**
- * Every operating error of the house: one class per code, codes in one tuple, facts a caller acts on.
- * `docs/errors.md` documents each; a tidy test holds the three together. Broken invariants are not
- * here: they are `InvariantError` and stop the core.
+ * Every operating error of the house: one class per code, codes in one tuple, facts a caller acts
+ * on. `docs/errors.md` documents each; a tidy test holds the three together. Broken invariants
+ * are not here: they are `InvariantError` and stop the core.
  */
 import type { NodeId } from './ids.js'
 
@@ -49,6 +49,7 @@ export const errorCodes = [
   'ERR_SKEIN_CERTIFICATE',
   'ERR_SKEIN_UNAUTHENTICATED',
   'ERR_SKEIN_NOT_FOUND',
+  'ERR_SKEIN_METHOD_NOT_ALLOWED',
   'ERR_SKEIN_INTERNAL'
 ] as const
 export type ErrorCode = (typeof errorCodes)[number]
@@ -145,7 +146,9 @@ export class NoLeaderError extends SkeinError {
   override readonly retryable = true
 }
 
-/** It may have been executed or not; only a read, or a retry with client id and serial, can tell. */
+/**
+ * It may have been executed or not; only a read, or a retry with client id and serial, can tell.
+ */
 export class IndeterminateError extends SkeinError {
   readonly code = 'ERR_SKEIN_INDETERMINATE'
 }
@@ -319,6 +322,10 @@ export class UnauthenticatedError extends SkeinError {
 
 export class NotFoundError extends SkeinError {
   readonly code = 'ERR_SKEIN_NOT_FOUND'
+}
+
+export class MethodNotAllowedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_METHOD_NOT_ALLOWED'
 }
 
 /** A defect of ours met at a border; the cause says more. */

@@ -1,6 +1,6 @@
 /**
- * Everything a subscriber of the facade can be told, as tagged unions. Rooms emit their own part; the
- * facade numbers and dates them.
+ * Everything a subscriber of the facade can be told, as tagged unions. Rooms emit their own part;
+ * the facade numbers and dates them.
  */
 import type { GroupId, LogIndex, NodeId, Term, WallMs } from './ids.js'
 import type { HealthStatus, Lifecycle, Member } from './member.js'

@@ -51,6 +51,7 @@ export {
   JoinFailedError,
   LogCorruptedError,
   MessageTooLargeError,
+  MethodNotAllowedError,
   NoEligibleNodeError,
   NoLeaderError,
   NotAuthorizedError,

@@ -1,7 +1,7 @@
 /**
- * Bounds that are part of the contract between nodes: the same on every node of a cluster, therefore
- * constants and not configuration. Every queue and table bound that a node may choose is in its
- * room's section of the configuration. `docs/limits.md` lists all of them.
+ * Bounds that are part of the contract between nodes: the same on every node of a cluster,
+ * therefore constants and not configuration. Every queue and table bound that a node may choose
+ * is in its room's section of the configuration. `docs/limits.md` lists all of them.
  */
 import { assert } from './assert.js'
 

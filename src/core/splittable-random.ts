@@ -2,9 +2,9 @@ import { assert } from './assert.js'
 import type { Random } from './ports/random.js'
 
 /**
- * The generator behind the `Random` port, in production (seeded from the operating system) and in the
- * simulator (seeded by the run). sfc32 by Chris Doty-Humphrey: 128 bits of state, passes PractRand;
- * `split` hashes the purpose and 64 bits of the seed, not of the state.
+ * The generator behind the `Random` port, in production (seeded from the operating system) and in
+ * the simulator (seeded by the run). sfc32 by Chris Doty-Humphrey: 128 bits of state, passes
+ * PractRand; `split` hashes the purpose and 64 bits of the seed, not of the state.
  */
 export class SplittableRandom implements Random {
   readonly #seedHigh: number

@@ -5,8 +5,8 @@ const encoder = new TextEncoder()
 const initialBytes = 512
 
 /**
- * Big-endian writer into a buffer that grows up to `sizeBytesMax`. It is meant to be kept: `reset` and
- * write again, and only `take` allocates.
+ * Big-endian writer into a buffer that grows up to `sizeBytesMax`. It is meant to be kept:
+ * `reset` and write again, and only `take` allocates.
  */
 export class ByteWriter {
   readonly sizeBytesMax: number

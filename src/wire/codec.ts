@@ -168,7 +168,10 @@ export const oneOf = <const Words extends readonly string[]>(
 
 type StructOf<F> = { readonly [Key in keyof F]: TypeOf<F[Key]> }
 
-/** Fields in declared order, nothing between them. A new field needs a new version: see `openStruct`. */
+/**
+ * Fields in declared order, nothing between them. A new field needs a new version: see
+ * `openStruct`.
+ */
 export function struct<const F extends Record<string, unknown>>(fields: F): Codec<StructOf<F>> {
   const entries = Object.entries(fields as unknown as Record<string, Codec<unknown>>)
   return {
@@ -192,8 +195,8 @@ type OpenStructOf<F, O> = StructOf<F> & {
 }
 
 /**
- * A message body: required fields, then tagged optional ones up to the end of the bytes. Tags that the
- * reader does not know are skipped, so that a newer sender can talk to an older receiver.
+ * A message body: required fields, then tagged optional ones up to the end of the bytes. Tags
+ * that the reader does not know are skipped, so that a newer sender can talk to an older receiver.
  */
 export function openStruct<
   const F extends Record<string, unknown>,

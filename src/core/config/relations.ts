@@ -49,7 +49,7 @@ const relations: readonly Relation[] = [
   {
     path: 'security',
     message:
-      'certificateFile, keyFile, caFile and gossipKeyFile are required (or insecure: true, for tests)',
+      'needs certificateFile, keyFile, caFile and gossipKeyFile (or, for tests, insecure: true)',
     holds: ({ security }) =>
       security.insecure ||
       Boolean(

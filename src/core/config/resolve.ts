@@ -14,8 +14,8 @@ export interface ConfigSources {
 }
 
 /**
- * Preset, then file, then environment, then code; later ones win field by field. The caller's objects
- * are not changed and the answer is frozen.
+ * Preset, then file, then environment, then code; later ones win field by field. The caller's
+ * objects are not changed and the answer is frozen.
  *
  * @throws InvalidConfigError with every fault at once
  */

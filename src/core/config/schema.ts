@@ -1,7 +1,8 @@
 /**
  * The one configuration schema. Every field: unit in its name, default, range, and what raising and
- * lowering it does. Zero means what the field says, or is out of range. `reloadable` names the fields
- * that may change at run time. Relations between fields are in `relations.ts`, presets in `presets.ts`.
+ * lowering it does. Zero means what the field says, or is out of range. `reloadable` names the
+ * fields that may change at run time. Relations between fields are in `relations.ts`, presets in
+ * `presets.ts`.
  */
 import { z } from 'zod'
 
@@ -59,7 +60,9 @@ const membership = z.strictObject({
   probeTimeoutMs: ms(5, 30_000).default(250),
   /** Members asked to probe in our stead. */
   indirectProbes: count(0, 16).default(3),
-  /** Suspicion lasts at least mult · max(1, log10 n) · probeInterval. Higher: fewer false deaths. */
+  /**
+   * Suspicion lasts at least mult · max(1, log10 n) · probeInterval. Higher: fewer false deaths.
+   */
   suspicionMult: count(1, 32).default(4),
   /** Upper bound of suspicion, in multiples of its minimum; shrinks with confirmations. */
   suspicionMaxTimeoutMult: count(1, 32).default(6),
@@ -95,7 +98,10 @@ const transport = z.strictObject({
   sendQueueBytesMax: count(65_536, 1_073_741_824).default(16 * 1024 * 1024),
   /** Unanswered requests to one peer. */
   requestsInFlightMax: count(1, 1_048_576).default(16_384),
-  /** Requests of one peer being worked on; beyond it they are answered with ERR_SKEIN_BACKPRESSURE. */
+  /**
+   * Requests of one peer being worked on; beyond it they are answered with
+   * ERR_SKEIN_BACKPRESSURE.
+   */
   requestsServedMax: count(1, 1_048_576).default(16_384),
   /** Half-received chunked messages per connection; beyond it the connection is closed. */
   reassemblyBytesMax: count(1_048_576, 1_073_741_824).default(16 * 1024 * 1024),

@@ -71,16 +71,17 @@ export interface ReadOptions {
 }
 
 /**
- * The embedder's database, one per data group and node. Every method takes and gives cloneable values,
- * so an engine may live in its own threads.
+ * The embedder's database, one per data group and node. Every method takes and gives cloneable
+ * values, so an engine may live in its own threads.
  *
  * Contract:
  * 1. `apply` is atomic with its index: after a crash both are there or neither.
  * 2. `appliedIndex` rises by the calls of `apply` alone, in index order, without gaps of commands.
  * 3. Two engines that applied the same commands up to an index have the same `checksum` at it.
- * 4. `plan` changes nothing that a reader, another plan's caller or a restart could see; the planned
- *    commands of one batch see one another in order. `apply` of exactly the planned commands, in order,
- *    keeps the batch; `discard` or `apply` of anything else rolls it back first.
+ * 4. `plan` changes nothing that a reader, another plan's caller or a restart could see; the
+ *    planned commands of one batch see one another in order. `apply` of exactly the planned
+ *    commands, in order, keeps the batch; `discard` or `apply` of anything else rolls it
+ *    back first.
  * 5. A plan that fails leaves the batch as it was before it.
  * 6. An error thrown by `apply`, `flush` or `open` is fail-stop for this replica.
  */

@@ -14,7 +14,10 @@ export interface LogEntry {
   readonly payload: Uint8Array
 }
 
-/** What one group asks to make durable. Entries replace whatever stands at and after the first one. */
+/**
+ * What one group asks to make durable. Entries replace whatever stands at and after the first
+ * one.
+ */
 export interface PersistRequest {
   readonly group: GroupId
   readonly hardState: HardState | null
@@ -34,8 +37,8 @@ export interface RecoveredLog {
 }
 
 /**
- * The durable log of one host, shared by its groups. Requests of one `persist` call, and of calls made
- * while a sync is running, share one fsync (group commit).
+ * The durable log of one host, shared by its groups. Requests of one `persist` call, and of calls
+ * made while a sync is running, share one fsync (group commit).
  *
  * 1. When `persist` resolves, all its requests and all earlier ones are durable.
  * 2. After an error of the disk every later call fails: the node stops.

@@ -1,6 +1,6 @@
 /**
- * Seeded randomness for jitter, probe order and choices; never for keys. Children made by `split` are
- * independent of their parent's later draws, so a draw added in one room moves no other.
+ * Seeded randomness for jitter, probe order and choices; never for keys. Children made by `split`
+ * are independent of their parent's later draws, so a draw added in one room moves no other.
  */
 export interface Random {
   /** 0…2^32-1 */

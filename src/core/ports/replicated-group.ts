@@ -47,7 +47,10 @@ export interface GroupStatus {
   readonly lastIndex: LogIndex
   /** A coded reason when this replica has stopped. */
   readonly failed: string | null
-  /** Leader only: last index known on each voter, and whether it answered within an election timeout. */
+  /**
+   * Leader only: last index known on each voter, and whether it answered within an election
+   * timeout.
+   */
   readonly progress: readonly {
     readonly nodeId: NodeId
     readonly matchIndex: LogIndex
@@ -63,15 +66,16 @@ export interface ReplicatedGroup {
   status(): GroupStatus
   /**
    * Plans, proposes, commits, applies; leader only.
-   * @throws NotLeaderError, BackpressureError, the caller's own SqlError family: nothing was proposed
+   * @throws NotLeaderError, BackpressureError, the caller's own SqlError family: nothing was
+   * proposed
    * @throws IndeterminateError proposed, and the outcome is unknown
    */
   write(request: WriteRequest): Promise<WriteAnswer>
   /** @throws RequestTimeoutError when the index is not applied in time */
   read(request: ReadRequest): Promise<ReadAnswer>
   /**
-   * An index that every earlier acknowledged write is at or below, confirmed by a quorum. On a follower
-   * the leader is asked.
+   * An index that every earlier acknowledged write is at or below, confirmed by a quorum. On a
+   * follower the leader is asked.
    */
   readIndex(deadline: MonotonicMs): Promise<LogIndex>
   /** Commits the registration; leader only. Registering twice is harmless. */

@@ -29,7 +29,10 @@ export interface ByteStream {
   readonly remoteAddress: Address
   /** Called once, before any data is delivered. */
   attach(handlers: StreamHandlers): void
-  /** The chunk is the stream's to keep. False: the buffer is above its watermark, wait for `onDrain`. */
+  /**
+   * The chunk is the stream's to keep. False: the buffer is above its watermark, wait for
+   * `onDrain`.
+   */
   write(chunk: Uint8Array): boolean
   /** Sends what is buffered, then closes. */
   end(): void
