@@ -1,10 +1,11 @@
 /**
- * What clients saw, as a list of events in the order in which they happened; as text, one JSON object a
- * line. `read` answers the value of its key; `write` and `append` give theirs; `cas` gives `[expected,
- * wanted]`. An event of type
+ * What clients saw, as a list of events in the order in which they happened; as text, one JSON
+ * object a line. `read` answers the value of its key; `write` and `append` give theirs; `cas`
+ * gives `[expected, wanted]`. An event of type
  * - `ok`: it took effect once, between its invocation and this event;
  * - `fail`: it had no effect and never will (a compare that did not match is one of these);
- * - `info`: nobody knows: it takes effect at any later time, or never. The process name is not used again.
+ * - `info`: nobody knows: it takes effect at any later time, or never. The process name is not
+ * used again.
  */
 import { InvalidArgumentError } from '../core/errors.js'
 
@@ -42,7 +43,8 @@ export interface Operation {
  * Matches invocations with completions. Operations that failed are left out: they had no effect.
  * Invocations without completion count as `info`.
  *
- * @throws InvalidArgumentError a process overlaps itself, goes on after `info`, or completes nothing
+ * @throws InvalidArgumentError a process overlaps itself, goes on after `info`, or completes
+ * nothing
  */
 export function pairOperations(events: readonly HistoryEvent[]): Operation[] {
   const open = new Map<string, { event: HistoryEvent; at: number }>()

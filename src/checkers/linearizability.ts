@@ -1,11 +1,11 @@
 /**
- * Decides whether a history of one object could have come from executing its operations one at a time,
- * each at some instant between invocation and completion.
+ * Decides whether a history of one object could have come from executing its operations one at a
+ * time, each at some instant between invocation and completion.
  *
  * Source: Wing and Gong, "Testing and verifying concurrent objects" (1993); Lowe, "Testing for
- * linearizability" (2017), whose memory of visited (set of executed operations, state) pairs makes the
- * search finish. Histories are split by key first: a map is linearizable when each key is (Herlihy and
- * Wing's locality).
+ * linearizability" (2017), whose memory of visited (set of executed operations, state) pairs
+ * makes the search finish. Histories are split by key first: a map is linearizable when each key
+ * is (Herlihy and Wing's locality).
  *
  * 1. Every operation with a known outcome is executed exactly once.
  * 2. An operation without one is executed at most once, any time after its invocation.
@@ -26,13 +26,18 @@ export type Verdict =
   | {
       readonly kind: 'rejected'
       readonly key: string
-      /** Operations that contradict each other, alone: a history that is itself not linearizable. */
+      /**
+       * Operations that contradict each other, alone: a history that is itself not linearizable.
+       */
       readonly witness: readonly Operation[]
     }
   | { readonly kind: 'unknown'; readonly key: string }
 
 export interface LinearizabilityOptions {
-  /** Search steps for one key, after which the answer is `unknown`. Higher: harder histories decided. */
+  /**
+   * Search steps for one key, after which the answer is `unknown`. Higher: harder histories
+   * decided.
+   */
   readonly stepsMax: number
 }
 
@@ -106,7 +111,10 @@ function search<State>(
   return 'accepted'
 }
 
-/** Executes `id` in the set when the pair of set and state was never seen; otherwise changes nothing. */
+/**
+ * Executes `id` in the set when the pair of set and state was never seen; otherwise changes
+ * nothing.
+ */
 function visitFirst(
   visited: Set<string>,
   executed: ExecutedSet,
@@ -123,7 +131,10 @@ function visitFirst(
   return true
 }
 
-/** Ids executed so far. Its text skips the leading full words, so it stays short on long histories. */
+/**
+ * Ids executed so far. Its text skips the leading full words, so it stays short on long
+ * histories.
+ */
 class ExecutedSet {
   readonly #words: Uint16Array
 
@@ -151,7 +162,9 @@ class ExecutedSet {
   }
 }
 
-/** Ids: completed operations first, by invocation, so that the executed ones are nearly a prefix. */
+/**
+ * Ids: completed operations first, by invocation, so that the executed ones are nearly a prefix.
+ */
 function listOf(operations: readonly Operation[]): Entry {
   const ordered = [...operations.filter(isCompleted), ...operations.filter((o) => !isCompleted(o))]
   const ends: { at: number; entry: Entry }[] = []
@@ -202,8 +215,9 @@ function relink(entry: Entry): void {
 }
 
 /**
- * The shortest rejected beginning, without the operations that it does not need. Cutting the future off
- * and leaving reads out can only make a history easier to explain, so what remains is still a proof.
+ * The shortest rejected beginning, without the operations that it does not need. Cutting the
+ * future off and leaving reads out can only make a history easier to explain, so what remains is
+ * still a proof.
  */
 function shrink<State>(
   operations: readonly Operation[],

@@ -2,8 +2,8 @@ import type { HistoryValue, Operation } from './history.js'
 import type { Model } from './linearizability.js'
 
 /**
- * One key: read, write, compare-and-set, append to a text. An absent value is null; a missing text is
- * empty when appended to.
+ * One key: read, write, compare-and-set, append to a text. An absent value is null; a missing
+ * text is empty when appended to.
  */
 export const registerModel: Model<HistoryValue> = {
   initial: null,

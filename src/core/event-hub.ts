@@ -1,6 +1,6 @@
 /**
- * Numbers, dates and hands out events to subscribers. Each subscriber has its own bounded queue; a slow
- * one loses its oldest events and can see how many. Publishing never waits for a subscriber.
+ * Numbers, dates and hands out events to subscribers. Each subscriber has its own bounded queue;
+ * a slow one loses its oldest events and can see how many. Publishing never waits for a subscriber.
  */
 import { assert } from './assert.js'
 import type { EventSubscription } from './cluster-manager.js'

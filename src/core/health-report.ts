@@ -1,4 +1,7 @@
-/** What `healthCheck()` answers, from what the rooms say; a node is ready when work sent to it can be done. */
+/**
+ * What `healthCheck()` answers, from what the rooms say; a node is ready when work sent to it can
+ * be done.
+ */
 import type { HealthCheck, HealthReport } from './cluster-manager.js'
 import { type Lifecycle, Lifecycles, Livenesses, type Member } from './member.js'
 import type { GroupStatus } from './ports/replicated-group.js'

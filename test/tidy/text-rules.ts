@@ -48,7 +48,7 @@ const bans: readonly Ban[] = [
   },
   { pattern: /(?<![.\w#])fetch\(/g, instead: 'the Messenger port', applies: sansIo },
   {
-    pattern: /\b(async|await)\b(?!:|\?:)|\bnew Promise\b|\.then\(/g,
+    pattern: /\b(async|await)\b(?!:|\?:)|\.then\(/g,
     instead: 'an effect, and async in the *-driver.ts that owns the core',
     applies: ofKinds('pure')
   },

@@ -152,7 +152,10 @@ function tryEveryOrder(operations: readonly Operation[]): boolean {
   )
 }
 
-/** Up to four processes and seven operations with answers that are often, but not always, possible. */
+/**
+ * Up to four processes and seven operations with answers that are often, but not always,
+ * possible.
+ */
 function randomHistory(random: SplittableRandom): HistoryEvent[] {
   const events: HistoryEvent[] = []
   const open = new Map<string, HistoryEvent>()
