@@ -1,0 +1,420 @@
+/**
+ * A disk with a power failure. Every file has a cached and a durable image; names too are durable only
+ * after their directory was synced. `crash` decides the fate of everything un-synced, each by itself, so
+ * code that works on this disk works on any that keeps the contract of the `Disk` port.
+ *
+ * A process sees the disk through `mount`; a crash kills every mount: calls of the old process never
+ * come back, neither those in flight nor later ones.
+ */
+import { after } from '../core/deadlines.js'
+import { DataDirectoryInUseError } from '../core/errors.js'
+import { compareText } from '../core/ids.js'
+import type { Clock } from '../core/ports/clock.js'
+import type { Disk, DiskFile, DiskLock } from '../core/ports/disk.js'
+import type { Random } from '../core/ports/random.js'
+import { SimulatedFile } from './simulated-file.js'
+
+export interface SimulatedDiskOptions {
+  /** Time of a write and of a sync; each is drawn from [min, max]. */
+  readonly writeLatencyMs: readonly [number, number]
+  readonly syncLatencyMs: readonly [number, number]
+  /** A write tears only between sectors. */
+  readonly sectorBytes: number
+  /** Writes that would need more fail with ENOSPC. */
+  readonly capacityBytes: number
+}
+
+export const simulatedDiskDefaults: SimulatedDiskOptions = {
+  writeLatencyMs: [0, 0],
+  syncLatencyMs: [0, 0],
+  sectorBytes: 512,
+  capacityBytes: Number.POSITIVE_INFINITY
+}
+
+/** How often each fault struck, by the simulator's names. */
+export interface DiskFaults {
+  torn_write: number
+  unsynced_loss: number
+  bit_rot: number
+  disk_full: number
+  fsync_error: number
+}
+
+type Entry = SimulatedFile | 'directory'
+
+type NameChange =
+  | { readonly kind: 'add'; readonly path: string; readonly entry: Entry }
+  | { readonly kind: 'remove'; readonly path: string }
+  | { readonly kind: 'rename'; readonly from: string; readonly to: string; readonly entry: Entry }
+
+export class SimulatedDisk {
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #options: SimulatedDiskOptions
+  readonly #cachedNames = new Map<string, Entry>()
+  readonly #durableNames = new Map<string, Entry>()
+  readonly #locks = new Set<string>()
+  #nameChanges: NameChange[] = []
+  #life = 0
+  #syncFailures = 0
+  #capacityBytes: number
+  readonly faults: DiskFaults = {
+    torn_write: 0,
+    unsynced_loss: 0,
+    bit_rot: 0,
+    disk_full: 0,
+    fsync_error: 0
+  }
+
+  constructor(
+    components: { readonly clock: Clock; readonly random: Random },
+    options: Partial<SimulatedDiskOptions> = {}
+  ) {
+    this.#clock = components.clock
+    this.#random = components.random
+    this.#options = { ...simulatedDiskDefaults, ...options }
+    this.#capacityBytes = this.#options.capacityBytes
+  }
+
+  /** The disk as one process sees it, until the next crash. */
+  mount(): Disk {
+    return new Mount(this, this.#life)
+  }
+
+  /** Power fails: un-synced writes and names are kept, lost or torn as `random` says. */
+  crash(random: Random): void {
+    this.#life++
+    this.#locks.clear()
+    this.#crashFiles(random)
+    for (const change of this.#nameChanges) {
+      if (random.nextInt(2) === 0) performChange(this.#durableNames, change)
+      else this.faults.unsynced_loss++
+    }
+    this.#nameChanges = []
+    this.#dropOrphans()
+    this.#resetNames()
+  }
+
+  /** The process dies and the machine goes on: what was written stays. */
+  kill(): void {
+    this.#life++
+    this.#locks.clear()
+  }
+
+  /** The next `count` syncs fail with EIO; what they should have made durable stays un-synced. */
+  failSyncs(count: number): void {
+    this.#syncFailures = count
+  }
+
+  setCapacityBytes(capacityBytes: number): void {
+    this.#capacityBytes = capacityBytes
+  }
+
+  /** Flips one random bit of a file below `prefix`; false when there is none to flip. */
+  rot(random: Random, prefix: string): boolean {
+    const files = this.#filesSorted().filter(
+      ([path, file]) => path.startsWith(prefix) && file.sizeBytes > 0
+    )
+    if (files.length === 0) return false
+    const [, file] = files[random.nextInt(files.length)] as [string, SimulatedFile]
+    file.flipBit(random.nextInt(file.sizeBytes), random.nextInt(8))
+    this.faults.bit_rot++
+    return true
+  }
+
+  /** Flips a bit at a chosen place. */
+  rotAt(path: string, offset: number, bit: number): void {
+    this.fileAt(path).flipBit(offset, bit)
+    this.faults.bit_rot++
+  }
+
+  /** Everything is gone: the machine got an empty disk. */
+  wipe(): void {
+    this.#life++
+    this.#locks.clear()
+    this.#nameChanges = []
+    this.#cachedNames.clear()
+    this.#durableNames.clear()
+  }
+
+  // The following are called by mounts alone.
+
+  isAlive(life: number): boolean {
+    return life === this.#life
+  }
+
+  /** Resolves after the latency; never, when the process died meanwhile. */
+  async pause(life: number, kind: 'write' | 'sync' | 'none'): Promise<void> {
+    if (kind !== 'none') {
+      const latency = this.#options[kind === 'write' ? 'writeLatencyMs' : 'syncLatencyMs']
+      const ms = latency[0] + this.#random.nextFloat() * (latency[1] - latency[0])
+      if (ms > 0) {
+        await new Promise<void>((resolve) => {
+          this.#clock.schedule(after(this.#clock.now(), ms), resolve)
+        })
+      }
+    }
+    if (!this.isAlive(life)) await new Promise<never>(() => {})
+  }
+
+  takeSyncFailure(): void {
+    if (this.#syncFailures === 0) return
+    this.#syncFailures--
+    this.faults.fsync_error++
+    throw systemError('EIO', 'fsync')
+  }
+
+  reserve(file: SimulatedFile, end: number): void {
+    const used = this.#filesSorted().reduce((sum, [, other]) => sum + other.sizeBytes, 0)
+    if (used + Math.max(0, end - file.sizeBytes) <= this.#capacityBytes) return
+    this.faults.disk_full++
+    throw systemError('ENOSPC', 'write')
+  }
+
+  get hasCapacityLimit(): boolean {
+    return Number.isFinite(this.#capacityBytes)
+  }
+
+  makeDirectory(path: string): void {
+    const parts = path.split('/').filter((part) => part !== '')
+    for (let i = 1; i <= parts.length; i++) {
+      const directory = parts.slice(0, i).join('/')
+      const entry = this.#cachedNames.get(directory)
+      if (entry === 'directory') continue
+      if (entry !== undefined) throw systemError('ENOTDIR', directory)
+      this.#change({ kind: 'add', path: directory, entry: 'directory' })
+    }
+  }
+
+  list(path: string): string[] {
+    const prefix = path === '' ? '' : `${path}/`
+    return [...this.#cachedNames.keys()]
+      .filter((name) => name.startsWith(prefix) && !name.slice(prefix.length).includes('/'))
+      .map((name) => name.slice(prefix.length))
+      .sort(compareText)
+  }
+
+  find(path: string): SimulatedFile | null {
+    const entry = this.#cachedNames.get(path)
+    if (entry === 'directory') throw systemError('EISDIR', path)
+    return entry ?? null
+  }
+
+  fileAt(path: string): SimulatedFile {
+    const file = this.find(path)
+    if (file === null) throw systemError('ENOENT', path)
+    return file
+  }
+
+  openFile(path: string): SimulatedFile {
+    const found = this.find(path)
+    if (found !== null) return found
+    const parent = parentOf(path)
+    if (parent !== '' && this.#cachedNames.get(parent) !== 'directory') {
+      throw systemError('ENOENT', path)
+    }
+    const file = new SimulatedFile()
+    this.#change({ kind: 'add', path, entry: file })
+    return file
+  }
+
+  rename(from: string, to: string): void {
+    this.#change({ kind: 'rename', from, to, entry: this.fileAt(from) })
+  }
+
+  remove(path: string): void {
+    this.fileAt(path)
+    this.#change({ kind: 'remove', path })
+  }
+
+  syncDirectory(path: string): void {
+    if (path !== '' && this.#cachedNames.get(path) !== 'directory')
+      throw systemError('ENOENT', path)
+    const isBelow = (change: NameChange): boolean =>
+      change.kind === 'rename'
+        ? parentOf(change.from) === path || parentOf(change.to) === path
+        : parentOf(change.path) === path
+    for (const change of this.#nameChanges) {
+      if (isBelow(change)) performChange(this.#durableNames, change)
+    }
+    this.#nameChanges = this.#nameChanges.filter((change) => !isBelow(change))
+  }
+
+  lock(path: string): () => void {
+    if (this.#locks.has(path)) throw new DataDirectoryInUseError(`${path} is locked`)
+    this.#locks.add(path)
+    return () => this.#locks.delete(path)
+  }
+
+  #change(change: NameChange): void {
+    performChange(this.#cachedNames, change)
+    this.#nameChanges.push(change)
+  }
+
+  #crashFiles(random: Random): void {
+    const files = new Set(this.#filesSorted().map(([, file]) => file))
+    for (const entry of this.#durableNames.values()) if (entry !== 'directory') files.add(entry)
+    for (const file of files) {
+      const outcome = file.crash(random, this.#options.sectorBytes)
+      this.faults.torn_write += outcome.torn
+      this.faults.unsynced_loss += outcome.dropped
+    }
+  }
+
+  /** A name whose directory did not survive is lost with it. */
+  #dropOrphans(): void {
+    for (const path of [...this.#durableNames.keys()].sort(compareText)) {
+      const parent = parentOf(path)
+      if (parent !== '' && this.#durableNames.get(parent) !== 'directory') {
+        this.#durableNames.delete(path)
+      }
+    }
+  }
+
+  #resetNames(): void {
+    this.#cachedNames.clear()
+    for (const [path, entry] of this.#durableNames) this.#cachedNames.set(path, entry)
+  }
+
+  #filesSorted(): [string, SimulatedFile][] {
+    const files: [string, SimulatedFile][] = []
+    for (const [path, entry] of this.#cachedNames) {
+      if (entry !== 'directory') files.push([path, entry])
+    }
+    return files.sort(([a], [b]) => compareText(a, b))
+  }
+}
+
+class Mount implements Disk {
+  readonly #disk: SimulatedDisk
+  readonly #life: number
+
+  constructor(disk: SimulatedDisk, life: number) {
+    this.#disk = disk
+    this.#life = life
+  }
+
+  async makeDirectory(path: string): Promise<void> {
+    await this.#disk.pause(this.#life, 'none')
+    this.#disk.makeDirectory(normalize(path))
+  }
+
+  async list(path: string): Promise<string[]> {
+    await this.#disk.pause(this.#life, 'none')
+    return this.#disk.list(normalize(path))
+  }
+
+  async readFile(path: string): Promise<Uint8Array | null> {
+    await this.#disk.pause(this.#life, 'none')
+    return this.#disk.find(normalize(path))?.read() ?? null
+  }
+
+  async open(path: string): Promise<DiskFile> {
+    await this.#disk.pause(this.#life, 'none')
+    return new OpenFile(this.#disk, this.#life, this.#disk.openFile(normalize(path)))
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#disk.pause(this.#life, 'none')
+    this.#disk.rename(normalize(from), normalize(to))
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#disk.pause(this.#life, 'none')
+    this.#disk.remove(normalize(path))
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    await this.#disk.pause(this.#life, 'sync')
+    this.#disk.takeSyncFailure()
+    this.#disk.syncDirectory(normalize(path))
+  }
+
+  async lock(path: string): Promise<DiskLock> {
+    await this.#disk.pause(this.#life, 'none')
+    const release = this.#disk.lock(normalize(path))
+    return {
+      release: async () => {
+        if (this.#disk.isAlive(this.#life)) release()
+      }
+    }
+  }
+}
+
+class OpenFile implements DiskFile {
+  readonly #disk: SimulatedDisk
+  readonly #life: number
+  readonly #file: SimulatedFile
+  #closed = false
+
+  constructor(disk: SimulatedDisk, life: number, file: SimulatedFile) {
+    this.#disk = disk
+    this.#life = life
+    this.#file = file
+  }
+
+  get sizeBytes(): number {
+    return this.#file.sizeBytes
+  }
+
+  async write(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    this.#expectOpen()
+    const bytes = concat(chunks)
+    await this.#disk.pause(this.#life, 'none')
+    if (this.#disk.hasCapacityLimit) this.#disk.reserve(this.#file, offset + bytes.length)
+    this.#file.write(offset, bytes)
+    await this.#disk.pause(this.#life, 'write')
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    this.#expectOpen()
+    await this.#disk.pause(this.#life, 'none')
+    this.#file.truncate(sizeBytes)
+  }
+
+  async sync(): Promise<void> {
+    this.#expectOpen()
+    const syncPoint = this.#file.syncPoint
+    await this.#disk.pause(this.#life, 'sync')
+    this.#disk.takeSyncFailure()
+    this.#file.settle(syncPoint)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  #expectOpen(): void {
+    if (this.#closed) throw systemError('EBADF', 'file is closed')
+  }
+}
+
+function performChange(names: Map<string, Entry>, change: NameChange): void {
+  if (change.kind === 'add') names.set(change.path, change.entry)
+  else if (change.kind === 'remove') names.delete(change.path)
+  else {
+    names.delete(change.from)
+    names.set(change.to, change.entry)
+  }
+}
+
+const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
+
+const normalize = (path: string): string =>
+  path
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .join('/')
+
+function concat(chunks: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return bytes
+}
+
+const systemError = (code: string, what: string): Error & { code: string } =>
+  Object.assign(new Error(`${code}: ${what}`), { code })
