@@ -4,16 +4,27 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Big-endian reader over foreign bytes: every read checks its bounds and throws ProtocolError. */
 export class ByteReader {
-  readonly #bytes: Uint8Array
-  readonly #view: DataView
+  #bytes: Uint8Array
+  #view: DataView
   #at: number
-  readonly #end: number
+  #end: number
 
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     this.#bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#at = start
     this.#end = end
+  }
+
+  /** The same reader over other bytes: a reader that is kept allocates once per buffer. */
+  reset(bytes: Uint8Array, start = 0, end = bytes.length): this {
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    }
+    this.#at = start
+    this.#end = end
+    return this
   }
 
   get offset(): number {

@@ -28,14 +28,27 @@ export class ByteWriter {
     this.#length = 0
   }
 
+  /** Forgets what was written behind `length`. */
+  truncate(length: number): void {
+    assert(length <= this.#length, 'truncate behind what was written')
+    this.#length = length
+  }
+
+  /**
+   * Hands over the buffer with what was written, without a copy, and goes on in a new one; the next
+   * buffer begins at `initialSizeBytes`.
+   */
+  detach(initialSizeBytes = initialBytes): Uint8Array {
+    const written = this.peek()
+    this.#bytes = new Uint8Array(Math.min(initialSizeBytes, this.sizeBytesMax))
+    this.#view = new DataView(this.#bytes.buffer)
+    this.#length = 0
+    return written
+  }
+
   /** A copy of what was written since `reset`. */
   take(): Uint8Array {
     return this.#bytes.slice(0, this.#length)
-  }
-
-  /** A second writer with the same bound, for a part whose length must be known first. */
-  fork(): ByteWriter {
-    return new ByteWriter(this.sizeBytesMax)
   }
 
   /** What was written, without a copy; valid until the next write or reset. */
@@ -112,6 +125,26 @@ export class ByteWriter {
     this.#view.setUint32(at, value)
   }
 
+  /** Starts a part that is preceded by its length; `endSized` gets what this answers. */
+  beginSized(): number {
+    this.#grow(1)
+    return this.#length
+  }
+
+  /** Writes the varint length of what was written since `beginSized`, in front of it. */
+  endSized(start: number): void {
+    const length = this.#length - start
+    const extra = varintBytes(length) - 1
+    if (extra > 0) {
+      this.#grow(extra)
+      this.#bytes.copyWithin(start + extra, start, start + length)
+    }
+    const end = this.#length
+    this.#length = start - 1
+    this.varint(length)
+    this.#length = end
+  }
+
   #grow(count: number): number {
     const at = this.#length
     const needed = at + count
@@ -131,6 +164,13 @@ export class ByteWriter {
     this.#bytes = larger
     this.#view = new DataView(larger.buffer)
   }
+}
+
+function varintBytes(value: number): number {
+  if (value < 0x80) return 1
+  if (value < 0x4000) return 2
+  if (value < 0x20_0000) return 3
+  return value < 0x1000_0000 ? 4 : 5
 }
 
 function isAscii(value: string): boolean {

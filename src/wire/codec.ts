@@ -242,10 +242,9 @@ export function openStruct<
 }
 
 function writeSized(writer: ByteWriter, codec: Codec<unknown>, value: unknown): void {
-  const scratch = writer.fork()
-  codec.write(scratch, value)
-  writer.varint(scratch.length)
-  writer.raw(scratch.peek())
+  const start = writer.beginSized()
+  codec.write(writer, value)
+  writer.endSized(start)
 }
 
 /** name → [number on the wire, codec of the member's fields]; numbers are append-only. */

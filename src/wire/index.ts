@@ -1,6 +1,6 @@
 export { ByteReader } from './byte-reader.js'
 export { ByteWriter } from './byte-writer.js'
-export { Catalogue, isRequest } from './catalogue.js'
+export { Catalogue, conflictsOf, isRequest } from './catalogue.js'
 export {
   bool,
   bytes,
@@ -39,3 +39,31 @@ export {
   type RequestDeclaration,
   type SenderRole
 } from './declaration.js'
+export { errorFacts } from './error-facts.js'
+export {
+  type Extension,
+  ExtensionTags,
+  readExtension,
+  traceContextBytes,
+  writeExtension
+} from './extension.js'
+export {
+  beginFrame,
+  checkFrameLength,
+  endFrame,
+  type Frame,
+  FrameFlags,
+  type FrameHeader,
+  priorityOf,
+  readFrame
+} from './frame.js'
+export { FrameParser } from './frame-parser.js'
+export { HybridClock, hybridToWall } from './hybrid-clock.js'
+export { type FrameInspection, formatInspection, inspectFrame } from './inspect.js'
+export {
+  type AssembledMessage,
+  encodedMessageBytesMax,
+  encodeMessage,
+  Reassembler,
+  type ReassemblerLimits
+} from './message-frames.js'

@@ -1,0 +1,184 @@
+/**
+ * Messages to frames and back. A message whose frame would be longer than `frameSizeBytesMax` travels
+ * as chunks: frames with the same type, message id and flags, of which all but the last say
+ * `more-follows`, and the first alone carries the extension block. Chunks of one message stay in order;
+ * frames of others may stand between them.
+ */
+import { MessageTooLargeError, ProtocolError } from '../core/errors.js'
+import { frameHeaderBytes, frameSizeBytesMax, messageSizeBytesMax } from '../core/limits.js'
+import type { ByteWriter } from './byte-writer.js'
+import type { Codec } from './codec.js'
+import { type Extension, writeExtension } from './extension.js'
+import { beginFrame, endFrame, type Frame, FrameFlags, type FrameHeader } from './frame.js'
+
+/** What a writer must be able to hold behind its present length to take any message. */
+export const encodedMessageBytesMax = messageSizeBytesMax + 8 * 1024
+
+/**
+ * Appends the frames of one message. When it throws, the writer is as it was before.
+ *
+ * @throws MessageTooLargeError above `messageSizeBytesMax`
+ */
+export function encodeMessage<Body>(
+  writer: ByteWriter,
+  header: FrameHeader,
+  extension: Extension | null,
+  codec: Codec<Body>,
+  body: Body
+): void {
+  const start = writer.length
+  try {
+    const flags = extension === null ? header.flags : header.flags | FrameFlags.Extension
+    beginFrame(writer, header, flags)
+    if (extension !== null) writeExtension(writer, extension)
+    const bodyStart = writer.length
+    codec.write(writer, body)
+    const bodyLength = writer.length - bodyStart
+    if (bodyLength > messageSizeBytesMax) {
+      throw new MessageTooLargeError(
+        `message of ${bodyLength} bytes, at most ${messageSizeBytesMax} allowed`
+      )
+    }
+    if (writer.length - start <= frameSizeBytesMax) endFrame(writer, start)
+    else splitIntoChunks(writer, header, start, bodyStart)
+  } catch (error) {
+    writer.truncate(start)
+    throw error
+  }
+}
+
+function splitIntoChunks(
+  writer: ByteWriter,
+  header: FrameHeader,
+  start: number,
+  bodyStart: number
+): void {
+  const body = writer.peek().slice(bodyStart)
+  const extension = writer.peek().slice(start + frameHeaderBytes, bodyStart)
+  const firstFlags = extension.length > 0 ? FrameFlags.Extension : 0
+  writer.truncate(start)
+  let at = 0
+  while (at < body.length) {
+    const room = frameSizeBytesMax - frameHeaderBytes - (at === 0 ? extension.length : 0)
+    const count = Math.min(room, body.length - at)
+    const more = at + count < body.length ? FrameFlags.MoreFollows : 0
+    const flags = header.flags | more | (at === 0 ? firstFlags : 0)
+    const frameStart = beginFrame(writer, header, flags)
+    if (at === 0) writer.raw(extension)
+    writer.raw(body.subarray(at, at + count))
+    endFrame(writer, frameStart)
+    at += count
+  }
+}
+
+/** A whole message: the first frame's header and extension, and the body of all frames. */
+export interface AssembledMessage {
+  readonly header: FrameHeader
+  readonly extension: Extension | null
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
+}
+
+interface Partial {
+  readonly header: FrameHeader
+  readonly extension: Extension | null
+  readonly chunks: Uint8Array[]
+  sizeBytes: number
+}
+
+export interface ReassemblerLimits {
+  /** Of one message. */
+  readonly messageSizeBytesMax: number
+  /** Of all half-received messages together. */
+  readonly reassemblyBytesMax: number
+  /** Half-received messages at a time. */
+  readonly reassembliesMax: number
+}
+
+/** Puts chunked messages together; at each bound it throws, and the connection is closed. */
+export class Reassembler {
+  readonly #limits: ReassemblerLimits
+  readonly #partials = new Map<number, Partial>()
+  #sizeBytes = 0
+
+  constructor(limits: ReassemblerLimits) {
+    this.#limits = limits
+  }
+
+  /** Bytes of half-received messages. */
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  /**
+   * Takes a frame's body (from `bodyStart` to the frame's end); answers the message when it is whole.
+   *
+   * @throws ProtocolError when a bound is passed or chunks contradict each other
+   */
+  add(frame: Frame, extension: Extension | null, bodyStart: number): AssembledMessage | null {
+    const { bytes, end } = frame
+    const key = keyOf(frame)
+    const partial = this.#partials.get(key)
+    const more = (frame.flags & FrameFlags.MoreFollows) !== 0
+    if (partial === undefined && !more) {
+      return { header: frame, extension, bytes, start: bodyStart, end }
+    }
+    const known = partial ?? this.#begin(key, frame, extension)
+    if (partial !== undefined) expectSameMessage(partial.header, frame)
+    this.#append(known, bytes.subarray(bodyStart, end))
+    return more ? null : this.#finish(key, known)
+  }
+
+  #begin(key: number, frame: Frame, extension: Extension | null): Partial {
+    if (this.#partials.size >= this.#limits.reassembliesMax) {
+      throw new ProtocolError(`more than ${this.#limits.reassembliesMax} half-received messages`)
+    }
+    const partial = { header: frame, extension, chunks: [], sizeBytes: 0 }
+    this.#partials.set(key, partial)
+    return partial
+  }
+
+  #append(partial: Partial, chunk: Uint8Array): void {
+    if (chunk.length === 0) throw new ProtocolError('empty chunk')
+    partial.sizeBytes += chunk.length
+    this.#sizeBytes += chunk.length
+    if (partial.sizeBytes > this.#limits.messageSizeBytesMax) {
+      throw new ProtocolError(`message above ${this.#limits.messageSizeBytesMax} bytes`)
+    }
+    if (this.#sizeBytes > this.#limits.reassemblyBytesMax) {
+      throw new ProtocolError(
+        `half-received messages above ${this.#limits.reassemblyBytesMax} bytes`
+      )
+    }
+    // A copy: the chunk may be a small part of a large buffer that it would keep alive.
+    partial.chunks.push(chunk.slice())
+  }
+
+  #finish(key: number, partial: Partial): AssembledMessage {
+    this.#partials.delete(key)
+    this.#sizeBytes -= partial.sizeBytes
+    const bytes = new Uint8Array(partial.sizeBytes)
+    let at = 0
+    for (const chunk of partial.chunks) {
+      bytes.set(chunk, at)
+      at += chunk.length
+    }
+    const { header, extension } = partial
+    return { header, extension, bytes, start: 0, end: bytes.length }
+  }
+}
+
+/** A request and the response to another request may have the same id at the same time. */
+const keyOf = (frame: Frame): number =>
+  (frame.flags & FrameFlags.Response) !== 0 ? -frame.messageId - 1 : frame.messageId
+
+function expectSameMessage(first: FrameHeader, frame: Frame): void {
+  const ignored = FrameFlags.MoreFollows | FrameFlags.Extension
+  if (first.type !== frame.type || (first.flags | ignored) !== (frame.flags | ignored)) {
+    throw new ProtocolError(`chunks of message ${frame.messageId} contradict each other`)
+  }
+  if ((frame.flags & FrameFlags.Extension) !== 0) {
+    throw new ProtocolError('a later chunk carries an extension block')
+  }
+}
