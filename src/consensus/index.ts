@@ -1,0 +1,1 @@
+export { SegmentedLog, type SegmentedLogOptions } from './log/segmented-log-driver.js'

@@ -1,0 +1,205 @@
+import t from 'tap'
+import { SegmentedLog } from '../../../../src/consensus/log/segmented-log-driver.js'
+import type { GroupId, LogIndex, ReplicaId, Term } from '../../../../src/core/ids.js'
+import type {
+  LogEntry,
+  PersistRequest,
+  RecoveredLog
+} from '../../../../src/core/ports/log-store.js'
+import { SplittableRandom } from '../../../../src/core/splittable-random.js'
+import { SimulatedDisk } from '../../../../src/simulation/simulated-disk.js'
+import { VirtualClock } from '../../../support/virtual-clock.js'
+
+const group = 0 as GroupId
+const firstSegment = 'log/0000000000000001.log'
+
+const entry = (index: number, term: number, size = 10): LogEntry => ({
+  index: index as LogIndex,
+  term: term as Term,
+  payload: new Uint8Array(size).fill(index + term * 7)
+})
+
+const request = (entries: LogEntry[], hardTerm?: number, id = group): PersistRequest => ({
+  group: id,
+  hardState:
+    hardTerm === undefined
+      ? null
+      : { term: hardTerm as Term, vote: 'a/0000000000000001' as ReplicaId },
+  entries
+})
+
+function makeDisk(seed = 1, syncMs = 0) {
+  const clock = new VirtualClock()
+  const random = SplittableRandom.fromSeed(seed)
+  const latency = { syncLatencyMs: [syncMs, syncMs] as const }
+  return { clock, random, disk: new SimulatedDisk({ clock, random }, latency) }
+}
+
+function logOn(disk: SimulatedDisk, segmentBytes = 1 << 20): SegmentedLog {
+  return new SegmentedLog({ disk: disk.mount() }, { directory: 'log', segmentBytes })
+}
+
+async function reopen(disk: SimulatedDisk, segmentBytes?: number): Promise<RecoveredLog> {
+  const log = logOn(disk, segmentBytes)
+  const recovered = await log.open()
+  await log.close()
+  return recovered
+}
+
+const termsOf = (recovered: RecoveredLog, id = group): number[] =>
+  (recovered.groups.get(id)?.entries ?? []).map(({ term }) => term)
+
+t.test('R-P07 hard state and entries of every group come back', async (t) => {
+  const { disk } = makeDisk()
+  const log = logOn(disk)
+  t.equal((await log.open()).groups.size, 0)
+  const other = 7 as GroupId
+  await log.persist([request([entry(1, 1), entry(2, 1)], 1), request([entry(1, 3)], 3, other)])
+  await log.persist([request([entry(3, 2, 2000)], 2)])
+  await log.close()
+  const recovered = await reopen(disk)
+  t.same(recovered.groups.get(group)?.hardState, { term: 2, vote: 'a/0000000000000001' })
+  t.same(recovered.groups.get(group)?.entries, [entry(1, 1), entry(2, 1), entry(3, 2, 2000)])
+  t.same(termsOf(recovered, other), [3])
+  t.equal(recovered.tornBytes, 0)
+})
+
+t.test('R-P04 entries replace what stands behind them, over restarts', async (t) => {
+  const { disk, random } = makeDisk()
+  const log = logOn(disk)
+  await log.open()
+  await log.persist([request([entry(1, 1), entry(2, 1), entry(3, 1)], 1)])
+  await log.persist([request([entry(2, 2)], 2)])
+  disk.crash(random)
+  t.same(termsOf(await reopen(disk)), [1, 2])
+  const again = logOn(disk)
+  await again.open()
+  await again.persist([request([entry(3, 2)])])
+  disk.crash(random)
+  t.same(termsOf(await reopen(disk)), [1, 2, 2])
+})
+
+t.test('group commit: requests that come during a sync share the next one', async (t) => {
+  const { disk, clock } = makeDisk(1, 5)
+  const log = logOn(disk)
+  await clock.settle(log.open())
+  const before = log.syncCount
+  const first = log.persist([request([entry(1, 1)])])
+  await clock.advance(1)
+  const rest = Array.from({ length: 50 }, (_, i) => log.persist([request([entry(i + 2, 1)])]))
+  await clock.settle(Promise.all([first, ...rest]))
+  t.equal(log.syncCount - before, 2)
+  await log.close()
+  const opened = logOn(disk)
+  const recovered = await clock.settle(opened.open())
+  t.equal(termsOf(recovered).length, 51)
+})
+
+t.test('segments roll, and the chain goes on over them', async (t) => {
+  const { disk } = makeDisk()
+  const log = logOn(disk, 4096)
+  await log.open()
+  for (let i = 1; i <= 40; i++)
+    await log.persist([request([entry(i, 1, 500)], i === 1 ? 1 : undefined)])
+  await log.close()
+  const names = await disk.mount().list('log')
+  t.ok(names.length >= 4, names.join(' '))
+  const recovered = await reopen(disk, 4096)
+  t.equal(termsOf(recovered).length, 40)
+  t.equal(recovered.groups.get(group)?.hardState.term, 1)
+  await disk.mount().remove('log/0000000000000002.log')
+  await t.rejects(reopen(disk, 4096), { code: 'ERR_SKEIN_LOG_CORRUPTED' })
+})
+
+t.test('requests beyond one frame are split and all durable', async (t) => {
+  const { disk, random } = makeDisk()
+  const log = logOn(disk, 1 << 24)
+  await log.open()
+  const many = Array.from({ length: 30 }, (_, i) => entry(i + 1, 1, 500_000))
+  await log.persist([request(many, 1)])
+  disk.crash(random)
+  t.equal(termsOf(await reopen(disk)).length, 30)
+})
+
+t.test('R-P02 R-P09 D-07 a crash at any moment keeps what was answered', async (t) => {
+  const torn = { cut: 0, whole: 0 }
+  for (let seed = 0; seed < 150; seed++) {
+    const { disk, clock, random } = makeDisk(seed, 3)
+    let kept: number[] = []
+    for (let life = 0; life < 4; life++) {
+      const log = logOn(disk, 3000)
+      const recovered = await clock.settle(log.open())
+      if (recovered.tornBytes > 0) torn.cut++
+      else torn.whole++
+      const terms = termsOf(recovered)
+      t.same(terms.slice(0, kept.length), kept, `seed ${seed}, life ${life}`)
+      let answered = terms.length
+      for (let write = 0; write < 1 + random.nextInt(8); write++) {
+        const size = random.nextInt(1500)
+        const next = terms.length + write + 1
+        log.persist([request([entry(next, life + 1, size)], life + 1)]).then(() => {
+          answered = next
+        })
+        await clock.advance(random.nextInt(6))
+      }
+      kept = [...terms, ...Array.from({ length: answered - terms.length }, () => life + 1)]
+      disk.crash(random)
+    }
+  }
+  t.ok(torn.cut > 50 && torn.whole > 50, JSON.stringify(torn))
+})
+
+t.test('R-P09 damage before a whole frame is refused, a damaged last frame is cut', async (t) => {
+  const { disk } = makeDisk()
+  const log = logOn(disk)
+  await log.open()
+  await log.persist([request([entry(1, 1, 100)], 1)])
+  await log.persist([request([entry(2, 1, 100)])])
+  const size = (await disk.mount().readFile(firstSegment))?.length as number
+  await log.persist([request([entry(3, 1, 100)])])
+  await log.close()
+  disk.rotAt(firstSegment, size + 60, 3)
+  const cut = await reopen(disk)
+  t.same(termsOf(cut), [1, 1])
+  t.ok(cut.tornBytes > 100)
+  for (const offset of [5, 33, 40, 80, 150]) {
+    disk.rotAt(firstSegment, offset, 1)
+    await t.rejects(reopen(disk), { code: 'ERR_SKEIN_LOG_CORRUPTED' }, `byte ${offset}`)
+    disk.rotAt(firstSegment, offset, 1)
+  }
+  t.same(termsOf(await reopen(disk)), [1, 1])
+})
+
+t.test('R-P09 a full segment before a later one may not lack its tail', async (t) => {
+  const { disk } = makeDisk()
+  const log = logOn(disk, 1000)
+  await log.open()
+  for (let i = 1; i <= 6; i++) await log.persist([request([entry(i, 1, 300)], 1)])
+  await log.close()
+  const first = await disk.mount().open(firstSegment)
+  await first.truncate(first.sizeBytes - 200)
+  await t.rejects(reopen(disk), { code: 'ERR_SKEIN_LOG_CORRUPTED' })
+})
+
+t.test('R-P11 D-08 after a failed sync nothing succeeds any more', async (t) => {
+  const { disk } = makeDisk()
+  const log = logOn(disk)
+  await log.open()
+  await log.persist([request([entry(1, 1)])])
+  disk.failSyncs(1)
+  const failed = { code: 'ERR_SKEIN_DISK_FAILED' }
+  await t.rejects(log.persist([request([entry(2, 1)])]), failed)
+  await t.rejects(log.persist([request([entry(2, 1)])]), failed)
+  t.equal(disk.faults.fsync_error, 1)
+})
+
+t.test('R-P12 a full disk is an error, and what was durable stays readable', async (t) => {
+  const { disk } = makeDisk()
+  const log = logOn(disk)
+  await log.open()
+  await log.persist([request([entry(1, 1)])])
+  disk.setCapacityBytes(200)
+  await t.rejects(log.persist([request([entry(2, 1, 500)])]), { code: 'ERR_SKEIN_DISK_FAILED' })
+  disk.setCapacityBytes(1 << 20)
+  t.same(termsOf(await reopen(disk)), [1])
+})
