@@ -143,18 +143,17 @@ export class SimulatedDisk {
     return life === this.#life
   }
 
-  /** Resolves after the latency; never, when the process died meanwhile. */
-  async pause(life: number, kind: 'write' | 'sync' | 'none'): Promise<void> {
-    if (kind !== 'none') {
-      const latency = this.#options[kind === 'write' ? 'writeLatencyMs' : 'syncLatencyMs']
-      const ms = latency[0] + this.#random.nextFloat() * (latency[1] - latency[0])
-      if (ms > 0) {
-        await new Promise<void>((resolve) => {
-          this.#clock.schedule(after(this.#clock.now(), ms), resolve)
-        })
-      }
-    }
-    if (!this.isAlive(life)) await new Promise<never>(() => {})
+  /** Does `work` after the latency of its kind; never comes back when the process died meanwhile. */
+  async perform<T>(life: number, kind: 'write' | 'sync' | 'none', work: () => T): Promise<T> {
+    const latency = kind === 'none' ? [0, 0] : this.#options[`${kind}LatencyMs`]
+    const [min, max] = latency as [number, number]
+    const ms = max === 0 ? 0 : min + this.#random.nextFloat() * (max - min)
+    await new Promise<void>((resolve) => {
+      if (ms === 0) resolve()
+      else this.#clock.schedule(after(this.#clock.now(), ms), resolve)
+    })
+    if (!this.isAlive(life)) return new Promise<never>(() => {})
+    return work()
   }
 
   takeSyncFailure(): void {
@@ -165,14 +164,11 @@ export class SimulatedDisk {
   }
 
   reserve(file: SimulatedFile, end: number): void {
+    if (this.#capacityBytes === Number.POSITIVE_INFINITY) return
     const used = this.#filesSorted().reduce((sum, [, other]) => sum + other.sizeBytes, 0)
     if (used + Math.max(0, end - file.sizeBytes) <= this.#capacityBytes) return
     this.faults.disk_full++
     throw systemError('ENOSPC', 'write')
-  }
-
-  get hasCapacityLimit(): boolean {
-    return Number.isFinite(this.#capacityBytes)
   }
 
   makeDirectory(path: string): void {
@@ -243,7 +239,9 @@ export class SimulatedDisk {
   lock(path: string): () => void {
     if (this.#locks.has(path)) throw new DataDirectoryInUseError(`${path} is locked`)
     this.#locks.add(path)
-    return () => this.#locks.delete(path)
+    return () => {
+      this.#locks.delete(path)
+    }
   }
 
   #change(change: NameChange): void {
@@ -294,50 +292,49 @@ class Mount implements Disk {
     this.#life = life
   }
 
-  async makeDirectory(path: string): Promise<void> {
-    await this.#disk.pause(this.#life, 'none')
-    this.#disk.makeDirectory(normalize(path))
+  makeDirectory(path: string): Promise<void> {
+    return this.#perform('none', (disk) => disk.makeDirectory(normalize(path)))
   }
 
-  async list(path: string): Promise<string[]> {
-    await this.#disk.pause(this.#life, 'none')
-    return this.#disk.list(normalize(path))
+  list(path: string): Promise<string[]> {
+    return this.#perform('none', (disk) => disk.list(normalize(path)))
   }
 
-  async readFile(path: string): Promise<Uint8Array | null> {
-    await this.#disk.pause(this.#life, 'none')
-    return this.#disk.find(normalize(path))?.read() ?? null
+  readFile(path: string): Promise<Uint8Array | null> {
+    return this.#perform('none', (disk) => disk.find(normalize(path))?.read() ?? null)
   }
 
-  async open(path: string): Promise<DiskFile> {
-    await this.#disk.pause(this.#life, 'none')
-    return new OpenFile(this.#disk, this.#life, this.#disk.openFile(normalize(path)))
+  open(path: string): Promise<DiskFile> {
+    return this.#perform(
+      'none',
+      (disk) => new OpenFile(disk, this.#life, disk.openFile(normalize(path)))
+    )
   }
 
-  async rename(from: string, to: string): Promise<void> {
-    await this.#disk.pause(this.#life, 'none')
-    this.#disk.rename(normalize(from), normalize(to))
+  rename(from: string, to: string): Promise<void> {
+    return this.#perform('none', (disk) => disk.rename(normalize(from), normalize(to)))
   }
 
-  async remove(path: string): Promise<void> {
-    await this.#disk.pause(this.#life, 'none')
-    this.#disk.remove(normalize(path))
+  remove(path: string): Promise<void> {
+    return this.#perform('none', (disk) => disk.remove(normalize(path)))
   }
 
-  async syncDirectory(path: string): Promise<void> {
-    await this.#disk.pause(this.#life, 'sync')
-    this.#disk.takeSyncFailure()
-    this.#disk.syncDirectory(normalize(path))
+  syncDirectory(path: string): Promise<void> {
+    return this.#perform('sync', (disk) => {
+      disk.takeSyncFailure()
+      disk.syncDirectory(normalize(path))
+    })
   }
 
-  async lock(path: string): Promise<DiskLock> {
-    await this.#disk.pause(this.#life, 'none')
-    const release = this.#disk.lock(normalize(path))
-    return {
-      release: async () => {
-        if (this.#disk.isAlive(this.#life)) release()
-      }
-    }
+  lock(path: string): Promise<DiskLock> {
+    return this.#perform('none', (disk) => {
+      const release = disk.lock(normalize(path))
+      return { release: () => this.#perform('none', release) }
+    })
+  }
+
+  #perform<T>(kind: 'sync' | 'none', work: (disk: SimulatedDisk) => T): Promise<T> {
+    return this.#disk.perform(this.#life, kind, () => work(this.#disk))
   }
 }
 
@@ -360,24 +357,25 @@ class OpenFile implements DiskFile {
   async write(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
     this.#expectOpen()
     const bytes = concat(chunks)
-    await this.#disk.pause(this.#life, 'none')
-    if (this.#disk.hasCapacityLimit) this.#disk.reserve(this.#file, offset + bytes.length)
-    this.#file.write(offset, bytes)
-    await this.#disk.pause(this.#life, 'write')
+    await this.#disk.perform(this.#life, 'none', () => {
+      this.#disk.reserve(this.#file, offset + bytes.length)
+      this.#file.write(offset, bytes)
+    })
+    await this.#disk.perform(this.#life, 'write', () => {})
   }
 
   async truncate(sizeBytes: number): Promise<void> {
     this.#expectOpen()
-    await this.#disk.pause(this.#life, 'none')
-    this.#file.truncate(sizeBytes)
+    await this.#disk.perform(this.#life, 'none', () => this.#file.truncate(sizeBytes))
   }
 
   async sync(): Promise<void> {
     this.#expectOpen()
     const syncPoint = this.#file.syncPoint
-    await this.#disk.pause(this.#life, 'sync')
-    this.#disk.takeSyncFailure()
-    this.#file.settle(syncPoint)
+    await this.#disk.perform(this.#life, 'sync', () => {
+      this.#disk.takeSyncFailure()
+      this.#file.settle(syncPoint)
+    })
   }
 
   async close(): Promise<void> {
