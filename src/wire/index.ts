@@ -39,6 +39,9 @@ export {
   type RequestDeclaration,
   type SenderRole
 } from './declaration.js'
+
+<<<<<<< HEAD
+
 export { errorFacts } from './error-facts.js'
 export {
   type Extension,
@@ -67,3 +70,18 @@ export {
   Reassembler,
   type ReassemblerLimits
 } from './message-frames.js'
+
+=======
+
+export {
+  columnsMax,
+  encodedSizeOf,
+  parametersMax,
+  sqlValue,
+  statement,
+  statementResult,
+  statementsMax,
+  utf8Length
+} from './sql-values.js'
+
+>>>>>>> 4a23632 (Encode SQL values, statements and results)
