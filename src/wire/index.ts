@@ -40,8 +40,6 @@ export {
   type SenderRole
 } from './declaration.js'
 
-<<<<<<< HEAD
-
 export { errorFacts } from './error-facts.js'
 export {
   type Extension,
@@ -71,8 +69,6 @@ export {
   type ReassemblerLimits
 } from './message-frames.js'
 
-=======
-
 export {
   columnsMax,
   encodedSizeOf,
@@ -83,5 +79,3 @@ export {
   statementsMax,
   utf8Length
 } from './sql-values.js'
-
->>>>>>> 4a23632 (Encode SQL values, statements and results)

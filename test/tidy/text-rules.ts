@@ -42,7 +42,7 @@ const bans: readonly Ban[] = [
   { pattern: /(?<![.\w])process\./g, instead: 'an argument or a port', applies: sansIo },
   { pattern: /\bBuffer\b/g, instead: 'Uint8Array, ByteReader and ByteWriter', applies: sansIo },
   {
-    pattern: /(?<![.\w#])(globalThis\.)?crypto\.\w/g,
+    pattern: /\bglobalThis\.crypto\b|\bcrypto\.(subtle|randomUUID|getRandomValues)\b/g,
     instead: 'the Crypto port',
     applies: ofKinds('pure', 'driver')
   },
