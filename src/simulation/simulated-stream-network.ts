@@ -259,7 +259,10 @@ class Direction {
   }
 
   #handOver(segment: Segment): void {
-    if (segment.kind !== 'data') return this.#deliver(segment)
+    if (segment.kind !== 'data') {
+      this.#deliver(segment)
+      return
+    }
     const { bytes } = segment
     const arrived = this.#links.breaksStream(bytes.length)
     if (arrived !== null) {

@@ -79,12 +79,7 @@ export class VirtualTime {
     return this.#heap.length
   }
 
-  post(
-    at: number,
-    label: string,
-    process: SimulatedProcess | null,
-    run: () => void
-  ): VirtualEvent {
+  post(at: number, label: string, process: SimulatedProcess | null, run: () => void): VirtualEvent {
     const event = { at: Math.max(at, this.#now), sequence: this.#sequence++, label, process, run }
     this.#push(event)
     return event

@@ -1,0 +1,260 @@
+/**
+ * Invariants 1 to 8, judged from what replicas say of themselves after each event. Everything here is
+ * incremental: an event costs what changed in it.
+ */
+import type { HardState, LogEntry, PersistRequest, RaftRole } from '../core/index.js'
+import { chain, LogMirror } from './log-mirror.js'
+import { Invariants, type Violations } from './violations.js'
+
+/** A replica's own view, read after an event. */
+export interface ReplicaView {
+  readonly role: RaftRole
+  readonly term: number
+  readonly commitIndex: number
+  readonly appliedIndex: number
+}
+
+interface Replica {
+  /** What the core holds, durable or not. */
+  log: LogMirror
+  view: ReplicaView | null
+  /** Up to here the disk confirmed, by hash; zero when a later truncation made that void. */
+  durable: { index: number; chain: number }
+  checkedCommit: number
+  appliedIndex: number
+}
+
+interface Committed {
+  readonly chain: number
+  /** The term of the replica that was first seen to have committed it. */
+  readonly seenInTerm: number
+}
+
+export class ConsensusInvariants {
+  readonly #violations: Violations
+  readonly #replicas: Replica[]
+  readonly #leaderByTerm = new Map<number, number>()
+  readonly #chainByPosition = new Map<string, number>()
+  readonly #committed: Committed[] = []
+  readonly #applied: number[] = []
+  readonly #votes = new Map<string, string>()
+  readonly #promisedTerm = new Map<string, number>()
+
+  constructor(size: number, violations: Violations) {
+    this.#violations = violations
+    this.#replicas = Array.from({ length: size }, newReplica)
+  }
+
+  /** The highest index that anybody has called committed. */
+  get committedIndex(): number {
+    return this.#committed.length
+  }
+
+  leaderIn(term: number): number | undefined {
+    return this.#leaderByTerm.get(term)
+  }
+
+  isLeader(host: number): boolean {
+    return this.#replica(host).view?.role === 'leader'
+  }
+
+  onExit(host: number): void {
+    this.#replica(host).view = null
+  }
+
+  /** The replica starts again with what its disk gave it. */
+  onRecovered(
+    host: number,
+    replicaId: string,
+    hardState: HardState,
+    entries: readonly LogEntry[]
+  ): void {
+    const replica = this.#replica(host)
+    const before = replica.durable
+    replica.log = new LogMirror()
+    for (const entry of entries) this.#put(host, entry)
+    const kept = replica.log.chainAt(before.index)
+    if (before.index > 0 && kept !== before.chain) {
+      this.#violations.report(
+        Invariants.DurablePromises,
+        `node ${host} lost its durable log up to ${before.index}, has ${replica.log.lastIndex}`
+      )
+    }
+    const promised = this.#promisedTerm.get(replicaId) ?? 0
+    if (hardState.term < promised) {
+      const detail = `node ${host} sent in term ${promised} and recovered term ${hardState.term}`
+      this.#violations.report(Invariants.DurablePromises, detail)
+    }
+    const vote = this.#votes.get(`${replicaId} ${hardState.term}`)
+    if (vote !== undefined && vote !== hardState.vote) {
+      const detail = `node ${host} gave ${vote} its vote of term ${hardState.term}, recovered ${hardState.vote}`
+      this.#violations.report(Invariants.DurablePromises, detail)
+    }
+    replica.durable = {
+      index: replica.log.lastIndex,
+      chain: replica.log.chainAt(replica.log.lastIndex) ?? 0
+    }
+    replica.checkedCommit = 0
+    replica.appliedIndex = 0
+    replica.view = null
+  }
+
+  /** The core asks for this to be made durable; its own log has it from now on. */
+  onPersist(host: number, request: PersistRequest): void {
+    const replica = this.#replica(host)
+    const first = request.entries[0]
+    if (first === undefined) return
+    const wasLeader = replica.view?.role === 'leader'
+    const isReplaced = first.index <= replica.log.lastIndex
+    if (wasLeader && isReplaced && replica.view?.term === first.term) {
+      const detail = `leader ${host} of term ${first.term} replaces its entry ${first.index}`
+      this.#violations.report(Invariants.LeaderAppendOnly, detail)
+    }
+    if (first.index <= replica.durable.index) replica.durable = { index: 0, chain: 0 }
+    for (const entry of request.entries) this.#put(host, entry)
+  }
+
+  /** The disk confirmed everything up to an index, unless it was replaced meanwhile. */
+  onPersisted(host: number, index: number, term: number): void {
+    const { log, durable } = this.#replica(host)
+    if (log.termAt(index) !== term || index <= durable.index) return
+    this.#replica(host).durable = { index, chain: log.chainAt(index) ?? 0 }
+  }
+
+  /** A promise left the node: a message of this term, other than a question before an election. */
+  onPromise(replicaId: string, term: number): void {
+    if (term > (this.#promisedTerm.get(replicaId) ?? 0)) this.#promisedTerm.set(replicaId, term)
+  }
+
+  /** A vote left the node, or a request for votes, which is a vote for oneself. */
+  onVote(replicaId: string, term: number, candidate: string): void {
+    const key = `${replicaId} ${term}`
+    const earlier = this.#votes.get(key)
+    if (earlier === undefined) this.#votes.set(key, candidate)
+    else if (earlier !== candidate) {
+      const detail = `${replicaId} voted in term ${term} for ${earlier} and for ${candidate}`
+      this.#violations.report(Invariants.OneVotePerTerm, detail)
+    }
+  }
+
+  onView(host: number, view: ReplicaView): void {
+    const replica = this.#replica(host)
+    const before = replica.view
+    replica.view = view
+    if (before !== null) this.#checkMonotonic(host, before, view)
+    if (view.role === 'leader' && (before?.role !== 'leader' || before.term !== view.term)) {
+      this.#checkNewLeader(host, view.term)
+    }
+    if (view.commitIndex > replica.checkedCommit) this.#checkCommit(host, view)
+  }
+
+  /** The engine is given what an index does. */
+  onApply(host: number, index: number, content: Uint8Array): void {
+    const replica = this.#replica(host)
+    const hash = chain(0, index, content)
+    const earlier = this.#applied[index]
+    if (earlier === undefined) this.#applied[index] = hash
+    else if (earlier !== hash) {
+      const detail = `node ${host} applies something else at ${index} than another did`
+      this.#violations.report(Invariants.StateMachineSafety, detail)
+    }
+    if (index <= replica.appliedIndex) {
+      const detail = `node ${host} applies ${index} after ${replica.appliedIndex}`
+      this.#violations.report(Invariants.MonotonicIndexes, detail)
+    }
+    replica.appliedIndex = index
+  }
+
+  #put(host: number, entry: LogEntry): void {
+    const { log } = this.#replica(host)
+    if (!log.put(entry)) {
+      const detail = `node ${host} puts entry ${entry.index} behind ${log.lastIndex}`
+      this.#violations.report(Invariants.LogMatching, detail)
+      return
+    }
+    const position = `${entry.term} ${entry.index}`
+    const chained = log.chainAt(entry.index) ?? 0
+    const earlier = this.#chainByPosition.get(position)
+    if (earlier === undefined) this.#chainByPosition.set(position, chained)
+    else if (earlier !== chained) {
+      const detail = `node ${host} has another log up to entry ${entry.index} of term ${entry.term}`
+      this.#violations.report(Invariants.LogMatching, detail)
+    }
+  }
+
+  #checkMonotonic(host: number, before: ReplicaView, view: ReplicaView): void {
+    if (view.term < before.term) {
+      const detail = `node ${host} goes from term ${before.term} to ${view.term}`
+      this.#violations.report(Invariants.DurablePromises, detail)
+    }
+    const isBack = view.commitIndex < before.commitIndex || view.appliedIndex < before.appliedIndex
+    if (isBack || view.appliedIndex > view.commitIndex) {
+      const text = (v: ReplicaView) => `commit ${v.commitIndex}, applied ${v.appliedIndex}`
+      const detail = `node ${host}: ${text(before)}, then ${text(view)}`
+      this.#violations.report(Invariants.MonotonicIndexes, detail)
+    }
+  }
+
+  #checkNewLeader(host: number, term: number): void {
+    const other = this.#leaderByTerm.get(term)
+    this.#leaderByTerm.set(term, host)
+    if (other !== undefined && other !== host) {
+      const detail = `nodes ${other} and ${host} lead term ${term}`
+      this.#violations.report(Invariants.OneLeaderPerTerm, detail)
+    }
+    // An entry that was seen to be committed only in a later term may be unknown to this leader.
+    let index = this.#committed.length
+    while (index > 0 && (this.#committed[index - 1] as Committed).seenInTerm >= term) index--
+    this.#checkHas(host, term, index)
+  }
+
+  #checkHas(leader: number, term: number, index: number): void {
+    if (index === 0) return
+    const committed = this.#committed[index - 1] as Committed
+    const { log } = this.#replica(leader)
+    if (log.chainAt(index) === committed.chain) return
+    const detail = `leader ${leader} of term ${term} lacks what was committed up to ${index}`
+    this.#violations.report(Invariants.LeaderCompleteness, detail)
+  }
+
+  #checkCommit(host: number, view: ReplicaView): void {
+    const replica = this.#replica(host)
+    const { log } = replica
+    for (let index = replica.checkedCommit + 1; index <= view.commitIndex; index++) {
+      const chained = log.chainAt(index)
+      const committed = this.#committed[index - 1]
+      if (chained === undefined) {
+        const detail = `node ${host} commits ${index}, its log ends at ${log.lastIndex}`
+        this.#violations.report(Invariants.StateMachineSafety, detail)
+        return
+      }
+      if (committed === undefined) {
+        this.#committed.push({ chain: chained, seenInTerm: view.term })
+        this.#checkLaterLeaders(index, view.term)
+      } else if (committed.chain !== chained) {
+        const detail = `node ${host} commits another log up to ${index} than was committed before`
+        this.#violations.report(Invariants.StateMachineSafety, detail)
+        return
+      }
+    }
+    replica.checkedCommit = view.commitIndex
+  }
+
+  #checkLaterLeaders(index: number, term: number): void {
+    this.#replicas.forEach(({ view }, host) => {
+      if (view?.role === 'leader' && view.term > term) this.#checkHas(host, view.term, index)
+    })
+  }
+
+  #replica(host: number): Replica {
+    return this.#replicas[host] as Replica
+  }
+}
+
+const newReplica = (): Replica => ({
+  log: new LogMirror(),
+  view: null,
+  durable: { index: 0, chain: 0 },
+  checkedCommit: 0,
+  appliedIndex: 0
+})

@@ -1,0 +1,179 @@
+/** Decides who suffers what, and when: one loop per kind of fault, each with its own randomness. */
+import { pick, type Random, shuffle } from '../core/index.js'
+import type { FaultCounts } from './fault-counts.js'
+import { type Cut, CutKinds, type Links } from './links.js'
+import type { EventRate, SwarmOptions } from './swarm-options.js'
+import { type ProcessExit, ProcessExits, type VirtualTime } from './virtual-clock.js'
+
+/** What the scheduler may do to a cluster. */
+export interface FaultTarget {
+  readonly size: number
+  isUp(host: number): boolean
+  isPaused(host: number): boolean
+  leaders(): readonly number[]
+  crash(host: number, exit: ProcessExit): void
+  restart(host: number): void
+  pause(host: number): void
+  resume(host: number): void
+  setClockRate(host: number, rate: number): void
+  setWallOffset(host: number, ms: number): void
+}
+
+export interface FaultSchedulerComponents {
+  readonly time: VirtualTime
+  readonly random: Random
+  readonly links: Links
+  readonly faults: FaultCounts
+  readonly target: FaultTarget
+}
+
+export class FaultScheduler {
+  readonly #time: VirtualTime
+  readonly #random: Random
+  readonly #links: Links
+  readonly #faults: FaultCounts
+  readonly #target: FaultTarget
+  readonly #options: SwarmOptions
+  #isOver = false
+
+  constructor(components: FaultSchedulerComponents, options: SwarmOptions) {
+    this.#time = components.time
+    this.#random = components.random
+    this.#links = components.links
+    this.#faults = components.faults
+    this.#target = components.target
+    this.#options = options
+  }
+
+  start(): void {
+    const { crash, pause, partition, oneWay, skew } = this.#options
+    const random = (purpose: string) => this.#random.split(purpose)
+    const crashes = random('crash')
+    this.#loop(crash, crashes, (lengthMs) => this.#crashSome(crashes, lengthMs))
+    const pauses = random('pause')
+    this.#loop(pause, pauses, (lengthMs) => this.#pauseOne(pauses, lengthMs))
+    const partitions = random('partition')
+    this.#loop(partition, partitions, (lengthMs) => this.#partition(partitions, lengthMs))
+    const oneWays = random('oneWay')
+    this.#loop(oneWay, oneWays, (lengthMs) => this.#cutOneWay(oneWays, lengthMs))
+    const skews = random('skew')
+    for (let host = 0; host < this.#target.size; host++) this.#skew(skews, host)
+    const jumps = { meanIntervalMs: skew.meanIntervalMs, lengthMsMin: 0, lengthMsMax: 0 }
+    this.#loop(jumps, skews, () => this.#skew(skews, skews.nextInt(this.#target.size)))
+  }
+
+  /** Everything is repaired: links whole, everyone up and awake, clocks at the same pace. */
+  heal(): void {
+    this.#isOver = true
+    this.#links.calm = true
+    this.#links.healAll()
+    for (let host = 0; host < this.#target.size; host++) {
+      if (this.#target.isPaused(host)) this.#target.resume(host)
+      if (!this.#target.isUp(host)) this.#target.restart(host)
+      this.#target.setClockRate(host, 1)
+    }
+  }
+
+  #loop(rate: EventRate, random: Random, strike: (lengthMs: number) => void): void {
+    const mean = rate.meanIntervalMs
+    if (mean === null) return
+    const next = () => {
+      const wait = -mean * Math.log(1 - random.nextFloat())
+      this.#time.post(this.#time.now + wait, 'fault', null, () => {
+        if (this.#isOver) return
+        const { lengthMsMin, lengthMsMax } = rate
+        strike(lengthMsMin + random.nextFloat() * (lengthMsMax - lengthMsMin))
+        next()
+      })
+    }
+    next()
+  }
+
+  #later(ms: number, run: () => void): void {
+    this.#time.post(this.#time.now + ms, 'repair', null, () => {
+      if (!this.#isOver) run()
+    })
+  }
+
+  #crashSome(random: Random, downMs: number): void {
+    const { powerProbability, manyProbability } = this.#options.crash
+    const many = random.nextFloat() < manyProbability
+    const count = many ? 1 + random.nextInt(this.#target.size) : 1
+    const exit = random.nextFloat() < powerProbability ? ProcessExits.Power : ProcessExits.Killed
+    for (let i = 0; i < count; i++) {
+      const host = this.#victim(random)
+      if (host === null) return
+      this.#faults.crash++
+      this.#target.crash(host, exit)
+      this.#later(downMs * (0.5 + random.nextFloat()), () => {
+        if (!this.#target.isUp(host)) this.#target.restart(host)
+      })
+    }
+  }
+
+  #pauseOne(random: Random, lengthMs: number): void {
+    const host = this.#victim(random)
+    if (host === null) return
+    this.#faults.pause++
+    this.#target.pause(host)
+    this.#later(lengthMs, () => {
+      if (this.#target.isPaused(host)) this.#target.resume(host)
+    })
+  }
+
+  /** Someone who is up and awake; a leader as often as the seed wants. */
+  #victim(random: Random): number | null {
+    const wantsLeader = random.nextFloat() < this.#options.leaderProbability
+    const hosts = this.#hosts().filter((h) => this.#target.isUp(h) && !this.#target.isPaused(h))
+    const leaders = this.#target.leaders().filter((host) => hosts.includes(host))
+    const from = wantsLeader && leaders.length > 0 ? leaders : hosts
+    return from.length === 0 ? null : pick(random, from)
+  }
+
+  #partition(random: Random, lengthMs: number): void {
+    const hosts = shuffle(random, this.#hosts())
+    const wantsLeader = random.nextFloat() < this.#options.leaderProbability
+    const leader = this.#target.leaders()[0]
+    const alone = wantsLeader && leader !== undefined ? [leader] : null
+    const inside = alone ?? hosts.slice(0, 1 + random.nextInt(Math.max(1, hosts.length - 1)))
+    const outside = hosts.filter((host) => !inside.includes(host))
+    // A bridge: one host outside still reaches everyone.
+    if (random.nextFloat() < 0.2) outside.pop()
+    const pairs = inside.flatMap((a) => outside.flatMap((b) => [[a, b] as const, [b, a] as const]))
+    this.#cut(pairs, this.#drawCut(random, CutKinds.Partition), lengthMs)
+  }
+
+  #cutOneWay(random: Random, lengthMs: number): void {
+    const host = this.#victim(random)
+    if (host === null) return
+    const others = this.#hosts().filter((other) => other !== host)
+    const some = random.nextFloat() < 0.3 ? [pick(random, others)] : others
+    const receivesOnly = random.nextInt(2) === 0
+    const pairs = some.map((other) => (receivesOnly ? [host, other] : [other, host]) as Pair)
+    this.#cut(pairs, this.#drawCut(random, CutKinds.OneWay), lengthMs)
+  }
+
+  #cut(pairs: readonly Pair[], cut: Cut, lengthMs: number): void {
+    for (const [from, to] of pairs) this.#links.cut(from, to, cut)
+    this.#later(lengthMs, () => this.#links.heal(pairs))
+  }
+
+  #drawCut(random: Random, kind: Cut['kind']): Cut {
+    const isLost = random.nextFloat() < this.#options.lostStreamProbability
+    return { kind, streams: isLost ? 'lost' : 'held' }
+  }
+
+  #skew(random: Random, host: number): void {
+    const { rateMax, wallOffsetMsMax } = this.#options.skew
+    if (rateMax === 1 && wallOffsetMsMax === 0) return
+    this.#faults.skew++
+    this.#target.setClockRate(host, rateMax ** (random.nextFloat() * 2 - 1))
+    this.#target.setWallOffset(host, (random.nextFloat() * 2 - 1) * wallOffsetMsMax)
+  }
+
+  #hosts(): number[] {
+    return Array.from({ length: this.#target.size }, (_, host) => host)
+  }
+}
+
+type Pair = readonly [number, number]

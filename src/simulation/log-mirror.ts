@@ -1,0 +1,47 @@
+import type { LogEntry } from '../core/index.js'
+
+/**
+ * What one replica's log holds, as numbers: per index its term and a hash of the entry and everything
+ * before it, so that comparing two prefixes is comparing two numbers.
+ */
+export class LogMirror {
+  #terms: number[] = []
+  #chains: number[] = []
+
+  get lastIndex(): number {
+    return this.#chains.length
+  }
+
+  termAt(index: number): number {
+    return this.#terms[index - 1] ?? 0
+  }
+
+  /** 0 at index 0; undefined beyond the end. */
+  chainAt(index: number): number | undefined {
+    return index === 0 ? 0 : this.#chains[index - 1]
+  }
+
+  /** Puts the entry at its index and drops what stood there and behind; false: it leaves a gap. */
+  put(entry: LogEntry): boolean {
+    if (entry.index > this.#chains.length + 1 || entry.index < 1) return false
+    this.#terms.length = entry.index - 1
+    this.#chains.length = entry.index - 1
+    const previous = this.chainAt(entry.index - 1) ?? 0
+    this.#terms.push(entry.term)
+    this.#chains.push(chain(previous, entry.term, entry.payload))
+    return true
+  }
+}
+
+/** 53 bits of the previous hash, the term and the payload. */
+export function chain(previous: number, term: number, payload: Uint8Array): number {
+  let a = (previous | 0) ^ Math.imul(term, 0x9e3779b1)
+  let b = (previous / 0x1_0000_0000) | 0
+  for (let i = 0; i < payload.length; i++) {
+    a = Math.imul(a ^ (payload[i] as number), 0x01000193)
+    b = Math.imul(b + a, 0x85ebca6b) ^ (b >>> 13)
+  }
+  a = Math.imul(a ^ payload.length, 0x01000193)
+  b = Math.imul(b + a, 0x85ebca6b) ^ (b >>> 13)
+  return (b >>> 11) * 0x1_0000_0000 + (a >>> 0)
+}

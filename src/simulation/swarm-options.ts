@@ -1,0 +1,137 @@
+/**
+ * What one seed runs: every probability, delay and rate is drawn from it, and each kind of fault is
+ * switched off in some seeds, so that no two seeds weigh the faults alike. A fault that is always there
+ * hides what only shows without it.
+ */
+import type { Random } from '../core/index.js'
+import type { LinkOptions } from './links.js'
+
+export interface EventRate {
+  /** Mean of the exponential wait between two; null: never. */
+  readonly meanIntervalMs: number | null
+  readonly lengthMsMin: number
+  readonly lengthMsMax: number
+}
+
+export interface SwarmOptions {
+  readonly preset: 'local' | 'lan'
+  readonly link: LinkOptions
+  readonly disk: {
+    readonly writeLatencyMs: readonly [number, number]
+    readonly syncLatencyMs: readonly [number, number]
+  }
+  /** Virtual time before the first fault. */
+  readonly calmMs: number
+  readonly crash: EventRate & {
+    /** The machine loses power; otherwise only the process dies. */
+    readonly powerProbability: number
+    /** Several at once, up to all. */
+    readonly manyProbability: number
+  }
+  readonly pause: EventRate
+  readonly partition: EventRate
+  readonly oneWay: EventRate
+  /** Streams of a cut link are lost for good instead of held. */
+  readonly lostStreamProbability: number
+  /** A leader is the victim, when there is one. */
+  readonly leaderProbability: number
+  readonly skew: {
+    /** Clocks run at 1/x to x of the world's. */
+    readonly rateMax: number
+    readonly wallOffsetMsMax: number
+    readonly meanIntervalMs: number | null
+  }
+  readonly workload: {
+    readonly clients: number
+    readonly keys: number
+    readonly thinkMsMean: number
+    readonly readShare: number
+    /** Operations on a key before a fresh one takes its place. */
+    readonly operationsPerKey: number
+  }
+}
+
+export function drawSwarmOptions(random: Random): SwarmOptions {
+  const draw = new Draw(random)
+  const isLan = draw.chance(0.5)
+  return {
+    preset: isLan ? 'lan' : 'local',
+    link: drawLink(draw),
+    disk: {
+      writeLatencyMs: [0, draw.between(0, 0.2)],
+      syncLatencyMs: [draw.between(0.05, 1), draw.between(1, draw.chance(0.2) ? 50 : 5)]
+    },
+    calmMs: draw.chance(0.15) ? 0 : 2_000,
+    crash: {
+      ...draw.rate(0.8, [1_500, 10_000], [50, 4_000]),
+      powerProbability: draw.chance(0.8) ? draw.between(0.3, 1) : 0,
+      manyProbability: draw.chance(0.5) ? draw.between(0, 0.4) : 0
+    },
+    pause: draw.rate(0.6, [2_000, 12_000], [100, 3_000]),
+    partition: draw.rate(0.7, [2_000, 10_000], [300, 6_000]),
+    oneWay: draw.rate(0.5, [2_000, 12_000], [300, 5_000]),
+    lostStreamProbability: draw.chance(0.5) ? draw.between(0, 1) : 0,
+    leaderProbability: draw.between(0, 0.8),
+    skew: {
+      rateMax: draw.chance(0.6) ? draw.between(1, draw.chance(0.2) ? 1.5 : 1.05) : 1,
+      wallOffsetMsMax: draw.chance(0.6) ? 10 ** draw.between(1, 6.5) : 0,
+      meanIntervalMs: draw.chance(0.5) ? draw.between(2_000, 10_000) : null
+    },
+    workload: {
+      clients: 2 + draw.integer(5),
+      keys: 1 + draw.integer(4),
+      thinkMsMean: draw.between(15, 120),
+      readShare: draw.between(0.2, 0.7),
+      operationsPerKey: 50 + draw.integer(200)
+    }
+  }
+}
+
+function drawLink(draw: Draw): LinkOptions {
+  return {
+    latencyMinMs: draw.between(0.05, 1),
+    latencyMeanMs: draw.between(0.1, draw.chance(0.3) ? 15 : 3),
+    lossProbability: draw.chance(0.7) ? draw.between(0, draw.chance(0.2) ? 0.3 : 0.05) : 0,
+    duplicateProbability: draw.chance(0.6) ? draw.between(0, 0.3) : 0,
+    reorderProbability: draw.chance(0.6) ? draw.between(0, 0.3) : 0,
+    delayProbability: draw.chance(0.6) ? draw.between(0, 0.05) : 0,
+    delaySpikeMsMax: draw.between(10, 400),
+    splitProbability: draw.chance(0.5) ? draw.between(0, 0.3) : 0,
+    breakProbability: draw.chance(0.5) ? draw.between(0, 0.002) : 0
+  }
+}
+
+class Draw {
+  readonly #random: Random
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  chance(probability: number): boolean {
+    return this.#random.nextFloat() < probability
+  }
+
+  between(low: number, high: number): number {
+    return low + this.#random.nextFloat() * (high - low)
+  }
+
+  integer(boundExclusive: number): number {
+    return this.#random.nextInt(boundExclusive)
+  }
+
+  rate(
+    probability: number,
+    interval: readonly [number, number],
+    length: readonly [number, number]
+  ): EventRate {
+    const isOn = this.chance(probability)
+    const mean = this.between(interval[0], interval[1])
+    const longest = this.between(length[0], length[1])
+    return {
+      meanIntervalMs: isOn ? mean : null,
+      lengthMsMin: length[0],
+      lengthMsMax: Math.max(length[0], longest)
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/** What a run must never show, by name; the numbers are those of the reliability catalogue. */
+export const Invariants = {
+  /** 1. At most one leader per term. */
+  OneLeaderPerTerm: 'one_leader_per_term',
+  /** 2. A leader never removes or replaces entries of its log. */
+  LeaderAppendOnly: 'leader_append_only',
+  /** 3. Same index and term: same entry, and the same entries before it. */
+  LogMatching: 'log_matching',
+  /** 4. Every committed entry is in the log of every later leader. */
+  LeaderCompleteness: 'leader_completeness',
+  /** 5. Same index: the same thing committed, and the same bytes applied. */
+  StateMachineSafety: 'state_machine_safety',
+  /** 6. Commit and applied index never go back within one life of a process. */
+  MonotonicIndexes: 'monotonic_indexes',
+  /** 7. What was promised in a message is still there after a restart: term, vote, entries. */
+  DurablePromises: 'durable_promises',
+  /** 8. At most one vote per term and replica, ever. */
+  OneVotePerTerm: 'one_vote_per_term',
+  /** 9. An acknowledged write is in the final history. */
+  AcknowledgedKept: 'acknowledged_kept',
+  /** 11. An incarnation only rises, and only by its owner. */
+  Incarnations: 'incarnations',
+  /** 12. After heal nobody calls a running node dead. */
+  NoFalseDeath: 'no_false_death',
+  /** 15. No queue is longer than its bound. */
+  QueueBounds: 'queue_bounds',
+  Linearizable: 'linearizable',
+  /** The checker's budget was not enough: counts as a failure. */
+  LinearizabilityUnknown: 'linearizability_unknown',
+  /** After heal: a leader in time, every operation answered. */
+  Liveness: 'liveness',
+  /** After heal: the same content and applied index everywhere. */
+  Convergence: 'convergence',
+  /** A node could not start on its own disk. */
+  Start: 'start',
+  /** An unhandled rejection or an uncaught exception. */
+  Unhandled: 'unhandled',
+  /** Time stands still: events follow one another without end. */
+  DrainBudget: 'drain_budget',
+  /** The same seed did something else the second time. */
+  Determinism: 'determinism'
+} as const
+export type Invariant = (typeof Invariants)[keyof typeof Invariants]
+
+export interface Violation {
+  readonly invariant: Invariant
+  /** Virtual milliseconds since the start of the run. */
+  readonly at: number
+  readonly detail: string
+}
+
+/** Keeps the first few; a broken run tends to break everything after. */
+export class Violations {
+  readonly #now: () => number
+  readonly #found: Violation[] = []
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  get any(): boolean {
+    return this.#found.length > 0
+  }
+
+  report(invariant: Invariant, detail: string): void {
+    if (this.#found.length >= keptMax) return
+    this.#found.push({ invariant, at: Math.round(this.#now()), detail })
+  }
+
+  toArray(): readonly Violation[] {
+    return this.#found
+  }
+}
+
+const keptMax = 8
