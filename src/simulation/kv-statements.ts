@@ -1,0 +1,81 @@
+/**
+ * The language of the key-value engine, one statement a text; keys have no spaces, values may.
+ *
+ *   set KEY VALUE       get KEY             delete KEY
+ *   append KEY VALUE    add KEY INTEGER     cas KEY OLD NEW (OLD and NEW without spaces)
+ *   expect KEY VALUE    fails the whole command when KEY holds something else
+ */
+import type { StatementFailure } from '../core/ports/engine.js'
+import { type StatementKind, StatementKinds } from '../core/ports/engine-provider.js'
+import type { StatementResult } from '../core/sql.js'
+
+export interface KvView {
+  get(key: string): string | null
+  /** Null deletes. */
+  set(key: string, value: string | null): void
+}
+
+type Outcome =
+  | { readonly kind: 'result'; readonly result: StatementResult }
+  | { readonly kind: 'failed'; readonly failure: Omit<StatementFailure, 'statement'> }
+
+const verbs = ['set', 'get', 'delete', 'append', 'add', 'cas', 'expect'] as const
+type Verb = (typeof verbs)[number]
+
+export const classifyKv = (statement: string): StatementKind =>
+  statement.startsWith('get ') ? StatementKinds.Read : StatementKinds.Write
+
+export function runKv(statement: string, view: KvView): Outcome {
+  const parsed = /^(\S+) (\S+)(?: (.*))?$/s.exec(statement)
+  const verb = parsed?.[1] as Verb
+  const key = parsed?.[2]
+  if (key === undefined || !verbs.includes(verb)) return wrong(`not understood: ${statement}`)
+  return runVerb(verb, key, parsed?.[3] ?? '', view)
+}
+
+function runVerb(verb: Verb, key: string, rest: string, view: KvView): Outcome {
+  const held = view.get(key)
+  switch (verb) {
+    case 'get':
+      return rows(held === null ? [] : [[held]])
+    case 'set':
+      return written(view, key, rest)
+    case 'delete':
+      return held === null ? rows([]) : written(view, key, null)
+    case 'append':
+      return written(view, key, (held ?? '') + rest)
+    case 'add': {
+      const sum = Number(held ?? '0') + Number(rest)
+      if (!Number.isSafeInteger(sum)) return wrong(`no integer: ${held} + ${rest}`)
+      return written(view, key, String(sum))
+    }
+    case 'cas': {
+      const [expected, next] = rest.split(' ')
+      if (next === undefined) return wrong('cas needs KEY OLD NEW')
+      return held === expected ? written(view, key, next) : rows([])
+    }
+    case 'expect': {
+      if (held === rest) return rows([])
+      const message = `${key} is ${held}, expected ${rest}`
+      return { kind: 'failed', failure: { code: 'ERR_SKEIN_SQL_CONSTRAINT', message } }
+    }
+  }
+}
+
+function written(view: KvView, key: string, value: string | null): Outcome {
+  view.set(key, value)
+  return {
+    kind: 'result',
+    result: { columns: [], rows: [], rowsAffected: 1, lastInsertRowid: null }
+  }
+}
+
+const rows = (found: readonly (readonly string[])[]): Outcome => ({
+  kind: 'result',
+  result: { columns: ['value'], rows: found, rowsAffected: 0, lastInsertRowid: null }
+})
+
+const wrong = (message: string): Outcome => ({
+  kind: 'failed',
+  failure: { code: 'ERR_SKEIN_SQL', message }
+})

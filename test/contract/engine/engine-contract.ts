@@ -1,0 +1,223 @@
+import t from 'tap'
+import type { LogIndex, MonotonicMs } from '../../../src/core/ids.js'
+import type { Command, Engine, PlanOutcome } from '../../../src/core/ports/engine.js'
+import type { Statement, StatementResult } from '../../../src/core/sql.js'
+
+/** What the suite needs of an engine, in the engine's own language. */
+export interface EngineSubject {
+  readonly name: string
+  /** A closed engine on an empty place of its own. `t.teardown` removes the place. */
+  make(t: TeardownTap): Promise<EnginePlace>
+  /** Statements that make a table or the like, planned and applied first; may be empty. */
+  readonly schema: readonly Statement[]
+  set(key: string, value: string): Statement
+  get(key: string): Statement
+  /** A statement that fails while it is planned. */
+  readonly failing: Statement
+  /** What `get` found. */
+  valueIn(result: StatementResult): string | null
+}
+
+export interface EnginePlace {
+  /** A new engine object on the same place; the one before was closed. */
+  create(): Engine
+}
+
+export interface TeardownTap {
+  teardown(handler: () => unknown): void
+}
+
+const deadline = 60_000_000 as MonotonicMs
+const at = (index: number) => index as LogIndex
+
+/** The contract of `Engine` in src/core/ports/engine.ts, clause by clause. */
+export function engineContract(subject: EngineSubject): void {
+  const { set, get, failing, valueIn } = subject
+
+  const test = (name: string, body: (t: Tap, engine: Harness) => Promise<void>) =>
+    t.test(`${subject.name}: ${name}`, async (t) => {
+      const place = await subject.make(t)
+      const harness = await open(t, place, subject)
+      await body(t as unknown as Tap, harness)
+    })
+
+  const read = async ({ engine }: Harness, key: string, atLeast = 0): Promise<string | null> => {
+    const outcome = await engine.read([get(key)], { atLeastIndex: at(atLeast), deadline })
+    if (outcome.kind === 'failed') throw new Error(outcome.failure.message)
+    return valueIn(outcome.results[0] as StatementResult)
+  }
+
+  test('what is applied is read, at its index', async (t, harness) => {
+    const command = await planned(harness, set('a', '1'))
+    t.equal(await read(harness, 'a'), null, 'a plan is not visible')
+    await harness.engine.apply([command], [], at(10))
+    t.equal(await read(harness, 'a'), '1')
+    const outcome = await harness.engine.read([get('a')], { atLeastIndex: at(10), deadline })
+    t.match(outcome, { kind: 'rows', index: 10 })
+  })
+
+  test('the commands of one batch see one another, in order', async (t, harness) => {
+    const commands = [await planned(harness, set('a', '1')), await planned(harness, set('a', '2'))]
+    await harness.engine.apply(commands, [], at(10))
+    t.equal(await read(harness, 'a'), '2')
+  })
+
+  test('several statements are one command', async (t, harness) => {
+    const outcome = await plan(harness, set('a', '1'), set('b', '2'), set('a', '3'))
+    t.match(outcome, { kind: 'planned' })
+    if (outcome.kind !== 'planned') return
+    t.equal(outcome.results.length, 3)
+    await harness.engine.apply([outcome.command], [], at(10))
+    t.equal(await read(harness, 'a'), '3')
+    t.equal(await read(harness, 'b'), '2')
+  })
+
+  test('a plan that fails leaves the batch as it was, its own statements included', async (t, h) => {
+    const first = await planned(h, set('a', '1'))
+    const failed = await plan(h, set('b', 'lost'), failing)
+    t.match(failed, { kind: 'failed', failure: { statement: 1, code: /^ERR_SKEIN_/ } })
+    const last = await planned(h, set('c', '3'))
+    await h.engine.apply([first, last], [], at(10))
+    t.same([await read(h, 'a'), await read(h, 'b'), await read(h, 'c')], ['1', null, '3'])
+  })
+
+  test('discard drops what was planned', async (t, harness) => {
+    await planned(harness, set('a', '1'))
+    await harness.engine.discard()
+    const command = await planned(harness, set('b', '2'))
+    await harness.engine.apply([command], [], at(10))
+    t.same([await read(harness, 'a'), await read(harness, 'b')], [null, '2'])
+  })
+
+  test('apply of anything else rolls the batch back first', async (t, harness) => {
+    const other = await open(t, await subject.make(t), subject)
+    const foreign = await planned(other, set('x', '9'))
+    await planned(harness, set('a', '1'))
+    await harness.engine.apply([foreign], [], at(10))
+    t.same([await read(harness, 'a'), await read(harness, 'x')], [null, '9'])
+  })
+
+  test('who applied the same commands has the same checksum', async (t, leader) => {
+    const follower = await open(t, await subject.make(t), subject)
+    for (let index = 10; index < 20; index++) {
+      const commands = [
+        await planned(leader, set(`k${index % 3}`, `v${index}`)),
+        await planned(leader, set(`m${index % 4}`, `w${index}`))
+      ]
+      await leader.engine.apply(commands, [], at(index))
+      await follower.engine.apply(commands, [], at(index))
+      const [one, two] = [await leader.engine.checksum(), await follower.engine.checksum()]
+      t.same(one, two)
+      t.match(one, { index, hash: /^[0-9a-f]+$/ })
+    }
+    const before = await leader.engine.checksum()
+    await planned(leader, set('k0', 'planned'))
+    t.equal((await leader.engine.checksum()).hash, before.hash, 'a plan is not hashed')
+    const command = await planned(leader, set('k0', 'other'))
+    await follower.engine.apply([command], [], at(20))
+    t.not((await follower.engine.checksum()).hash, before.hash)
+  })
+
+  test('system keys are written with the commands, by prefix in key order', async (t, harness) => {
+    const { engine } = harness
+    const bytes = (n: number) => Uint8Array.of(n, 0, 255)
+    const writes = ['s/b', 's/a', 's/c', 'z'].map((key, n) => ({ key, value: bytes(n) }))
+    await engine.apply([], writes, at(10))
+    await engine.apply(
+      [await planned(harness, set('a', '1'))],
+      [{ key: 's/b', value: null }],
+      at(11)
+    )
+    const found = (await engine.readSystem('s/')).map(({ key, value }) => [key, [...(value ?? [])]])
+    t.same(found, [
+      ['s/a', [1, 0, 255]],
+      ['s/c', [2, 0, 255]]
+    ])
+    const { hash } = await engine.checksum()
+    await engine.apply([], [{ key: 's/d', value: bytes(9) }], at(12))
+    t.equal((await engine.checksum()).hash, hash, 'the hash is of user data')
+  })
+
+  test('what was flushed is there again, data, system keys and index', async (t, harness) => {
+    const { engine } = harness
+    const system = [{ key: 's/a', value: Uint8Array.of(7) }]
+    await engine.apply([await planned(harness, set('a', '1'))], system, at(10))
+    const { hash } = await engine.checksum()
+    t.equal(await engine.flush(), 10)
+    const state = await harness.reopen()
+    t.same(state, { appliedIndex: 10, durableIndex: 10 })
+    t.equal(await read(harness, 'a'), '1')
+    t.same((await harness.engine.readSystem('s/')).length, 1)
+    t.equal((await harness.engine.checksum()).hash, hash)
+  })
+
+  test('the durable index never passes the applied one', async (t, harness) => {
+    for (let index = 10; index < 30; index++) {
+      const command = await planned(harness, set('a', String(index)))
+      await harness.engine.apply([command], [], at(index))
+    }
+    const { appliedIndex, durableIndex } = await harness.reopen()
+    t.ok(durableIndex <= appliedIndex && appliedIndex <= 29, `${durableIndex} ${appliedIndex}`)
+    const found = await read(harness, 'a')
+    t.equal(found, appliedIndex < 10 ? null : String(appliedIndex), 'content and index agree')
+  })
+
+  test('a read waits for its index', async (t, harness) => {
+    const command = await planned(harness, set('a', '1'))
+    let done = false
+    const reading = read(harness, 'a', 10).then((value) => {
+      done = true
+      return value
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    t.notOk(done)
+    await harness.engine.apply([command], [], at(10))
+    t.equal(await reading, '1')
+  })
+
+  test('an apply without commands moves the index', async (t, harness) => {
+    await harness.engine.apply([], [], at(10))
+    t.equal((await harness.engine.checksum()).index, 10)
+  })
+}
+
+interface Tap extends TeardownTap {
+  equal(found: unknown, wanted: unknown, message?: string): void
+  not(found: unknown, wanted: unknown, message?: string): void
+  same(found: unknown, wanted: unknown, message?: string): void
+  match(found: unknown, pattern: unknown, message?: string): void
+  ok(value: unknown, message?: string): void
+  notOk(value: unknown, message?: string): void
+}
+
+interface Harness {
+  engine: Engine
+  /** Closes the engine and opens another on the same place. */
+  reopen(): Promise<{ appliedIndex: LogIndex; durableIndex: LogIndex }>
+}
+
+async function open(t: TeardownTap, place: EnginePlace, subject: EngineSubject): Promise<Harness> {
+  const harness: Harness = {
+    engine: place.create(),
+    async reopen() {
+      await harness.engine.close()
+      harness.engine = place.create()
+      return harness.engine.open()
+    }
+  }
+  t.teardown(() => harness.engine.close())
+  await harness.engine.open()
+  if (subject.schema.length > 0) {
+    await harness.engine.apply([await planned(harness, ...subject.schema)], [], at(1))
+  }
+  return harness
+}
+
+const plan = ({ engine }: Harness, ...statements: Statement[]): Promise<PlanOutcome> =>
+  engine.plan({ statements }, { deadline })
+
+async function planned(harness: Harness, ...statements: Statement[]): Promise<Command> {
+  const outcome = await plan(harness, ...statements)
+  if (outcome.kind === 'failed') throw new Error(outcome.failure.message)
+  return outcome.command
+}
