@@ -1,0 +1,191 @@
+/**
+ * Raft's messages on the wire. Each names its group, its sender and its receiver, so that a message for
+ * another storage of the same node is recognised. Votes and heartbeats have a priority of their own:
+ * they never queue behind appends.
+ */
+import { messageSizeBytesMax } from '../core/limits.js'
+import type { LogEntry } from '../core/ports/log-store.js'
+import { Priorities } from '../core/ports/messenger.js'
+import {
+  bool,
+  bytes,
+  type Codec,
+  groupId,
+  list,
+  logIndex,
+  mapped,
+  openStruct,
+  replicaId,
+  struct,
+  type TypeOf,
+  term,
+  u64
+} from '../wire/codec.js'
+import { declareMessage, type MessageDeclaration } from '../wire/declaration.js'
+
+/** Entries of one append message. */
+export const appendEntriesCountMax = 1_024
+
+/** In `preVote` the term is the one that the sender would campaign for. */
+const envelope = { group: groupId, from: replicaId, to: replicaId, term }
+
+const voteFields = {
+  ...envelope,
+  lastIndex: logIndex,
+  lastTerm: term,
+  /** The leader told the sender to campaign: voters need not wait until the leader is silent. */
+  transfer: bool
+}
+const voteResponseFields = { ...envelope, granted: bool }
+
+const wireAppendEntries = openStruct({
+  ...envelope,
+  prevIndex: logIndex,
+  prevTerm: term,
+  commitIndex: logIndex,
+  entries: list(struct({ term, payload: bytes(messageSizeBytesMax) }), appendEntriesCountMax)
+})
+
+const appendEntries = mapped(
+  wireAppendEntries,
+  (body: Omit<TypeOf<typeof wireAppendEntries>, 'entries'> & { entries: readonly LogEntry[] }) =>
+    body,
+  (wire) => ({
+    ...wire,
+    // The index is implied, and the payload outlives the received bytes.
+    entries: wire.entries.map(
+      (entry, i): LogEntry => ({
+        index: (wire.prevIndex + 1 + i) as LogEntry['index'],
+        term: entry.term,
+        payload: entry.payload.slice()
+      })
+    )
+  })
+)
+
+export const preVoteMessage = declareMessage({
+  number: 0x0200,
+  name: 'preVote',
+  priority: Priorities.Critical,
+  body: tagged('preVote', openStruct(voteFields)),
+  about: 'Asks whether a vote in the named term would be granted; changes nothing at the receiver.'
+})
+export const preVoteResponseMessage = declareMessage({
+  number: 0x0201,
+  name: 'preVoteResponse',
+  priority: Priorities.Critical,
+  body: tagged('preVoteResponse', openStruct(voteResponseFields)),
+  about: 'Answers preVote: the asked term when granted, the own term when refused.'
+})
+export const voteMessage = declareMessage({
+  number: 0x0202,
+  name: 'vote',
+  priority: Priorities.Critical,
+  body: tagged('vote', openStruct(voteFields)),
+  about: 'Asks for a vote.'
+})
+export const voteResponseMessage = declareMessage({
+  number: 0x0203,
+  name: 'voteResponse',
+  priority: Priorities.Critical,
+  body: tagged('voteResponse', openStruct(voteResponseFields)),
+  about: 'Answers vote; sent when the vote is durable.'
+})
+export const appendEntriesMessage = declareMessage({
+  number: 0x0204,
+  name: 'appendEntries',
+  priority: Priorities.High,
+  body: tagged('appendEntries', appendEntries),
+  about:
+    'Entries behind a point that leader and follower must have in common, and the commit index.'
+})
+export const appendEntriesResponseMessage = declareMessage({
+  number: 0x0205,
+  name: 'appendEntriesResponse',
+  priority: Priorities.High,
+  body: tagged(
+    'appendEntriesResponse',
+    openStruct({
+      ...envelope,
+      rejected: bool,
+      /** Accepted: the last index known to be the leader's, and durable. Rejected: its `prevIndex`. */
+      index: logIndex,
+      /** Rejected: an index, and its term here, at or below which the logs may agree. */
+      hintIndex: logIndex,
+      hintTerm: term
+    })
+  ),
+  about: 'Answers appendEntries; an acceptance is sent when the entries are durable.'
+})
+export const heartbeatMessage = declareMessage({
+  number: 0x0206,
+  name: 'heartbeat',
+  priority: Priorities.Critical,
+  body: tagged('heartbeat', openStruct({ ...envelope, commitIndex: logIndex, readContext: u64 })),
+  about:
+    'Keeps followers from campaigning; carries a commit index that the receiver is known to hold.'
+})
+export const heartbeatResponseMessage = declareMessage({
+  number: 0x0207,
+  name: 'heartbeatResponse',
+  priority: Priorities.Critical,
+  body: tagged('heartbeatResponse', openStruct({ ...envelope, readContext: u64 })),
+  about: 'Answers heartbeat with its read context, or tells a lagging leader the term.'
+})
+export const timeoutNowMessage = declareMessage({
+  number: 0x0208,
+  name: 'timeoutNow',
+  priority: Priorities.Critical,
+  body: tagged('timeoutNow', openStruct(envelope)),
+  about: 'The leader hands over: its receiver campaigns at once.'
+})
+
+export type PreVote = BodyOf<typeof preVoteMessage>
+export type PreVoteResponse = BodyOf<typeof preVoteResponseMessage>
+export type Vote = BodyOf<typeof voteMessage>
+export type VoteResponse = BodyOf<typeof voteResponseMessage>
+export type AppendEntries = BodyOf<typeof appendEntriesMessage>
+export type AppendEntriesResponse = BodyOf<typeof appendEntriesResponseMessage>
+export type Heartbeat = BodyOf<typeof heartbeatMessage>
+export type HeartbeatResponse = BodyOf<typeof heartbeatResponseMessage>
+export type TimeoutNow = BodyOf<typeof timeoutNowMessage>
+
+export type RaftMessage =
+  | PreVote
+  | PreVoteResponse
+  | Vote
+  | VoteResponse
+  | AppendEntries
+  | AppendEntriesResponse
+  | Heartbeat
+  | HeartbeatResponse
+  | TimeoutNow
+
+/** The declaration of each kind of message; `send` with `raftDeclarations[message.kind]`. */
+export const raftDeclarations: {
+  readonly [Kind in RaftMessage['kind']]: MessageDeclaration<Extract<RaftMessage, { kind: Kind }>>
+} = {
+  preVote: preVoteMessage,
+  preVoteResponse: preVoteResponseMessage,
+  vote: voteMessage,
+  voteResponse: voteResponseMessage,
+  appendEntries: appendEntriesMessage,
+  appendEntriesResponse: appendEntriesResponseMessage,
+  heartbeat: heartbeatMessage,
+  heartbeatResponse: heartbeatResponseMessage,
+  timeoutNow: timeoutNowMessage
+}
+
+type BodyOf<D> = D extends MessageDeclaration<infer Body> ? Body : never
+
+/** The same bytes; the value says which message it is. */
+function tagged<const Kind extends string, Body extends object>(
+  kind: Kind,
+  body: Codec<Body>
+): Codec<{ readonly kind: Kind } & Body> {
+  return {
+    shape: body.shape,
+    write: (writer, value) => body.write(writer, value),
+    read: (reader) => ({ kind, ...body.read(reader) })
+  }
+}

@@ -1,0 +1,116 @@
+/** The values that pass between a Raft core and its owner. */
+import type { RaftRole } from '../../core/events.js'
+import type { GroupId, LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
+import type { HardState, LogEntry, PersistRequest } from '../../core/ports/log-store.js'
+import type { Random } from '../../core/ports/random.js'
+import type { Configuration } from '../entry.js'
+import type { RaftOptions } from './options.js'
+
+export interface RaftInit {
+  readonly group: GroupId
+  readonly self: ReplicaId
+  /** What the log store found, which is durable. */
+  readonly recovered: {
+    readonly hardState: HardState
+    /** Contiguous from index 1; a founder's first entry is the founding configuration, term 0. */
+    readonly entries: readonly LogEntry[]
+  }
+  /** The engine has applied the log up to here, so it is committed; `Committed` goes on behind it. */
+  readonly appliedIndex: LogIndex
+  readonly random: Random
+  readonly options: RaftOptions
+  readonly now: MonotonicMs
+}
+
+export interface RaftPersist extends PersistRequest {
+  /** Rises by one with each request of this core; `handlePersisted` takes it back. */
+  readonly sequence: number
+}
+
+export type ReadRefusal = 'notLeader' | 'backpressure'
+export type TransferOutcome = 'steppedDown' | 'timedOut' | 'replaced' | 'refused'
+
+export type RaftEvent =
+  | {
+      readonly type: 'RoleChanged'
+      readonly term: Term
+      readonly role: RaftRole
+      readonly leader: ReplicaId | null
+      readonly reason: string
+    }
+  | { readonly type: 'LeaderChanged'; readonly term: Term; readonly leader: ReplicaId | null }
+  /** In order, each entry once per life of the core, durable here; at most `committedEntriesMax`. */
+  | { readonly type: 'Committed'; readonly entries: readonly LogEntry[] }
+  /** Appended, or rolled back with the entry that held the newer one. */
+  | { readonly type: 'ConfigurationChanged'; readonly configuration: Configuration }
+  /** Whoever has applied `index` may answer the read. */
+  | { readonly type: 'ReadReady'; readonly requestId: number; readonly index: LogIndex }
+  | {
+      readonly type: 'ReadRefused'
+      readonly requestId: number
+      readonly reason: ReadRefusal
+      readonly leaderHint: ReplicaId | null
+    }
+  /** `steppedDown`: this replica leads no more, which is what a transfer wants. */
+  | {
+      readonly type: 'TransferEnded'
+      readonly target: ReplicaId | null
+      readonly outcome: TransferOutcome
+      readonly reason: string
+    }
+
+export type ProposeOutcome =
+  | { readonly kind: 'proposed'; readonly index: LogIndex; readonly term: Term }
+  | {
+      readonly kind: 'refused'
+      readonly reason: 'notLeader' | 'transferring' | 'backpressure'
+      readonly leaderHint: ReplicaId | null
+    }
+
+export interface ReplicaProgress {
+  readonly replica: ReplicaId
+  readonly isVoter: boolean
+  readonly mode: 'probe' | 'replicate'
+  /** Durable there. */
+  readonly matchIndex: LogIndex
+  readonly nextIndex: LogIndex
+  readonly appendsInFlight: number
+  /** Answered within an election timeout. */
+  readonly active: boolean
+}
+
+export interface RaftStatus {
+  readonly role: RaftRole
+  readonly term: Term
+  readonly vote: ReplicaId | null
+  readonly leader: ReplicaId | null
+  readonly configuration: Configuration
+  readonly commitIndex: LogIndex
+  /** The last index that `Committed` has carried, or `appliedIndex` at the start. */
+  readonly emittedIndex: LogIndex
+  /** Durable here. */
+  readonly durableIndex: LogIndex
+  readonly lastIndex: LogIndex
+  readonly lastTerm: Term
+  readonly uncommittedBytes: number
+  readonly pendingReads: number
+  readonly transferTarget: ReplicaId | null
+  /** Messages that were for another replica or group, or from a replica with no business to send them. */
+  readonly messagesIgnored: number
+  /** Leader only, sorted by replica; without itself. */
+  readonly progress: readonly ReplicaProgress[]
+}
+
+/** One decision about who leads, with what it was decided on. */
+export interface ElectionRecord {
+  readonly at: MonotonicMs
+  readonly term: Term
+  readonly decision: string
+  readonly peer: ReplicaId | null
+  readonly reason: string
+  readonly lastIndex: LogIndex
+  readonly lastTerm: Term
+  readonly leader: ReplicaId | null
+  /** Since the leader was last heard; null when none was. */
+  readonly leaderSilentMs: number | null
+}
