@@ -75,6 +75,10 @@ const membership = z.strictObject({
   pushPullIntervalMs: ms(0, 3_600_000).default(30_000),
   /** A dead or left member is forgotten after this. */
   deadRetentionMs: ms(1_000, 604_800_000).default(86_400_000),
+  /** A dead member's name may come back from another address after this. Zero: at once. */
+  deadReclaimMs: ms(0, 604_800_000).default(0),
+  /** A dead member is still told so for this long, so that it can refute. Zero: never. */
+  gossipToDeadMs: ms(0, 3_600_000).default(30_000),
   /** Members in the table, at most; joins beyond are refused. */
   membersMax: count(1, 10_000).default(1_000),
   /** Rumours queued; the most retransmitted is dropped at the bound. */

@@ -1,0 +1,49 @@
+/** Who may join, as values; the name's claim itself is the core's to judge. */
+import type { ClusterId, NodeId } from '../../core/ids.js'
+import { Lifecycles } from '../../core/member.js'
+import type { TypeOf } from '../../wire/codec.js'
+import {
+  type joinRequest,
+  membershipVersionMax,
+  membershipVersionMin,
+  statementBytes,
+  statementBytesMax
+} from './messages.js'
+
+export type JoinRequestBody = TypeOf<(typeof joinRequest)['codec']>
+
+export interface Household {
+  readonly clusterName: string
+  readonly clusterId: ClusterId | null
+}
+
+/** Null when nothing speaks against it. A cluster id that one side does not know yet is no reason. */
+export function refusalOfJoin(
+  request: JoinRequestBody,
+  from: NodeId,
+  household: Household
+): string | null {
+  const { statement } = request
+  if (statement.nodeId !== from) return `${from} speaks for ${statement.nodeId}`
+  if (request.clusterName !== household.clusterName) {
+    return `cluster ${request.clusterName} is not ${household.clusterName}`
+  }
+  if (isForeign(request.clusterId, household.clusterId)) {
+    return `cluster id ${request.clusterId} is not ${household.clusterId}`
+  }
+  if (
+    statement.versionMax < membershipVersionMin ||
+    statement.versionMin > membershipVersionMax ||
+    statement.versionMin > statement.versionMax
+  ) {
+    return `versions ${statement.versionMin}…${statement.versionMax} are not ${membershipVersionMin}…${membershipVersionMax}`
+  }
+  if (statement.lifecycle === Lifecycles.Left) return 'it says that it left'
+  if (statementBytes(statement) > statementBytesMax) {
+    return `its statement is above ${statementBytesMax} bytes`
+  }
+  return null
+}
+
+export const isForeign = (theirs: ClusterId | null, ours: ClusterId | null): boolean =>
+  theirs !== null && ours !== null && theirs !== ours

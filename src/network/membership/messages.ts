@@ -1,0 +1,280 @@
+/**
+ * What members say to one another. A datagram's payload is a packet:
+ *
+ *   packet  = nullable cluster id, then parts to the end
+ *   part    = u8 kind, varint length, body of the kind
+ *
+ * Kinds are append-only; a kind that the reader does not know is skipped. Joins, state exchanges, the
+ * fallback of a probe and goodbyes are ordinary messages of the stream, 0x0100…0x0106.
+ */
+import { assert } from '../../core/assert.js'
+import { ProtocolError } from '../../core/errors.js'
+import type { ClusterId } from '../../core/ids.js'
+import { memberMetadataBytesMax, messageSizeBytesMax } from '../../core/limits.js'
+import { HealthStatuses, Lifecycles, Livenesses } from '../../core/member.js'
+import { Priorities } from '../../core/ports/messenger.js'
+import {
+  ByteReader,
+  ByteWriter,
+  bytes,
+  type Codec,
+  clusterId,
+  declareMessage,
+  declareRequest,
+  incarnation,
+  list,
+  mapped,
+  nodeId,
+  nullable,
+  oneOf,
+  openStruct,
+  struct,
+  type TypeOf,
+  text,
+  u16,
+  u32,
+  u64
+} from '../../wire/index.js'
+import { datagramPayloadBytesMax } from '../security/datagram-header.js'
+
+/** Versions of the membership protocol that this node speaks. */
+export const membershipVersionMin = 1
+export const membershipVersionMax = 1
+
+/** Parts of one datagram. */
+export const datagramPartsMax = 255
+/** One statement, so that it always fits a datagram beside a probe. */
+export const statementBytesMax = 1_024
+/** Members in one state exchange. */
+export const exchangedMembersMax = 10_000
+/** Bytes of members in one state exchange; what does not fit comes in a later one. */
+export const exchangeBytesMax = messageSizeBytesMax - 64 * 1024
+
+const metadataEntriesMax = 64
+
+const metadataPairs = list(struct({ key: text(252), value: text(512) }), metadataEntriesMax)
+
+/** Pairs in any order; keys are own properties, whatever their name. */
+const metadata: Codec<Readonly<Record<string, string>>> = mapped(
+  bytes(memberMetadataBytesMax),
+  (record: Readonly<Record<string, string>>) => {
+    const writer = new ByteWriter(memberMetadataBytesMax)
+    metadataPairs.write(
+      writer,
+      Object.entries(record).map(([key, value]) => ({ key, value }))
+    )
+    return writer.take()
+  },
+  (wire) => {
+    const reader = new ByteReader(wire)
+    const pairs = metadataPairs.read(reader)
+    reader.expectEnd()
+    return Object.fromEntries(pairs.map(({ key, value }) => [key, value]))
+  }
+)
+
+/** What a member says of itself; nobody else may change it. */
+export const statement = struct({
+  nodeId,
+  /** Rises with every statement. */
+  incarnation,
+  address: text(262),
+  lifecycle: oneOf([
+    Lifecycles.Joining,
+    Lifecycles.WeaklyUp,
+    Lifecycles.Up,
+    Lifecycles.Draining,
+    Lifecycles.Leaving,
+    Lifecycles.Left
+  ]),
+  health: oneOf([HealthStatuses.Healthy, HealthStatuses.Degraded, HealthStatuses.ShuttingDown]),
+  datacenter: text(252),
+  rack: text(252),
+  metadata,
+  versionMin: u16,
+  versionMax: u16
+})
+export type Statement = TypeOf<typeof statement>
+
+const accusation = openStruct({ nodeId, incarnation, accuser: nodeId })
+
+const parts = {
+  /** Probes `target`; whoever else gets it does not answer. */
+  ping: [1, openStruct({ sequence: u32, target: nodeId })],
+  /** Asks the receiver to ping `target` and to tell. */
+  pingRequest: [2, openStruct({ sequence: u32, target: nodeId })],
+  /** Answers a ping, or a ping request whose target answered. */
+  ack: [3, openStruct({ sequence: u32 })],
+  /** Answers a ping request: the target was silent so far, the helper is well. */
+  nack: [4, openStruct({ sequence: u32 })],
+  statement: [5, openStruct({ statement })],
+  suspect: [6, accusation],
+  dead: [7, accusation]
+} as const
+
+type PartOf<P> = {
+  [Kind in keyof P]: { readonly kind: Kind } & (P[Kind] extends readonly [number, infer C]
+    ? TypeOf<C>
+    : never)
+}[keyof P]
+
+export type DatagramMessage = PartOf<typeof parts>
+export type StatementRumour = Extract<DatagramMessage, { kind: 'statement' }>
+export type Accusation = Extract<DatagramMessage, { kind: 'suspect' | 'dead' }>
+export type Rumour = StatementRumour | Accusation
+
+const partByNumber = new Map(
+  Object.entries(parts).map(([kind, [number, codec]]) => [
+    number as number,
+    { kind, codec: codec as Codec<unknown> }
+  ])
+)
+
+const nullableClusterId = nullable(clusterId)
+const packetPreludeBytes = 1 + 33
+
+/** What the parts of one datagram may take together. */
+export const packetPartsBytesMax = datagramPayloadBytesMax - packetPreludeBytes
+
+export interface Packet {
+  readonly clusterId: ClusterId | null
+  readonly messages: readonly DatagramMessage[]
+  /** Parts of kinds that this node does not know. */
+  readonly unknownParts: number
+}
+
+/** Writes packets; keeps its buffers. */
+export class PacketWriter {
+  readonly #packet = new ByteWriter(datagramPayloadBytesMax)
+  /** Larger than any packet, so that a part that fits none can be measured. */
+  readonly #body = new ByteWriter(4 * statementBytesMax)
+
+  /** Valid until the next call. */
+  write(cluster: ClusterId | null, messages: readonly DatagramMessage[]): Uint8Array {
+    assert(messages.length <= datagramPartsMax, `${messages.length} parts`)
+    this.#packet.reset()
+    nullableClusterId.write(this.#packet, cluster)
+    for (const message of messages) this.#writePart(message)
+    return this.#packet.peek()
+  }
+
+  /** What one part takes in a packet; Infinity when it fits none. */
+  sizeOf(message: DatagramMessage): number {
+    this.#writeBody(message)
+    const size = this.#body.length
+    const whole = 1 + (size < 0x80 ? 1 : 2) + size
+    return whole > packetPartsBytesMax ? Number.POSITIVE_INFINITY : whole
+  }
+
+  #writePart(message: DatagramMessage): void {
+    this.#writeBody(message)
+    this.#packet.u8(parts[message.kind][0])
+    this.#packet.varint(this.#body.length)
+    this.#packet.raw(this.#body.peek())
+  }
+
+  #writeBody(message: DatagramMessage): void {
+    this.#body.reset()
+    const codec = parts[message.kind][1] as Codec<DatagramMessage>
+    codec.write(this.#body, message)
+  }
+}
+
+/** @throws ProtocolError anything that is not a packet: nothing of it is used */
+export function readPacket(payload: Uint8Array): Packet {
+  const reader = new ByteReader(payload)
+  const cluster = nullableClusterId.read(reader)
+  const messages: DatagramMessage[] = []
+  let unknownParts = 0
+  for (let count = 0; reader.remaining > 0; count++) {
+    if (count === datagramPartsMax) throw new ProtocolError(`more than ${datagramPartsMax} parts`)
+    const part = partByNumber.get(reader.u8())
+    const body = new ByteReader(reader.raw(reader.varint()))
+    if (part === undefined) {
+      unknownParts++
+      continue
+    }
+    const value = part.codec.read(body)
+    body.expectEnd()
+    messages.push({ ...(value as object), kind: part.kind } as DatagramMessage)
+  }
+  return { clusterId: cluster, messages, unknownParts }
+}
+
+/** A member as one node sees it, in a state exchange. */
+const memberState = struct({
+  statement,
+  liveness: oneOf([Livenesses.Alive, Livenesses.Suspect, Livenesses.Dead]),
+  /** Of the liveness; not below the statement's. */
+  incarnation
+})
+export type MemberState = TypeOf<typeof memberState>
+
+const memberStates = list(memberState, exchangedMembersMax)
+
+const exchangeAnswer = openStruct({
+  clusterId: nullableClusterId,
+  members: memberStates,
+  /** The newest boot number of the asker's datagrams that the answerer believed. */
+  bootNumberSeen: nullable(u64)
+})
+
+export const joinRequest = declareRequest({
+  number: 0x0100,
+  name: 'JoinRequest',
+  priority: Priorities.High,
+  body: openStruct({
+    clusterName: text(63),
+    clusterId: nullableClusterId,
+    /** Address, incarnation, version range, datacenter, rack of the joiner. */
+    statement,
+    features: list(text(63), 64)
+  }),
+  answer: exchangeAnswer,
+  about: 'A node asks to become a member; the answer is what the asked node knows of all members.'
+})
+
+export const pushPull = declareRequest({
+  number: 0x0102,
+  name: 'PushPull',
+  priority: Priorities.Normal,
+  body: openStruct({ clusterId: nullableClusterId, members: memberStates }),
+  answer: exchangeAnswer,
+  about: 'Two members exchange what they know of all members.'
+})
+
+export const streamPing = declareRequest({
+  number: 0x0104,
+  name: 'StreamPing',
+  priority: Priorities.Critical,
+  body: openStruct({ sequence: u32 }),
+  answer: openStruct({ sequence: u32 }),
+  about: 'A probe over the stream, after its datagram went unanswered.'
+})
+
+export const leave = declareMessage({
+  number: 0x0106,
+  name: 'Leave',
+  priority: Priorities.High,
+  body: openStruct({ statement }),
+  about: 'A member says that it left, beside its rumour, in case datagrams are blocked.'
+})
+
+export type ExchangeAnswer = TypeOf<typeof exchangeAnswer>
+
+/** For the catalogue of the composition root. */
+export const membershipMessages = [joinRequest, pushPull, streamPing, leave] as const
+
+const statementWriter = (): ByteWriter => new ByteWriter(messageSizeBytesMax)
+
+/** Encoded size of a statement. @throws InvariantError a field is out of its bound */
+export function statementBytes(value: Statement): number {
+  const writer = statementWriter()
+  statement.write(writer, value)
+  return writer.length
+}
+
+/** Encoded size of a member in a state exchange. */
+export function memberStateBytes(value: MemberState): number {
+  return statementBytes(value.statement) + 1 + 8
+}

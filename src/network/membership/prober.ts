@@ -1,0 +1,217 @@
+/**
+ * Whom to probe, and what an unanswered probe means. One member per probe interval, in a shuffled
+ * round: each is probed once before any is probed twice, so a death is noticed within 2n − 1
+ * intervals (Das et al. 2002, section 4.3). A probe has until the next one begins:
+ *
+ *   ping ──probeTimeout──▶ ping requests to helpers, and a ping over the stream ──▶ suspicion
+ */
+
+import { after, NEVER } from '../../core/deadlines.js'
+import type { MonotonicMs, NodeId } from '../../core/ids.js'
+import { shuffle } from '../../core/splittable-random.js'
+import type { Gossip } from './gossip.js'
+import { isLive, type MemberRecord } from './member-table.js'
+import type { DatagramMessage } from './messages.js'
+import type { Rumours } from './rumours.js'
+import type { SwimState } from './swim-state.js'
+
+interface Probe {
+  readonly target: NodeId
+  readonly sequence: number
+  readonly sentAt: MonotonicMs
+  readonly endsAt: MonotonicMs
+  readonly localHealthMultiplier: number
+  readonly helpers: NodeId[]
+  readonly nackedBy: NodeId[]
+  streamTried: boolean
+}
+
+export class Prober {
+  readonly #state: SwimState
+  readonly #gossip: Gossip
+  readonly #rumours: () => Rumours
+  readonly #nextSequence: () => number
+  /** The round; a member that joins gets a random place in what is left of it or after. */
+  #round: NodeId[] = []
+  #position = 0
+  #probe: Probe | null = null
+  #helpersAt: MonotonicMs = NEVER
+  #tickAt: MonotonicMs = NEVER
+
+  constructor(
+    state: SwimState,
+    gossip: Gossip,
+    rumours: () => Rumours,
+    nextSequence: () => number
+  ) {
+    this.#state = state
+    this.#gossip = gossip
+    this.#rumours = rumours
+    this.#nextSequence = nextSequence
+  }
+
+  start(now: MonotonicMs): void {
+    const { random, config } = this.#state
+    this.#tickAt = after(now, random.nextFloat() * config.probeIntervalMs)
+  }
+
+  stop(): void {
+    this.#probe = null
+    this.#helpersAt = NEVER
+    this.#tickAt = NEVER
+  }
+
+  /** Forgets the probe under way and begins afresh: its answer may have been slept through. */
+  restart(now: MonotonicMs): void {
+    this.stop()
+    this.#tickAt = after(now, this.#state.config.probeIntervalMs)
+  }
+
+  add(nodeId: NodeId): void {
+    const at = this.#position + this.#state.random.nextInt(this.#round.length - this.#position + 1)
+    this.#round.splice(at, 0, nodeId)
+  }
+
+  remove(nodeId: NodeId): void {
+    const at = this.#round.indexOf(nodeId)
+    if (at < 0) return
+    this.#round.splice(at, 1)
+    if (at < this.#position) this.#position--
+    if (this.#probe?.target === nodeId) this.#end()
+  }
+
+  next(): MonotonicMs {
+    return Math.min(this.#helpersAt, this.#tickAt) as MonotonicMs
+  }
+
+  handleTimeout(now: MonotonicMs): void {
+    if (this.#helpersAt <= now && this.#tickAt > now) this.#askHelpers(now)
+    if (this.#tickAt > now) return
+    if (this.#probe !== null) this.#fail(this.#probe, now)
+    this.#begin(now)
+  }
+
+  /** False: not the answer to the probe under way, or not from one who was asked. */
+  handleAck(sequence: number, from: NodeId): boolean {
+    const probe = this.#probe
+    if (probe === null || probe.sequence !== sequence) return false
+    if (from !== probe.target && !probe.helpers.includes(from)) return false
+    this.#succeed()
+    return true
+  }
+
+  handleNack(sequence: number, from: NodeId): void {
+    const probe = this.#probe
+    if (probe === null || probe.sequence !== sequence) return
+    if (!probe.helpers.includes(from) || probe.nackedBy.includes(from)) return
+    probe.nackedBy.push(from)
+    this.#state.counters.add('nack_count')
+  }
+
+  handleStreamAck(sequence: number, from: NodeId): boolean {
+    const probe = this.#probe
+    if (probe === null || probe.sequence !== sequence || probe.target !== from) return false
+    this.#state.counters.add('stream_only_ack_count')
+    this.#succeed()
+    return true
+  }
+
+  #begin(now: MonotonicMs): void {
+    const { config, localHealth, counters } = this.#state
+    const multiplier = localHealth.multiplier()
+    const endsAt = after(now, config.probeIntervalMs * multiplier)
+    this.#tickAt = endsAt
+    const record = this.#nextInRound()
+    if (record === null) return
+    const target = record.statement.nodeId
+    const sequence = this.#nextSequence()
+    this.#probe = {
+      target,
+      sequence,
+      sentAt: now,
+      endsAt,
+      localHealthMultiplier: multiplier,
+      helpers: [],
+      nackedBy: [],
+      streamTried: false
+    }
+    this.#helpersAt = after(now, config.probeTimeoutMs * multiplier)
+    counters.add('ping_count')
+    // The suspect hears of its suspicion from whoever probes it, and may refute at once.
+    const accusation = this.#gossip.accusationOf(record)
+    const ping: DatagramMessage = { kind: 'ping', sequence, target }
+    this.#gossip.send(record.statement.address, accusation ? [ping, accusation] : [ping])
+  }
+
+  #nextInRound(): MemberRecord | null {
+    const { table, random } = this.#state
+    for (let tries = this.#round.length; tries > 0; tries--) {
+      if (this.#position >= this.#round.length) {
+        shuffle(random, this.#round)
+        this.#position = 0
+      }
+      const record = table.get(this.#round[this.#position++] as NodeId)
+      if (record !== undefined && isLive(record)) return record
+    }
+    return null
+  }
+
+  #askHelpers(now: MonotonicMs): void {
+    this.#helpersAt = NEVER
+    const probe = this.#probe
+    const record = probe && this.#state.table.get(probe.target)
+    if (probe === null || !record) return
+    const { table, random, config, counters, effects } = this.#state
+    const { target, sequence, endsAt } = probe
+    const helpers = table.pickOthers(
+      random,
+      config.indirectProbes,
+      (other) => other !== record && isLive(other)
+    )
+    for (const { statement } of helpers) {
+      probe.helpers.push(statement.nodeId)
+      counters.add('indirect_ping_count')
+      this.#gossip.send(statement.address, [{ kind: 'pingRequest', sequence, target }])
+    }
+    if (endsAt <= now) return
+    probe.streamTried = true
+    counters.add('stream_ping_count')
+    const { address } = record.statement
+    effects.send({ kind: 'streamPing', nodeId: target, address, sequence, deadline: endsAt })
+  }
+
+  #succeed(): void {
+    this.#state.counters.add('ack_count')
+    this.#state.localHealth.onProbeAnswered()
+    this.#end()
+  }
+
+  #fail(probe: Probe, now: MonotonicMs): void {
+    const { table, counters, localHealth, nodeId } = this.#state
+    this.#end()
+    const record = table.get(probe.target)
+    if (record === undefined || !isLive(record)) return
+    counters.add('failed_ping_count')
+    localHealth.onProbeFailed({
+      asked: probe.helpers.length,
+      nacksMissing: probe.helpers.length - probe.nackedBy.length
+    })
+    const { sentAt, helpers, nackedBy, streamTried, localHealthMultiplier } = probe
+    record.lastFailedProbe = {
+      sentAt,
+      endedAt: now,
+      helpers,
+      nackedBy,
+      streamTried,
+      localHealthMultiplier
+    }
+    const { incarnation } = record
+    const suspicion = { nodeId: probe.target, incarnation, accuser: nodeId }
+    this.#rumours().handleAccusation({ kind: 'suspect', ...suspicion }, now)
+  }
+
+  #end(): void {
+    this.#probe = null
+    this.#helpersAt = NEVER
+  }
+}

@@ -1,0 +1,196 @@
+import type { Config } from '../../core/config/schema.js'
+import { Counters } from '../../core/counters.js'
+import { after, Deadlines, NEVER } from '../../core/deadlines.js'
+import { EffectsBuffer } from '../../core/effects.js'
+import type { MemberEvent } from '../../core/events.js'
+import { type Incarnation, type MonotonicMs, type NodeId, toIncarnation } from '../../core/ids.js'
+import { HealthStatuses, type Lifecycle, Lifecycles } from '../../core/member.js'
+import type { Random } from '../../core/ports/random.js'
+import type { Address } from '../../core/ports/stream-network.js'
+import { BroadcastQueue } from './broadcast-queue.js'
+import { DeathRecords } from './death-records.js'
+import { retransmitLimit } from './formulas.js'
+import type { LocalHealth } from './local-health.js'
+import { isLive, type MemberRecord, MemberTable } from './member-table.js'
+import {
+  type DatagramMessage,
+  membershipVersionMax,
+  membershipVersionMin,
+  PacketWriter,
+  type Rumour,
+  type Statement
+} from './messages.js'
+import { Ranks } from './precedence.js'
+import { Suspicions } from './suspicion.js'
+
+export interface SwimOptions {
+  readonly nodeId: NodeId
+  /** What the others are told. */
+  readonly address: Address
+  readonly datacenter: string
+  readonly rack: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly config: Config['membership']
+}
+
+export interface SwimComponents {
+  readonly random: Random
+  readonly localHealth: LocalHealth
+}
+
+export type SwimSend =
+  | {
+      readonly kind: 'datagram'
+      readonly to: Address
+      readonly messages: readonly DatagramMessage[]
+    }
+  /** Request a `StreamPing`; its answer goes to `handleStreamAck`. */
+  | {
+      readonly kind: 'streamPing'
+      readonly nodeId: NodeId
+      readonly address: Address
+      readonly sequence: number
+      readonly deadline: MonotonicMs
+    }
+  /** Exchange states; the answer goes to `merge`. */
+  | { readonly kind: 'pushPull'; readonly nodeId: NodeId; readonly address: Address }
+
+export const swimCounterNames = [
+  'ping_count',
+  'ack_count',
+  'suspect_count',
+  'failed_ping_count',
+  'gossip_messages_sent',
+  'gossip_messages_received',
+  'topology_changes',
+  'indirect_ping_count',
+  'relayed_ping_count',
+  'relays_refused',
+  'nack_count',
+  'stream_ping_count',
+  'stream_only_ack_count',
+  'refute_count',
+  'conflict_count',
+  'incarnations_refused',
+  'members_refused',
+  'misdirected_pings',
+  'rumours_oversized',
+  'rumours_dropped',
+  'push_pull_count',
+  'stalls'
+] as const
+export type SwimCounterName = (typeof swimCounterNames)[number]
+
+/** What the parts of the detector share: tables, counters and effects, without decisions. */
+export class SwimState {
+  readonly options: SwimOptions
+  readonly random: Random
+  readonly localHealth: LocalHealth
+  readonly table: MemberTable
+  readonly queue: BroadcastQueue
+  readonly suspicions = new Suspicions()
+  readonly deaths = new DeathRecords()
+  readonly counters = new Counters<SwimCounterName>(swimCounterNames)
+  readonly effects = new EffectsBuffer<SwimSend, never, MemberEvent>()
+  readonly deadlines = new Deadlines<'gossip' | 'pushPull' | 'reap'>()
+  readonly packets = new PacketWriter()
+
+  constructor(components: SwimComponents, options: SwimOptions, now: MonotonicMs) {
+    this.options = options
+    this.random = components.random
+    this.localHealth = components.localHealth
+    this.table = new MemberTable(newRecord(firstStatement(options), now), options.config.membersMax)
+    this.queue = new BroadcastQueue(options.config.broadcastQueueLengthMax)
+  }
+
+  get nodeId(): NodeId {
+    return this.options.nodeId
+  }
+
+  get config(): Config['membership'] {
+    return this.options.config
+  }
+
+  get self(): MemberRecord {
+    return this.table.self
+  }
+
+  get hasLeft(): boolean {
+    return this.self.rank === Ranks.Left
+  }
+
+  get retransmitsMax(): number {
+    return Math.max(1, retransmitLimit(this.config.retransmitMult, this.table.liveCount))
+  }
+
+  /** Queues news about a member; it supersedes what is queued about it. */
+  broadcast(about: NodeId, rumour: Rumour, now: MonotonicMs): void {
+    const sizeBytes = this.packets.sizeOf(rumour)
+    if (!Number.isFinite(sizeBytes)) {
+      this.counters.add('rumours_oversized')
+      return
+    }
+    this.queue.push(about, rumour, sizeBytes)
+    this.counters.set('rumours_dropped', this.queue.dropped)
+    if (this.deadlines.at('gossip') === NEVER) {
+      this.deadlines.set('gossip', after(now, this.config.gossipIntervalMs))
+    }
+  }
+
+  /** What this node says of itself changed; its incarnation is at least `incarnationMin`. */
+  restate(
+    change: Partial<Pick<Statement, 'lifecycle' | 'health'>>,
+    incarnationMin: number,
+    now: MonotonicMs
+  ): void {
+    const { self } = this
+    const incarnation = toIncarnation(Math.max(self.incarnation + 1, incarnationMin))
+    self.statement = { ...self.statement, ...change, incarnation }
+    const rank = self.statement.lifecycle === Lifecycles.Left ? Ranks.Left : Ranks.Alive
+    this.table.setStanding(self, { incarnation, rank }, now)
+    this.broadcast(this.nodeId, { kind: 'statement', statement: self.statement }, now)
+  }
+
+  /** A dead or left member is kept for a while, so that old news of it stays old. */
+  armReaping(now: MonotonicMs): void {
+    if (this.deadlines.at('reap') !== NEVER) return
+    this.deadlines.set('reap', after(now, this.config.deadRetentionMs))
+  }
+
+  reap(now: MonotonicMs): void {
+    this.deadlines.clear('reap')
+    let next: MonotonicMs = NEVER
+    for (const record of this.table.others((other) => !isLive(other))) {
+      const at = after(record.changedAt, this.config.deadRetentionMs)
+      if (at <= now) this.table.remove(record.statement.nodeId)
+      else if (at < next) next = at
+    }
+    if (next !== NEVER) this.deadlines.set('reap', next)
+  }
+}
+
+export const newRecord = (statement: Statement, now: MonotonicMs): MemberRecord => ({
+  statement,
+  incarnation: statement.incarnation,
+  rank: Ranks.Alive,
+  lastSeen: now,
+  changedAt: now,
+  conflictAddress: null,
+  lastFailedProbe: null
+})
+
+const firstIncarnation = 1 as Incarnation
+const firstLifecycle: Lifecycle = Lifecycles.Joining
+
+const firstStatement = (options: SwimOptions): Statement => ({
+  nodeId: options.nodeId,
+  incarnation: firstIncarnation,
+  address: options.address,
+  lifecycle: firstLifecycle,
+  health: HealthStatuses.Healthy,
+  datacenter: options.datacenter,
+  rack: options.rack,
+  metadata: options.metadata,
+  versionMin: membershipVersionMin,
+  versionMax: membershipVersionMax
+})
