@@ -21,7 +21,7 @@ import {
   toStorageId
 } from '../../core/ids.js'
 import type { Crypto } from '../../core/ports/crypto.js'
-import { crc32c } from '../log/crc32c.js'
+import { crc32c } from '../../wire/crc32c.js'
 
 export interface ReplicaIdentity {
   readonly nodeId: NodeId

@@ -22,7 +22,7 @@ import type { HardState, LogEntry } from '../../core/ports/log-store.js'
 import { ByteReader } from '../../wire/byte-reader.js'
 import { ByteWriter } from '../../wire/byte-writer.js'
 import { groupId, nullable, replicaId, struct, term } from '../../wire/codec.js'
-import { crc32c } from './crc32c.js'
+import { crc32c } from '../../wire/crc32c.js'
 
 export const segmentFormatVersion = 1
 export const segmentHeaderBytes = 32

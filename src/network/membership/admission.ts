@@ -4,8 +4,7 @@ import { Lifecycles } from '../../core/member.js'
 import type { TypeOf } from '../../wire/codec.js'
 import {
   type joinRequest,
-  membershipVersionMax,
-  membershipVersionMin,
+  membershipVersions,
   statementBytes,
   statementBytesMax
 } from './messages.js'
@@ -17,7 +16,7 @@ export interface Household {
   readonly clusterId: ClusterId | null
 }
 
-/** Null when nothing speaks against it. A cluster id that one side does not know yet is no reason. */
+/** Null when nothing speaks against it; a cluster id that one side does not know yet does not. */
 export function refusalOfJoin(
   request: JoinRequestBody,
   from: NodeId,
@@ -32,11 +31,12 @@ export function refusalOfJoin(
     return `cluster id ${request.clusterId} is not ${household.clusterId}`
   }
   if (
-    statement.versionMax < membershipVersionMin ||
-    statement.versionMin > membershipVersionMax ||
+    statement.versionMax < membershipVersions.min ||
+    statement.versionMin > membershipVersions.max ||
     statement.versionMin > statement.versionMax
   ) {
-    return `versions ${statement.versionMin}…${statement.versionMax} are not ${membershipVersionMin}…${membershipVersionMax}`
+    const { min, max } = membershipVersions
+    return `versions ${statement.versionMin} to ${statement.versionMax} are not ${min} to ${max}`
   }
   if (statement.lifecycle === Lifecycles.Left) return 'it says that it left'
   if (statementBytes(statement) > statementBytesMax) {

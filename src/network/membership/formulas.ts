@@ -7,7 +7,7 @@ export const suspicionMinMs = (
   probeIntervalMs: number
 ): number => mult * Math.max(1, Math.log10(Math.max(1, memberCount))) * probeIntervalMs
 
-/** Accusers beyond the first that shrink a suspicion to its minimum; none where too few could be. */
+/** Accusers beyond the first that shrink a suspicion to its minimum; none where too few are. */
 export function expectedConfirmations(mult: number, memberCount: number): number {
   const expected = Math.max(0, mult - 2)
   return memberCount - 2 < expected ? 0 : expected

@@ -1,7 +1,7 @@
 /**
  * Puts datagrams together: what must be said, then as many rumours as still fit.
  *
- * A datagram never exceeds `packetPartsBytesMax`, and never holds more than `datagramPartsMax` parts.
+ * A datagram never exceeds `packetPartsBytesMax`, nor holds more than `datagramPartsMax` parts.
  */
 
 import { after } from '../../core/deadlines.js'

@@ -156,7 +156,7 @@ export class MembershipDriver {
   /**
    * Asks the seeds over the stream, again and again until one answers; answers how many did. Seeds
    * that are nobody's address are asked again in the background from then on, failed or not.
-   * @throws JoinFailedError none answered before the deadline; `details.seeds` has each one's reason
+   * @throws JoinFailedError none answered before the deadline; `details.seeds` has the reasons
    */
   async join(seeds: readonly Address[], deadline: MonotonicMs): Promise<number> {
     this.#assertRunning()
@@ -450,7 +450,7 @@ export class MembershipDriver {
 }
 
 function assertStatementFits(swim: Swim): void {
-  const reason = `what a node states of itself takes at most ${statementBytesMax} bytes, metadata alone ${memberMetadataBytesMax}`
+  const reason = `${memberMetadataBytesMax} bytes, ${statementBytesMax} with all names, at most`
   let bytes: number
   try {
     bytes = statementBytes(swim.selfStatement())

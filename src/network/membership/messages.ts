@@ -4,8 +4,8 @@
  *   packet  = nullable cluster id, then parts to the end
  *   part    = u8 kind, varint length, body of the kind
  *
- * Kinds are append-only; a kind that the reader does not know is skipped. Joins, state exchanges, the
- * fallback of a probe and goodbyes are ordinary messages of the stream, 0x0100…0x0106.
+ * Kinds are append-only; a kind that the reader does not know is skipped. Joins, state exchanges,
+ * the fallback of a probe and goodbyes are messages of the stream, 0x0100 to 0x0106.
  */
 import { assert } from '../../core/assert.js'
 import { ProtocolError } from '../../core/errors.js'
@@ -38,8 +38,7 @@ import {
 import { datagramPayloadBytesMax } from '../security/datagram-header.js'
 
 /** Versions of the membership protocol that this node speaks. */
-export const membershipVersionMin = 1
-export const membershipVersionMax = 1
+export const membershipVersions = { min: 1, max: 1 } as const
 
 /** Parts of one datagram. */
 export const datagramPartsMax = 255
@@ -50,9 +49,10 @@ export const exchangedMembersMax = 10_000
 /** Bytes of members in one state exchange; what does not fit comes in a later one. */
 export const exchangeBytesMax = messageSizeBytesMax - 64 * 1024
 
-const metadataEntriesMax = 64
-
-const metadataPairs = list(struct({ key: text(252), value: text(512) }), metadataEntriesMax)
+const metadataPairs = list(
+  struct({ key: text(252), value: text(memberMetadataBytesMax) }),
+  memberMetadataBytesMax
+)
 
 /** Pairs in any order; keys are own properties, whatever their name. */
 const metadata: Codec<Readonly<Record<string, string>>> = mapped(

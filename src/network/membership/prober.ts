@@ -3,7 +3,7 @@
  * round: each is probed once before any is probed twice, so a death is noticed within 2n − 1
  * intervals (Das et al. 2002, section 4.3). A probe has until the next one begins:
  *
- *   ping ──probeTimeout──▶ ping requests to helpers, and a ping over the stream ──▶ suspicion
+ *   ping, after probeTimeout ping requests to helpers and a ping over the stream, then suspicion
  */
 
 import { after, NEVER } from '../../core/deadlines.js'

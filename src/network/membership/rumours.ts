@@ -1,6 +1,6 @@
 /**
- * What a piece of news about a member changes: statements of owners, accusations by others, verdicts
- * of suspicions that ran out. `precedence.ts` says which news stands; beyond it:
+ * What a piece of news about a member changes: statements of owners, accusations by others,
+ * verdicts of suspicions that ran out. `precedence.ts` says which news stands; beyond it:
  *
  * 1. An accusation adds nobody to the table and wakes nobody in it.
  * 2. About this node itself nothing is believed: it answers with a higher incarnation.

@@ -34,7 +34,7 @@ export interface SeedsOptions {
 
 /**
  * The seeds: asked at the join until one answers, and ever after while one of them is nobody's
- * address, so that the two sides of a partition meet again even when they have forgotten each other.
+ * address, so that the two sides of a partition meet again even when each forgot the other.
  */
 export class Seeds {
   readonly #components: SeedsComponents

@@ -14,8 +14,7 @@ import type { LocalHealth } from './local-health.js'
 import { isLive, type MemberRecord, MemberTable } from './member-table.js'
 import {
   type DatagramMessage,
-  membershipVersionMax,
-  membershipVersionMin,
+  membershipVersions,
   PacketWriter,
   type Rumour,
   type Statement
@@ -191,6 +190,6 @@ const firstStatement = (options: SwimOptions): Statement => ({
   datacenter: options.datacenter,
   rack: options.rack,
   metadata: options.metadata,
-  versionMin: membershipVersionMin,
-  versionMax: membershipVersionMax
+  versionMin: membershipVersions.min,
+  versionMax: membershipVersions.max
 })

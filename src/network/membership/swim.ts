@@ -8,8 +8,8 @@
  *
  * Invariants:
  * 1. An incarnation only rises, in every table; only its owner raises it.
- * 2. Of two pieces of news about a member the greater stands (`precedence.ts`), so that members with
- *    the same news hold the same view.
+ * 2. Of two pieces of news about a member the greater stands (`precedence.ts`), so that members
+ *    with the same news hold the same view.
  * 3. A member is declared dead only after a suspicion that it had time to refute: at least
  *    `suspicionMult` probe intervals of this node's running time.
  * 4. Each change of a member's standing is told once, in order.
@@ -257,7 +257,7 @@ export class Swim {
     })
   }
 
-  /** Timers so late mean that the process stood still: what it missed may not be held against others. */
+  /** Timers so late mean that the process stood still: what it missed is nobody else's fault. */
   #maybeForgiveStall(now: MonotonicMs): void {
     const lateMs = now - this.nextDeadline()
     if (lateMs <= this.#state.config.probeIntervalMs) return

@@ -23,13 +23,13 @@ export const bootNonceBytes = 16
 export const counterBytes = 12
 export const tagBytes = 16
 export const checksumBytes = 4
-const senderBytesMax = 63
+const longestSenderBytes = 63
 const fixedBytes = 1 + 4 + 4 + 8 + bootNonceBytes + counterBytes + 1
-const trailerBytesMax = Math.max(tagBytes, checksumBytes)
+const longestTrailerBytes = Math.max(tagBytes, checksumBytes)
 
-/** What a datagram may carry, whoever sends it: relayed rumours must fit each member's datagrams. */
+/** What a datagram may carry, whoever sends it: rumours must fit each member's datagrams. */
 export const datagramPayloadBytesMax =
-  datagramSizeBytesMax - fixedBytes - senderBytesMax - trailerBytesMax
+  datagramSizeBytesMax - fixedBytes - longestSenderBytes - longestTrailerBytes
 
 export interface DatagramHeader {
   readonly format: DatagramFormat

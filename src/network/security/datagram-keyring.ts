@@ -17,7 +17,7 @@ export class DatagramKeyring {
   readonly primary: GroupKey
   readonly #byId: ReadonlyMap<number, GroupKey>
 
-  /** @throws InvalidArgumentError no key, too many, a key that is not 32 bytes, a key given twice */
+  /** @throws InvalidArgumentError no key, too many, one that is not 32 bytes, one given twice */
   constructor(crypto: Crypto, keys: readonly Uint8Array[]) {
     if (keys.length > gossipKeysMax) {
       throw new InvalidArgumentError('gossipKeys', `at most ${gossipKeysMax} keys`)

@@ -14,7 +14,7 @@ import { assert } from '../../core/assert.js'
 import type { NodeId } from '../../core/ids.js'
 import { datagramSizeBytesMax } from '../../core/limits.js'
 import type { Crypto } from '../../core/ports/crypto.js'
-import { crc32c } from './datagram-checksum.js'
+import { crc32c } from '../../wire/crc32c.js'
 import {
   checksumBytes,
   clusterTagOf,

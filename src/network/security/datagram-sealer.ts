@@ -4,7 +4,7 @@ import type { NodeId } from '../../core/ids.js'
 import { datagramSizeBytesMax } from '../../core/limits.js'
 import type { Crypto } from '../../core/ports/crypto.js'
 import { ByteWriter } from '../../wire/byte-writer.js'
-import { crc32c } from './datagram-checksum.js'
+import { crc32c } from '../../wire/crc32c.js'
 import {
   bootNonceBytes,
   clusterTagOf,
@@ -23,15 +23,15 @@ export interface DatagramSecurityOptions {
 }
 
 /** A boot number told by a peer may lie at most so far ahead: 2^52 ms is beyond any clock. */
-const bootNumberMax = 2 ** 52
+const bootNumberCeiling = 2 ** 52
 
 /**
  * Seals what this node sends.
  *
  * Boot number: milliseconds of the wall clock when the process began. A restart takes longer than a
- * millisecond, so it rises by itself; should the clock have been set back between two boots, members
- * answer a join with the boot number they hold (`raiseBootNumber`), so that the node is not deaf-mute
- * until its clock has caught up. No other decision reads this number.
+ * millisecond, so it rises by itself; should the clock have been set back between two boots,
+ * members answer a join with the boot number they hold (`raiseBootNumber`), so that the node is not
+ * mute until its clock has caught up. No other decision reads this number.
  *
  * 1. A key and a nonce never meet twice: each boot number has its own random 128-bit boot nonce and
  *    thereby its own key, and the counter only rises.
@@ -96,7 +96,7 @@ export class DatagramSealer {
 
   /** Members know a boot of this node up to `seen`: begin another one above it. */
   raiseBootNumber(seen: number): void {
-    if (seen <= this.#bootNumber || seen >= bootNumberMax) return
+    if (seen <= this.#bootNumber || seen >= bootNumberCeiling) return
     this.#bootNumber = seen + 1
     this.#beginBoot()
   }

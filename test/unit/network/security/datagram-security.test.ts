@@ -1,7 +1,6 @@
 import t from 'tap'
 import { type NodeId, SplittableRandom } from '../../../../src/core/index.js'
 import { datagramSizeBytesMax } from '../../../../src/core/limits.js'
-import { crc32c } from '../../../../src/network/security/datagram-checksum.js'
 import { datagramPayloadBytesMax } from '../../../../src/network/security/datagram-header.js'
 import { DatagramKeyring } from '../../../../src/network/security/datagram-keyring.js'
 import {
@@ -10,6 +9,7 @@ import {
   type OpenOutcome
 } from '../../../../src/network/security/datagram-opener.js'
 import { DatagramSealer } from '../../../../src/network/security/datagram-sealer.js'
+import { crc32c } from '../../../../src/wire/crc32c.js'
 import { nodeCrypto } from '../node-crypto.js'
 
 const a = 'a' as NodeId

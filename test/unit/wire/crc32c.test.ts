@@ -1,6 +1,6 @@
 import t from 'tap'
-import { crc32c } from '../../../../src/consensus/log/crc32c.js'
-import { SplittableRandom } from '../../../../src/core/splittable-random.js'
+import { SplittableRandom } from '../../../src/core/splittable-random.js'
+import { crc32c } from '../../../src/wire/crc32c.js'
 
 /** Bit by bit, as the polynomial is defined. */
 function twin(bytes: Uint8Array, seed = 0): number {
