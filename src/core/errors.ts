@@ -17,6 +17,7 @@ export const errorCodes = [
   'ERR_SKEIN_NOT_SENT',
   'ERR_SKEIN_CONNECTION_LOST',
   'ERR_SKEIN_DIAL_FAILED',
+  'ERR_SKEIN_LISTEN_FAILED',
   'ERR_SKEIN_PEER_IDENTITY',
   'ERR_SKEIN_HANDSHAKE_REFUSED',
   'ERR_SKEIN_UNKNOWN_NODE',
@@ -172,6 +173,11 @@ export class ConnectionLostError extends SkeinError {
 export class DialFailedError extends SkeinError {
   readonly code = 'ERR_SKEIN_DIAL_FAILED'
   override readonly retryable = true
+}
+
+/** The listen address is in use, or not this machine's. */
+export class ListenFailedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_LISTEN_FAILED'
 }
 
 /** The certificate at the other end is not the expected node's, or of another cluster. */

@@ -49,6 +49,7 @@ export {
   InvalidArgumentError,
   InvalidConfigError,
   JoinFailedError,
+  ListenFailedError,
   LogCorruptedError,
   MessageTooLargeError,
   MethodNotAllowedError,
@@ -146,6 +147,7 @@ export {
   toServerStatus,
   toServiceNodeState
 } from './member.js'
+export { describePeer, parsePeerName, peerNameOf } from './peer-name.js'
 export type { Clock, Timer } from './ports/clock.js'
 export type { Crypto } from './ports/crypto.js'
 export type { DatagramNetwork, DatagramSocket } from './ports/datagram-network.js'

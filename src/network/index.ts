@@ -7,3 +7,16 @@ export {
   type MembershipOptions
 } from './membership/membership-driver.js'
 export { membershipMessages } from './membership/messages.js'
+export {
+  type AuthorityFiles,
+  authorityClusterName,
+  authorityDaysDefault,
+  authorityFiles,
+  type CertificateFacts,
+  createAuthority,
+  inspectCertificate,
+  issuePeer,
+  leafDaysDefault,
+  type PeerFiles,
+  peerFiles
+} from './security/certificates-store.js'

@@ -1,0 +1,22 @@
+export { formatAddress, type HostPort, parseAddress } from './addresses.js'
+export {
+  type HandshakeCounterName,
+  handshakeCounterNames,
+  handshakesPerAddressMax
+} from './handshake-gate.js'
+export { bindPortPair, type PortPair } from './listening.js'
+export { nodeClock } from './node-clock.js'
+export { nodeCrypto } from './node-crypto.js'
+export { NodeDisk } from './node-disk.js'
+export { type LogLevel, logLevels, type NodeLoggerOptions, nodeLogger } from './node-logger.js'
+export { nodeRandom } from './node-random.js'
+export { PlainStreamNetwork, type PlainStreamNetworkOptions } from './plain-stream-network.js'
+export { streamBufferBytesMax } from './socket-stream.js'
+export {
+  readSecretText,
+  readTlsMaterial,
+  type TlsFiles,
+  type TlsMaterial
+} from './tls-material.js'
+export { TlsStreamNetwork, type TlsStreamNetworkOptions } from './tls-stream-network.js'
+export { datagramCounterNames, UdpDatagramNetwork } from './udp-datagram-network.js'

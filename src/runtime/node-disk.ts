@@ -1,0 +1,165 @@
+import { constants } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { assert, type Disk, DiskFailedError, type DiskFile, type DiskLock } from '../core/index.js'
+import { lockDirectory } from './directory-lock.js'
+
+/** Files below one root directory, readable by their owner alone. */
+export class NodeDisk implements Disk {
+  readonly #root: string
+
+  /** @param root created with the first directory or lock made in it */
+  constructor(root: string) {
+    this.#root = resolve(root)
+  }
+
+  async makeDirectory(path: string): Promise<void> {
+    await attempt(`create directory ${path}`, () =>
+      mkdir(this.#at(path), { recursive: true, mode: 0o700 })
+    )
+  }
+
+  async list(path: string): Promise<string[]> {
+    const names = await attempt(`list ${path}`, () => orMissing(readdir(this.#at(path))))
+    return (names ?? []).sort()
+  }
+
+  readFile(path: string): Promise<Uint8Array | null> {
+    return attempt(`read ${path}`, () => orMissing(readFile(this.#at(path))))
+  }
+
+  open(path: string): Promise<DiskFile> {
+    return attempt(`open ${path}`, async () => {
+      const flags = constants.O_RDWR | constants.O_CREAT
+      const handle = await open(this.#at(path), flags, 0o600)
+      const { size } = await handle.stat()
+      return new NodeDiskFile(handle, path, size)
+    })
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await attempt(`rename ${from} to ${to}`, () => rename(this.#at(from), this.#at(to)))
+  }
+
+  async remove(path: string): Promise<void> {
+    await attempt(`remove ${path}`, () => rm(this.#at(path)))
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    await attempt(`sync directory ${path}`, async () => {
+      const handle = await open(this.#at(path), constants.O_RDONLY)
+      try {
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+    })
+  }
+
+  lock(path: string): Promise<DiskLock> {
+    return attempt(`lock ${path}`, () => lockDirectory(this.#at(path)))
+  }
+
+  #at(path: string): string {
+    const parts = path.split('/')
+    assert(!path.startsWith('/') && !parts.includes('..'), `${path} leaves the directory`)
+    return join(this.#root, path)
+  }
+}
+
+class NodeDiskFile implements DiskFile {
+  readonly #handle: FileHandle
+  readonly #path: string
+  #sizeBytes: number
+  /** After a failure nobody knows what the file holds: every later call fails with it. */
+  #failure: unknown = null
+
+  constructor(handle: FileHandle, path: string, sizeBytes: number) {
+    this.#handle = handle
+    this.#path = path
+    this.#sizeBytes = sizeBytes
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  write(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    return this.#failStop('write', async () => {
+      let at = offset
+      let rest = chunks.filter((chunk) => chunk.length > 0)
+      while (rest.length > 0) {
+        const { bytesWritten } = await this.#handle.writev(rest, at)
+        assert(bytesWritten > 0, `a write of ${this.#path} wrote nothing`)
+        at += bytesWritten
+        rest = dropBytes(rest, bytesWritten)
+      }
+      this.#sizeBytes = Math.max(this.#sizeBytes, at)
+    })
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return this.#failStop('truncate', async () => {
+      await this.#handle.truncate(sizeBytes)
+      this.#sizeBytes = sizeBytes
+    })
+  }
+
+  sync(): Promise<void> {
+    return this.#failStop('sync', () => this.#handle.datasync())
+  }
+
+  async close(): Promise<void> {
+    await attempt(`close ${this.#path}`, () => this.#handle.close())
+  }
+
+  async #failStop(verb: string, action: () => Promise<void>): Promise<void> {
+    if (this.#failure !== null) {
+      throw new DiskFailedError(`${this.#path} failed before`, { cause: this.#failure })
+    }
+    try {
+      await attempt(`${verb} ${this.#path}`, action)
+    } catch (error) {
+      this.#failure = error
+      throw error
+    }
+  }
+}
+
+function dropBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
+  let left = count
+  const rest: Uint8Array[] = []
+  for (const chunk of chunks) {
+    if (left >= chunk.length) left -= chunk.length
+    else {
+      rest.push(left > 0 ? chunk.subarray(left) : chunk)
+      left = 0
+    }
+  }
+  return rest
+}
+
+/** Errors of the system become coded ones; ours pass. */
+async function attempt<T>(what: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action()
+  } catch (error) {
+    if (!isSystemError(error)) throw error
+    throw new DiskFailedError(`could not ${what}: ${error.message}`, {
+      cause: error,
+      details: { systemCode: error.code ?? 'unknown' }
+    })
+  }
+}
+
+async function orMissing<T>(action: Promise<T>): Promise<T | null> {
+  try {
+    return await action
+  } catch (error) {
+    if (isSystemError(error) && error.code === 'ENOENT') return null
+    throw error
+  }
+}
+
+const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && 'syscall' in error

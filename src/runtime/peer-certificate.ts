@@ -1,0 +1,35 @@
+import type { X509Certificate } from 'node:crypto'
+import { type PeerIdentity, parsePeerName } from '../core/index.js'
+
+const serverAuth = '1.3.6.1.5.5.7.3.1'
+const clientAuth = '1.3.6.1.5.5.7.3.2'
+/** `URI:spiffe://…`; a value that needs quoting is quoted, and no name of ours needs it. */
+const ALTERNATIVE_NAME = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/g
+
+export type CertificateReading =
+  | { readonly kind: 'peer'; readonly peer: PeerIdentity }
+  | { readonly kind: 'refused'; readonly reason: string }
+
+/** Who the holder of a verified leaf certificate is: exactly one URI name, of the form we issue. */
+export function readPeerCertificate(certificate: X509Certificate): CertificateReading {
+  if (certificate.ca) return refused('an authority certificate names no peer')
+  const uris = uriNames(certificate.subjectAltName ?? '')
+  const [uri] = uris
+  if (uri === undefined || uris.length !== 1) return refused(`${uris.length} URI names, wanted one`)
+  const peer = parsePeerName(uri)
+  if (peer === null) return refused(`${JSON.stringify(uri)} is no name of a peer`)
+  const usages = certificate.keyUsage ?? []
+  const wanted = peer.kind === 'node' ? [serverAuth, clientAuth] : [clientAuth]
+  if (!wanted.every((usage) => usages.includes(usage))) return refused('extended key usage')
+  return { kind: 'peer', peer }
+}
+
+function uriNames(subjectAltName: string): string[] {
+  const names: string[] = []
+  for (const [, type, value] of subjectAltName.matchAll(ALTERNATIVE_NAME)) {
+    if (type === 'URI') names.push(value ?? '')
+  }
+  return names
+}
+
+const refused = (reason: string): CertificateReading => ({ kind: 'refused', reason })

@@ -1,0 +1,97 @@
+import type { Socket } from 'node:net'
+import {
+  type Address,
+  assert,
+  type ByteStream,
+  type PeerIdentity,
+  type StreamEnd,
+  StreamEnds,
+  type StreamHandlers
+} from '../core/index.js'
+import { formatAddress } from './addresses.js'
+
+/** Where `write` begins to answer false: enough to fill a fast link, little enough to overtake. */
+export const streamBufferBytesMax = 256 * 1024
+
+/** A connected and authenticated socket, plain or TLS, as the house sees it. */
+export class SocketStream implements ByteStream {
+  readonly peer: PeerIdentity
+  readonly remoteAddress: Address
+  readonly #socket: Socket
+  #handlers: StreamHandlers | null = null
+  #cause: Error | undefined
+  #endedLocally = false
+  #endedRemotely = false
+  #corked = false
+  #isClosed = false
+
+  /** @param socket paused, with nothing but its preamble read */
+  constructor(socket: Socket, peer: PeerIdentity) {
+    this.#socket = socket
+    this.peer = peer
+    this.remoteAddress = formatAddress(socket.remoteAddress ?? '', socket.remotePort ?? 0)
+    socket.on('error', (error) => {
+      this.#cause ??= error
+    })
+    socket.on('end', () => {
+      this.#endedRemotely = true
+    })
+    socket.on('close', () => this.#onClose())
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  attach(handlers: StreamHandlers): void {
+    assert(this.#handlers === null, 'a stream is attached once')
+    this.#handlers = handlers
+    if (this.#isClosed) {
+      setImmediate(() => handlers.onClose(this.#reason(), this.#cause))
+      return
+    }
+    this.#socket.on('data', (chunk: Buffer) => handlers.onData(chunk))
+    this.#socket.on('drain', () => handlers.onDrain())
+    this.#socket.resume()
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (!this.#socket.writable) return false
+    this.#cork()
+    return this.#socket.write(chunk)
+  }
+
+  end(): void {
+    this.#endedLocally = true
+    this.#socket.end()
+    // A reader that never comes must not keep the other side's last bytes, and with them the
+    // socket.
+    if (this.#handlers === null) this.#socket.resume()
+  }
+
+  destroy(): void {
+    this.#endedLocally = true
+    this.#socket.destroy()
+  }
+
+  /** What one turn of the event loop writes leaves in one record and one system call. */
+  #cork(): void {
+    if (this.#corked) return
+    this.#corked = true
+    this.#socket.cork()
+    process.nextTick(() => {
+      this.#corked = false
+      this.#socket.uncork()
+    })
+  }
+
+  #onClose(): void {
+    this.#isClosed = true
+    this.#handlers?.onClose(this.#reason(), this.#cause)
+  }
+
+  #reason(): StreamEnd {
+    if (this.#endedLocally) return StreamEnds.Local
+    return this.#endedRemotely && this.#cause === undefined ? StreamEnds.Closed : StreamEnds.Reset
+  }
+}
