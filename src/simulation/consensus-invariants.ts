@@ -1,6 +1,6 @@
 /**
- * Invariants 1 to 8, judged from what replicas say of themselves after each event. Everything here is
- * incremental: an event costs what changed in it.
+ * Invariants 1 to 8, judged from what replicas say of themselves after each event. Everything here
+ * is incremental: an event costs what changed in it.
  */
 import type { HardState, LogEntry, PersistRequest, RaftRole } from '../core/index.js'
 import { chain, LogMirror } from './log-mirror.js'
@@ -50,8 +50,9 @@ export class ConsensusInvariants {
     return this.#committed.length
   }
 
-  leaderIn(term: number): number | undefined {
-    return this.#leaderByTerm.get(term)
+  /** Terms that had a leader. */
+  get elections(): number {
+    return this.#leaderByTerm.size
   }
 
   isLeader(host: number): boolean {
@@ -87,7 +88,8 @@ export class ConsensusInvariants {
     }
     const vote = this.#votes.get(`${replicaId} ${hardState.term}`)
     if (vote !== undefined && vote !== hardState.vote) {
-      const detail = `node ${host} gave ${vote} its vote of term ${hardState.term}, recovered ${hardState.vote}`
+      const given = `gave ${vote} its vote of term ${hardState.term}`
+      const detail = `node ${host} ${given}, recovered ${hardState.vote}`
       this.#violations.report(Invariants.DurablePromises, detail)
     }
     replica.durable = {

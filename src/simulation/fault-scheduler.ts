@@ -12,6 +12,8 @@ export interface FaultTarget {
   isPaused(host: number): boolean
   leaders(): readonly number[]
   crash(host: number, exit: ProcessExit): void
+  /** Crashes at the end of an event that leaves a sync under way, the `eventsLeft`-th from now. */
+  armCrash(host: number, exit: ProcessExit, eventsLeft: number): void
   restart(host: number): void
   pause(host: number): void
   resume(host: number): void
@@ -34,6 +36,7 @@ export class FaultScheduler {
   readonly #faults: FaultCounts
   readonly #target: FaultTarget
   readonly #options: SwarmOptions
+  readonly #downs: Random
   #isOver = false
 
   constructor(components: FaultSchedulerComponents, options: SwarmOptions) {
@@ -43,13 +46,14 @@ export class FaultScheduler {
     this.#faults = components.faults
     this.#target = components.target
     this.#options = options
+    this.#downs = components.random.split('downs')
   }
 
   start(): void {
     const { crash, pause, partition, oneWay, skew } = this.#options
     const random = (purpose: string) => this.#random.split(purpose)
     const crashes = random('crash')
-    this.#loop(crash, crashes, (lengthMs) => this.#crashSome(crashes, lengthMs))
+    this.#loop(crash, crashes, () => this.#crashSome(crashes))
     const pauses = random('pause')
     this.#loop(pause, pauses, (lengthMs) => this.#pauseOne(pauses, lengthMs))
     const partitions = random('partition')
@@ -74,6 +78,16 @@ export class FaultScheduler {
     }
   }
 
+  /** A node has crashed, now or at the moment it was armed for: it comes back after a while. */
+  handleCrash(host: number): void {
+    this.#faults.crash++
+    const { lengthMsMin, lengthMsMax } = this.#options.crash
+    const downMs = lengthMsMin + this.#downs.nextFloat() * (lengthMsMax - lengthMsMin)
+    this.#later(downMs, () => {
+      if (!this.#target.isUp(host)) this.#target.restart(host)
+    })
+  }
+
   #loop(rate: EventRate, random: Random, strike: (lengthMs: number) => void): void {
     const mean = rate.meanIntervalMs
     if (mean === null) return
@@ -95,19 +109,18 @@ export class FaultScheduler {
     })
   }
 
-  #crashSome(random: Random, downMs: number): void {
-    const { powerProbability, manyProbability } = this.#options.crash
+  #crashSome(random: Random): void {
+    const { powerProbability, manyProbability, duringSyncProbability } = this.#options.crash
+    const duringSync = random.nextFloat() < duringSyncProbability
     const many = random.nextFloat() < manyProbability
     const count = many ? 1 + random.nextInt(this.#target.size) : 1
     const exit = random.nextFloat() < powerProbability ? ProcessExits.Power : ProcessExits.Killed
     for (let i = 0; i < count; i++) {
       const host = this.#victim(random)
       if (host === null) return
-      this.#faults.crash++
-      this.#target.crash(host, exit)
-      this.#later(downMs * (0.5 + random.nextFloat()), () => {
-        if (!this.#target.isUp(host)) this.#target.restart(host)
-      })
+      const eventsLeft = random.nextInt(6)
+      if (duringSync) this.#target.armCrash(host, exit, eventsLeft)
+      else this.#target.crash(host, exit)
     }
   }
 

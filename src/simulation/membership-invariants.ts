@@ -1,4 +1,4 @@
-/** Invariants 11 and 12, from the member tables as each node shows them. */
+/** Invariant 11, from the member tables as each node shows them. */
 import type { Member } from '../core/index.js'
 import { Invariants, type Violations } from './violations.js'
 
@@ -34,16 +34,6 @@ export class MembershipInvariants {
         const detail = `${viewer} sees ${nodeId} at incarnation ${incarnation}, its own is ${own}`
         this.#violations.report(Invariants.Incarnations, detail)
       }
-    }
-  }
-
-  /** After heal, when everybody has had time to hear of everybody. */
-  checkNobodyDead(viewer: string, members: readonly Member[], running: readonly string[]): void {
-    for (const nodeId of running) {
-      const member = members.find((other) => other.nodeId === nodeId)
-      if (member !== undefined && member.liveness === 'alive') continue
-      const detail = `${viewer} sees ${nodeId} ${member?.liveness ?? 'not at all'}`
-      this.#violations.report(Invariants.NoFalseDeath, detail)
     }
   }
 }

@@ -19,12 +19,15 @@ export interface SwarmOptions {
   readonly disk: {
     readonly writeLatencyMs: readonly [number, number]
     readonly syncLatencyMs: readonly [number, number]
+    readonly sectorBytes: number
   }
   /** Virtual time before the first fault. */
   readonly calmMs: number
   readonly crash: EventRate & {
     /** The machine loses power; otherwise only the process dies. */
     readonly powerProbability: number
+    /** It happens while a disk is busy with a sync. */
+    readonly duringSyncProbability: number
     /** Several at once, up to all. */
     readonly manyProbability: number
   }
@@ -59,12 +62,14 @@ export function drawSwarmOptions(random: Random): SwarmOptions {
     link: drawLink(draw),
     disk: {
       writeLatencyMs: [0, draw.between(0, 0.2)],
-      syncLatencyMs: [draw.between(0.05, 1), draw.between(1, draw.chance(0.2) ? 50 : 5)]
+      syncLatencyMs: [draw.between(0.05, 1), draw.between(1, draw.chance(0.3) ? 60 : 5)],
+      sectorBytes: draw.chance(0.5) ? 512 : 64
     },
     calmMs: draw.chance(0.15) ? 0 : 2_000,
     crash: {
       ...draw.rate(0.8, [1_500, 10_000], [50, 4_000]),
       powerProbability: draw.chance(0.8) ? draw.between(0.3, 1) : 0,
+      duringSyncProbability: draw.between(0, 1),
       manyProbability: draw.chance(0.5) ? draw.between(0, 0.4) : 0
     },
     pause: draw.rate(0.6, [2_000, 12_000], [100, 3_000]),

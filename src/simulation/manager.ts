@@ -1,0 +1,36 @@
+/** What the simulator needs of the facade; it is handed in, because the facade's house imports us. */
+import type {
+  Clock,
+  ClusterManager,
+  ConfigInput,
+  Crypto,
+  DatagramNetwork,
+  Disk,
+  EngineProvider,
+  Logger,
+  PresetName,
+  Random,
+  StreamNetwork
+} from '../core/index.js'
+
+export interface SimulatedPorts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly crypto: Crypto
+  readonly logger: Logger
+  readonly streams: StreamNetwork
+  readonly datagrams: DatagramNetwork
+  readonly disk: Disk
+}
+
+export interface SimulatedManager extends ClusterManager {
+  start(): Promise<void>
+  stop(options?: { readonly drain?: boolean }): Promise<void>
+}
+
+export type CreateManager = (options: {
+  readonly config: ConfigInput
+  readonly preset: PresetName
+  readonly engine: EngineProvider
+  readonly overrides: SimulatedPorts
+}) => SimulatedManager

@@ -1,0 +1,133 @@
+/**
+ * Sees every node after each of its events, through the facade's read-only views and the engine's port,
+ * and hands what it sees to the invariants.
+ */
+import type { Engine, EngineProvider } from '../core/index.js'
+import { ConsensusInvariants } from './consensus-invariants.js'
+import { MembershipInvariants } from './membership-invariants.js'
+import type { ClusterWatch, SimulatedCluster } from './simulated-cluster.js'
+import { Invariants, type Violations } from './violations.js'
+import type { SimulatedProcess } from './virtual-clock.js'
+
+export class RunWatch implements ClusterWatch {
+  readonly #violations: Violations
+  readonly #consensus: ConsensusInvariants
+  readonly #membership: MembershipInvariants
+  readonly #log: (line: string) => void
+  readonly #onCrash: (host: number) => void
+  #cluster: SimulatedCluster | null = null
+
+  constructor(
+    size: number,
+    violations: Violations,
+    log: (line: string) => void,
+    onCrash: (host: number) => void
+  ) {
+    this.#violations = violations
+    this.#consensus = new ConsensusInvariants(size, violations)
+    this.#membership = new MembershipInvariants(violations)
+    this.#log = log
+    this.#onCrash = onCrash
+  }
+
+  get elections(): number {
+    return this.#consensus.elections
+  }
+
+  get committedIndex(): number {
+    return this.#consensus.committedIndex
+  }
+
+  observe(cluster: SimulatedCluster): void {
+    this.#cluster = cluster
+  }
+
+  isLeader(host: number): boolean {
+    return this.#consensus.isLeader(host)
+  }
+
+  onStarted(host: number): void {
+    this.#log(`node ${host} has started`)
+  }
+
+  onStartFailed(host: number, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#violations.report(Invariants.Start, `node ${host}: ${text}`)
+  }
+
+  onExit(host: number): void {
+    this.#log(`node ${host} crashes`)
+    this.#consensus.onExit(host)
+    this.#onCrash(host)
+    if (this.#cluster) this.#membership.onExit(this.#cluster.nodeIdOf(host))
+  }
+
+  wrapEngine(host: number, provider: EngineProvider): EngineProvider {
+    return {
+      ...provider,
+      create: (context) => this.#watchApplies(host, provider.create(context))
+    }
+  }
+
+  /** The node whose event has just run and settled. */
+  afterEvent(process: SimulatedProcess): void {
+    const node = this.#cluster?.nodeAt(process.host)
+    if (!node || node.process !== process || !node.isStarted) return
+    const { groups, members, nodeId } = node.manager.getClusterView()
+    for (const status of groups) {
+      this.#consensus.onView(process.host, status)
+      if (status.failed !== null) {
+        this.#violations.report(Invariants.Liveness, `node ${process.host}: ${status.failed}`)
+      }
+    }
+    this.#membership.onMembers(nodeId, members)
+  }
+
+  /** Who calls whom something else than alive, though all are up. */
+  deadMembers(cluster: SimulatedCluster): string[] {
+    const running = cluster.nodeIds()
+    return cluster.startedNodes().flatMap(({ manager }) => {
+      const members = manager.getClusterMembers()
+      return running.flatMap((nodeId) => {
+        const liveness = members.find((member) => member.nodeId === nodeId)?.liveness
+        return liveness === 'alive' ? [] : [`${manager.nodeId} sees ${nodeId} ${liveness ?? 'not'}`]
+      })
+    })
+  }
+
+  #watchApplies(host: number, engine: Engine): Engine {
+    const onApply = (index: number, content: Uint8Array) =>
+      this.#consensus.onApply(host, index, content)
+    return new Proxy(engine, {
+      get(target, name) {
+        const value = Reflect.get(target, name, target) as unknown
+        if (typeof value !== 'function') return value
+        if (name !== 'apply') return value.bind(target)
+        return (...[commands, writes, index]: Parameters<Engine['apply']>) => {
+          onApply(index, contentOf(commands, writes))
+          return target.apply(commands, writes, index)
+        }
+      }
+    })
+  }
+}
+
+function contentOf(
+  commands: Parameters<Engine['apply']>[0],
+  writes: Parameters<Engine['apply']>[1]
+): Uint8Array {
+  const parts = [
+    ...commands.map(({ bytes }) => bytes),
+    ...writes.flatMap(({ key, value }) => [
+      Uint8Array.from(key, (character) => character.charCodeAt(0)),
+      value ?? Uint8Array.of(0)
+    ])
+  ]
+  const content = new Uint8Array(parts.reduce((sum, part) => sum + part.length + 1, 0))
+  let at = 0
+  for (const part of parts) {
+    content.set(part, at)
+    at += part.length + 1
+  }
+  return content
+}

@@ -1,0 +1,285 @@
+/**
+ * A whole cluster on virtual time: machines with clocks and disks that outlive their processes, and on
+ * each a process that runs the real facade over simulated ports. A crash abandons the process: its
+ * ports go dead, so nothing of it ever runs again, and a new one starts on the same disk.
+ */
+import {
+  type Clock,
+  type ConfigInput,
+  type Crypto,
+  type EngineProvider,
+  type Logger,
+  type NodeId,
+  type Random,
+  toNodeId
+} from '../core/index.js'
+import type { FaultTarget } from './fault-scheduler.js'
+import { kvEngineProvider } from './kv-engine.js'
+import type { CreateManager, SimulatedManager } from './manager.js'
+import { simulatedCrypto } from './simulated-crypto.js'
+import type { SimulatedDatagramWorld } from './simulated-datagram-network.js'
+import { SimulatedDisk } from './simulated-disk.js'
+import type { SimulatedStreamWorld } from './simulated-stream-network.js'
+import type { SwarmOptions } from './swarm-options.js'
+import { type SyncCount, withSyncCount } from './sync-count.js'
+import {
+  MachineClock,
+  NodeClock,
+  type ProcessExit,
+  ProcessExits,
+  SimulatedProcess,
+  type VirtualTime
+} from './virtual-clock.js'
+
+export interface ClusterComponents {
+  readonly time: VirtualTime
+  readonly random: Random
+  readonly streams: SimulatedStreamWorld
+  readonly datagrams: SimulatedDatagramWorld
+  readonly crypto: Crypto
+  readonly create: CreateManager
+  readonly loggerOf: (node: NodeId) => Logger
+  readonly watch: ClusterWatch
+}
+
+/** Told of everything that the invariants need and the facade does not show. */
+export interface ClusterWatch {
+  onStarted(host: number): void
+  onStartFailed(host: number, error: unknown): void
+  onExit(host: number): void
+  wrapEngine(host: number, engine: EngineProvider): EngineProvider
+  isLeader(host: number): boolean
+}
+
+export interface ClusterOptions {
+  readonly size: number
+  readonly swarm: SwarmOptions
+}
+
+/** One life of a node. */
+export interface RunningNode {
+  readonly process: SimulatedProcess
+  readonly manager: SimulatedManager
+  isStarted: boolean
+}
+
+interface Machine {
+  readonly host: number
+  readonly nodeId: NodeId
+  readonly clock: MachineClock
+  readonly disk: SimulatedDisk
+  lives: number
+  process: SimulatedProcess | null
+  node: RunningNode | null
+  syncs: SyncCount
+  /** A crash that waits for an event of the process that ends while a sync is under way. */
+  armed: { readonly exit: ProcessExit; eventsLeft: number } | null
+}
+
+const clusterName = 'simulated'
+
+export class SimulatedCluster implements FaultTarget {
+  readonly size: number
+  readonly #components: ClusterComponents
+  readonly #options: ClusterOptions
+  readonly #machines: Machine[]
+
+  constructor(components: ClusterComponents, options: ClusterOptions) {
+    this.size = options.size
+    this.#components = components
+    this.#options = options
+    this.#machines = Array.from({ length: options.size }, (_, host) => this.#buildMachine(host))
+  }
+
+  start(): void {
+    for (const { host } of this.#machines) this.restart(host)
+  }
+
+  nodeIdOf(host: number): NodeId {
+    return this.#machine(host).nodeId
+  }
+
+  nodeIds(): NodeId[] {
+    return this.#machines.map(({ nodeId }) => nodeId)
+  }
+
+  /** Null while the machine is down or its node has not begun to start. */
+  nodeAt(host: number): RunningNode | null {
+    return this.#machine(host).node
+  }
+
+  /** Nodes that take queries. */
+  startedNodes(): RunningNode[] {
+    return this.#machines.flatMap(({ node }) => (node?.isStarted ? [node] : []))
+  }
+
+  diskFaults(): { torn_write: number; unsynced_loss: number } {
+    const sum = { torn_write: 0, unsynced_loss: 0 }
+    for (const { disk } of this.#machines) {
+      sum.torn_write += disk.faults.torn_write
+      sum.unsynced_loss += disk.faults.unsynced_loss
+    }
+    return sum
+  }
+
+  leaders(): readonly number[] {
+    const hosts = this.#machines.map(({ host }) => host)
+    return hosts.filter((host) => this.#components.watch.isLeader(host))
+  }
+
+  isUp(host: number): boolean {
+    return this.#machine(host).process !== null
+  }
+
+  isPaused(host: number): boolean {
+    return this.#machine(host).process?.paused ?? false
+  }
+
+  crash(host: number, exit: ProcessExit): void {
+    const machine = this.#machine(host)
+    if (machine.process === null) return
+    machine.process.exit(exit)
+    machine.process = null
+    machine.node = null
+    machine.armed = null
+    this.#components.watch.onExit(host)
+    if (exit === ProcessExits.Power) {
+      machine.disk.crash(this.#components.random.split(`crash ${host} ${machine.lives}`))
+    } else {
+      machine.disk.kill()
+    }
+  }
+
+  armCrash(host: number, exit: ProcessExit, eventsLeft: number): void {
+    this.#machine(host).armed = { exit, eventsLeft }
+  }
+
+  /** After each event of a process: the moment for a crash that waited for it. True: it crashed. */
+  maybeCrash(process: SimulatedProcess): boolean {
+    const machine = this.#machine(process.host)
+    const { armed, syncs } = machine
+    if (armed === null || syncs.inFlight === 0 || machine.process !== process) return false
+    if (armed.eventsLeft-- > 0) return false
+    this.crash(process.host, armed.exit)
+    return true
+  }
+
+  restart(host: number): void {
+    const machine = this.#machine(host)
+    const process = new SimulatedProcess(machine.nodeId, host, machine.lives++)
+    machine.process = process
+    const { time } = this.#components
+    time.post(time.now, 'start', process, () => this.#boot(machine, process))
+  }
+
+  pause(host: number): void {
+    const { process } = this.#machine(host)
+    if (process !== null) this.#components.time.pause(process)
+  }
+
+  resume(host: number): void {
+    const { process } = this.#machine(host)
+    if (process !== null) this.#components.time.resume(process)
+  }
+
+  setClockRate(host: number, rate: number): void {
+    this.#machine(host).clock.setRate(rate)
+  }
+
+  setWallOffset(host: number, ms: number): void {
+    this.#machine(host).clock.setWallOffset(ms)
+  }
+
+  #boot(machine: Machine, process: SimulatedProcess): void {
+    const { watch } = this.#components
+    try {
+      const manager = this.#createManager(machine, process)
+      const node: RunningNode = { process, manager, isStarted: false }
+      machine.node = node
+      manager.start().then(
+        () => {
+          node.isStarted = true
+          watch.onStarted(machine.host)
+        },
+        (error: unknown) => watch.onStartFailed(machine.host, error)
+      )
+    } catch (error) {
+      watch.onStartFailed(machine.host, error)
+    }
+  }
+
+  #createManager(machine: Machine, process: SimulatedProcess): SimulatedManager {
+    const { time, random, streams, datagrams, crypto, create, loggerOf, watch } = this.#components
+    const { host, nodeId, disk } = machine
+    const clock = new NodeClock(time, machine.clock, process)
+    const ofLife = random.split(`node ${host} ${process.incarnation}`)
+    const engine = kvEngineProvider(() => disk.mount())
+    machine.syncs = { inFlight: 0 }
+    return create({
+      config: this.#configOf(nodeId),
+      preset: this.#options.swarm.preset,
+      engine: watch.wrapEngine(host, engine),
+      overrides: {
+        clock,
+        random: ofLife.split('random'),
+        crypto: simulatedCrypto(crypto, ofLife.split('crypto')),
+        logger: loggerOf(nodeId),
+        streams: streams.networkOf({ process, clock, nodeId, clusterName }),
+        datagrams: datagrams.networkOf(process),
+        disk: withSyncCount(disk.mount(), machine.syncs)
+      }
+    })
+  }
+
+  #configOf(nodeId: NodeId): ConfigInput {
+    const ids = this.nodeIds()
+    return {
+      node: { id: nodeId, listenAddress: addressOf(nodeId), dataDirectory: '/simulated' },
+      cluster: {
+        name: clusterName,
+        seeds: ids.filter((id) => id !== nodeId).map(addressOf),
+        bootstrap: { voters: ids }
+      },
+      security: { insecure: true }
+    }
+  }
+
+  #buildMachine(host: number): Machine {
+    const { time, random } = this.#components
+    const ofMachine = random.split(`machine ${host}`)
+    const machine: Machine = {
+      host,
+      nodeId: toNodeId(`n${host + 1}`),
+      clock: new MachineClock(time, Math.floor(ofMachine.nextFloat() * 1e6)),
+      disk: new SimulatedDisk(
+        { clock: clockOfPresentProcess(time, () => machine), random: ofMachine.split('disk') },
+        this.#options.swarm.disk
+      ),
+      lives: 0,
+      process: null,
+      node: null,
+      syncs: { inFlight: 0 },
+      armed: null
+    }
+    return machine
+  }
+
+  #machine(host: number): Machine {
+    return this.#machines[host] as Machine
+  }
+}
+
+const addressOf = (nodeId: NodeId): string => `${nodeId}:7946`
+
+/** The disk's delays end in the process that waits for them: a crash or a pause concerns it. */
+function clockOfPresentProcess(time: VirtualTime, machineOf: () => Machine): Clock {
+  const present = (): Clock => {
+    const { clock, process } = machineOf()
+    return new NodeClock(time, clock, process ?? new SimulatedProcess('nobody', 0, 0))
+  }
+  return {
+    now: () => present().now(),
+    wallNow: () => present().wallNow(),
+    schedule: (at, callback) => present().schedule(at, callback)
+  }
+}

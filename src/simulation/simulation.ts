@@ -1,0 +1,338 @@
+/**
+ * One seed: a cluster, clients, faults drawn from the seed, invariants after every event; then heal, and
+ * everybody must find together and answer in time; then what the clients saw is judged. The same seed
+ * gives the same trace, to the last byte.
+ */
+import {
+  checkLinearizability,
+  checkSet,
+  type HistoryEvent,
+  pairOperations,
+  registerModel
+} from '../checkers/index.js'
+import {
+  type Crypto,
+  type Logger,
+  type NodeId,
+  resolveConfig,
+  SplittableRandom,
+  silentLogger
+} from '../core/index.js'
+import { type FaultCounts, noFaults } from './fault-counts.js'
+import { FaultScheduler } from './fault-scheduler.js'
+import { Links } from './links.js'
+import type { CreateManager } from './manager.js'
+import { RunWatch } from './run-watch.js'
+import { SimulatedCluster } from './simulated-cluster.js'
+import { SimulatedDatagramWorld } from './simulated-datagram-network.js'
+import { SimulatedStreamWorld } from './simulated-stream-network.js'
+import { drawSwarmOptions, type SwarmOptions } from './swarm-options.js'
+import { TraceHash } from './trace-hash.js'
+import { Invariants, type Violation, Violations } from './violations.js'
+import { VirtualTime } from './virtual-clock.js'
+import { isSetKey, type OperationCounts, Workload } from './workload.js'
+
+export interface SimulationComponents {
+  readonly create: CreateManager
+  /** Real ciphers. */
+  readonly crypto: Crypto
+  /** Told what happened, with virtual time: for reading a failed run. */
+  readonly log?: (line: string) => void
+}
+
+export interface SimulationOptions {
+  readonly nodes: number
+  /** Virtual seconds with faults; heal and judgement come on top. */
+  readonly seconds: number
+}
+
+export interface SimulationResult {
+  readonly seed: number
+  readonly ok: boolean
+  readonly violations: readonly Violation[]
+  /** Fingerprint of every event and effect, in order. */
+  readonly hash: string
+  readonly virtualMs: number
+  readonly events: number
+  readonly faults: FaultCounts
+  readonly operations: OperationCounts
+  /** Terms that had a leader. */
+  readonly elections: number
+  readonly committedIndex: number
+  /** Virtual time from heal until everything was answered and equal. */
+  readonly healedInMs: number | null
+  readonly swarm: SwarmOptions
+  readonly history: readonly HistoryEvent[]
+}
+
+/** Events at one instant; more mean that somebody spins. */
+const eventsPerInstantMax = 100_000
+const pollMs = 50
+/** In elections' longest timeouts: what a healed cluster may take to serve and agree. */
+const healBudgetElections = 20
+
+export async function simulate(
+  seed: number,
+  options: SimulationOptions,
+  components: SimulationComponents
+): Promise<SimulationResult> {
+  const run = new Run(seed, options, components)
+  const onUnhandled = (error: unknown) => run.reportUnhandled(error)
+  process.on('unhandledRejection', onUnhandled)
+  process.on('uncaughtException', onUnhandled)
+  try {
+    return await run.execute()
+  } finally {
+    process.off('unhandledRejection', onUnhandled)
+    process.off('uncaughtException', onUnhandled)
+  }
+}
+
+class Run {
+  readonly #seed: number
+  readonly #options: SimulationOptions
+  readonly #swarm: SwarmOptions
+  readonly #trace = new TraceHash()
+  readonly #time = new VirtualTime(this.#trace)
+  readonly #faults = noFaults()
+  readonly #violations = new Violations(() => this.#time.now)
+  readonly #watch: RunWatch
+  readonly #cluster: SimulatedCluster
+  readonly #scheduler: FaultScheduler
+  readonly #workload: Workload
+  readonly #log: (line: string) => void
+  #events = 0
+  #eventsAtInstant = 0
+  #instant = 0
+  #healedInMs: number | null = null
+
+  constructor(seed: number, options: SimulationOptions, components: SimulationComponents) {
+    this.#seed = seed
+    this.#options = options
+    const { log } = components
+    this.#log = (line) => log?.(`${this.#time.now.toFixed(3).padStart(10)} ${line}`)
+    const random = SplittableRandom.fromSeed(seed)
+    this.#swarm = drawSwarmOptions(random.split('swarm'))
+    const time = this.#time
+    const links = new Links(this.#swarm.link, random.split('links'), this.#faults)
+    this.#watch = new RunWatch(options.nodes, this.#violations, this.#log, (host) =>
+      this.#scheduler.handleCrash(host)
+    )
+    this.#cluster = new SimulatedCluster(
+      {
+        time,
+        random: random.split('cluster'),
+        streams: new SimulatedStreamWorld(time, links),
+        datagrams: new SimulatedDatagramWorld(time, links),
+        crypto: components.crypto,
+        create: components.create,
+        loggerOf: (node) => (log === undefined ? silentLogger : loggerTo(this.#log, node)),
+        watch: this.#watch
+      },
+      { size: options.nodes, swarm: this.#swarm }
+    )
+    this.#watch.observe(this.#cluster)
+    this.#scheduler = new FaultScheduler(
+      { time, random: random.split('faults'), links, faults: this.#faults, target: this.#cluster },
+      this.#swarm
+    )
+    this.#workload = new Workload(
+      { time, random: random.split('workload'), cluster: this.#cluster },
+      this.#swarm.workload
+    )
+  }
+
+  async execute(): Promise<SimulationResult> {
+    this.#cluster.start()
+    this.#workload.start()
+    this.#time.post(this.#swarm.calmMs, 'faults', null, () => this.#scheduler.start())
+    await this.#until(this.#options.seconds * 1_000)
+    if (!this.#violations.any) await this.#heal()
+    if (!this.#violations.any) this.#judgeHistory()
+    this.#faults.torn_write = this.#cluster.diskFaults().torn_write
+    this.#faults.unsynced_loss = this.#cluster.diskFaults().unsynced_loss
+    return this.#result()
+  }
+
+  reportUnhandled(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#violations.report(Invariants.Unhandled, text)
+  }
+
+  /** Everything is repaired; the cluster has a bounded time to serve everybody and to agree. */
+  async #heal(): Promise<void> {
+    const healedAt = this.#time.now
+    this.#log('everything is repaired')
+    this.#time.post(healedAt, 'heal', null, () => this.#scheduler.heal())
+    this.#workload.stop()
+    const { electionTimeoutMaxMs } = this.#electionConfig()
+    const deadline = healedAt + healBudgetElections * electionTimeoutMaxMs
+    await this.#untilIdle(deadline)
+    this.#workload.readAll()
+    await this.#untilIdle(deadline + healBudgetElections * electionTimeoutMaxMs)
+    await this.#untilConverged(deadline + healBudgetElections * electionTimeoutMaxMs)
+    if (this.#violations.any) return
+    this.#healedInMs = this.#time.now - healedAt
+    await this.#untilMembersAgree(healedAt)
+  }
+
+  async #untilIdle(deadline: number): Promise<void> {
+    while (!this.#violations.any && this.#workload.open > 0) {
+      if (this.#time.now >= deadline) {
+        this.#violations.report(Invariants.Liveness, this.#describeUnanswered())
+        return
+      }
+      await this.#until(this.#time.now + pollMs)
+    }
+  }
+
+  async #untilConverged(deadline: number): Promise<void> {
+    let differing = ''
+    while (!this.#violations.any) {
+      const states = await this.#checksums()
+      if (states !== null && new Set(states).size === 1) return
+      differing = states?.join(' | ') ?? 'not every node answers'
+      if (this.#time.now >= deadline) {
+        this.#violations.report(Invariants.Convergence, differing)
+        return
+      }
+      await this.#until(this.#time.now + pollMs)
+    }
+  }
+
+  /** `index hash` of each node; null while one is missing. */
+  async #checksums(): Promise<string[] | null> {
+    const nodes = this.#cluster.startedNodes()
+    if (nodes.length < this.#cluster.size) return null
+    const states: string[] = []
+    for (const node of nodes) {
+      this.#time.post(this.#time.now, 'checksum', node.process, () => {
+        node.manager.checksums().then(
+          (groups) => states.push(groups.map((g) => `${g.group}:${g.index}:${g.hash}`).join(',')),
+          (error: unknown) => this.reportUnhandled(error)
+        )
+      })
+    }
+    await this.#until(this.#time.now + 1)
+    return states.length === nodes.length ? states : null
+  }
+
+  /** Suspicion and refutation have their own pace: generous, but bounded. */
+  async #untilMembersAgree(healedAt: number): Promise<void> {
+    const deadline = healedAt + membershipHealMs
+    const isFine = () => this.#watch.deadMembers(this.#cluster).length === 0
+    while (!isFine() && this.#time.now < deadline && !this.#violations.any) {
+      await this.#until(this.#time.now + 500)
+    }
+    for (const detail of this.#watch.deadMembers(this.#cluster)) {
+      this.#violations.report(Invariants.NoFalseDeath, detail)
+    }
+  }
+
+  #judgeHistory(): void {
+    const { history } = this.#workload
+    const verdict = checkLinearizability(pairOperations(history), registerModel)
+    if (verdict.kind === 'rejected') {
+      const witness = verdict.witness.map((operation) => JSON.stringify(operation)).join('\n  ')
+      this.#violations.report(Invariants.Linearizable, `key ${verdict.key}\n  ${witness}`)
+    } else if (verdict.kind === 'unknown') {
+      this.#violations.report(Invariants.LinearizabilityUnknown, `key ${verdict.key}`)
+    }
+    for (const [key, detail] of lostElements(history)) {
+      this.#violations.report(Invariants.AcknowledgedKept, `key ${key}: ${detail}`)
+    }
+  }
+
+  /** Runs events up to a time, each drained with one real turn of the event loop, then judged. */
+  async #until(time: number): Promise<void> {
+    while (!this.#violations.any) {
+      const event = this.#time.step(time)
+      if (event === null) return
+      this.#events++
+      if (event.process === null) continue
+      await new Promise<void>(setImmediate)
+      if (!this.#cluster.maybeCrash(event.process)) this.#watch.afterEvent(event.process)
+      this.#checkProgress()
+    }
+  }
+
+  #checkProgress(): void {
+    if (this.#time.now !== this.#instant) {
+      this.#instant = this.#time.now
+      this.#eventsAtInstant = 0
+    }
+    if (++this.#eventsAtInstant > eventsPerInstantMax) {
+      this.#violations.report(Invariants.DrainBudget, `time stands still at ${this.#instant}`)
+    }
+  }
+
+  #electionConfig() {
+    const cluster = { seeds: ['a:1'] }
+    const node = { id: 'a', dataDirectory: 'a' }
+    const { preset } = this.#swarm
+    return resolveConfig({ preset, code: { node, cluster, security: { insecure: true } } })
+      .consensus
+  }
+
+  #describeUnanswered(): string {
+    const answers = [...this.#workload.answers].map(([code, count]) => `${code} ${count}`)
+    return `${this.#workload.open} clients wait; answers so far: ${answers.join(', ')}`
+  }
+
+  #result(): SimulationResult {
+    return {
+      seed: this.#seed,
+      ok: !this.#violations.any,
+      violations: this.#violations.toArray(),
+      hash: this.#trace.digest(),
+      virtualMs: Math.round(this.#time.now),
+      events: this.#events,
+      faults: this.#faults,
+      operations: this.#workload.counts,
+      elections: this.#watch.elections,
+      committedIndex: this.#watch.committedIndex,
+      healedInMs: this.#healedInMs === null ? null : Math.round(this.#healedInMs),
+      swarm: this.#swarm,
+      history: this.#workload.history
+    }
+  }
+}
+
+/** Virtual time in which a healed cluster must have taken back every accusation. */
+const membershipHealMs = 120_000
+
+/** Keys that are only appended to: what was acknowledged is in the last read, and nothing twice. */
+function lostElements(history: readonly HistoryEvent[]): [string, string][] {
+  const operations = pairOperations(history).filter(({ key }) => isSetKey(key))
+  const keys = new Set(operations.map(({ key }) => key))
+  return [...keys].sort().flatMap((key) => {
+    const ofKey = operations.filter((operation) => operation.key === key)
+    const appends = ofKey.filter(({ op }) => op === 'append')
+    const elementsOf = (value: unknown) =>
+      String(value ?? '')
+        .split(',')
+        .filter((e) => e !== '')
+    const known = appends.filter(({ completedAt }) => Number.isFinite(completedAt))
+    const reads = ofKey.filter(({ op, completedAt }) => op === 'read' && completedAt < Infinity)
+    const last = reads.sort((a, b) => a.invokedAt - b.invokedAt).at(-1)
+    const verdict = checkSet({
+      acknowledged: known.flatMap(({ input }) => elementsOf(input)),
+      indeterminate: appends.flatMap((o) => (known.includes(o) ? [] : elementsOf(o.input))),
+      found: elementsOf(last?.output)
+    })
+    return verdict.ok ? [] : [[key, JSON.stringify(verdict)] satisfies [string, string]]
+  })
+}
+
+function loggerTo(log: (line: string) => void, node: NodeId): Logger {
+  const write = (level: string) => (facts: object, message: string) =>
+    log(`${node} ${level} ${message} ${JSON.stringify(facts)}`)
+  const logger: Logger = {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    child: () => logger
+  }
+  return logger
+}

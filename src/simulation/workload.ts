@@ -1,0 +1,321 @@
+/**
+ * Clients of the cluster: each has one operation at a time, sent to any node that is up, and tries again
+ * elsewhere, under the same serial, until it has an answer. What they saw is the history that the
+ * linearizability checker judges. Values are unique, and a key is replaced by a fresh one after a while,
+ * so that no key's history grows beyond what can be decided.
+ */
+import type { HistoryEvent, HistoryValue, OperationKind } from '../checkers/index.js'
+import {
+  type ClientId,
+  type ClientTag,
+  hasCode,
+  pick,
+  type QueryResult,
+  type Random,
+  type Serial,
+  SkeinError,
+  toClientId
+} from '../core/index.js'
+import type { RunningNode, SimulatedCluster } from './simulated-cluster.js'
+import type { SwarmOptions } from './swarm-options.js'
+import type { VirtualTime } from './virtual-clock.js'
+
+export interface WorkloadComponents {
+  readonly time: VirtualTime
+  readonly random: Random
+  readonly cluster: SimulatedCluster
+}
+
+export interface OperationCounts {
+  ok: number
+  failed: number
+  unknown: number
+  attempts: number
+}
+
+/** How long one attempt may take, by the node's own word. */
+const attemptTimeoutMs = 2_000
+/** A client whose node said nothing at all goes elsewhere after this. */
+const silenceTimeoutMs = 3_000
+/** A client gives an operation up after this; its outcome is then unknown. */
+const patienceMs = 12_000
+const retryPauseMs = 40
+
+export class Workload {
+  readonly history: HistoryEvent[] = []
+  readonly counts: OperationCounts = { ok: 0, failed: 0, unknown: 0, attempts: 0 }
+  /** Code of an answer → how often. */
+  readonly answers = new Map<string, number>()
+  readonly #components: WorkloadComponents
+  readonly #options: SwarmOptions['workload']
+  readonly #keys: { name: string; operations: number }[]
+  readonly #clients: Client[]
+  #keyCounter = 0
+
+  constructor(components: WorkloadComponents, options: SwarmOptions['workload']) {
+    this.#components = components
+    this.#options = options
+    this.#keys = Array.from({ length: options.keys }, () => this.#freshKey())
+    this.#clients = Array.from({ length: options.clients }, (_, i) => this.#buildClient(i))
+  }
+
+  /** Every key that was ever used. */
+  get keyCount(): number {
+    return this.#keyCounter
+  }
+
+  /** Operations that were begun and have no outcome yet. */
+  get open(): number {
+    return this.#clients.filter((client) => client.isBusy).length
+  }
+
+  start(): void {
+    for (const client of this.#clients) client.start()
+  }
+
+  /** No new operations; the ones begun are carried on. */
+  stop(): void {
+    for (const client of this.#clients) client.stop()
+  }
+
+  /** Reads every key that was ever used, through all clients at once. */
+  readAll(): void {
+    const names = Array.from({ length: this.#keyCounter }, (_, i) => keyName(i))
+    this.#clients.forEach((client, at) => {
+      client.queueReads(names.filter((_, i) => i % this.#clients.length === at))
+    })
+  }
+
+  #buildClient(number: number): Client {
+    const { time, cluster } = this.#components
+    const random = this.#components.random.split(`client ${number}`)
+    return new Client({ time, cluster, random, board: this }, { number, ...this.#options })
+  }
+
+  nextKey(random: Random): string {
+    const at = random.nextInt(this.#keys.length)
+    let key = this.#keys[at] as { name: string; operations: number }
+    if (key.operations >= this.#options.operationsPerKey) {
+      key = this.#freshKey()
+      this.#keys[at] = key
+    }
+    key.operations++
+    return key.name
+  }
+
+  #freshKey(): { name: string; operations: number } {
+    return { name: keyName(this.#keyCounter++), operations: 0 }
+  }
+}
+
+const keyName = (number: number): string => `${number % 3 === 0 ? 's' : 'k'}${number}`
+
+/** Keys that are only appended to: each element must be there in the end, once. */
+export const isSetKey = (key: string): boolean => key.startsWith('s')
+
+interface Operation {
+  readonly op: OperationKind
+  readonly key: string
+  readonly value: HistoryValue
+  readonly begunAt: number
+  readonly serial: number
+}
+
+interface ClientComponents extends WorkloadComponents {
+  readonly board: Workload
+}
+
+class Client {
+  readonly #time: VirtualTime
+  readonly #cluster: SimulatedCluster
+  readonly #random: Random
+  readonly #board: Workload
+  readonly #options: SwarmOptions['workload'] & { readonly number: number }
+  readonly #reads: string[] = []
+  /** The last value it saw of a key: what a compare-and-set expects. */
+  readonly #seen = new Map<string, string>()
+  #generation = 0
+  #serial = 0
+  #current: Operation | null = null
+  #attempt = 0
+  #isStopped = false
+
+  constructor(
+    components: ClientComponents,
+    options: SwarmOptions['workload'] & { readonly number: number }
+  ) {
+    this.#time = components.time
+    this.#cluster = components.cluster
+    this.#random = components.random
+    this.#board = components.board
+    this.#options = options
+  }
+
+  get isBusy(): boolean {
+    return this.#current !== null || this.#reads.length > 0
+  }
+
+  start(): void {
+    this.#think()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  queueReads(keys: readonly string[]): void {
+    this.#reads.push(...keys)
+    if (this.#current === null) this.#next()
+  }
+
+  get #process(): string {
+    return `c${this.#options.number}.${this.#generation}`
+  }
+
+  #think(): void {
+    const wait = -this.#options.thinkMsMean * Math.log(1 - this.#random.nextFloat())
+    this.#later(wait, () => {
+      if (this.#current === null) this.#next()
+    })
+  }
+
+  #next(): void {
+    const key = this.#reads.shift()
+    if (key !== undefined) this.#begin('read', key, null)
+    else if (!this.#isStopped) this.#beginRandom()
+  }
+
+  #beginRandom(): void {
+    const key = this.#board.nextKey(this.#random)
+    const value = `${this.#options.number}.${this.#generation}.${this.#serial + 1}`
+    const seen = this.#seen.get(key)
+    if (this.#random.nextFloat() < this.#options.readShare) this.#begin('read', key, null)
+    else if (isSetKey(key)) this.#begin('append', key, `,${value}`)
+    else if (seen !== undefined && this.#random.nextInt(4) === 0) {
+      this.#begin('cas', key, [seen, value])
+    } else if (this.#random.nextInt(3) === 0) this.#begin('write', key, value)
+    else this.#begin('append', key, `,${value}`)
+  }
+
+  #begin(op: OperationKind, key: string, value: HistoryValue): void {
+    const serial = op === 'read' ? 0 : ++this.#serial
+    this.#current = { op, key, value, begunAt: this.#time.now, serial }
+    this.#board.history.push({ process: this.#process, type: 'invoke', op, key, value })
+    this.#try()
+  }
+
+  #try(): void {
+    const operation = this.#current
+    if (operation === null) return
+    const attempt = ++this.#attempt
+    if (this.#time.now - operation.begunAt > patienceMs) {
+      this.#end('info', operation.value)
+      return
+    }
+    const nodes = this.#cluster.startedNodes().filter(({ process }) => !process.paused)
+    if (nodes.length === 0) {
+      this.#later(retryPauseMs, () => this.#try())
+      return
+    }
+    this.#board.counts.attempts++
+    const node = pick(this.#random, nodes)
+    const answer = (outcome: QueryResult | Error) => {
+      if (attempt === this.#attempt) this.#handleAnswer(operation, outcome)
+    }
+    node.process.onExit(() => answer(new Error('the node crashed')))
+    this.#later(silenceTimeoutMs, () => answer(new Error('the node is silent')))
+    this.#time.post(this.#time.now, 'client.query', node.process, () => {
+      if (attempt !== this.#attempt) return
+      this.#ask(node, operation).then(answer, (error) => answer(toError(error)))
+    })
+  }
+
+  async #ask(node: RunningNode, operation: Operation): Promise<QueryResult> {
+    const isRead = operation.op === 'read'
+    return node.manager.executeQuery(statementOf(operation), {
+      timeoutMs: attemptTimeoutMs,
+      ...(isRead ? { consistency: 'linearizable' } : { client: this.#tagOf(operation) })
+    })
+  }
+
+  #tagOf(operation: Operation): ClientTag {
+    const clientId: ClientId = toClientId(this.#process)
+    const serial = operation.serial as Serial
+    return { clientId, serial, answeredBelow: serial }
+  }
+
+  #handleAnswer(operation: Operation, outcome: QueryResult | Error): void {
+    const { op, key, value } = operation
+    if (outcome instanceof Error) {
+      this.#handleError(operation, outcome)
+      return
+    }
+    this.#count('ok')
+    if (op === 'read') {
+      const read = outcome.rows[0]?.[0]
+      if (typeof read === 'string') this.#seen.set(key, read)
+      this.#end('ok', typeof read === 'string' ? read : null)
+      return
+    }
+    this.#end(op === 'cas' && outcome.rowsAffected === 0 ? 'fail' : 'ok', value)
+  }
+
+  #handleError(operation: Operation, error: Error): void {
+    this.#count(error instanceof SkeinError || 'code' in error ? String(error.code) : error.message)
+    // The answers below end a write for good: either it was executed, or it cannot be told any more.
+    if (hasCode(error, 'ERR_SKEIN_RESULT_NOT_KEPT')) {
+      this.#end(operation.op === 'cas' ? 'info' : 'ok', operation.value)
+    } else if (
+      hasCode(error, 'ERR_SKEIN_CLIENT_EXPIRED') ||
+      hasCode(error, 'ERR_SKEIN_SERIAL_FORGOTTEN')
+    ) {
+      this.#end('info', operation.value)
+    } else {
+      this.#attempt++
+      this.#later(retryPauseMs * (0.5 + this.#random.nextFloat()), () => this.#try())
+    }
+  }
+
+  #end(type: 'ok' | 'fail' | 'info', value: HistoryValue): void {
+    const operation = this.#current
+    if (operation === null) return
+    const { op, key } = operation
+    this.#board.history.push({ process: this.#process, type, op, key, value })
+    this.#current = null
+    this.#attempt++
+    if (type === 'info') {
+      this.#board.counts.unknown++
+      this.#generation++
+      this.#serial = 0
+    } else if (type === 'fail') this.#board.counts.failed++
+    else this.#board.counts.ok++
+    if (this.#reads.length > 0) this.#later(0, () => this.#current === null && this.#next())
+    else this.#think()
+  }
+
+  #count(answer: string): void {
+    this.#board.answers.set(answer, (this.#board.answers.get(answer) ?? 0) + 1)
+  }
+
+  #later(ms: number, run: () => void): void {
+    this.#time.post(this.#time.now + ms, 'client', null, run)
+  }
+}
+
+function statementOf({ op, key, value }: Operation): string {
+  switch (op) {
+    case 'read':
+      return `get ${key}`
+    case 'write':
+      return `set ${key} ${value}`
+    case 'append':
+      return `append ${key} ${value}`
+    case 'cas': {
+      const [expected, wanted] = value as readonly [string, string]
+      return `cas ${key} ${expected} ${wanted}`
+    }
+  }
+}
+
+const toError = (error: unknown): Error =>
+  error instanceof Error ? error : new Error(String(error))

@@ -1,0 +1,74 @@
+import t from 'tap'
+import type { Crypto } from '../../../src/core/index.js'
+import { type SimulationResult, simulate } from '../../../src/simulation/simulation.js'
+import { Invariants } from '../../../src/simulation/violations.js'
+import { type ToyFaults, toyManager } from './toy-manager.js'
+
+const noCrypto = {} as Crypto
+const options = { nodes: 5, seconds: 12 }
+
+t.test('a correct toy passes, and every kind of fault strikes', async (t) => {
+  const struck = new Set<string>()
+  let ok = 0
+  for (let seed = 1; seed <= 12; seed++) {
+    const result = await run(seed)
+    t.strictSame(result.violations, [], `seed ${seed}`)
+    ok += result.operations.ok
+    for (const [kind, count] of Object.entries(result.faults)) if (count > 0) struck.add(kind)
+  }
+  t.strictSame(
+    [...struck].sort(),
+    [
+      'crash',
+      'delay',
+      'loss',
+      'one_way',
+      'partition',
+      'pause',
+      'skew',
+      'torn_write',
+      'unsynced_loss'
+    ],
+    'all but those of datagrams, of which the toy sends none'
+  )
+  t.ok(ok > 2_000, `${ok} operations`)
+})
+
+t.test('D-01 the same seed gives the same trace, another seed another', async (t) => {
+  const [first, second, other] = [await run(3), await run(3), await run(4)]
+  t.equal(first.hash, second.hash)
+  t.strictSame(first.history, second.history)
+  t.not(first.hash, other.hash)
+})
+
+t.test('D-01 what is drawn from elsewhere shows in the trace', async (t) => {
+  const [first, second] = [
+    await run(3, { drawsRealTime: true }),
+    await run(3, { drawsRealTime: true })
+  ]
+  t.not(first.hash, second.hash)
+})
+
+t.test('D-14 planted faults of the toy are found', async (t) => {
+  const expected: [ToyFaults, string[]][] = [
+    [{ acknowledgesBeforeSync: true }, [Invariants.Linearizable, Invariants.AcknowledgedKept]],
+    [{ forgetsSerials: true }, [Invariants.Linearizable, Invariants.AcknowledgedKept]],
+    [{ readsAnywhere: true }, [Invariants.Linearizable]]
+  ]
+  for (const [faults, invariants] of expected) {
+    const found = await firstViolation(faults)
+    t.ok(invariants.includes(found ?? ''), `${JSON.stringify(faults)}: ${found}`)
+  }
+})
+
+async function firstViolation(faults: ToyFaults): Promise<string | undefined> {
+  for (let seed = 1; seed <= 30; seed++) {
+    const [violation] = (await run(seed, faults)).violations
+    if (violation) return violation.invariant
+  }
+  return undefined
+}
+
+function run(seed: number, faults: ToyFaults = {}): Promise<SimulationResult> {
+  return simulate(seed, options, { create: toyManager(faults), crypto: noCrypto })
+}
