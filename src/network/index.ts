@@ -7,6 +7,13 @@ export {
   type MembershipOptions
 } from './membership/membership-driver.js'
 export { membershipMessages } from './membership/messages.js'
+export { controlMessages } from './mux/messages.js'
+export type { TransportCounter, TransportCounters } from './mux/transport-counters.js'
+export {
+  type TransportComponents,
+  TransportDriver,
+  type TransportOptions
+} from './pool/transport-driver.js'
 export {
   type AuthorityFiles,
   authorityClusterName,

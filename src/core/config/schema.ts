@@ -110,7 +110,11 @@ const transport = z.strictObject({
   /** Half-received chunked messages per connection; beyond it the connection is closed. */
   reassemblyBytesMax: count(1_048_576, 1_073_741_824).default(16 * 1024 * 1024),
   /** Inbound connections that have not finished their handshake. */
-  handshakesMax: count(1, 65_536).default(256)
+  handshakesMax: count(1, 65_536).default(256),
+  /** Connections of clients, and of peers that dialled; clients beyond it are closed at once. */
+  clientConnectionsMax: count(1, 65_536).default(1_024),
+  /** A peer's hybrid time further ahead than this is not taken over. Higher: tolerates worse clocks. */
+  clockOffsetMaxMs: ms(1, 3_600_000).default(500)
 })
 
 const consensus = z.strictObject({

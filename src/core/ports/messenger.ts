@@ -32,6 +32,7 @@ export interface RequestOptions extends SendOptions {
 }
 
 export interface Inbound<Body> {
+  /** A client has no node id: it stands as `client:NAME`, which no node can be called. */
   readonly from: NodeId
   readonly peer: PeerIdentity
   readonly body: Body

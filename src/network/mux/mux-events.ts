@@ -1,0 +1,41 @@
+import type { SkeinError } from '../../core/errors.js'
+import type { ClusterId, MonotonicMs } from '../../core/ids.js'
+import type { AnyDeclaration, RequestDeclaration } from '../../wire/index.js'
+import type { GoAwayReason } from './messages.js'
+
+/** What the peer said of itself in the handshake. */
+export interface PeerFacts {
+  readonly clusterId: ClusterId | null
+  /** Hexadecimal; another one means that the peer's process is another. */
+  readonly bootNonce: string
+  /** Counts the peer's hellos since its boot. */
+  readonly sequence: number
+  readonly version: number
+}
+
+export type MuxEvent<Ticket> =
+  | { readonly kind: 'opened'; readonly facts: PeerFacts }
+  | {
+      readonly kind: 'message'
+      readonly declaration: AnyDeclaration
+      readonly body: unknown
+      readonly group: number | null
+    }
+  | {
+      readonly kind: 'request'
+      readonly id: number
+      readonly declaration: RequestDeclaration<unknown, unknown>
+      readonly body: unknown
+      readonly deadline: MonotonicMs | null
+      readonly group: number | null
+    }
+  | { readonly kind: 'answered'; readonly ticket: Ticket; readonly body: unknown }
+  | { readonly kind: 'failed'; readonly ticket: Ticket; readonly error: SkeinError }
+  /** The peer does not wait for the answer any more; an answer must be given all the same. */
+  | { readonly kind: 'cancelled'; readonly id: number }
+  /** A one-way message of ours was not accepted. */
+  | { readonly kind: 'rejected'; readonly error: SkeinError }
+  /** The peer starts nothing new here, and nothing new may be started. */
+  | { readonly kind: 'goAway'; readonly reason: GoAwayReason; readonly message: string }
+  /** Nothing more happens: send what `pull` still gives, then close. Null: in peace. */
+  | { readonly kind: 'done'; readonly error: SkeinError | null }

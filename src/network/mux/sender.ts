@@ -1,0 +1,160 @@
+import type { WallMs } from '../../core/ids.js'
+import { Priorities } from '../../core/ports/messenger.js'
+import {
+  type Extension,
+  encodeMessage,
+  type HybridClock,
+  type MessageDeclaration
+} from '../../wire/index.js'
+import { handshakeVersion } from './messages.js'
+import { Batch, type Outgoing, OutputWriter } from './output.js'
+import type { PendingRequest } from './pending-requests.js'
+import { SendQueue, type SendQueueLimits } from './send-queue.js'
+
+/** Control frames waiting to leave. */
+export const controlQueueLengthMax = 1_024
+
+/** Node indexes that every node binds in its own direction; 0 is the end of the connection itself. */
+export const NodeIndexes = { None: 0, Self: 1, Peer: 2 } as const
+
+export interface Envelope<Ticket> {
+  readonly flags: number
+  readonly priority: number
+  readonly messageId: number
+  readonly extension: Extension | null
+  readonly request: PendingRequest<Ticket> | null
+}
+
+/** The outgoing half of a muxer: encodes, queues, and hands out the next bytes. */
+export class Sender<Ticket> {
+  readonly #hybridClock: HybridClock
+  readonly #output = new OutputWriter()
+  readonly #queue: SendQueue<Ticket>
+  #control: Outgoing<Ticket>[] = []
+  #header = {
+    version: handshakeVersion,
+    flags: 0,
+    type: 0,
+    messageId: 0,
+    timestamp: 0,
+    source: 0,
+    destination: 0
+  }
+
+  constructor(hybridClock: HybridClock, limits: SendQueueLimits) {
+    this.#hybridClock = hybridClock
+    this.#queue = new SendQueue(limits)
+  }
+
+  get isEmpty(): boolean {
+    return this.#control.length === 0 && this.#queue.isEmpty
+  }
+
+  get hasControl(): boolean {
+    return this.#control.length > 0
+  }
+
+  get hasMessages(): boolean {
+    return !this.#queue.isEmpty
+  }
+
+  /** What the header of every later frame says. */
+  setRoute(version: number, source: number, destination: number): void {
+    this.#header = { ...this.#header, version, source, destination }
+  }
+
+  hasRoom(priority: number): boolean {
+    return this.#queue.hasRoom(priority)
+  }
+
+  /** False: the queue is full. @throws MessageTooLargeError */
+  offer<Body>(
+    declaration: MessageDeclaration<Body>,
+    body: Body,
+    envelope: Envelope<Ticket>,
+    wallNow: WallMs
+  ): boolean {
+    if (!this.#queue.hasRoom(envelope.priority)) return false
+    const outgoing = this.#encode(declaration, body, envelope, wallNow)
+    if (envelope.request !== null) envelope.request.outgoing = outgoing
+    return this.#queue.offer(outgoing)
+  }
+
+  /** For answers: taken above the bound, up to twice the bytes. @throws MessageTooLargeError */
+  force<Body>(
+    declaration: MessageDeclaration<Body>,
+    body: Body,
+    envelope: Envelope<Ticket>,
+    wallNow: WallMs
+  ): boolean {
+    return this.#queue.force(this.#encode(declaration, body, envelope, wallNow))
+  }
+
+  /** Leaves before everything else, from end to end of the connection. False: the peer does not read what it provokes. */
+  control<Body>(declaration: MessageDeclaration<Body>, body: Body, wallNow: WallMs): boolean {
+    if (this.#control.length >= controlQueueLengthMax) return false
+    const envelope = {
+      flags: 0,
+      priority: Priorities.Critical,
+      messageId: 0,
+      extension: null,
+      request: null
+    }
+    const { source, destination } = this.#header
+    this.#header.source = NodeIndexes.None
+    this.#header.destination = NodeIndexes.None
+    this.#control.push(this.#encode(declaration, body, envelope, wallNow))
+    this.#header.source = source
+    this.#header.destination = destination
+    return true
+  }
+
+  /** Everything but control frames is forgotten. */
+  dropMessages(): void {
+    this.#queue.takeUnsent()
+  }
+
+  /** Messages of which nothing has left, to be adopted by another sender to the same peer. */
+  takeUnsent(): Outgoing<Ticket>[] {
+    this.#output.seal()
+    return this.#queue.takeUnsent()
+  }
+
+  /** False: no room. The message was encoded by another sender with the same route. */
+  adopt(outgoing: Outgoing<Ticket>): boolean {
+    return this.#queue.offer(outgoing)
+  }
+
+  /** The next bytes for the stream, about `sizeBytesMax` of them; null when there are none. */
+  pull(
+    sizeBytesMax: number,
+    withMessages: boolean,
+    onStart: (outgoing: Outgoing<Ticket>) => void
+  ): Uint8Array | null {
+    this.#output.seal()
+    const batch = new Batch()
+    for (const { block, start, end } of this.#control) {
+      batch.add(block.bytes as Uint8Array, start, end)
+    }
+    if (this.#control.length > 0) this.#control = []
+    if (withMessages) this.#queue.fill(batch, sizeBytesMax, onStart)
+    return batch.sizeBytes === 0 ? null : batch.take()
+  }
+
+  #encode<Body>(
+    declaration: MessageDeclaration<Body>,
+    body: Body,
+    { flags, priority, messageId, extension, request }: Envelope<Ticket>,
+    wallNow: WallMs
+  ): Outgoing<Ticket> {
+    const { block, writer } = this.#output.begin()
+    const start = writer.length
+    const header = this.#header
+    header.flags = flags | priority
+    header.type = declaration.number
+    header.messageId = messageId
+    header.timestamp = this.#hybridClock.tick(wallNow)
+    encodeMessage(writer, header, extension, declaration.codec, body)
+    return { block, start, end: writer.length, at: start, priority, request, cancelled: false }
+  }
+}

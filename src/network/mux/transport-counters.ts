@@ -1,0 +1,31 @@
+import { Counters } from '../../core/counters.js'
+
+const names = [
+  'messages_sent',
+  'messages_received',
+  'bytes_sent',
+  'bytes_received',
+  'requests_sent',
+  'requests_served',
+  'request_timeouts',
+  'requests_cancelled',
+  'late_answers',
+  'failed_sends',
+  'backpressure_refusals',
+  'unknown_messages',
+  'unauthorized_messages',
+  'protocol_errors',
+  'clock_rejections',
+  'dials',
+  'dial_failures',
+  'handshakes_refused',
+  'connections_opened',
+  'connections_replaced',
+  'connection_errors',
+  'active_connections'
+] as const
+
+export type TransportCounter = (typeof names)[number]
+export type TransportCounters = Counters<TransportCounter>
+
+export const createTransportCounters = (): TransportCounters => new Counters(names)

@@ -1,0 +1,273 @@
+import { DeadlineTimer } from '../../core/deadline-timer.js'
+import { after } from '../../core/deadlines.js'
+import {
+  ConnectionLostError,
+  DialFailedError,
+  NotSentError,
+  SkeinError
+} from '../../core/errors.js'
+import { compareText, type NodeId } from '../../core/ids.js'
+import type { Clock } from '../../core/ports/clock.js'
+import type { Random } from '../../core/ports/random.js'
+import type { Address, ByteStream, StreamNetwork } from '../../core/ports/stream-network.js'
+import type { GoAwayReason } from '../mux/messages.js'
+import type { TransportCounters } from '../mux/transport-counters.js'
+import { Backoff } from './backoff.js'
+import { Choices, chooseConnection } from './choose-connection.js'
+import type { Connection } from './connection-driver.js'
+
+export interface PeerComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly streams: StreamNetwork
+  readonly counters: TransportCounters
+  readonly addressOf: (nodeId: NodeId) => Address | undefined
+  readonly createConnection: (isDialer: boolean) => Connection
+}
+
+export interface PeerOptions {
+  readonly self: NodeId
+  readonly dialTimeoutMs: number
+  readonly reconnectBackoffMinMs: number
+  readonly reconnectBackoffMaxMs: number
+}
+
+export interface PeerHandlers {
+  onConnected(peer: Peer, connection: Connection): void
+  onDisconnected(peer: Peer, reason: string): void
+  onDialFailed(peer: Peer, address: Address, error: SkeinError): void
+}
+
+/**
+ * Everything between this node and one other: at most one connection that takes new work, those that
+ * still finish theirs, one dial at a time, and the pause between dials.
+ *
+ * While the first dial is under way messages queue on its connection; when it fails they fail, and
+ * until the pause is over nothing is queued. A connection that was lost is dialled again once by
+ * itself, later ones only if somebody asked for the peer meanwhile.
+ */
+export class Peer {
+  readonly nodeId: NodeId
+  readonly #components: PeerComponents
+  readonly #options: PeerOptions
+  readonly #handlers: PeerHandlers
+  readonly #backoff: Backoff
+  readonly #redial: DeadlineTimer
+  readonly #connections = new Set<Connection>()
+  #active: Connection | null = null
+  #isConnected = false
+  #wasWanted = false
+  #isStopped = false
+
+  constructor(
+    nodeId: NodeId,
+    components: PeerComponents,
+    options: PeerOptions,
+    handlers: PeerHandlers
+  ) {
+    this.nodeId = nodeId
+    this.#components = components
+    this.#options = options
+    this.#handlers = handlers
+    this.#backoff = new Backoff(components.random, options)
+    this.#redial = new DeadlineTimer(components.clock, () => this.#maybeRedial())
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected
+  }
+
+  /** Whether the peer has been greeted on a connection that still stands. */
+  get isGreeted(): boolean {
+    return this.#findGreeted(null) !== null
+  }
+
+  get connections(): readonly Connection[] {
+    return [...this.#connections]
+  }
+
+  /** A connection that takes new work, dialling if need be; null: not now. */
+  usable(hint?: Address): Connection | null {
+    const known = this.#findUsable()
+    if (known !== null) return known
+    this.#wasWanted = true
+    if (this.#isStopped || this.#components.clock.now() < this.#backoff.notBefore) return null
+    const address = this.#components.addressOf(this.nodeId) ?? hint
+    if (address === undefined) return null
+    return this.#dial(address)
+  }
+
+  /** Takes over a stream that the peer dialled, or that was dialled before its name was known. */
+  take(connection: Connection, stream: ByteStream): void {
+    this.#connections.add(connection)
+    connection.attach(stream)
+  }
+
+  handleOpened(connection: Connection): void {
+    this.#backoff.handleSuccess()
+    const other = this.#active
+    if (other === null || other === connection || !other.muxer.isUsable) {
+      this.#active = connection
+    } else if (!other.muxer.isOpen) {
+      this.#replace(other, connection)
+      if (!other.muxer.hasGreeted) other.abort(new NotSentError('another connection was faster'))
+    } else this.#choose(other, connection)
+    if (!this.#isConnected) {
+      this.#isConnected = true
+      this.#handlers.onConnected(this, this.#active ?? connection)
+    }
+  }
+
+  handleGoAway(connection: Connection, reason: GoAwayReason): void {
+    if (this.#active === connection) this.#active = null
+    const wanted = connection.muxer.requestsPending > 0
+    const next = reason === 'stopping' || !wanted ? this.#findUsable() : this.usable()
+    const heir = next ?? connection
+    heir.adoptUnsent(connection)
+    if (this.#findOpen() === null && reason === 'stopping') this.#disconnect('the peer stops')
+  }
+
+  handleDone(connection: Connection, error: SkeinError | null): void {
+    this.#connections.delete(connection)
+    if (this.#active === connection) this.#active = this.#findUsable()
+    if (this.#findOpen() !== null) return
+    const wasRefused = error !== null && connection.facts === null && connection.muxer.hasGreeted
+    if (wasRefused && connection.isDialer) {
+      this.#backoff.handleFailure(this.#components.clock.now())
+    }
+    if (!this.#isConnected) return
+    this.#disconnect(error?.message ?? 'closed')
+    if (error !== null) this.#scheduleFirstRedial()
+  }
+
+  /** Nothing new; what is under way is finished. */
+  retire(): void {
+    this.#isStopped = true
+    this.#redial.stop()
+    for (const connection of this.connections) connection.retire('stopping')
+  }
+
+  abort(): void {
+    for (const connection of this.connections) {
+      connection.abort(new ConnectionLostError('this node stopped'))
+    }
+  }
+
+  #findUsable(): Connection | null {
+    if (this.#active?.muxer.isUsable) return this.#active
+    let found: Connection | null = null
+    for (const connection of this.#connections) {
+      if (!connection.muxer.isUsable) continue
+      if (found === null || (connection.muxer.isOpen && !found.muxer.isOpen)) found = connection
+    }
+    this.#active = found
+    return found
+  }
+
+  #findOpen(): Connection | null {
+    for (const connection of this.#connections) if (connection.muxer.isOpen) return connection
+    return null
+  }
+
+  #dial(address: Address): Connection {
+    const connection = this.#components.createConnection(true)
+    this.#connections.add(connection)
+    this.#active = connection
+    this.#wasWanted = false
+    this.#components.counters.add('dials')
+    void this.#connect(connection, address)
+    return connection
+  }
+
+  async #connect(connection: Connection, address: Address): Promise<void> {
+    const { clock, streams } = this.#components
+    const deadline = after(clock.now(), this.#options.dialTimeoutMs)
+    let stream: ByteStream
+    try {
+      stream = await streams.dial(address, { expectedNodeId: this.nodeId, deadline })
+    } catch (error) {
+      this.#handleDialFailed(connection, address, toSkeinError(error))
+      return
+    }
+    const other = this.#findGreeted(connection)
+    if (connection.muxer.isDone) stream.destroy()
+    else if (other !== null) {
+      // The peer was faster: its Hello is answered already, so ours must not be said.
+      stream.destroy()
+      this.#replace(connection, other)
+      connection.abort(new NotSentError('the peer dialled first'))
+    } else connection.attach(stream)
+  }
+
+  #findGreeted(except: Connection | null): Connection | null {
+    for (const connection of this.#connections) {
+      const { isUsable, hasGreeted } = connection.muxer
+      if (connection !== except && isUsable && hasGreeted) return connection
+    }
+    return null
+  }
+
+  #handleDialFailed(connection: Connection, address: Address, error: SkeinError): void {
+    const now = this.#components.clock.now()
+    this.#components.counters.add('dial_failures')
+    this.#backoff.handleFailure(now)
+    this.#handlers.onDialFailed(this, address, error)
+    if (!connection.muxer.isDone) connection.abort(error)
+    if (!this.#isStopped) this.#redial.arm(this.#backoff.notBefore)
+  }
+
+  #scheduleFirstRedial(): void {
+    if (this.#isStopped) return
+    this.#backoff.handleFailure(this.#components.clock.now())
+    this.#wasWanted = true
+    this.#redial.arm(this.#backoff.notBefore)
+  }
+
+  #maybeRedial(): void {
+    if (!this.#wasWanted || this.#findUsable() !== null) return
+    this.usable()
+  }
+
+  #choose(older: Connection, newer: Connection): void {
+    const { CloseOlder, RetireOlder } = Choices
+    const choice = chooseConnection(openOf(older), openOf(newer), this.#options.self, this.nodeId)
+    this.#components.counters.add('connections_replaced')
+    if (choice === CloseOlder) {
+      this.#replace(older, newer)
+      older.abort(new ConnectionLostError('the peer connected anew'))
+    } else if (choice === RetireOlder) {
+      this.#replace(older, newer)
+      older.retire('replaced')
+    } else newer.retire('replaced')
+  }
+
+  #replace(older: Connection, newer: Connection): void {
+    this.#active = newer
+    newer.adoptUnsent(older)
+  }
+
+  #disconnect(reason: string): void {
+    if (!this.#isConnected) return
+    this.#isConnected = false
+    this.#handlers.onDisconnected(this, reason)
+  }
+}
+
+/** In the order of their ids, wherever order shows. */
+export const sortedPeers = (peers: ReadonlyMap<NodeId, Peer>): Peer[] =>
+  [...peers.values()].sort((a, b) => compareText(a.nodeId, b.nodeId))
+
+function openOf(connection: Connection) {
+  return {
+    isDialer: connection.isDialer,
+    peerBootNonce: connection.facts?.bootNonce ?? '',
+    peerSequence: connection.facts?.sequence ?? 0
+  }
+}
+
+function toSkeinError(error: unknown): SkeinError {
+  if (error instanceof SkeinError) return error
+  return new DialFailedError(error instanceof Error ? error.message : String(error), {
+    cause: error
+  })
+}

@@ -1,0 +1,453 @@
+/**
+ * Messages by node id over byte streams: the messenger of the house. It owns a `Peer` for each node
+ * that was talked to, hands received messages to their handlers, and tells who is connected.
+ *
+ * A message to one's own node takes the same way over a loopback stream. Clients may connect, send
+ * what their role allows, and are answered; nothing is started towards them.
+ */
+import { assert, must } from '../../core/assert.js'
+import type { Config } from '../../core/config/schema.js'
+import { DeadlineTimer } from '../../core/deadline-timer.js'
+import { after, NEVER } from '../../core/deadlines.js'
+import {
+  CancelledError,
+  ConnectionLostError,
+  NotSentError,
+  PeerIdentityError,
+  type SkeinError,
+  StoppedError
+} from '../../core/errors.js'
+import type { TransportEvent } from '../../core/events.js'
+import type { ClusterId, MonotonicMs, NodeId } from '../../core/ids.js'
+import type { Clock } from '../../core/ports/clock.js'
+import type { Crypto } from '../../core/ports/crypto.js'
+import type { Logger } from '../../core/ports/logger.js'
+import type {
+  Inbound,
+  MessageType,
+  Messenger,
+  RequestOptions,
+  RequestType,
+  SendOptions
+} from '../../core/ports/messenger.js'
+import type { Random } from '../../core/ports/random.js'
+import type {
+  Address,
+  ByteStream,
+  PeerIdentity,
+  StreamListener,
+  StreamNetwork
+} from '../../core/ports/stream-network.js'
+import {
+  type AnyDeclaration,
+  type Catalogue,
+  HybridClock,
+  isRequest,
+  type RequestDeclaration
+} from '../../wire/index.js'
+import { bootNonceBytes } from '../mux/messages.js'
+import type { PeerFacts } from '../mux/mux-events.js'
+import type { MuxerComponents, MuxerLimits } from '../mux/muxer.js'
+import { createTransportCounters, type TransportCounters } from '../mux/transport-counters.js'
+import { Connection, type ConnectionHandlers } from './connection-driver.js'
+import { Dispatcher } from './dispatcher-driver.js'
+import { createLoopback } from './loopback-driver.js'
+import { Peer, type PeerHandlers, sortedPeers } from './peer-driver.js'
+
+/** How long `stop` waits for connections to come to rest. */
+const stopTimeoutMs = 5_000
+
+export interface TransportComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly streams: StreamNetwork
+  readonly catalogue: Catalogue
+  readonly logger: Logger
+  /** Where a node is to be dialled, as membership knows it. */
+  readonly addressOf: (nodeId: NodeId) => Address | undefined
+  readonly nonces: Crypto
+}
+
+export interface TransportOptions {
+  readonly nodeId: NodeId
+  readonly clusterName: string
+  readonly clusterId: () => ClusterId | null
+  /** A peer knows the cluster's id, and this node did not. */
+  readonly onPeerClusterId: (id: ClusterId) => void
+  readonly listenAddress: Address
+  readonly config: Config['transport']
+}
+
+interface DialWaiter {
+  resolve(nodeId: NodeId): void
+  reject(error: SkeinError): void
+}
+
+export class TransportDriver implements Messenger {
+  readonly counters: TransportCounters = createTransportCounters()
+  readonly #components: TransportComponents
+  readonly #options: TransportOptions
+  readonly #self: PeerIdentity
+  readonly #hybridClock: HybridClock
+  readonly #bootNonce: Uint8Array
+  readonly #dispatcher: Dispatcher
+  readonly #peers = new Map<NodeId, Peer>()
+  readonly #owners = new Map<Connection, Peer>()
+  readonly #inbound = new Set<Connection>()
+  readonly #dialWaiters = new Map<Connection, DialWaiter>()
+  readonly #peerHandlers: ((change: { nodeId: NodeId; connected: boolean }) => void)[] = []
+  readonly #eventHandlers: ((event: TransportEvent) => void)[] = []
+  #connectionsLive = new Set<Connection>()
+  #loopback: Connection | null = null
+  #listener: StreamListener | null = null
+  #handshakes = 0
+  #messageIds = 0
+  #helloSequence = 0
+  #isStopped = false
+  #onAllDone: (() => void) | null = null
+
+  constructor(components: TransportComponents, options: TransportOptions) {
+    this.#components = components
+    this.#options = options
+    const { nodeId, clusterName, config } = options
+    this.#self = { kind: 'node', nodeId, clusterName }
+    this.#hybridClock = new HybridClock(config.clockOffsetMaxMs)
+    this.#bootNonce = components.nonces.randomBytes(bootNonceBytes)
+    this.#dispatcher = new Dispatcher(components.logger, this.counters)
+  }
+
+  async start(): Promise<{ readonly address: Address }> {
+    const { listenAddress } = this.#options
+    const listener = await this.#components.streams.listen(listenAddress, (stream) =>
+      this.#accept(stream)
+    )
+    this.#listener = listener
+    return { address: listener.address }
+  }
+
+  /** Starts nothing new, finishes what is under way for at most five seconds, then closes. */
+  async stop(): Promise<void> {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    const closed = this.#listener?.close()
+    for (const peer of sortedPeers(this.#peers)) peer.retire()
+    for (const connection of this.#connectionsLive) connection.retire('stopping')
+    await this.#allDone()
+    await closed
+  }
+
+  send<Body>(to: NodeId, type: MessageType<Body>, body: Body, options: SendOptions = {}): boolean {
+    const declaration = this.#declarationOf(type)
+    const connection = this.#connectionTo(to, options.address)
+    const priority = options.priority ?? declaration.priority
+    const dispatch = options.group === undefined ? { priority } : { priority, group: options.group }
+    const queued = connection?.send(declaration, body, dispatch) ?? false
+    if (!queued) this.counters.add('failed_sends')
+    return queued
+  }
+
+  request<Body, Answer>(
+    to: NodeId,
+    type: RequestType<Body, Answer>,
+    body: Body,
+    options: RequestOptions
+  ): Promise<Answer> {
+    return new Promise<Answer>((resolve, reject) => {
+      try {
+        this.#request(to, this.#declarationOf(type), body, options, {
+          resolve: resolve as (body: unknown) => void,
+          reject
+        })
+      } catch (error) {
+        this.counters.add('failed_sends')
+        reject(error)
+      }
+    })
+  }
+
+  onMessage<Body>(type: MessageType<Body>, handle: (inbound: Inbound<Body>) => void): void {
+    this.#declarationOf(type)
+    this.#dispatcher.setMessageHandler(type.number, handle as (inbound: Inbound<unknown>) => void)
+  }
+
+  onRequest<Body, Answer>(
+    type: RequestType<Body, Answer>,
+    handle: (inbound: Inbound<Body>) => Promise<Answer>
+  ): void {
+    this.#declarationOf(type)
+    this.#dispatcher.setRequestHandler(
+      type.number,
+      handle as (inbound: Inbound<unknown>) => Promise<unknown>
+    )
+  }
+
+  onPeer(handle: (change: { nodeId: NodeId; connected: boolean }) => void): void {
+    this.#peerHandlers.push(handle)
+  }
+
+  onEvent(handle: (event: TransportEvent) => void): void {
+    this.#eventHandlers.push(handle)
+  }
+
+  isConnected(to: NodeId): boolean {
+    if (to === this.#options.nodeId) return !this.#isStopped
+    return this.#peers.get(to)?.isConnected ?? false
+  }
+
+  /**
+   * Connects to whoever answers at a seed address, and tells who it was; one's own address answers
+   * one's own id.
+   *
+   * @throws DialFailedError, PeerIdentityError, HandshakeRefusedError, ConnectionLostError
+   */
+  async dialAddress(address: Address, deadline: MonotonicMs): Promise<NodeId> {
+    if (this.#isStopped) throw new StoppedError('the transport has stopped')
+    const stream = await this.#components.streams.dial(address, { expectedNodeId: null, deadline })
+    if (stream.peer.kind !== 'node' || this.#isStopped) {
+      stream.destroy()
+      throw new PeerIdentityError(`no node of this cluster answers at ${address}`)
+    }
+    const { nodeId } = stream.peer
+    const isSelf = nodeId === this.#options.nodeId
+    if (isSelf || this.#peerOf(nodeId).isGreeted) {
+      stream.destroy()
+      return nodeId
+    }
+    return new Promise((resolve, reject) => {
+      const peer = this.#peerOf(nodeId)
+      const connection = this.#createConnection(true)
+      this.#dialWaiters.set(connection, { resolve, reject })
+      this.#owners.set(connection, peer)
+      peer.take(connection, stream)
+    })
+  }
+
+  #request(
+    to: NodeId,
+    declaration: AnyDeclaration,
+    body: unknown,
+    options: RequestOptions,
+    waiter: { resolve: (body: unknown) => void; reject: (error: SkeinError) => void }
+  ): void {
+    const { signal, deadline, group, address } = options
+    assert(isRequest(declaration), `${declaration.name} is no request`)
+    if (signal?.aborted) throw new CancelledError('the caller cancelled the request')
+    const connection = this.#connectionTo(to, address)
+    if (connection === null) throw this.#notSent(to)
+    const priority = options.priority ?? declaration.priority
+    const dispatch = group === undefined ? { priority, deadline } : { priority, deadline, group }
+    const request = declaration as RequestDeclaration<unknown, unknown>
+    if (signal === undefined) {
+      connection.request(request, body, dispatch, waiter)
+      return
+    }
+    const onAbort = () => {
+      const peers = this.#peers.get(to)?.connections ?? [connection]
+      peers.some((candidate) => candidate.cancel(pending))
+    }
+    const pending = connection.request(request, body, dispatch, {
+      resolve(answer) {
+        signal.removeEventListener('abort', onAbort)
+        waiter.resolve(answer)
+      },
+      reject(error) {
+        signal.removeEventListener('abort', onAbort)
+        waiter.reject(error)
+      }
+    })
+    signal.addEventListener('abort', onAbort)
+  }
+
+  #notSent(to: NodeId): SkeinError {
+    if (this.#isStopped) {
+      return new NotSentError('the transport has stopped', { cause: new StoppedError('stopped') })
+    }
+    const known = this.#components.addressOf(to) !== undefined
+    const reason = known ? 'the last dial failed, the pause is not over' : 'its address is unknown'
+    return new NotSentError(`${to} is not reachable: ${reason}`, { nodeId: to })
+  }
+
+  #connectionTo(to: NodeId, hint: Address | undefined): Connection | null {
+    if (this.#isStopped) return null
+    if (to === this.#options.nodeId) return this.#loopbackConnection()
+    const known = this.#peers.get(to)
+    if (known !== undefined) return known.usable(hint)
+    const address = this.#components.addressOf(to) ?? hint
+    return address === undefined ? null : this.#peerOf(to).usable(hint)
+  }
+
+  #loopbackConnection(): Connection {
+    if (this.#loopback?.muxer.isUsable) return this.#loopback
+    const counters = createTransportCounters()
+    const limits = { ...this.#options.config, keepAliveIntervalMs: NEVER, idleTimeoutMs: NEVER }
+    const [near, far] = createLoopback(this.#self)
+    this.#loopback = this.#createConnection(true, limits, counters)
+    this.#createConnection(false, limits, counters).attach(far)
+    this.#loopback.attach(near)
+    return this.#loopback
+  }
+
+  #peerOf(nodeId: NodeId): Peer {
+    const known = this.#peers.get(nodeId)
+    if (known !== undefined) return known
+    const { clock, random, streams, addressOf } = this.#components
+    const components = {
+      clock,
+      streams,
+      addressOf,
+      random: random.split(`peer ${nodeId}`),
+      counters: this.counters,
+      createConnection: (isDialer: boolean) => {
+        const connection = this.#createConnection(isDialer)
+        this.#owners.set(connection, peer)
+        return connection
+      }
+    }
+    const options = { self: this.#options.nodeId, ...this.#options.config }
+    const peer: Peer = new Peer(nodeId, components, options, this.#handlersOfPeers)
+    this.#peers.set(nodeId, peer)
+    return peer
+  }
+
+  #createConnection(
+    isDialer: boolean,
+    limits: MuxerLimits = this.#options.config,
+    counters: TransportCounters = this.counters
+  ): Connection {
+    const components: MuxerComponents & { readonly clock: Clock } = {
+      clock: this.#components.clock,
+      catalogue: this.#components.catalogue,
+      hybridClock: this.#hybridClock,
+      counters,
+      nextMessageId: () => ++this.#messageIds,
+      nextHelloSequence: () => ++this.#helloSequence,
+      clusterId: this.#options.clusterId
+    }
+    const options = { local: this.#self, isDialer, bootNonce: this.#bootNonce, limits }
+    const connection = new Connection(components, options, this.#handlersOfConnections)
+    this.#connectionsLive.add(connection)
+    return connection
+  }
+
+  #accept(stream: ByteStream): void {
+    const { peer } = stream
+    const isSelf = peer.kind === 'node' && peer.nodeId === this.#options.nodeId
+    const isFull = this.#handshakes >= this.#options.config.handshakesMax
+    const clientsFull =
+      peer.kind === 'client' && this.#inbound.size >= this.#options.config.clientConnectionsMax
+    if (this.#isStopped || isSelf || isFull || clientsFull) {
+      if (isFull || clientsFull) this.counters.add('connection_errors')
+      stream.destroy()
+      return
+    }
+    this.#handshakes++
+    const connection = this.#createConnection(false)
+    this.#inbound.add(connection)
+    if (peer.kind === 'client') {
+      connection.attach(stream)
+      return
+    }
+    const owner = this.#peerOf(peer.nodeId)
+    this.#owners.set(connection, owner)
+    owner.take(connection, stream)
+  }
+
+  readonly #handlersOfConnections: ConnectionHandlers = {
+    onOpened: (connection, facts) => this.#handleOpened(connection, facts),
+    onMessage: (connection, message) => this.#dispatcher.handleMessage(connection, message),
+    onRequest: (connection, request) => this.#dispatcher.handleRequest(connection, request),
+    onCancelled: (connection, id) => connection.serving.get(id)?.abort(),
+    onRejected: (connection, error) => {
+      const facts = { peer: connection.peer, code: error.code, reason: error.message }
+      this.#components.logger.warn(facts, 'a peer did not accept a message')
+    },
+    onGoAway: (connection, reason) =>
+      this.#owners.get(connection)?.handleGoAway(connection, reason),
+    onDone: (connection, error) => this.#handleDone(connection, error)
+  }
+
+  readonly #handlersOfPeers: PeerHandlers = {
+    onConnected: (peer, connection) => {
+      this.counters.add('active_connections')
+      const address = connection.remoteAddress
+      this.#components.logger.info({ peer: peer.nodeId, address }, 'peer connected')
+      this.#emit({ type: 'PeerConnected', nodeId: peer.nodeId, address })
+      this.#tell(peer.nodeId, true)
+    },
+    onDisconnected: (peer, reason) => {
+      this.counters.add('active_connections', -1)
+      this.#components.logger.info({ peer: peer.nodeId, reason }, 'peer disconnected')
+      this.#emit({ type: 'PeerDisconnected', nodeId: peer.nodeId, reason })
+      this.#tell(peer.nodeId, false)
+    },
+    onDialFailed: (peer, address, error) => {
+      const facts = { peer: peer.nodeId, address, code: error.code, reason: error.message }
+      this.#components.logger.debug(facts, 'dial failed')
+      if (error instanceof PeerIdentityError) this.#emitRefused(address, error)
+    }
+  }
+
+  #handleOpened(connection: Connection, facts: PeerFacts): void {
+    if (!connection.isDialer && this.#inbound.has(connection)) this.#handshakes--
+    const { clusterId, onPeerClusterId } = this.#options
+    if (facts.clusterId !== null && clusterId() === null) onPeerClusterId(facts.clusterId)
+    this.#owners.get(connection)?.handleOpened(connection)
+    const waiter = this.#dialWaiters.get(connection)
+    this.#dialWaiters.delete(connection)
+    const peer = must(connection.peer, 'peer')
+    if (peer.kind === 'node') waiter?.resolve(peer.nodeId)
+  }
+
+  #handleDone(connection: Connection, error: SkeinError | null): void {
+    const isInbound = this.#inbound.delete(connection)
+    if (isInbound && connection.facts === null) this.#handshakes--
+    this.#connectionsLive.delete(connection)
+    const refused = error?.code
+    if (refused === 'ERR_SKEIN_HANDSHAKE_REFUSED' || refused === 'ERR_SKEIN_PEER_IDENTITY') {
+      if (connection.peer !== null) this.#emitRefused(connection.remoteAddress, error)
+    }
+    const waiter = this.#dialWaiters.get(connection)
+    this.#dialWaiters.delete(connection)
+    waiter?.reject(error ?? new ConnectionLostError('closed in the handshake'))
+    const owner = this.#owners.get(connection)
+    this.#owners.delete(connection)
+    owner?.handleDone(connection, error)
+    if (this.#connectionsLive.size === 0) this.#onAllDone?.()
+  }
+
+  #allDone(): Promise<void> {
+    if (this.#connectionsLive.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = new DeadlineTimer(this.#components.clock, () => {
+        for (const connection of this.#connectionsLive) {
+          connection.abort(new ConnectionLostError('this node stopped'))
+        }
+      })
+      this.#onAllDone = () => {
+        timer.stop()
+        resolve()
+      }
+      timer.arm(after(this.#components.clock.now(), stopTimeoutMs))
+    })
+  }
+
+  #emitRefused(address: Address, error: SkeinError | null): void {
+    if (error === null) return
+    this.#components.logger.warn({ address, code: error.code }, error.message)
+    this.#emit({ type: 'PeerRefused', address, code: error.code, reason: error.message })
+  }
+
+  #emit(event: TransportEvent): void {
+    for (const handle of this.#eventHandlers) handle(event)
+  }
+
+  #tell(nodeId: NodeId, connected: boolean): void {
+    for (const handle of this.#peerHandlers) handle({ nodeId, connected })
+  }
+
+  #declarationOf(type: MessageType<unknown>): AnyDeclaration {
+    const declaration = this.#components.catalogue.byNumber(type.number)
+    assert(declaration !== undefined, `message ${type.name} is not in the catalogue`)
+    return declaration
+  }
+}
