@@ -2,7 +2,9 @@ import { ProtocolError } from '../core/errors.js'
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Big-endian reader over foreign bytes: every read checks its bounds and throws ProtocolError. */
+/**
+ * Big-endian reader over foreign bytes: every read checks its bounds and throws ProtocolError.
+ */
 export class ByteReader {
   #bytes: Uint8Array
   #view: DataView

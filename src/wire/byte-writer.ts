@@ -35,8 +35,8 @@ export class ByteWriter {
   }
 
   /**
-   * Hands over the buffer with what was written, without a copy, and goes on in a new one; the next
-   * buffer begins at `initialSizeBytes`.
+   * Hands over the buffer with what was written, without a copy, and goes on in a new one; the
+   * next buffer begins at `initialSizeBytes`.
    */
   detach(initialSizeBytes = initialBytes): Uint8Array {
     const written = this.peek()

@@ -8,7 +8,8 @@
  *   list  = varint count, items           nullable = u8 0 | u8 1, value
  *   union = u8 number of the member, its struct
  *   struct = fields in declared order
- *   open struct = struct, then { u8 tag, varint length, value }…, to the end of the enclosing bytes
+ *   open struct = struct, then { u8 tag, varint length, value }…, to the end of the enclosing
+ *   bytes
  */
 import { assert } from '../core/assert.js'
 import { ProtocolError } from '../core/errors.js'
@@ -196,7 +197,8 @@ type OpenStructOf<F, O> = StructOf<F> & {
 
 /**
  * A message body: required fields, then tagged optional ones up to the end of the bytes. Tags
- * that the reader does not know are skipped, so that a newer sender can talk to an older receiver.
+ * that the reader does not know are skipped, so that a newer sender can talk to an older
+ * receiver.
  */
 export function openStruct<
   const F extends Record<string, unknown>,

@@ -1,6 +1,6 @@
 /**
- * CRC-32C (Castagnoli), slice-by-8: eight tables, eight bytes a step. The tables are built once and
- * never change.
+ * CRC-32C (Castagnoli), slice-by-8: eight tables, eight bytes a step. The tables are built once
+ * and never change.
  */
 const polynomial = 0x82f63b78
 const tables = buildTables()

@@ -12,35 +12,37 @@ import {
   union
 } from './codec.js'
 
-const messageTextBytesMax = 2_048
-const detailTextBytesMax = 512
-const detailsMax = 16
-const detailListMax = 64
+const messageTextBytes = 2_048
+const detailTextBytes = 512
+const detailsKept = 16
+const detailTextsKept = 64
 
 type DetailValue = string | number | boolean | readonly string[]
 
-const detailText = text(detailTextBytesMax)
+const detailText = text(detailTextBytes)
 const detail = struct({
   key: text(63),
   value: union({
     text: [0, struct({ value: detailText })],
     number: [1, struct({ value: f64 })],
     flag: [2, struct({ value: bool })],
-    texts: [3, struct({ value: list(detailText, detailListMax) })]
+    texts: [3, struct({ value: list(detailText, detailTextsKept) })]
   })
 })
 
 const wireFacts = openStruct(
-  { code: text(63), message: text(messageTextBytesMax), retryable: bool },
-  { leaderHint: [1, nodeId], nodeId: [2, nodeId], details: [3, list(detail, detailsMax)] }
+  { code: text(63), message: text(messageTextBytes), retryable: bool },
+  { leaderHint: [1, nodeId], nodeId: [2, nodeId], details: [3, list(detail, detailsKept)] }
 )
 
-/** An error's facts. Texts that are too long are cut; a code that is not known becomes INTERNAL. */
+/**
+ * An error's facts. Texts that are too long are cut; a code that is not known becomes INTERNAL.
+ */
 export const errorFacts: Codec<ErrorFacts> = mapped(
   wireFacts,
   ({ details, ...facts }: ErrorFacts) => ({
     ...facts,
-    message: cut(facts.message, messageTextBytesMax),
+    message: cut(facts.message, messageTextBytes),
     ...(details === undefined ? {} : { details: toWire(details) })
   }),
   ({ details, ...wire }): ErrorFacts => ({
@@ -55,7 +57,7 @@ export const errorFacts: Codec<ErrorFacts> = mapped(
 
 function toWire(details: NonNullable<ErrorFacts['details']>) {
   return Object.entries(details)
-    .slice(0, detailsMax)
+    .slice(0, detailsKept)
     .map(([key, value]) => ({ key: cut(key, 63), value: toWireValue(value) }))
 }
 
@@ -63,9 +65,9 @@ function toWireValue(value: DetailValue) {
   if (typeof value === 'number') return { kind: 'number' as const, value }
   if (typeof value === 'boolean') return { kind: 'flag' as const, value }
   if (typeof value === 'string') {
-    return { kind: 'text' as const, value: cut(value, detailTextBytesMax) }
+    return { kind: 'text' as const, value: cut(value, detailTextBytes) }
   }
-  const texts = value.slice(0, detailListMax).map((one) => cut(one, detailTextBytesMax))
+  const texts = value.slice(0, detailTextsKept).map((one) => cut(one, detailTextBytes))
   return { kind: 'texts' as const, value: texts }
 }
 

@@ -1,5 +1,6 @@
 /**
- * The extension block: what concerns a message and is not its body. At most 256 bytes by construction:
+ * The extension block: what concerns a message and is not its body. At most 256 bytes by
+ * construction:
  *
  *   u8 length of what follows, then { u8 tag, u8 length, value }…
  *

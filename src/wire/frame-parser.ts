@@ -5,9 +5,10 @@ import { checkFrameLength, type Frame, readFrame } from './frame.js'
 const empty = new Uint8Array(0)
 
 /**
- * Cuts a byte stream into frames: push a chunk, then call `next` until it answers null. A frame that
- * lies within one chunk is not copied; a frame that straddles chunks is gathered in one buffer of its
- * own length, at most `frameSizeBytesMax`. After a ProtocolError the parser must not be used any more.
+ * Cuts a byte stream into frames: push a chunk, then call `next` until it answers null. A frame
+ * that lies within one chunk is not copied; a frame that straddles chunks is gathered in one
+ * buffer of its own length, at most `frameSizeBytesMax`. After a ProtocolError the parser must
+ * not be used any more.
  */
 export class FrameParser {
   readonly #reader = new ByteReader(empty)

@@ -1,5 +1,6 @@
 /**
- * The frame: 32 bytes of header, then an optional extension block, then the body or a chunk of it.
+ * The frame: 32 bytes of header, then an optional extension block, then the body or a chunk of
+ * it.
  *
  *   u32 length of what follows   u8 version   u8 flags   u16 type
  *   u64 message id               u64 hybrid time
@@ -28,8 +29,8 @@ export const FrameFlags = {
 } as const
 
 /** The smallest value of the length field: a header and nothing else. */
-const lengthMin = frameHeaderBytes - 4
-const lengthMax = frameSizeBytesMax - 4
+const shortestLength = frameHeaderBytes - 4
+const longestLength = frameSizeBytesMax - 4
 
 export interface FrameHeader {
   readonly version: number
@@ -51,7 +52,10 @@ export interface Frame extends FrameHeader {
   readonly end: number
 }
 
-/** Writes a header whose length is not known yet; answers where the frame begins, for `endFrame`. */
+/**
+ * Writes a header whose length is not known yet; answers where the frame begins, for
+ * `endFrame`.
+ */
 export function beginFrame(
   writer: ByteWriter,
   header: FrameHeader,
@@ -71,7 +75,7 @@ export function beginFrame(
 
 export function endFrame(writer: ByteWriter, start: number): void {
   const length = writer.length - start - 4
-  assert(length >= lengthMin && length <= lengthMax, `frame of ${length + 4} bytes`)
+  assert(length >= shortestLength && length <= longestLength, `frame of ${length + 4} bytes`)
   writer.patchU32(start, length)
 }
 
@@ -81,13 +85,16 @@ export function endFrame(writer: ByteWriter, start: number): void {
  * @throws ProtocolError outside of 28…65,532
  */
 export function checkFrameLength(length: number): number {
-  if (length < lengthMin || length > lengthMax) {
-    throw new ProtocolError(`frame length ${length}, allowed ${lengthMin} to ${lengthMax}`)
+  if (length < shortestLength || length > longestLength) {
+    throw new ProtocolError(`frame length ${length}, allowed ${shortestLength} to ${longestLength}`)
   }
   return length
 }
 
-/** Reads the header behind the length field; `reader` stands on the version, `end` is the frame's. */
+/**
+ * Reads the header behind the length field; `reader` stands on the version, `end` is the
+ * frame's.
+ */
 export function readFrame(reader: ByteReader, bytes: Uint8Array, end: number): Frame {
   const version = reader.u8()
   const flags = reader.u8()

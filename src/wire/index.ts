@@ -63,7 +63,7 @@ export { HybridClock, hybridToWall } from './hybrid-clock.js'
 export { type FrameInspection, formatInspection, inspectFrame } from './inspect.js'
 export {
   type AssembledMessage,
-  encodedMessageBytesMax,
+  encodedMessageRoomBytes,
   encodeMessage,
   Reassembler,
   type ReassemblerLimits

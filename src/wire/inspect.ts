@@ -83,9 +83,11 @@ export function inspectFrame(bytes: Uint8Array, catalogue: Catalogue): FrameInsp
 /** `inspectFrame` as lines of text, the bytes of the header first. */
 export function formatInspection(inspection: FrameInspection): string {
   const { name, type, flags, extension, fault } = inspection
+  const hex = type.toString(16).padStart(4, '0')
+  const sizes = `${inspection.sizeBytes} bytes of which ${frameHeaderBytes} header`
   const lines = [
-    `${name ?? 'unknown'} (0x${type.toString(16).padStart(4, '0')}), message ${inspection.messageId}, ` +
-      `${inspection.sizeBytes} bytes of which ${frameHeaderBytes} header, version ${inspection.version}`,
+    `${name ?? 'unknown'} (0x${hex}), message ${inspection.messageId}, ${sizes}`,
+    `  version ${inspection.version}`,
     `  priority ${inspection.priority}; flags ${flags.join(', ') || 'none'}`,
     `  time ${inspection.time}; from index ${inspection.source} to ${inspection.destination}`
   ]

@@ -1,8 +1,8 @@
 /**
- * Messages to frames and back. A message whose frame would be longer than `frameSizeBytesMax` travels
- * as chunks: frames with the same type, message id and flags, of which all but the last say
- * `more-follows`, and the first alone carries the extension block. Chunks of one message stay in order;
- * frames of others may stand between them.
+ * Messages to frames and back. A message whose frame would be longer than `frameSizeBytesMax`
+ * travels as chunks: frames with the same type, message id and flags, of which all but the last
+ * say `more-follows`, and the first alone carries the extension block. Chunks of one message
+ * stay in order; frames of others may stand between them.
  */
 import { MessageTooLargeError, ProtocolError } from '../core/errors.js'
 import { frameHeaderBytes, frameSizeBytesMax, messageSizeBytesMax } from '../core/limits.js'
@@ -12,7 +12,7 @@ import { type Extension, writeExtension } from './extension.js'
 import { beginFrame, endFrame, type Frame, FrameFlags, type FrameHeader } from './frame.js'
 
 /** What a writer must be able to hold behind its present length to take any message. */
-export const encodedMessageBytesMax = messageSizeBytesMax + 8 * 1024
+export const encodedMessageRoomBytes = messageSizeBytesMax + 8 * 1024
 
 /**
  * Appends the frames of one message. When it throws, the writer is as it was before.
@@ -112,7 +112,8 @@ export class Reassembler {
   }
 
   /**
-   * Takes a frame's body (from `bodyStart` to the frame's end); answers the message when it is whole.
+   * Takes a frame's body (from `bodyStart` to the frame's end); answers the message when it is
+   * whole.
    *
    * @throws ProtocolError when a bound is passed or chunks contradict each other
    */

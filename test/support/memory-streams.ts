@@ -14,7 +14,9 @@ import {
   type StreamNetwork
 } from '../../src/core/ports/stream-network.js'
 
-/** Streams between the networks of one hub, each chunk `latencyMs` late; a test can break them. */
+/**
+ * Streams between the networks of one hub, each chunk `latencyMs` late; a test can break them.
+ */
 export class MemoryStreamHub {
   readonly clock: Clock
   latencyMs = 1

@@ -1,6 +1,7 @@
 /**
- * Who may talk to whom. The dialer says Hello; the acceptor checks it and answers Hello or Refuse; the
- * dialer checks in its turn and binds the node indexes, which tells the acceptor that it is open too.
+ * Who may talk to whom. The dialer says Hello; the acceptor checks it and answers Hello or
+ * Refuse; the dialer checks in its turn and binds the node indexes, which tells the acceptor
+ * that it is open too.
  *
  * A name in a Hello is only a claim: it must be the one that the stream's certificate proved.
  * Equal cluster ids fit, and an unknown one (null) on either side fits everything.
@@ -10,8 +11,8 @@ import type { PeerIdentity } from '../../core/ports/stream-network.js'
 import {
   bootNonceBytes,
   type Hello,
-  protocolVersionMax,
-  protocolVersionMin,
+  newestProtocolVersion,
+  oldestProtocolVersion,
   type RefusalReason
 } from './messages.js'
 
@@ -40,8 +41,8 @@ export function makeHello(
     name: nameOf(context.local),
     clusterName: context.local.clusterName,
     clusterId: context.clusterId,
-    versionMin: protocolVersionMin,
-    versionMax: protocolVersionMax,
+    versionMin: oldestProtocolVersion,
+    versionMax: newestProtocolVersion,
     bootNonce,
     sequence
   }
@@ -64,7 +65,7 @@ export function refusalOf(hello: Hello, context: HandshakeContext): Refusal | nu
     return refusal('clusterId', `cluster id ${hello.clusterId}, here ${clusterId}`)
   }
   if (commonVersion(hello) === null) {
-    const here = `${protocolVersionMin} to ${protocolVersionMax}`
+    const here = `${oldestProtocolVersion} to ${newestProtocolVersion}`
     return refusal('version', `versions ${hello.versionMin} to ${hello.versionMax}, here ${here}`)
   }
   return null
@@ -72,8 +73,8 @@ export function refusalOf(hello: Hello, context: HandshakeContext): Refusal | nu
 
 /** The highest version that both speak. */
 export function commonVersion(hello: Hello): number | null {
-  const version = Math.min(hello.versionMax, protocolVersionMax)
-  return version >= Math.max(hello.versionMin, protocolVersionMin) ? version : null
+  const version = Math.min(hello.versionMax, newestProtocolVersion)
+  return version >= Math.max(hello.versionMin, oldestProtocolVersion) ? version : null
 }
 
 const refusal = (reason: RefusalReason, message: string): Refusal => ({ reason, message })

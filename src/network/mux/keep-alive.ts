@@ -1,8 +1,8 @@
 /**
  * When to ask whether the peer is still there, and when to stop believing it. After
- * `keepAliveIntervalMs` without a byte from the peer a ping is due; after `idleTimeoutMs` the peer is
- * gone, but only if a ping was out for a whole interval meanwhile: a process that was stopped itself
- * must first read what arrived in the meantime.
+ * `keepAliveIntervalMs` without a byte from the peer a ping is due; after `idleTimeoutMs` the
+ * peer is gone, but only if a ping was out for a whole interval meanwhile: a process that was
+ * stopped itself must first read what arrived in the meantime.
  */
 import { after } from '../../core/deadlines.js'
 import type { MonotonicMs } from '../../core/ids.js'

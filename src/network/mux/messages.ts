@@ -1,6 +1,6 @@
 /**
- * The control family: frames by which two muxers run their connection. They travel before everything
- * else, carry no extension block, and no room above the muxer sees them.
+ * The control family: frames by which two muxers run their connection. They travel before
+ * everything else, carry no extension block, and no room above the muxer sees them.
  */
 import { Priorities } from '../../core/ports/messenger.js'
 import {
@@ -20,8 +20,8 @@ import {
 } from '../../wire/index.js'
 
 /** Protocol versions that this build speaks. */
-export const protocolVersionMin = 1
-export const protocolVersionMax = 1
+export const oldestProtocolVersion = 1
+export const newestProtocolVersion = 1
 /** Every frame up to the acceptor's Hello, and every Refuse, has this version. */
 export const handshakeVersion = 1
 export const bootNonceBytes = 16

@@ -6,12 +6,13 @@
  * 1. A request ends exactly once: `answered` or `failed`, or it was cancelled here.
  * 2. A request that ends with NotSentError never left: none of its frames was pulled.
  * 3. Before the handshake is finished no message of another room is sent or taken.
- * 4. A peer speaks only under the name that its certificate proved, and only types its role allows.
+ * 4. A peer speaks only under the name that its certificate proved, and only types its role
+ * allows.
  * 5. After `done` nothing is emitted.
  *
- * Owner's duties: call `attach` when the stream exists; `receive` with every chunk; `handleTimeout`
- * at `nextDeadline()`; `handleStreamClosed` when the stream ends. After each call: `drain` the events,
- * then `pull` while the stream takes bytes. Answer each `request` once.
+ * Owner's duties: call `attach` when the stream exists; `receive` with every chunk;
+ * `handleTimeout` at `nextDeadline()`; `handleStreamClosed` when the stream ends. After each
+ * call: `drain` the events, then `pull` while the stream takes bytes. Answer each `request` once.
  */
 
 import { must } from '../../core/assert.js'

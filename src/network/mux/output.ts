@@ -2,7 +2,7 @@
  * Encoded messages on their way out. Messages are encoded one behind the other into the writer's
  * buffer, so that a turn's small messages lie in one block and leave in one write without a copy.
  */
-import { ByteWriter, encodedMessageBytesMax } from '../../wire/index.js'
+import { ByteWriter, encodedMessageRoomBytes } from '../../wire/index.js'
 import type { PendingRequest } from './pending-requests.js'
 
 const blockSizeBytes = 64 * 1024
@@ -27,7 +27,7 @@ export interface Outgoing<Ticket> {
 }
 
 export class OutputWriter {
-  readonly #writer = new ByteWriter(blockSizeBytes + encodedMessageBytesMax)
+  readonly #writer = new ByteWriter(blockSizeBytes + encodedMessageRoomBytes)
   #block: Block = { bytes: null }
 
   /** The block and the writer for one message; the message begins at `writer.length`. */

@@ -18,9 +18,9 @@ export interface PendingRequest<Ticket> {
 }
 
 /**
- * Requests by id, with one deadline for all of them. Answered requests are simply removed: the kept
- * minimum is a lower bound, and the table is looked through when it passes, which for a steady load
- * is once per time-out, not once per request.
+ * Requests by id, with one deadline for all of them. Answered requests are simply removed: the
+ * kept minimum is a lower bound, and the table is looked through when it passes, which for a
+ * steady load is once per time-out, not once per request.
  */
 export class PendingRequests<Ticket> {
   readonly lengthMax: number

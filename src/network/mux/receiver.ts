@@ -49,7 +49,8 @@ export class Receiver {
   }
 
   /**
-   * Takes over a binding of the peer's direction. Answers whether the peer can reach this node now.
+   * Takes over a binding of the peer's direction. Answers whether the peer can reach this node
+   * now.
    *
    * @throws PeerIdentityError for a name that is neither end's; relays are not known to version 1
    */

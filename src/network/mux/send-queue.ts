@@ -1,7 +1,7 @@
 /**
- * Which frame leaves next: four queues, served by deficit round robin (Shreedhar and Varghese, 1996)
- * with weights 8 : 4 : 2 : 1 in bytes. Within a round the more urgent queue goes first, so that a
- * critical message passes bulk after at most the frame that is leaving.
+ * Which frame leaves next: four queues, served by deficit round robin (Shreedhar and Varghese,
+ * 1996) with weights 8 : 4 : 2 : 1 in bytes. Within a round the more urgent queue goes first, so
+ * that a critical message passes bulk after at most the frame that is leaving.
  *
  * Invariants: 1. Messages of one priority leave in order, frames of one message too.
  * 2. A queue that is not empty gets its share of every round: nothing starves.

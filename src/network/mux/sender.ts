@@ -14,7 +14,10 @@ import { SendQueue, type SendQueueLimits } from './send-queue.js'
 /** Control frames waiting to leave. */
 export const controlQueueLengthMax = 1_024
 
-/** Node indexes that every node binds in its own direction; 0 is the end of the connection itself. */
+/**
+ * Node indexes that every node binds in its own direction; 0 is the end of the connection
+ * itself.
+ */
 export const NodeIndexes = { None: 0, Self: 1, Peer: 2 } as const
 
 export interface Envelope<Ticket> {
@@ -90,7 +93,10 @@ export class Sender<Ticket> {
     return this.#queue.force(this.#encode(declaration, body, envelope, wallNow))
   }
 
-  /** Leaves before everything else, from end to end of the connection. False: the peer does not read what it provokes. */
+  /**
+   * Leaves before everything else, from end to end of the connection. False: the peer does not
+   * read what it provokes.
+   */
   control<Body>(declaration: MessageDeclaration<Body>, body: Body, wallNow: WallMs): boolean {
     if (this.#control.length >= controlQueueLengthMax) return false
     const envelope = {

@@ -8,8 +8,9 @@ export interface BackoffLimits {
 }
 
 /**
- * The pause before the next dial: doubles from the minimum to the maximum with each failure in a row,
- * and is drawn from its upper half, so that two nodes that lost each other do not dial in step.
+ * The pause before the next dial: doubles from the minimum to the maximum with each failure in a
+ * row, and is drawn from its upper half, so that two nodes that lost each other do not dial in
+ * step.
  */
 export class Backoff {
   readonly #limits: BackoffLimits

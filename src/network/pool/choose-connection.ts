@@ -1,11 +1,11 @@
 /**
  * Which of two open connections to the same peer stays.
  *
- * A node dials only while it has no connection to the peer, and each of its Hellos bears a number that
- * rises within one boot. So a Hello dialled with a higher number than the peer's Hello on the older
- * connection proves that the peer had lost the older one; otherwise both were dialled at the same
- * time, and the one that the node with the smaller id dialled stays. Both ends see the same numbers
- * and choose alike.
+ * A node dials only while it has no connection to the peer, and each of its Hellos bears a
+ * number that rises within one boot. So a Hello dialled with a higher number than the peer's
+ * Hello on the older connection proves that the peer had lost the older one; otherwise both were
+ * dialled at the same time, and the one that the node with the smaller id dialled stays. Both
+ * ends see the same numbers and choose alike.
  */
 import { compareText, type NodeId } from '../../core/ids.js'
 

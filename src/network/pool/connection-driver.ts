@@ -21,7 +21,7 @@ import { type Dispatch, Muxer, type MuxerComponents, type MuxerOptions } from '.
 import type { PendingRequest } from '../mux/pending-requests.js'
 
 /** Bytes of one write to the stream. */
-const writeSizeBytesMax = 64 * 1024
+const writeSizeBytes = 64 * 1024
 /** How long a connection that is over may take to deliver its last words. */
 const closeLingerMs = 1_000
 
@@ -46,7 +46,10 @@ export interface ConnectionHandlers {
   onDone(connection: Connection, error: SkeinError | null): void
 }
 
-/** Drives one muxer over one stream: the frames of a turn leave in one write, when the turn ends. */
+/**
+ * Drives one muxer over one stream: the frames of a turn leave in one write, when the turn
+ * ends.
+ */
 export class Connection {
   readonly isDialer: boolean
   readonly muxer: Muxer<Waiter>
@@ -211,7 +214,7 @@ export class Connection {
     const stream = this.#stream
     if (stream === null || this.#isEnded) return
     while (!this.#isBlocked || this.muxer.isDone) {
-      const bytes = this.muxer.pull(writeSizeBytesMax, this.#clock.wallNow())
+      const bytes = this.muxer.pull(writeSizeBytes, this.#clock.wallNow())
       if (bytes === null) break
       this.#isBlocked = !stream.write(bytes)
     }

@@ -3,8 +3,9 @@ import type { Inbound } from '../../core/ports/messenger.js'
 import type { PeerIdentity } from '../../core/ports/stream-network.js'
 
 /**
- * The sender of a message as a node id. A client has none: it stands as `client:NAME`, which no node
- * can be called, so that a handler that looks at `from` alone never takes a client for a node.
+ * The sender of a message as a node id. A client has none: it stands as `client:NAME`, which no
+ * node can be called, so that a handler that looks at `from` alone never takes a client for a
+ * node.
  */
 export const senderOf = (peer: PeerIdentity): NodeId =>
   peer.kind === 'node' ? peer.nodeId : (`client:${peer.name}` as NodeId)

@@ -39,12 +39,12 @@ export interface PeerHandlers {
 }
 
 /**
- * Everything between this node and one other: at most one connection that takes new work, those that
- * still finish theirs, one dial at a time, and the pause between dials.
+ * Everything between this node and one other: at most one connection that takes new work, those
+ * that still finish theirs, one dial at a time, and the pause between dials.
  *
- * While the first dial is under way messages queue on its connection; when it fails they fail, and
- * until the pause is over nothing is queued. A connection that was lost is dialled again once by
- * itself, later ones only if somebody asked for the peer meanwhile.
+ * While the first dial is under way messages queue on its connection; when it fails they fail,
+ * and until the pause is over nothing is queued. A connection that was lost is dialled again
+ * once by itself, later ones only if somebody asked for the peer meanwhile.
  */
 export class Peer {
   readonly nodeId: NodeId

@@ -1,9 +1,9 @@
 /**
- * Messages by node id over byte streams: the messenger of the house. It owns a `Peer` for each node
- * that was talked to, hands received messages to their handlers, and tells who is connected.
+ * Messages by node id over byte streams: the messenger of the house. It owns a `Peer` for each
+ * node that was talked to, hands received messages to their handlers, and tells who is connected.
  *
- * A message to one's own node takes the same way over a loopback stream. Clients may connect, send
- * what their role allows, and are answered; nothing is started towards them.
+ * A message to one's own node takes the same way over a loopback stream. Clients may connect,
+ * send what their role allows, and are answered; nothing is started towards them.
  */
 import { assert, must } from '../../core/assert.js'
 import type { Config } from '../../core/config/schema.js'
@@ -195,8 +195,8 @@ export class TransportDriver implements Messenger {
   }
 
   /**
-   * Connects to whoever answers at a seed address, and tells who it was; one's own address answers
-   * one's own id.
+   * Connects to whoever answers at a seed address, and tells who it was; one's own address
+   * answers one's own id.
    *
    * @throws DialFailedError, PeerIdentityError, HandshakeRefusedError, ConnectionLostError
    */

@@ -8,7 +8,7 @@ import {
   Catalogue,
   declareMessage,
   type Extension,
-  encodedMessageBytesMax,
+  encodedMessageRoomBytes,
   encodeMessage,
   errorFacts,
   type Frame,
@@ -41,7 +41,7 @@ const headerOf = (messageId: number, flags = 0): FrameHeader => ({
 })
 
 function framesOf(messageId: number, body: Uint8Array, extension: Extension | null = null) {
-  const writer = new ByteWriter(encodedMessageBytesMax)
+  const writer = new ByteWriter(encodedMessageRoomBytes)
   encodeMessage(writer, headerOf(messageId), extension, blob, body)
   const parser = new FrameParser()
   parser.push(writer.take())
@@ -92,7 +92,7 @@ t.test('large messages are put together although their chunks are interleaved', 
 })
 
 t.test('a message above the bound is refused and leaves no trace in the writer', async (t) => {
-  const writer = new ByteWriter(2 * encodedMessageBytesMax)
+  const writer = new ByteWriter(2 * encodedMessageRoomBytes)
   writer.u8(1)
   const tooLarge = new Uint8Array(messageSizeBytesMax)
   t.throws(() => encodeMessage(writer, headerOf(1), null, blob, tooLarge), {
@@ -137,7 +137,7 @@ t.test('inspection shows a frame to a human, and never throws for its body', asy
     about: 'For this test.'
   })
   const catalogue = new Catalogue([greet])
-  const writer = new ByteWriter(encodedMessageBytesMax)
+  const writer = new ByteWriter(encodedMessageRoomBytes)
   const header = headerOf(77, FrameFlags.Request | Priorities.Normal)
   encodeMessage(writer, header, { group: 3 }, greet.codec, { count: 5 })
   const bytes = writer.take()
