@@ -27,3 +27,4 @@ export {
   type PeerFiles,
   peerFiles
 } from './security/certificates-store.js'
+export { gossipKeysMax, readGossipKeys } from './security/gossip-keys-store.js'
