@@ -213,6 +213,7 @@ export class SimulatedCluster implements FaultTarget {
     const { host, nodeId, disk } = machine
     const clock = new NodeClock(time, machine.clock, process)
     const ofLife = random.split(`node ${host} ${process.incarnation}`)
+    const identity = { kind: 'node', nodeId, clusterName } as const
     const engine = kvEngineProvider(() => disk.mount())
     machine.syncs = { inFlight: 0 }
     return create({
@@ -224,7 +225,7 @@ export class SimulatedCluster implements FaultTarget {
         random: ofLife.split('random'),
         crypto: simulatedCrypto(crypto, ofLife.split('crypto')),
         logger: loggerOf(nodeId),
-        streams: streams.networkOf({ process, clock, nodeId, clusterName }),
+        streams: streams.networkOf({ process, clock, hostName: nodeId, identity }),
         datagrams: datagrams.networkOf(process),
         disk: withSyncCount(disk.mount(), machine.syncs)
       }

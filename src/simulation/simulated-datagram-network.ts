@@ -4,7 +4,8 @@ import {
   assert,
   type DatagramNetwork,
   type DatagramSocket,
-  datagramSizeBytesMax
+  datagramSizeBytesMax,
+  ListenFailedError
 } from '../core/index.js'
 import type { Links } from './links.js'
 import type { SimulatedProcess, VirtualTime } from './virtual-clock.js'
@@ -31,7 +32,7 @@ export class SimulatedDatagramWorld {
   networkOf(process: SimulatedProcess): DatagramNetwork {
     return {
       bind: async (address, onDatagram) => {
-        assert(!this.#bound.has(address), `datagram address ${address} is taken`)
+        if (this.#bound.has(address)) throw new ListenFailedError(`${address} is taken`)
         const bound: Bound = { process, onDatagram }
         this.#bound.set(address, bound)
         const release = () => {

@@ -11,7 +11,7 @@ import {
   type Clock,
   DialFailedError,
   type DialOptions,
-  type NodeId,
+  ListenFailedError,
   type PeerIdentity,
   PeerIdentityError,
   type StreamEnd,
@@ -25,7 +25,7 @@ import { ProcessExits, type SimulatedProcess, type VirtualTime } from './virtual
 
 interface Listening {
   readonly process: SimulatedProcess
-  readonly identity: PeerIdentity & { readonly kind: 'node' }
+  readonly identity: PeerIdentity
   readonly onStream: (stream: ByteStream) => void
 }
 
@@ -33,8 +33,9 @@ interface Listening {
 export interface StreamHost {
   readonly process: SimulatedProcess
   readonly clock: Clock
-  readonly nodeId: NodeId
-  readonly clusterName: string
+  /** The host's part of its addresses. */
+  readonly hostName: string
+  readonly identity: PeerIdentity
 }
 
 /** Above it `write` answers false. */
@@ -63,7 +64,7 @@ export class SimulatedStreamWorld {
 
   /** The port as one process sees it. */
   networkOf(host: StreamHost): StreamNetwork {
-    this.#hosts.set(host.nodeId, host.process.host)
+    this.#hosts.set(host.hostName, host.process.host)
     return {
       listen: async (address, onStream) => this.#listen(host, address, onStream),
       dial: (address, options) => this.#dial(host, address, options)
@@ -76,13 +77,9 @@ export class SimulatedStreamWorld {
     onStream: (stream: ByteStream) => void
   ): StreamListener {
     const address = wanted.endsWith(':0') ? `${wanted.slice(0, -1)}${this.#portCounter++}` : wanted
-    assert(!this.#listening.has(address), `stream address ${address} is taken`)
-    const { process, nodeId, clusterName } = host
-    const listening = {
-      process,
-      identity: { kind: 'node', nodeId, clusterName } as const,
-      onStream
-    }
+    if (this.#listening.has(address)) throw new ListenFailedError(`${address} is taken`)
+    const { process, identity } = host
+    const listening = { process, identity, onStream }
     this.#listening.set(address, listening)
     const release = () => {
       if (this.#listening.get(address) === listening) this.#listening.delete(address)
@@ -134,23 +131,18 @@ export class SimulatedStreamWorld {
     const { identity } = listening
     const expected = options.expectedNodeId
     const isOther =
-      identity.clusterName !== host.clusterName ||
+      identity.kind !== 'node' ||
+      identity.clusterName !== host.identity.clusterName ||
       (expected !== null && expected !== identity.nodeId)
     if (isOther) {
       this.#backAtDialler(dial, listening.process.host, () => {
-        const error = `${address} is ${identity.nodeId} of ${identity.clusterName}`
-        fail(attempt, new PeerIdentityError(error))
+        fail(attempt, new PeerIdentityError(`${address} is ${JSON.stringify(identity)}`))
       })
       return
     }
-    const dialler: PeerIdentity = {
-      kind: 'node',
-      nodeId: host.nodeId,
-      clusterName: host.clusterName
-    }
-    const from = `${host.nodeId}:${this.#portCounter++}`
+    const from = `${host.hostName}:${this.#portCounter++}`
     const near = new SimulatedStream(this.#time, host.process, identity, address)
-    const far = new SimulatedStream(this.#time, listening.process, dialler, from)
+    const far = new SimulatedStream(this.#time, listening.process, host.identity, from)
     this.#connect(near, far)
     listening.onStream(far)
     this.#backAtDialler(dial, listening.process.host, () => {

@@ -7,7 +7,7 @@ type Received = { readonly text: string; readonly from: string }
 /** What every `DatagramNetwork` owes its callers, where nothing is lost. */
 export function datagramNetworkContract(
   name: string,
-  make: () => { readonly network: DatagramNetwork; readonly address: () => string }
+  make: (t: Tap) => { readonly network: DatagramNetwork; readonly address: () => string }
 ): void {
   t.test(`${name}: a datagram arrives whole, with its sender's address`, async (t) => {
     const { a, b } = await pair(t)
@@ -50,7 +50,7 @@ export function datagramNetworkContract(
   })
 
   async function pair(t: Tap) {
-    const { network, address } = make()
+    const { network, address } = make(t)
     const a = await inbox(t, network, address())
     const b = await inbox(t, network, address())
     return { network, a, b }

@@ -35,11 +35,11 @@ export function makeWorld(options: Partial<LinkOptions> = {}, seed = 1) {
   const host = (name: string, number: number) => {
     const process = new SimulatedProcess(name, number, 0)
     const clock = new NodeClock(time, new MachineClock(time, 0), process)
-    const nodeId = name as NodeId
+    const identity = { kind: 'node', nodeId: name as NodeId, clusterName: 'test' } as const
     return {
       process,
       clock,
-      streams: streams.networkOf({ process, clock, nodeId, clusterName: 'test' }),
+      streams: streams.networkOf({ process, clock, hostName: name, identity }),
       datagrams: datagrams.networkOf(process)
     }
   }
