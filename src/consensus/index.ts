@@ -8,6 +8,7 @@ export {
 export { SegmentedLog, type SegmentedLogOptions } from './log/segmented-log-driver.js'
 export { type RaftMessage, raftDeclarations } from './messages.js'
 export type { RaftOptions } from './raft/options.js'
+export { Raft } from './raft/raft.js'
 export type {
   ElectionRecord,
   ProposeOutcome,

@@ -1,6 +1,35 @@
+/**
+ * The Raft core of one replica: who leads, and which entries are committed.
+ *
+ * Source: D. Ongaro, "Consensus: Bridging Theory and Practice" (2014), chapters 3, 6.2 (check quorum),
+ * 6.4 (reads), 9.6 (pre-vote), 3.10 (transfer). Scenario ids R-… are those of the tests.
+ *
+ * Invariants:
+ * 1. At most one leader per term: a vote is given once per term and is durable before it is told.
+ * 2. Logs that have the same index and term are the same up to it.
+ * 3. What is committed stays, in every later leader's log.
+ * 4. A term is raised by a campaign alone that a majority has forecast to succeed, or that the leader
+ *    asked for.
+ *
+ * Owner's duties:
+ * 1. After each call: drain, carry out in the order of `Effects`, arm a timer for `nextDeadline`.
+ * 2. `handlePersisted(sequence)` when the request is durable, in order; never after an error.
+ * 3. Hand over only messages whose sender is the node that it says; read reads' answers as applied state
+ *    at or above the index of `ReadReady`.
+ * 4. On RoleChanged away from leader: the outcome of what was proposed and is not committed is unknown.
+ */
+import { assert } from '../../core/assert.js'
 import type { Effects } from '../../core/effects.js'
-import type { LogIndex, MonotonicMs, ReplicaId } from '../../core/ids.js'
-import type { RaftMessage } from '../messages.js'
+import type { RaftRole } from '../../core/events.js'
+import type { LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
+import type { RaftMessage, Vote } from '../messages.js'
+import { Candidate } from './candidate.js'
+import { answerPreVote, answerVote } from './elections.js'
+import { Follower } from './follower.js'
+import { Leader } from './leader.js'
+import { assertRaftOptions } from './options.js'
+import { Replica } from './replica.js'
+import type { Transitions } from './role.js'
 import type {
   ElectionRecord,
   ProposeOutcome,
@@ -10,29 +39,237 @@ import type {
   RaftStatus
 } from './types.js'
 
-/** The Raft core of one replica. */
-export declare class Raft {
-  constructor(init: RaftInit)
-  receive(message: RaftMessage, now: MonotonicMs): void
-  handleTimeout(now: MonotonicMs): void
+export class Raft {
+  readonly #replica: Replica
+  readonly #transitions: Transitions
+  #role: Follower | Candidate | Leader
+
+  constructor(init: RaftInit) {
+    assertRaftOptions(init.options)
+    this.#replica = new Replica(init)
+    this.#transitions = {
+      becomeFollower: (term, leader, reason) => this.#becomeFollower(term, leader, reason),
+      becomePreCandidate: (reason) => this.#becomeCandidate(true, false, reason),
+      becomeCandidate: (transfer, reason) => this.#becomeCandidate(false, transfer, reason),
+      becomeLeader: (reason) => this.#becomeLeader(reason)
+    }
+    const follower = new Follower(this.#replica, this.#transitions)
+    if (this.#replica.isVoter && this.#replica.voters.length === 1) follower.campaignAtOnce()
+    this.#role = follower
+  }
+
+  receive(message: RaftMessage, now: MonotonicMs): void {
+    const replica = this.#replica
+    replica.now = now
+    const { group, self } = replica
+    // Another storage of this node may have voted before: what is meant for it is not for this one.
+    if (message.group !== group || message.to !== self || message.from === self) {
+      replica.messagesIgnored++
+    } else if (message.kind === 'preVote') {
+      answerPreVote(replica, message, this.#role.isLeaderAtWork())
+    } else if (message.term < replica.term) {
+      this.#handleStaleTerm(message)
+    } else if (message.kind === 'vote') {
+      this.#handleVote(message)
+    } else if (message.kind === 'preVoteResponse' && message.granted) {
+      if (message.term === replica.term + 1) this.#role.receive(message)
+    } else {
+      this.#followTerm(message)
+      this.#role.receive(message)
+    }
+  }
+
+  handleTimeout(now: MonotonicMs): void {
+    this.#replica.now = now
+    this.#role.handleTimeout()
+  }
+
   /** Every persist request up to `sequence` is durable. */
-  handlePersisted(sequence: number, now: MonotonicMs): void
-  /** The connection to `peer` broke: if it leads, it has probably died. */
-  handlePeerLost(peer: ReplicaId, now: MonotonicMs): void
-  /** A message to `peer` was not taken by the transport. */
-  handlePeerUnreachable(peer: ReplicaId, now: MonotonicMs): void
-  handlePeerConnected(peer: ReplicaId, now: MonotonicMs): void
-  /** `payload` is an encoded EntryPayload of kind `batch`. */
-  propose(payload: Uint8Array, now: MonotonicMs): ProposeOutcome
-  requestReadIndex(requestId: number, now: MonotonicMs): void
-  transferLeadership(target: ReplicaId | null, now: MonotonicMs): void
-  stepDown(reason: string, now: MonotonicMs): void
-  /** A replica that is about to stop does not campaign, whoever asks; true at the start. */
-  setCandidacy(allowed: boolean): void
-  drain(): Effects<RaftMessage, RaftPersist, RaftEvent>
-  nextDeadline(): MonotonicMs
-  status(): RaftStatus
-  /** Kinds of the entry at `index`; undefined when the log does not reach it. */
-  termAt(index: LogIndex): number | undefined
-  explainElection(): readonly ElectionRecord[]
+  handlePersisted(sequence: number, now: MonotonicMs): void {
+    this.#replica.now = now
+    this.#replica.persists.confirm(sequence)
+    this.#replica.emitCommitted()
+    this.#role.handlePersisted()
+  }
+
+  /** The connection to `peer` broke: if it leads, it has probably died, and a campaign may come soon. */
+  handlePeerLost(peer: ReplicaId, now: MonotonicMs): void {
+    this.#replica.now = now
+    this.#role.handlePeerLost(peer)
+  }
+
+  /** A message to `peer` was not taken by the transport; nothing is known of the peer itself. */
+  handlePeerUnreachable(peer: ReplicaId, now: MonotonicMs): void {
+    this.#replica.now = now
+    if (this.#role instanceof Leader) this.#role.handlePeerLost(peer)
+  }
+
+  /** A connection to `peer` stands: a leader goes on replicating without waiting for a heartbeat. */
+  handlePeerConnected(peer: ReplicaId, now: MonotonicMs): void {
+    this.#replica.now = now
+    if (this.#role instanceof Leader) this.#role.handlePeerConnected(peer)
+  }
+
+  /** `payload` is an encoded EntryPayload of kind `batch`. Committed when `Committed` carries it. */
+  propose(payload: Uint8Array, now: MonotonicMs): ProposeOutcome {
+    this.#replica.now = now
+    if (this.#role instanceof Leader) return this.#role.propose(payload)
+    return { kind: 'refused', reason: 'notLeader', leaderHint: this.#replica.leader }
+  }
+
+  /** Answered by `ReadReady` or `ReadRefused` with this id, which the owner uses once. */
+  requestReadIndex(requestId: number, now: MonotonicMs): void {
+    this.#replica.now = now
+    if (this.#role instanceof Leader) {
+      this.#role.requestReadIndex(requestId)
+      return
+    }
+    const leaderHint = this.#replica.leader
+    this.#replica.effects.emit({ type: 'ReadRefused', requestId, reason: 'notLeader', leaderHint })
+  }
+
+  /** Null: to the most advanced voter. Ends with `TransferEnded`; the same target twice is one transfer. */
+  transferLeadership(target: ReplicaId | null, now: MonotonicMs): void {
+    this.#replica.now = now
+    if (this.#role instanceof Leader) {
+      this.#role.transferTo(target)
+      return
+    }
+    const reason = 'notLeader'
+    this.#replica.effects.emit({ type: 'TransferEnded', target, outcome: 'refused', reason })
+  }
+
+  /** Gives up leadership or a campaign, without a successor. */
+  stepDown(reason: string, now: MonotonicMs): void {
+    this.#replica.now = now
+    if (this.#role instanceof Follower) return
+    this.#becomeFollower(this.#replica.term, null, reason)
+  }
+
+  /** A replica that is about to stop does not campaign, whoever asks. Allowed at the start. */
+  setCandidacy(isAllowed: boolean): void {
+    this.#replica.isCandidacyAllowed = isAllowed
+  }
+
+  drain(): Effects<RaftMessage, RaftPersist, RaftEvent> {
+    const { effects, group, log, now, persists, term, vote } = this.#replica
+    const request = persists.take(group, { term, vote }, log, now)
+    if (request !== null) effects.mergePersist(() => request)
+    return effects.drain()
+  }
+
+  nextDeadline(): MonotonicMs {
+    return this.#role.nextDeadline()
+  }
+
+  /** The term of the entry at `index`; undefined beyond the end of the log. */
+  termAt(index: LogIndex): Term | undefined {
+    return this.#replica.log.termAt(index)
+  }
+
+  status(): RaftStatus {
+    const { commitIndex, emittedIndex, leader, log, messagesIgnored, persists, term, vote } =
+      this.#replica
+    const leading = this.#role instanceof Leader ? this.#role : null
+    return {
+      role: this.#role.name,
+      term,
+      vote,
+      leader,
+      configuration: log.configuration,
+      commitIndex,
+      emittedIndex,
+      durableIndex: persists.durableIndex,
+      lastIndex: log.lastIndex,
+      lastTerm: log.lastTerm,
+      uncommittedBytes: leading?.uncommittedBytes ?? 0,
+      pendingReads: leading?.pendingReads ?? 0,
+      transferTarget: leading?.transferTarget ?? null,
+      messagesIgnored,
+      progress: leading?.progress() ?? []
+    }
+  }
+
+  /** The newest decisions about who leads, oldest first, each with what it was decided on. */
+  explainElection(): readonly ElectionRecord[] {
+    return this.#replica.records.toArray()
+  }
+
+  #handleVote(message: Vote): void {
+    const replica = this.#replica
+    if (message.term > replica.term) {
+      if (this.#role.isLeaderAtWork() && !this.#isTransferHonoured(message)) {
+        replica.record('voteIgnored', message.from, 'leaderAtWork')
+        return
+      }
+      this.#becomeFollower(message.term, null, 'higherTerm')
+    }
+    const isGranted = answerVote(replica, message)
+    if (isGranted && this.#role instanceof Follower) this.#role.postponeElection()
+  }
+
+  #isTransferHonoured(message: Vote): boolean {
+    if (!message.transfer) return false
+    return !(this.#role instanceof Leader) || this.#role.mayTakeOver(message.from)
+  }
+
+  /** Tells a sender that lags the term, so that a cut-off leader steps down and a candidate goes on. */
+  #handleStaleTerm(message: RaftMessage): void {
+    const replica = this.#replica
+    const envelope = replica.envelope(message.from)
+    if (message.kind === 'appendEntries' || message.kind === 'heartbeat') {
+      replica.reply({ kind: 'heartbeatResponse', ...envelope, readContext: 0 })
+    } else if (message.kind === 'vote') {
+      replica.reply({ kind: 'voteResponse', ...envelope, granted: false })
+    }
+  }
+
+  /** The message's term is not below the own; a leader's message makes a follower of everyone else. */
+  #followTerm(message: RaftMessage): void {
+    const isLeaders = message.kind === 'appendEntries' || message.kind === 'heartbeat'
+    const { term } = this.#replica
+    assert(
+      !isLeaders || message.term > term || !(this.#role instanceof Leader),
+      `${message.from} and this replica lead term ${term}`
+    )
+    if (message.term > term) {
+      this.#becomeFollower(message.term, isLeaders ? message.from : null, 'higherTerm')
+    } else if (isLeaders && this.#role instanceof Candidate) {
+      this.#becomeFollower(term, message.from, 'leaderFound')
+    }
+  }
+
+  #becomeFollower(term: Term, leader: ReplicaId | null, reason: string): void {
+    const replica = this.#replica
+    const left = this.#role
+    replica.adoptTerm(term)
+    replica.setLeader(leader)
+    replica.record('becameFollower', leader, reason)
+    if (left instanceof Follower) return
+    this.#enter(new Follower(replica, this.#transitions), reason)
+  }
+
+  #becomeCandidate(isForecast: boolean, transfer: boolean, reason: string): void {
+    const replica = this.#replica
+    const candidate = new Candidate(replica, this.#transitions, { isForecast, transfer })
+    candidate.start()
+    replica.record(isForecast ? 'becamePreCandidate' : 'becameCandidate', null, reason)
+    this.#enter(candidate, reason)
+    candidate.count()
+  }
+
+  #becomeLeader(reason: string): void {
+    const leader = new Leader(this.#replica, this.#transitions)
+    this.#replica.record('becameLeader', this.#replica.self, reason)
+    leader.start()
+    this.#enter(leader, reason)
+  }
+
+  #enter(role: Follower | Candidate | Leader, reason: string): void {
+    const left: { name: RaftRole; leave(): void } = this.#role
+    this.#role = role
+    left.leave()
+    const { leader, term, effects } = this.#replica
+    effects.emit({ type: 'RoleChanged', term, role: role.name, leader, reason })
+  }
 }

@@ -1,0 +1,195 @@
+/**
+ * The state that outlives a role: hard state, log, commit index, who leads. Roles change it through the
+ * verbs here, each of which keeps one invariant:
+ * 1. the term never falls, and a vote is cast once per term;
+ * 2. nothing at or below the commit index is truncated;
+ * 3. the commit index never falls; `Committed` carries each entry once, in order, when it is durable
+ *    here, so that the engine is never ahead of the log on disk;
+ * 4. a message that promises durable state leaves behind it.
+ */
+import { assert } from '../../core/assert.js'
+import { EffectsBuffer } from '../../core/effects.js'
+import type { GroupId, LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
+import type { LogEntry } from '../../core/ports/log-store.js'
+import type { Random } from '../../core/ports/random.js'
+import { RingBuffer } from '../../core/ring-buffer.js'
+import type { RaftMessage } from '../messages.js'
+import { committedEntriesMax, electionRecordsMax, type RaftOptions } from './options.js'
+import { PersistTracker } from './persist-tracker.js'
+import { RaftLog } from './raft-log.js'
+import type { ElectionRecord, RaftEvent, RaftInit, RaftPersist } from './types.js'
+
+type Envelope = Pick<RaftMessage, 'group' | 'from' | 'to' | 'term'>
+
+export class Replica {
+  readonly group: GroupId
+  readonly self: ReplicaId
+  readonly options: RaftOptions
+  readonly random: Random
+  readonly log: RaftLog
+  readonly persists: PersistTracker
+  readonly effects = new EffectsBuffer<RaftMessage, RaftPersist, RaftEvent>()
+  readonly records = new RingBuffer<ElectionRecord>(electionRecordsMax)
+  /** The time of the call that is being handled. */
+  now: MonotonicMs
+  isCandidacyAllowed = true
+  messagesIgnored = 0
+  #term: Term
+  #vote: ReplicaId | null
+  #leader: ReplicaId | null = null
+  #leaderTerm: Term | null = null
+  #leaderHeardAt: MonotonicMs | null = null
+  #commitIndex: LogIndex
+  #emittedIndex: LogIndex
+
+  constructor(init: RaftInit) {
+    this.group = init.group
+    this.self = init.self
+    this.options = init.options
+    this.random = init.random
+    this.now = init.now
+    this.log = new RaftLog(init.recovered.entries)
+    this.persists = new PersistTracker(this.log.lastIndex)
+    this.#term = init.recovered.hardState.term
+    this.#vote = init.recovered.hardState.vote
+    this.#commitIndex = init.appliedIndex
+    this.#emittedIndex = init.appliedIndex
+    assert(init.appliedIndex <= this.log.lastIndex, 'the engine is ahead of the log')
+    assert(this.log.lastTerm <= this.#term, 'the log is ahead of the term')
+  }
+
+  get term(): Term {
+    return this.#term
+  }
+
+  get vote(): ReplicaId | null {
+    return this.#vote
+  }
+
+  get leader(): ReplicaId | null {
+    return this.#leader
+  }
+
+  get commitIndex(): LogIndex {
+    return this.#commitIndex
+  }
+
+  get emittedIndex(): LogIndex {
+    return this.#emittedIndex
+  }
+
+  get voters(): readonly ReplicaId[] {
+    return this.log.configuration.voters
+  }
+
+  get isVoter(): boolean {
+    return this.voters.includes(this.self)
+  }
+
+  /** A disk that does not answer must not make a leader. */
+  get mayCampaign(): boolean {
+    const since = this.persists.waitingSince
+    const isDiskStalled = since !== null && this.now - since >= this.options.electionTimeoutMinMs
+    return this.isVoter && this.isCandidacyAllowed && !isDiskStalled
+  }
+
+  /** Since the leader was heard; null when it never was, or its connection broke. */
+  get leaderSilentMs(): number | null {
+    return this.#leaderHeardAt === null ? null : this.now - this.#leaderHeardAt
+  }
+
+  drawElectionTimeoutMs(): number {
+    const { electionTimeoutMinMs, electionTimeoutMaxMs } = this.options
+    return electionTimeoutMinMs + this.random.nextInt(electionTimeoutMaxMs - electionTimeoutMinMs)
+  }
+
+  adoptTerm(term: Term): void {
+    assert(term >= this.#term, `term ${term} behind ${this.#term}`)
+    if (term === this.#term) return
+    this.#term = term
+    this.#vote = null
+    this.persists.noteHardState()
+  }
+
+  castVote(candidate: ReplicaId): void {
+    assert(this.#vote === null || this.#vote === candidate, `second vote in term ${this.#term}`)
+    if (this.#vote === candidate) return
+    this.#vote = candidate
+    this.persists.noteHardState()
+  }
+
+  setLeader(leader: ReplicaId | null): void {
+    assert(
+      leader === null || this.#leaderTerm !== this.#term || leader === this.#leader,
+      `${leader} and ${this.#leader} lead term ${this.#term}`
+    )
+    const isNews = leader !== this.#leader || (leader !== null && this.#leaderTerm !== this.#term)
+    this.#leader = leader
+    this.#leaderTerm = leader === null ? null : this.#term
+    this.#leaderHeardAt = leader === null ? null : this.now
+    if (isNews) this.effects.emit({ type: 'LeaderChanged', term: this.#term, leader })
+  }
+
+  /** The leader may be replaced without waiting until it has been silent for long enough. */
+  distrustLeader(): void {
+    this.#leaderHeardAt = null
+  }
+
+  append(entries: readonly LogEntry[]): void {
+    const first = entries[0]
+    if (first === undefined) return
+    const before = this.log.configuration
+    if (first.index <= this.log.lastIndex) {
+      assert(first.index > this.#commitIndex, `truncation of committed entry ${first.index}`)
+      this.log.truncateFrom(first.index)
+      this.persists.noteTruncated(first.index)
+    }
+    this.log.append(entries)
+    this.persists.noteAppended(first.index)
+    const configuration = this.log.configuration
+    if (configuration !== before) {
+      this.effects.emit({ type: 'ConfigurationChanged', configuration })
+    }
+  }
+
+  commitTo(index: LogIndex): void {
+    if (index <= this.#commitIndex) return
+    assert(index <= this.log.lastIndex, `commit of ${index}, but the log ends sooner`)
+    this.#commitIndex = index
+    this.emitCommitted()
+  }
+
+  emitCommitted(): void {
+    const upTo = Math.min(this.#commitIndex, this.persists.durableIndex)
+    while (this.#emittedIndex < upTo) {
+      const to = Math.min(upTo, this.#emittedIndex + committedEntriesMax) as LogIndex
+      const entries = this.log.between((this.#emittedIndex + 1) as LogIndex, to)
+      this.effects.emit({ type: 'Committed', entries })
+      this.#emittedIndex = to
+    }
+  }
+
+  envelope(to: ReplicaId): Envelope {
+    return { group: this.group, from: this.self, to, term: this.#term }
+  }
+
+  /** For answers that promise nothing but the term: they wait for the disk only while it is new. */
+  reply(message: RaftMessage): void {
+    if (this.persists.isHardStateDurable) this.effects.send(message)
+    else this.effects.sendAfterPersist(message)
+  }
+
+  record(decision: string, peer: ReplicaId | null, reason: string): void {
+    this.records.push({
+      at: this.now,
+      term: this.#term,
+      decision,
+      peer,
+      reason,
+      lastIndex: this.log.lastIndex,
+      lastTerm: this.log.lastTerm,
+      leader: this.#leader,
+      leaderSilentMs: this.leaderSilentMs
+    })
+  }
+}

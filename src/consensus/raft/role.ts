@@ -1,0 +1,27 @@
+import type { RaftRole } from '../../core/events.js'
+import type { MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
+import type { RaftMessage } from '../messages.js'
+
+/** What a replica does in one role. Messages arrive with the replica's own term. */
+export interface Role {
+  readonly name: RaftRole
+  receive(message: RaftMessage): void
+  handleTimeout(): void
+  /** Something became durable. */
+  handlePersisted(): void
+  handlePeerLost(peer: ReplicaId): void
+  nextDeadline(): MonotonicMs
+  /** Whether a leader is known to be at work, so that nobody may campaign against it. */
+  isLeaderAtWork(): boolean
+  /** The last call: what only this role could answer is refused. */
+  leave(): void
+}
+
+/** The only ways from one role to another. */
+export interface Transitions {
+  becomeFollower(term: Term, leader: ReplicaId | null, reason: string): void
+  becomePreCandidate(reason: string): void
+  /** `transfer`: on the leader's word, so voters need not wait until it is silent. */
+  becomeCandidate(transfer: boolean, reason: string): void
+  becomeLeader(reason: string): void
+}
