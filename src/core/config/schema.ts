@@ -152,7 +152,10 @@ const routing = z.strictObject({
   strategy: z.enum(['round-robin', 'least-connections', 'adaptive']).default('adaptive'),
   /** For a query that names none. */
   queryTimeoutMs: ms(1, 3_600_000).default(5_000),
-  /** Attempts beyond the first, within the deadline, where a retry is safe. */
+  /**
+   * Attempts beyond the first that reached a node and failed, where a retry is safe. What waits for
+   * a leader or a connection is bounded by the deadline alone.
+   */
   retriesMax: count(0, 16).default(8),
   retryBackoffMs: ms(1, 10_000).default(20),
   /** Queries being executed on or forwarded by this node. */

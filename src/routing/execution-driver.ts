@@ -1,0 +1,116 @@
+import { Consistencies } from '../core/cluster-manager.js'
+import { NotLeaderError, ResultTooLargeError } from '../core/errors.js'
+import { RaftRoles } from '../core/events.js'
+import {
+  type ClientId,
+  DEFAULT_GROUP,
+  type GroupId,
+  type LogIndex,
+  type MonotonicMs
+} from '../core/ids.js'
+import { resultSizeBytesMax } from '../core/limits.js'
+import { StatementKinds } from '../core/ports/engine-provider.js'
+import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
+import type { StatementResult } from '../core/sql.js'
+import type { QueryBody } from './messages.js'
+import type { Placement, PlacementTable } from './placement-table.js'
+import { resultsSizeOf } from './query-plan.js'
+
+export interface Executed {
+  readonly results: readonly StatementResult[]
+  readonly index: LogIndex
+}
+
+/** Groups of this node whose placement it tells others. */
+const localGroups: readonly GroupId[] = [DEFAULT_GROUP]
+
+/** Executes on this node's own replica, and nowhere else. */
+export class ExecutionDriver {
+  readonly #groupOf: (group: GroupId) => ReplicatedGroup | undefined
+  readonly #learned: PlacementTable
+
+  constructor(components: {
+    readonly groupOf: (group: GroupId) => ReplicatedGroup | undefined
+    readonly learned: PlacementTable
+  }) {
+    this.#groupOf = components.groupOf
+    this.#learned = components.learned
+  }
+
+  hasReplica(group: GroupId): boolean {
+    return this.#groupOf(group) !== undefined
+  }
+
+  /** What this node's own replicas say of their groups. */
+  placements(): Placement[] {
+    return localGroups.flatMap((group) => {
+      const local = this.placementOf(group)
+      return local === null ? [] : [local]
+    })
+  }
+
+  placementOf(group: GroupId): Placement | null {
+    const replica = this.#groupOf(group)
+    if (replica === undefined) return null
+    const { term, leader, voters } = replica.status()
+    return { group, term, leader, voters }
+  }
+
+  /**
+   * @throws NotLeaderError it must run elsewhere
+   * @throws ResultTooLargeError; a write that answers this was executed
+   */
+  async execute(body: QueryBody, deadline: MonotonicMs, signal?: AbortSignal): Promise<Executed> {
+    const replica = this.#replicaOf(body.group)
+    const { results, index } =
+      body.kind === StatementKinds.Write
+        ? await replica.write({ statements: body.statements, client: body.client, deadline })
+        : await this.#read(replica, body, deadline, signal)
+    const sizeBytes = resultsSizeOf(results)
+    if (sizeBytes > resultSizeBytesMax) {
+      const what = body.kind === StatementKinds.Write ? '; the write was executed' : ''
+      throw new ResultTooLargeError(
+        `a result of about ${sizeBytes} bytes, at most ${resultSizeBytesMax}${what}`
+      )
+    }
+    return { results, index }
+  }
+
+  async registerClient(group: GroupId, clientId: ClientId, deadline: MonotonicMs): Promise<void> {
+    await this.#replicaOf(group).registerClient(clientId, deadline)
+  }
+
+  async #read(
+    replica: ReplicatedGroup,
+    body: QueryBody,
+    deadline: MonotonicMs,
+    signal?: AbortSignal
+  ): Promise<Executed> {
+    let { atLeastIndex } = body
+    if (body.consistency === Consistencies.Linearizable) {
+      const confirmed = await replica.readIndex(deadline)
+      if (confirmed > atLeastIndex) atLeastIndex = confirmed
+    } else if (body.consistency === Consistencies.Leader) {
+      const { role, leader } = replica.status()
+      if (role !== RaftRoles.Leader) throw notLeader(body.group, leader)
+    }
+    const { statements } = body
+    return replica.read(
+      signal === undefined
+        ? { statements, atLeastIndex, deadline }
+        : { statements, atLeastIndex, deadline, signal }
+    )
+  }
+
+  #replicaOf(group: GroupId): ReplicatedGroup {
+    const replica = this.#groupOf(group)
+    if (replica !== undefined) return replica
+    throw notLeader(group, this.#learned.of(group)?.leader ?? null)
+  }
+}
+
+const notLeader = (group: GroupId, leader: Placement['leader']): NotLeaderError =>
+  new NotLeaderError(
+    `this node cannot execute it for group ${group}`,
+    leader === null ? {} : { leaderHint: leader }
+  )

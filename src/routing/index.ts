@@ -1,0 +1,10 @@
+export { routingMessages } from './messages.js'
+export {
+  type QueryComponents,
+  type QueryCounterName,
+  QueryDriver,
+  type QueryDriverOptions,
+  queryCounterNames
+} from './query-driver.js'
+export { SqlClassifier } from './sql-classifier.js'
+export { type StrategyName, StrategyNames } from './strategy.js'

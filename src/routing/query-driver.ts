@@ -1,0 +1,399 @@
+/**
+ * Queries of this node: classifies, chooses a node, executes here or forwards one hop, retries what is
+ * safe to retry; and serves the queries that other nodes and clients send.
+ *
+ * 1. What another node forwarded is executed here or refused, never forwarded again.
+ * 2. Queries in flight, own and served, are bounded; beyond the bound they are refused at once.
+ */
+import type {
+  QueryOptions,
+  QueryResult,
+  RouteDecision,
+  RouteExplanation,
+  RouteOptions
+} from '../core/cluster-manager.js'
+import type { Config } from '../core/config/schema.js'
+import { Counters } from '../core/counters.js'
+import { after } from '../core/deadlines.js'
+import {
+  BackpressureError,
+  DrainingError,
+  InvalidArgumentError,
+  NoEligibleNodeError,
+  NotStartedError,
+  StoppedError
+} from '../core/errors.js'
+import {
+  type ClientId,
+  DEFAULT_GROUP,
+  type GroupId,
+  type LogIndex,
+  type MonotonicMs,
+  type NodeId
+} from '../core/ids.js'
+import type { Member } from '../core/member.js'
+import type { Clock } from '../core/ports/clock.js'
+import { type EngineProvider, StatementKinds } from '../core/ports/engine-provider.js'
+import type { Logger } from '../core/ports/logger.js'
+import { type Inbound, type Messenger, Priorities, type Priority } from '../core/ports/messenger.js'
+import type { Random } from '../core/ports/random.js'
+import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
+import { hasCode } from '../core/remote-error.js'
+import type { Statement } from '../core/sql.js'
+import { type Answered, AttemptsDriver } from './attempts-driver.js'
+import { ExecutionDriver } from './execution-driver.js'
+import { placement, type QueryAnswer, type QueryBody, query, registerClient } from './messages.js'
+import { NodeObservations } from './node-observations.js'
+import { OwnClientDriver } from './own-client-driver.js'
+import { PlacementDriver } from './placement-driver.js'
+import { PlacementTable } from './placement-table.js'
+import { planQuery, type QueryPlan } from './query-plan.js'
+import { isWaiting, Outcomes, outcomeOf } from './retry-policy.js'
+import { Router } from './router.js'
+import { type RunComponents, RunDriver, type RunRequest } from './run-driver.js'
+import { SqlClassifier } from './sql-classifier.js'
+import { type StrategyName, StrategyNames } from './strategy.js'
+import { cancellable, WaitingDriver } from './waiting-driver.js'
+
+export interface QueryComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly messenger: Messenger
+  readonly logger: Logger
+  readonly members: () => readonly Member[]
+  /** This node's replica of a group. */
+  readonly groupOf: (group: GroupId) => ReplicatedGroup | undefined
+  /** For engines whose language is not SQL. */
+  readonly classify?: EngineProvider['classify']
+}
+
+export interface QueryDriverOptions {
+  readonly nodeId: NodeId
+  readonly datacenter: string
+  readonly rack: string
+  readonly config: Config['routing']
+}
+
+export const queryCounterNames = [
+  'queries_routed',
+  'routing_failures',
+  'locality_hits',
+  'cross_dc_queries',
+  'reads',
+  'writes',
+  'queries_forwarded',
+  'queries_served',
+  'queries_refused',
+  'query_retries',
+  'queries_indeterminate',
+  'queries_in_flight',
+  'queries_waiting'
+] as const
+export type QueryCounterName = (typeof queryCounterNames)[number]
+
+const nobody: ReadonlySet<NodeId> = new Set()
+
+const States = { New: 'new', Running: 'running', Stopping: 'stopping' } as const
+
+export class QueryDriver {
+  readonly #parts: QueryComponents
+  readonly #options: QueryDriverOptions
+  readonly #counters = new Counters<QueryCounterName>(queryCounterNames)
+  readonly #classifier = new SqlClassifier()
+  readonly #observations = new NodeObservations()
+  readonly #router: Router
+  readonly #execution: ExecutionDriver
+  readonly #attempts: AttemptsDriver
+  readonly #placements: PlacementDriver
+  readonly #ownClient: OwnClientDriver
+  readonly #waiting: WaitingDriver
+  readonly #runParts: RunComponents
+  #state: (typeof States)[keyof typeof States] = States.New
+  #inFlight = 0
+  #onIdle: (() => void) | null = null
+
+  constructor(components: QueryComponents, options: QueryDriverOptions) {
+    const { clock, messenger, groupOf } = components
+    const { nodeId, config } = options
+    const random = components.random.split('routing')
+    const observations = this.#observations
+    this.#parts = components
+    this.#options = options
+    this.#router = new Router(
+      { observations, random: random.split('choice') },
+      { ...options, ...config }
+    )
+    const learned = new PlacementTable()
+    const execution = new ExecutionDriver({ groupOf, learned })
+    this.#execution = execution
+    this.#attempts = new AttemptsDriver({ clock, messenger, execution, observations }, { nodeId })
+    this.#placements = new PlacementDriver(
+      { ...components, random: random.split('placement'), execution, learned },
+      { nodeId }
+    )
+    this.#ownClient = new OwnClientDriver(
+      { clock, random: random.split('client'), attempts: this.#attempts },
+      { nodeId, registerTimeoutMs: config.queryTimeoutMs }
+    )
+    this.#waiting = new WaitingDriver(clock)
+    this.#runParts = {
+      clock,
+      random: random.split('backoff'),
+      attempts: this.#attempts,
+      ownClient: this.#ownClient,
+      placements: this.#placements,
+      waiting: this.#waiting,
+      choose: (choice) => this.#choose(choice),
+      isStopping: () => this.#state === States.Stopping,
+      onRetry: () => this.#counters.add('query_retries')
+    }
+  }
+
+  /** Begins to serve. */
+  start(): void {
+    if (this.#state !== States.New) return
+    this.#state = States.Running
+    const { messenger } = this.#parts
+    messenger.onRequest(query, (inbound) => this.#serve(inbound))
+    messenger.onRequest(registerClient, async ({ peer, body, deadline }) => {
+      const until = deadline ?? this.#deadlineIn()
+      if (peer.kind === 'client') await this.#registerAnywhere(body.clientId, until, undefined)
+      else await this.#execution.registerClient(body.group, body.clientId, until)
+      return {}
+    })
+    messenger.onRequest(placement, async () => ({ groups: this.#execution.placements() }))
+  }
+
+  /** Refuses new queries, ends those that wait, and gives the others time until `deadline`. */
+  async stop(deadline: MonotonicMs): Promise<void> {
+    this.#state = States.Stopping
+    this.#waiting.wakeAll()
+    if (this.#inFlight === 0) return
+    const idle = new Promise<void>((resolve) => {
+      this.#onIdle = resolve
+    })
+    await this.#waiting.settledBy(idle, deadline)
+  }
+
+  /** Counts; `queries_in_flight` and `queries_waiting` are gauges. */
+  get counters(): Counters<QueryCounterName> {
+    this.#counters.set('queries_in_flight', this.#inFlight)
+    this.#counters.set('queries_waiting', this.#waiting.waiting)
+    return this.#counters
+  }
+
+  get strategy(): StrategyName {
+    return this.#router.strategy
+  }
+
+  /** @throws InvalidArgumentError */
+  setStrategy(name: StrategyName): void {
+    const names = Object.values(StrategyNames)
+    if (!names.includes(name)) {
+      throw new InvalidArgumentError('strategy', `must be one of ${names.join(', ')}`)
+    }
+    this.#router.setStrategy(name)
+  }
+
+  /** @throws NoEligibleNodeError, SqlError, SqlRefusedError */
+  route(sql: string, options: RouteOptions = {}): RouteDecision {
+    const plan = this.#plan(sql, options)
+    const { decision, refusal } = this.#router.decide(this.#questionOf(plan, nobody, null))
+    if (decision !== null) return decision
+    throw new NoEligibleNodeError(refusal ?? 'no node')
+  }
+
+  /** @throws SqlError, SqlRefusedError */
+  explain(sql: string, options: RouteOptions = {}): RouteExplanation {
+    return this.#router.explain(this.#questionOf(this.#plan(sql, options), nobody, null))
+  }
+
+  /** The newest decisions, oldest first. */
+  lastDecisions(): readonly RouteExplanation[] {
+    return this.#router.lastDecisions()
+  }
+
+  /** @throws the errors of DESIGN: coded, never a timeout for an unknown outcome */
+  execute(sql: string, options?: QueryOptions): Promise<QueryResult>
+  execute(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
+  async execute(
+    given: string | readonly Statement[],
+    options: QueryOptions = {}
+  ): Promise<QueryResult | QueryResult[]> {
+    const plan = this.#plan(given, options)
+    const answered = await this.#admit(() =>
+      this.#run({
+        plan,
+        deadline: this.#deadlineIn(options.timeoutMs),
+        priority: options.priority ?? Priorities.Normal,
+        atLeastIndex: options.atLeastIndex ?? (0 as LogIndex),
+        client: options.client ?? null,
+        signal: options.signal
+      })
+    )
+    const { index, node } = answered
+    const results = answered.results.map((one) => ({ ...one, index, group: plan.group, node }))
+    return typeof given === 'string' ? (results[0] as QueryResult) : results
+  }
+
+  /** For clients that number their own writes. Registering twice is harmless. */
+  async registerClient(
+    clientId: ClientId,
+    options: Pick<QueryOptions, 'timeoutMs' | 'signal'> = {}
+  ): Promise<void> {
+    const deadline = this.#deadlineIn(options.timeoutMs)
+    await this.#admit(() => this.#registerAnywhere(clientId, deadline, options.signal))
+  }
+
+  /** Consensus knows of another leader: what waited for one goes on, what waits for the old one too. */
+  handleLeaderChanged(change: { readonly group: GroupId; readonly leader: NodeId | null }): void {
+    if (change.leader === null) return
+    this.#attempts.giveUpFormerLeader(change.group, change.leader)
+    this.#waiting.wakeAll()
+  }
+
+  /** Membership holds it for dead or gone: what waits for its answers goes on elsewhere. */
+  handleMemberGone(nodeId: NodeId): void {
+    this.#attempts.giveUpNode(nodeId)
+    this.#observations.retain((node) => this.#parts.members().some((m) => m.nodeId === node))
+  }
+
+  async #run(request: RunRequest): Promise<Answered> {
+    this.#counters.add(request.plan.kind === StatementKinds.Write ? 'writes' : 'reads')
+    this.#counters.add('queries_routed')
+    const { nodeId, config } = this.#options
+    try {
+      return await new RunDriver(this.#runParts, { nodeId, ...config }, request).run()
+    } catch (thrown) {
+      if (outcomeOf(thrown) !== Outcomes.Final) this.#counters.add('routing_failures')
+      if (hasCode(thrown, 'ERR_SKEIN_INDETERMINATE')) this.#counters.add('queries_indeterminate')
+      throw thrown
+    }
+  }
+
+  /** A registration is idempotent, so any failure that may pass is tried again. */
+  async #registerAnywhere(
+    clientId: ClientId,
+    deadline: MonotonicMs,
+    signal: AbortSignal | undefined
+  ): Promise<void> {
+    const { clock } = this.#parts
+    for (;;) {
+      const plan = { group: DEFAULT_GROUP, kind: StatementKinds.Write } as const
+      const leader = this.#placements.of(plan.group)?.leader ?? null
+      let failure: unknown = new NoEligibleNodeError(`no leader of group ${plan.group} is known`)
+      if (leader !== null) {
+        try {
+          const asked = this.#attempts.registerClient(leader, plan.group, clientId, deadline)
+          return await cancellable(asked, signal)
+        } catch (thrown) {
+          failure = thrown
+        }
+      }
+      const pausedUntil = after(clock.now(), this.#options.config.retryBackoffMs)
+      const isFinal = outcomeOf(failure) === Outcomes.Final || signal?.aborted
+      if (isFinal || pausedUntil >= deadline || this.#state === States.Stopping) throw failure
+      if (isWaiting(failure)) await this.#placements.refresh()
+      await this.#waiting.pauseUntil(pausedUntil, signal)
+    }
+  }
+
+  async #admit<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#state === States.New) throw new NotStartedError('the node is not started')
+    if (this.#state === States.Stopping) throw new StoppedError('the node is stopping')
+    if (this.#inFlight >= this.#options.config.queriesInFlightMax) {
+      this.#counters.add('routing_failures')
+      this.#counters.add('queries_refused')
+      throw new BackpressureError(`${this.#inFlight} queries are in flight`)
+    }
+    this.#inFlight++
+    try {
+      return await run()
+    } finally {
+      this.#inFlight--
+      if (this.#inFlight === 0) this.#onIdle?.()
+    }
+  }
+
+  async #serve(inbound: Inbound<QueryBody>): Promise<QueryAnswer> {
+    if (this.#state === States.Stopping) throw new DrainingError('the node takes no new queries')
+    this.#counters.add('queries_served')
+    const deadline = inbound.deadline ?? this.#deadlineIn()
+    const { body } = inbound
+    const answered = await this.#admit(() =>
+      inbound.peer.kind === 'client'
+        ? this.#runForClient(inbound, deadline)
+        : this.#executeHere(body, deadline, inbound.signal)
+    )
+    const { results, index, node } = answered
+    const utilisation = Math.min(1, this.#inFlight / this.#options.config.queriesInFlightMax)
+    const utilisationPermille = Math.round(utilisation * 1000)
+    return { results, index, group: body.group, node, utilisationPermille }
+  }
+
+  async #executeHere(
+    body: QueryBody,
+    deadline: MonotonicMs,
+    signal: AbortSignal
+  ): Promise<Answered> {
+    const executed = await this.#execution.execute(body, deadline, signal)
+    return { ...executed, node: this.#options.nodeId }
+  }
+
+  /** A client's own words about its statements are not believed. */
+  #runForClient(inbound: Inbound<QueryBody>, deadline: MonotonicMs): Promise<Answered> {
+    const { consistency, statements, atLeastIndex, client } = inbound.body
+    const plan = this.#plan(statements, { consistency })
+    const priority: Priority = Priorities.Normal
+    return this.#run({ plan, deadline, priority, atLeastIndex, client, signal: inbound.signal })
+  }
+
+  #plan(given: string | readonly Statement[], options: QueryOptions): QueryPlan {
+    const { classify } = this.#parts
+    return planQuery(given, options, (sql) => (classify ?? this.#classify)(sql))
+  }
+
+  readonly #classify = (sql: string) => this.#classifier.classify(sql)
+
+  #choose(choice: Parameters<RunComponents['choose']>[0]): NodeId | null {
+    const { plan, avoid, leaderHint } = choice
+    const { decision } = this.#router.decide(this.#questionOf(plan, avoid, leaderHint))
+    if (decision === null) return null
+    this.#count(decision.node)
+    return decision.node
+  }
+
+  #count(node: NodeId): void {
+    const { nodeId, datacenter } = this.#options
+    if (node === nodeId) {
+      this.#counters.add('locality_hits')
+      return
+    }
+    this.#counters.add('queries_forwarded')
+    const there = this.#parts.members().find((member) => member.nodeId === node)
+    const isNear = there?.datacenter === datacenter
+    this.#counters.add(isNear ? 'locality_hits' : 'cross_dc_queries')
+  }
+
+  #questionOf(plan: QueryPlan, avoid: ReadonlySet<NodeId>, leaderHint: NodeId | null) {
+    const known = this.#placements.of(plan.group)
+    const placed = known !== null && leaderHint !== null ? { ...known, leader: leaderHint } : known
+    return {
+      group: plan.group,
+      kind: plan.kind,
+      consistency: plan.consistency,
+      members: this.#parts.members(),
+      placement: placed,
+      hasReplica: this.#execution.hasReplica(plan.group),
+      avoid,
+      wallNow: this.#parts.clock.wallNow()
+    }
+  }
+
+  #deadlineIn(timeoutMs = this.#options.config.queryTimeoutMs): MonotonicMs {
+    if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) {
+      throw new InvalidArgumentError('timeoutMs', 'must be a positive number')
+    }
+    return after(this.#parts.clock.now(), timeoutMs)
+  }
+}

@@ -1,0 +1,122 @@
+/** Checks what a caller gave and brings it into one form. */
+import { Consistencies, type Consistency, type QueryOptions } from '../core/cluster-manager.js'
+import { InvalidArgumentError, MessageTooLargeError } from '../core/errors.js'
+import { DEFAULT_GROUP, type GroupId } from '../core/ids.js'
+import { sqlTextBytesMax } from '../core/limits.js'
+import { type StatementKind, StatementKinds } from '../core/ports/engine-provider.js'
+import type { SqlValue, Statement, StatementResult } from '../core/sql.js'
+import { encodedSizeOf, parametersMax, statementsMax, utf8Length } from '../wire/index.js'
+import { requestValuesBytesMax } from './messages.js'
+
+export interface QueryPlan {
+  readonly group: GroupId
+  readonly kind: StatementKind
+  readonly consistency: Consistency
+  readonly statements: readonly Statement[]
+}
+
+type Classify = (sql: string) => StatementKind
+
+/** @throws InvalidArgumentError, MessageTooLargeError, SqlError, SqlRefusedError */
+export function planQuery(
+  given: string | readonly Statement[],
+  options: Pick<QueryOptions, 'params' | 'consistency'>,
+  classify: Classify
+): QueryPlan {
+  const statements = statementsOf(given, options)
+  if (statements.length === 0) throw new InvalidArgumentError('statements', 'must not be empty')
+  if (statements.length > statementsMax) {
+    throw new InvalidArgumentError('statements', `at most ${statementsMax}`)
+  }
+  const consistency = options.consistency ?? Consistencies.Linearizable
+  if (!Object.values(Consistencies).includes(consistency)) {
+    const words = Object.values(Consistencies).join(', ')
+    throw new InvalidArgumentError('consistency', `must be one of ${words}`)
+  }
+  checkSizes(statements)
+  return { group: DEFAULT_GROUP, kind: kindOfAll(statements, classify), consistency, statements }
+}
+
+function statementsOf(
+  given: string | readonly Statement[],
+  { params }: Pick<QueryOptions, 'params'>
+): readonly Statement[] {
+  if (typeof given === 'string')
+    return [params === undefined ? { sql: given } : { sql: given, params }]
+  if (!Array.isArray(given)) throw new InvalidArgumentError('sql', 'must be a text or a list')
+  if (params !== undefined) {
+    throw new InvalidArgumentError('params', 'belong to each statement of a list')
+  }
+  return given
+}
+
+/** A list with one write is one write. */
+function kindOfAll(statements: readonly Statement[], classify: Classify): StatementKind {
+  let kind: StatementKind = StatementKinds.Read
+  for (const { sql } of statements) {
+    if (classify(sql) === StatementKinds.Write) kind = StatementKinds.Write
+  }
+  return kind
+}
+
+function checkSizes(statements: readonly Statement[]): void {
+  let sizeBytes = 0
+  for (const [i, statement] of statements.entries()) {
+    const { sql, params } = statement
+    if (typeof sql !== 'string')
+      throw new InvalidArgumentError(`statements[${i}].sql`, 'must be text')
+    const textBytes = utf8Length(sql)
+    if (textBytes > sqlTextBytesMax) {
+      throw new InvalidArgumentError(`statements[${i}].sql`, `at most ${sqlTextBytesMax} bytes`)
+    }
+    sizeBytes += textBytes + 8
+    if (params !== undefined) sizeBytes += sizeOfParams(params, `statements[${i}].params`)
+  }
+  if (sizeBytes > requestValuesBytesMax) {
+    throw new MessageTooLargeError(
+      `statements of ${sizeBytes} bytes, at most ${requestValuesBytesMax}`
+    )
+  }
+}
+
+function sizeOfParams(params: NonNullable<Statement['params']>, field: string): number {
+  const isList = Array.isArray(params)
+  if (typeof params !== 'object' || params === null) {
+    throw new InvalidArgumentError(field, 'must be a list or an object')
+  }
+  const entries: [string, SqlValue][] = Object.entries(params)
+  if (entries.length > parametersMax)
+    throw new InvalidArgumentError(field, `at most ${parametersMax}`)
+  let namesBytes = 0
+  for (const [name, value] of entries) {
+    checkValue(value, isList ? `${field}[${name}]` : `${field}.${name}`)
+    if (isList) continue
+    const nameBytes = utf8Length(name)
+    if (nameBytes > 255) throw new InvalidArgumentError(field, 'names of at most 255 bytes')
+    namesBytes += nameBytes + 2
+  }
+  return namesBytes + encodedSizeOf(entries.map(([, value]) => value))
+}
+
+function checkValue(value: unknown, field: string): void {
+  if (value === null || typeof value === 'string' || value instanceof Uint8Array) return
+  if (typeof value === 'number') {
+    if (Number.isFinite(value)) return
+    throw new InvalidArgumentError(field, 'must be finite')
+  }
+  if (typeof value === 'bigint') {
+    if (BigInt.asIntN(64, value) === value) return
+    throw new InvalidArgumentError(field, 'must fit 64 bits')
+  }
+  throw new InvalidArgumentError(field, 'must be null, number, bigint, string or Uint8Array')
+}
+
+/** Encoded size of results, at most a few bytes a value above the truth. */
+export function resultsSizeOf(results: readonly StatementResult[]): number {
+  let sizeBytes = 16
+  for (const { columns, rows } of results) {
+    sizeBytes += 32 + encodedSizeOf(columns)
+    for (const row of rows) sizeBytes += 2 + encodedSizeOf(row)
+  }
+  return sizeBytes
+}

@@ -1,0 +1,84 @@
+/**
+ * What an error says about the effect of an attempt, and hence whether another attempt is safe.
+ *
+ * 1. `nothingDone`: for certain not executed and not going to be. Anything may be sent again.
+ * 2. `unknown`: may have been executed, or may still be. Reads may be sent again; writes only with
+ *    their client id and serial.
+ * 3. `final`: the statement's own answer, or a refusal that another attempt would meet too.
+ *
+ * A code that is not listed is `unknown`: a doubt is never taken for a certainty.
+ */
+import { type ErrorCode, SkeinError } from '../core/errors.js'
+
+export const Outcomes = {
+  NothingDone: 'nothingDone',
+  Unknown: 'unknown',
+  Final: 'final'
+} as const
+export type Outcome = (typeof Outcomes)[keyof typeof Outcomes]
+
+const nothingDone: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_SKEIN_NOT_LEADER',
+  'ERR_SKEIN_NO_LEADER',
+  'ERR_SKEIN_NOT_SENT',
+  'ERR_SKEIN_DIAL_FAILED',
+  'ERR_SKEIN_UNKNOWN_NODE',
+  'ERR_SKEIN_BACKPRESSURE',
+  'ERR_SKEIN_DRAINING',
+  'ERR_SKEIN_NO_ELIGIBLE_NODE',
+  'ERR_SKEIN_NOT_STARTED'
+])
+
+const final: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_SKEIN_INVALID_ARGUMENT',
+  'ERR_SKEIN_CLIENT_EXPIRED',
+  'ERR_SKEIN_SERIAL_FORGOTTEN',
+  'ERR_SKEIN_RESULT_NOT_KEPT',
+  'ERR_SKEIN_RESULT_TOO_LARGE',
+  'ERR_SKEIN_COMMAND_TOO_LARGE',
+  'ERR_SKEIN_MESSAGE_TOO_LARGE',
+  'ERR_SKEIN_SQL',
+  'ERR_SKEIN_SQL_CONSTRAINT',
+  'ERR_SKEIN_SQL_REFUSED',
+  'ERR_SKEIN_STATEMENT_TIMEOUT',
+  'ERR_SKEIN_NOT_AUTHORIZED',
+  'ERR_SKEIN_UNKNOWN_MESSAGE'
+])
+
+/** Says that the command was executed, whatever became of earlier attempts. */
+const executed: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_SKEIN_RESULT_NOT_KEPT',
+  'ERR_SKEIN_RESULT_TOO_LARGE'
+])
+
+/** Ends by itself when a leader is found or a node comes back; only the deadline bounds it. */
+const waiting: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_SKEIN_NOT_LEADER',
+  'ERR_SKEIN_NO_LEADER',
+  'ERR_SKEIN_NOT_SENT',
+  'ERR_SKEIN_DIAL_FAILED',
+  'ERR_SKEIN_UNKNOWN_NODE',
+  'ERR_SKEIN_DRAINING',
+  'ERR_SKEIN_NO_ELIGIBLE_NODE'
+])
+
+export function outcomeOf(thrown: unknown): Outcome {
+  if (!(thrown instanceof SkeinError)) return Outcomes.Unknown
+  if (nothingDone.has(thrown.code)) return Outcomes.NothingDone
+  return final.has(thrown.code) ? Outcomes.Final : Outcomes.Unknown
+}
+
+export const provesExecution = (thrown: unknown): boolean =>
+  thrown instanceof SkeinError && executed.has(thrown.code)
+
+export const isWaiting = (thrown: unknown): boolean =>
+  thrown instanceof SkeinError && waiting.has(thrown.code)
+
+/** The pause doubles from the configured one up to this. */
+export const backoffFactorMax = 16
+
+/** With equal jitter: between half of the pause and all of it. */
+export function backoffMs(baseMs: number, failures: number, jitter: number): number {
+  const pauseMs = baseMs * Math.min(2 ** Math.max(0, failures - 1), backoffFactorMax)
+  return pauseMs / 2 + (pauseMs / 2) * jitter
+}

@@ -1,0 +1,260 @@
+/**
+ * Carries one query to its end: choose a node, try, and try again where that is safe.
+ *
+ * 1. A write is sent again only when the failed attempt did nothing for certain, or under the same
+ *    client id and serial.
+ * 2. A write that may have been executed ends with its answer, or with IndeterminateError: never with
+ *    an error that says it was not.
+ * 3. Nothing is sent after the deadline. What waits for a leader is bounded by the deadline alone;
+ *    attempts that reached a node and failed are bounded by `retriesMax` too.
+ */
+import { assert } from '../core/assert.js'
+import { after } from '../core/deadlines.js'
+import {
+  BackpressureError,
+  CancelledError,
+  IndeterminateError,
+  NoEligibleNodeError,
+  NoLeaderError,
+  RequestTimeoutError,
+  type SkeinError,
+  StoppedError
+} from '../core/errors.js'
+import type { LogIndex, MonotonicMs, NodeId } from '../core/ids.js'
+import type { Clock } from '../core/ports/clock.js'
+import { StatementKinds } from '../core/ports/engine-provider.js'
+import type { Priority } from '../core/ports/messenger.js'
+import type { Random } from '../core/ports/random.js'
+import type { ClientTag } from '../core/ports/replicated-group.js'
+import { hasCode, RemoteError } from '../core/remote-error.js'
+import type { Answered, AttemptsDriver } from './attempts-driver.js'
+import { isForLeader } from './eligibility.js'
+import type { OwnClient } from './own-client.js'
+import type { OwnClientDriver } from './own-client-driver.js'
+import type { PlacementDriver } from './placement-driver.js'
+import type { QueryPlan } from './query-plan.js'
+import { backoffMs, isWaiting, Outcomes, outcomeOf, provesExecution } from './retry-policy.js'
+import type { WaitingDriver } from './waiting-driver.js'
+
+export interface RunRequest {
+  readonly plan: QueryPlan
+  readonly deadline: MonotonicMs
+  readonly priority: Priority
+  readonly atLeastIndex: LogIndex
+  /** The caller's own numbering; null: this node numbers it. */
+  readonly client: ClientTag | null
+  readonly signal: AbortSignal | undefined
+}
+
+export interface RunComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly attempts: AttemptsDriver
+  readonly ownClient: OwnClientDriver
+  readonly placements: PlacementDriver
+  readonly waiting: WaitingDriver
+  /** Null: no node can take it now. */
+  readonly choose: (choice: {
+    readonly plan: QueryPlan
+    readonly avoid: ReadonlySet<NodeId>
+    readonly leaderHint: NodeId | null
+  }) => NodeId | null
+  readonly isStopping: () => boolean
+  readonly onRetry: () => void
+}
+
+export interface RunOptions {
+  readonly nodeId: NodeId
+  readonly retriesMax: number
+  readonly retryBackoffMs: number
+}
+
+export class RunDriver {
+  readonly #parts: RunComponents
+  readonly #options: RunOptions
+  readonly #request: RunRequest
+  readonly #avoid = new Set<NodeId>()
+  #leaderHint: NodeId | null = null
+  /** Set once an attempt may have been executed. */
+  #doubt: unknown = null
+  #lastError: unknown = null
+  #failures = 0
+  #retries = 0
+  #own: { readonly client: OwnClient; readonly serial: number } | null = null
+
+  constructor(components: RunComponents, options: RunOptions, request: RunRequest) {
+    this.#parts = components
+    this.#options = options
+    this.#request = request
+  }
+
+  async run(): Promise<Answered> {
+    try {
+      for (;;) {
+        this.#checkGoingOn()
+        const answered = await this.#tryOnce()
+        if (answered !== null) return answered
+        if (this.#parts.clock.now() >= this.#request.deadline) throw this.#late()
+        await this.#pause()
+      }
+    } catch (thrown) {
+      // An aborted caller hears that first; a doubt was its choice.
+      if (thrown instanceof CancelledError) throw thrown
+      if (this.#doubt === null || thrown instanceof IndeterminateError) throw thrown
+      if (provesExecution(thrown)) throw thrown
+      throw this.#indeterminate(thrown)
+    } finally {
+      this.#own?.client.close(this.#own.serial)
+    }
+  }
+
+  get #isWrite(): boolean {
+    return this.#request.plan.kind === StatementKinds.Write
+  }
+
+  /** Null: it failed, and may be tried again after a pause. */
+  async #tryOnce(): Promise<Answered | null> {
+    const node = this.#choose()
+    if (node === null) {
+      await this.#learnPlacement()
+      return null
+    }
+    try {
+      const client = this.#isWrite ? await this.#tag(node) : null
+      if (this.#isWrite && client === null) return null
+      return await this.#attempt(node, client)
+    } catch (thrown) {
+      this.#handleFailure(node, thrown)
+      return null
+    }
+  }
+
+  #choose(): NodeId | null {
+    const { plan } = this.#request
+    const node = this.#parts.choose({ plan, avoid: this.#avoid, leaderHint: this.#leaderHint })
+    this.#leaderHint = null
+    if (node !== null) return node
+    const group = `group ${plan.group}`
+    this.#lastError = isForLeader(plan.kind, plan.consistency)
+      ? new NoLeaderError(`no leader of ${group} is known`)
+      : new NoEligibleNodeError(`no node can serve ${group} now`)
+    this.#failures++
+    return null
+  }
+
+  async #learnPlacement(): Promise<void> {
+    const refreshing = this.#parts.placements.refresh()
+    if (refreshing === null) return
+    const { deadline, signal } = this.#request
+    await this.#parts.waiting.settledBy(refreshing, deadline, signal)
+  }
+
+  /** The tag of this write, the same serial on each attempt; null: not yet, wait. */
+  async #tag(leader: NodeId): Promise<ClientTag | null> {
+    if (this.#request.client !== null) return this.#request.client
+    if (this.#own === null) {
+      const { ownClient, waiting } = this.#parts
+      if (ownClient.registered === null) {
+        const { deadline, signal } = this.#request
+        const registering = ownClient.register(leader)
+        await waiting.settledBy(registering, deadline, signal)
+        if (this.#parts.clock.now() >= deadline) return null
+        await registering
+      }
+      const client = ownClient.registered
+      const serial = client?.open() ?? null
+      if (client === null || serial === null) {
+        this.#lastError = new BackpressureError('too many writes of this node are open')
+        this.#failures++
+        return null
+      }
+      this.#own = { client, serial }
+    }
+    return this.#own.client.tag(this.#own.serial)
+  }
+
+  #attempt(node: NodeId, client: ClientTag | null): Promise<Answered> {
+    const { plan, atLeastIndex, deadline, priority, signal } = this.#request
+    const { group, kind, consistency, statements } = plan
+    const body = { group, kind, consistency, atLeastIndex, statements, client }
+    assert(kind === StatementKinds.Read || client !== null, 'a write without a tag')
+    const forLeader = isForLeader(kind, consistency)
+    const options = { deadline, priority, signal, isForLeader: forLeader }
+    return this.#parts.attempts.attempt(node, body, options)
+  }
+
+  /** Returns when another attempt is safe; throws the answer otherwise. */
+  #handleFailure(node: NodeId, thrown: unknown): void {
+    if (this.#request.signal?.aborted) throw this.#cancelled(thrown)
+    this.#lastError = thrown
+    this.#failures++
+    this.#avoid.add(node)
+    this.#takeHint(node, thrown)
+    const outcome = this.#outcomeOf(node, thrown)
+    if (outcome === Outcomes.Final && !this.#startsOver(thrown)) throw thrown
+    if (outcome === Outcomes.Unknown && this.#isWrite) this.#doubt = thrown
+    if (outcome !== Outcomes.Final && isWaiting(thrown)) return
+    this.#retries++
+    this.#parts.onRetry()
+    if (this.#retries > this.#options.retriesMax) throw thrown
+  }
+
+  /** The node itself said that its deadline passed before it did anything. */
+  #outcomeOf(node: NodeId, thrown: unknown) {
+    const isAnswered = node === this.#options.nodeId || thrown instanceof RemoteError
+    if (isAnswered && hasCode(thrown, 'ERR_SKEIN_TIMEOUT')) return Outcomes.NothingDone
+    return outcomeOf(thrown)
+  }
+
+  /** The cluster forgot this node's own client; nothing of this write was executed under it. */
+  #startsOver(thrown: unknown): boolean {
+    if (!hasCode(thrown, 'ERR_SKEIN_CLIENT_EXPIRED')) return false
+    if (this.#own === null || this.#doubt !== null) return false
+    this.#own.client.close(this.#own.serial)
+    this.#parts.ownClient.forget(this.#own.client)
+    this.#own = null
+    return true
+  }
+
+  #takeHint(node: NodeId, thrown: unknown): void {
+    if (!hasCode(thrown, 'ERR_SKEIN_NOT_LEADER')) return
+    const { leaderHint } = thrown
+    if (leaderHint !== undefined && leaderHint !== node) this.#leaderHint = leaderHint
+  }
+
+  async #pause(): Promise<void> {
+    // Who was just told the leader goes there at once; a second time it waits like the others.
+    if (this.#leaderHint !== null && this.#failures <= 1) return
+    const { clock, placements, random, waiting } = this.#parts
+    const { deadline, signal } = this.#request
+    void placements.refresh()
+    const jitter = random.nextFloat()
+    const pauseMs = backoffMs(this.#options.retryBackoffMs, this.#failures, jitter)
+    const until = after(clock.now(), pauseMs)
+    await waiting.pauseUntil(Math.min(until, deadline) as MonotonicMs, signal)
+  }
+
+  #checkGoingOn(): void {
+    if (this.#request.signal?.aborted) throw this.#cancelled(this.#lastError)
+    if (this.#parts.isStopping()) throw new StoppedError('the node is stopping')
+    if (this.#parts.clock.now() >= this.#request.deadline) throw this.#late()
+  }
+
+  #late(): SkeinError {
+    if (this.#doubt !== null) return this.#indeterminate(this.#doubt)
+    const cause = this.#lastError
+    const tellsMore =
+      cause instanceof NoLeaderError ||
+      cause instanceof NoEligibleNodeError ||
+      cause instanceof BackpressureError
+    return tellsMore ? cause : new RequestTimeoutError('the deadline passed', { cause })
+  }
+
+  #indeterminate(cause: unknown): IndeterminateError {
+    return new IndeterminateError('the write may or may not have been executed', { cause })
+  }
+
+  #cancelled(cause: unknown): CancelledError {
+    return new CancelledError('cancelled by the caller', { cause })
+  }
+}

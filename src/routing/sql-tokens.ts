@@ -1,0 +1,92 @@
+import { SqlError } from '../core/errors.js'
+
+export const TokenKinds = {
+  /** A keyword or a bare name; `text` is in upper case. */
+  Word: 'word',
+  /** A name in quotes, brackets or backticks. */
+  QuotedName: 'quotedName',
+  /** A text or blob literal, a number or a parameter. */
+  Value: 'value',
+  /** One character. */
+  Symbol: 'symbol'
+} as const
+export type TokenKind = (typeof TokenKinds)[keyof typeof TokenKinds]
+
+export interface Token {
+  readonly kind: TokenKind
+  readonly text: string
+}
+
+const space = /[ \t\n\f\r]*/y
+const word = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y
+const number = /(?:\d|\.\d)(?:[eE][+-]?\d|[A-Za-z0-9_.])*/y
+const parameter = /\?\d*|[:@$#][A-Za-z0-9_$\u0080-\uffff]+(?:::[A-Za-z0-9_$\u0080-\uffff]+)*/y
+
+const closing: Readonly<Record<string, string>> = { "'": "'", '"': '"', '`': '`', '[': ']' }
+
+/**
+ * The lexical grammar of SQLite, as far as a classifier needs it: where comments, texts and names end.
+ * Statements are not parsed.
+ */
+export class SqlTokenizer {
+  readonly #sql: string
+  #at = 0
+
+  constructor(sql: string) {
+    this.#sql = sql
+  }
+
+  /** Null at the end. @throws SqlError a quote is not closed */
+  next(): Token | null {
+    this.#skipSpaceAndComments()
+    const char = this.#sql.charAt(this.#at)
+    if (char === '') return null
+    if ((char === 'x' || char === 'X') && this.#sql.charAt(this.#at + 1) === "'") {
+      this.#at++
+      return this.#quoted("'")
+    }
+    if (char in closing) return this.#quoted(char)
+    const name = this.#take(word)
+    if (name !== null) return { kind: TokenKinds.Word, text: name.toUpperCase() }
+    const value = this.#take(number) ?? this.#take(parameter)
+    if (value !== null) return { kind: TokenKinds.Value, text: value }
+    this.#at++
+    return { kind: TokenKinds.Symbol, text: char }
+  }
+
+  #skipSpaceAndComments(): void {
+    for (;;) {
+      this.#take(space)
+      if (this.#sql.startsWith('--', this.#at)) this.#skipTo('\n')
+      else if (this.#sql.startsWith('/*', this.#at)) this.#skipTo('*/')
+      else return
+    }
+  }
+
+  /** As in SQLite, an unclosed comment ends with the text. */
+  #skipTo(end: string): void {
+    const found = this.#sql.indexOf(end, this.#at + 2)
+    this.#at = found < 0 ? this.#sql.length : found + end.length
+  }
+
+  #quoted(open: string): Token {
+    const close = closing[open] ?? open
+    const start = this.#at
+    let end = this.#sql.indexOf(close, start + 1)
+    while (end >= 0 && close !== ']' && this.#sql.charAt(end + 1) === close) {
+      end = this.#sql.indexOf(close, end + 2)
+    }
+    if (end < 0) throw new SqlError(`${open} at position ${start} is not closed`)
+    this.#at = end + 1
+    const kind = open === "'" ? TokenKinds.Value : TokenKinds.QuotedName
+    return { kind, text: this.#sql.slice(start + 1, end) }
+  }
+
+  #take(pattern: RegExp): string | null {
+    pattern.lastIndex = this.#at
+    const found = pattern.exec(this.#sql)
+    if (found === null || found[0] === '') return null
+    this.#at = pattern.lastIndex
+    return found[0]
+  }
+}

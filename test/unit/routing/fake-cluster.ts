@@ -1,0 +1,310 @@
+import {
+  ClientExpiredError,
+  ConnectionLostError,
+  compareText,
+  factsOf,
+  type GroupStatus,
+  type Inbound,
+  type LogIndex,
+  type Member,
+  type MessageType,
+  type Messenger,
+  type MonotonicMs,
+  type NodeId,
+  NotLeaderError,
+  NotSentError,
+  type PeerIdentity,
+  RaftRoles,
+  type ReadAnswer,
+  RemoteError,
+  type ReplicatedGroup,
+  type RequestOptions,
+  RequestTimeoutError,
+  type RequestType,
+  resolveConfig,
+  SerialForgottenError,
+  SplittableRandom,
+  type StatementResult,
+  silentLogger,
+  type Term,
+  type WriteAnswer,
+  type WriteRequest
+} from '../../../src/core/index.js'
+import { QueryDriver } from '../../../src/routing/index.js'
+import { ByteReader, ByteWriter, type Codec } from '../../../src/wire/index.js'
+import { VirtualClock } from './virtual-clock.js'
+
+export const config = resolveConfig({
+  code: {
+    node: { id: 'a', dataDirectory: 'd' },
+    security: { insecure: true },
+    cluster: { bootstrap: { voters: ['a'] } }
+  }
+})
+
+export const nodeIds = (...names: string[]): NodeId[] => names as NodeId[]
+
+export function memberOf(nodeId: NodeId, changes: Partial<Member> = {}): Member {
+  return {
+    nodeId,
+    address: `${nodeId}:1`,
+    incarnation: 1 as Member['incarnation'],
+    liveness: 'alive',
+    lifecycle: 'up',
+    health: 'healthy',
+    datacenter: '',
+    rack: '',
+    metadata: {},
+    lastSeen: 0 as MonotonicMs,
+    ...changes
+  }
+}
+
+/** What happens to the next request to a node, or to its next write. */
+export type Trouble =
+  | 'notSent'
+  /** The request arrives; its answer does not, and the connection breaks. */
+  | 'answerLost'
+  /** The request neither arrives nor is it answered. */
+  | 'silence'
+
+/** One replicated register of texts, with nodes that are real QueryDrivers over fakes. */
+export class FakeCluster {
+  readonly clock = new VirtualClock()
+  readonly members = new Map<NodeId, Member>()
+  readonly drivers = new Map<NodeId, QueryDriver>()
+  readonly messengers = new Map<NodeId, FakeMessenger>()
+  /** Every execution, in order; a text that stands twice was executed twice. */
+  readonly executed: string[] = []
+  readonly answers = new Map<string, WriteAnswer>()
+  readonly answeredBelow = new Map<string, number>()
+  readonly clients = new Set<string>()
+  readonly troubles = new Map<NodeId, Trouble[]>()
+  readonly requests: { from: NodeId; to: NodeId; name: string; priority: number | undefined }[] = []
+  readonly voters: readonly NodeId[]
+  leader: NodeId | null
+  /** What each node's own replica believes; the truth when absent. */
+  readonly beliefs = new Map<NodeId, NodeId | null>()
+  term = 1
+  /** Thrown by the next write that reaches the leader, before or after it is executed. */
+  nextWrite: { readonly when: 'before' | 'after'; readonly error: Error }[] = []
+  onWrite: (() => void) | null = null
+  reads: { node: NodeId; atLeastIndex: number }[] = []
+  /** What every read answers; a count of executions when absent. */
+  readAnswer: ReadAnswer | null = null
+
+  constructor(replicas: readonly NodeId[], others: readonly NodeId[] = []) {
+    this.voters = replicas
+    this.leader = replicas[0] ?? null
+    for (const nodeId of [...replicas, ...others]) this.#add(nodeId, replicas.includes(nodeId))
+  }
+
+  driver(nodeId: string): QueryDriver {
+    return this.drivers.get(nodeId as NodeId) as QueryDriver
+  }
+
+  trouble(nodeId: string, ...troubles: Trouble[]): void {
+    this.troubles.set(nodeId as NodeId, troubles)
+  }
+
+  elect(leader: string | null): void {
+    this.leader = leader as NodeId | null
+    this.term++
+    for (const driver of this.drivers.values()) {
+      driver.handleLeaderChanged({ group: 0 as never, leader: this.leader })
+    }
+  }
+
+  #add(nodeId: NodeId, hasReplica: boolean): void {
+    this.members.set(nodeId, memberOf(nodeId))
+    const messenger = new FakeMessenger(this, { kind: 'node', nodeId, clusterName: 'c' })
+    const replica = new FakeReplica(this, nodeId)
+    const driver = new QueryDriver(
+      {
+        clock: this.clock,
+        random: SplittableRandom.fromSeed(7),
+        messenger,
+        logger: silentLogger,
+        members: () => [...this.members.values()],
+        groupOf: () => (hasReplica ? replica : undefined)
+      },
+      { nodeId, datacenter: '', rack: '', config: config.routing }
+    )
+    driver.start()
+    this.messengers.set(nodeId, messenger)
+    this.drivers.set(nodeId, driver)
+  }
+}
+
+const nothing: StatementResult = { columns: [], rows: [], rowsAffected: 1, lastInsertRowid: null }
+
+class FakeReplica implements ReplicatedGroup {
+  readonly group = 0 as ReplicatedGroup['group']
+  readonly #cluster: FakeCluster
+  readonly #nodeId: NodeId
+
+  constructor(cluster: FakeCluster, nodeId: NodeId) {
+    this.#cluster = cluster
+    this.#nodeId = nodeId
+  }
+
+  status(): GroupStatus {
+    const { beliefs, term, voters } = this.#cluster
+    const believed = beliefs.get(this.#nodeId)
+    const leader = believed === undefined ? this.#cluster.leader : believed
+    const index = this.#cluster.executed.length as LogIndex
+    return {
+      group: this.group,
+      role: leader === this.#nodeId ? RaftRoles.Leader : RaftRoles.Follower,
+      term: term as Term,
+      leader,
+      voters,
+      commitIndex: index,
+      appliedIndex: index,
+      lastIndex: index,
+      failed: null,
+      progress: []
+    }
+  }
+
+  async write({ statements, client }: WriteRequest): Promise<WriteAnswer> {
+    const cluster = this.#cluster
+    this.#checkLeader()
+    cluster.onWrite?.()
+    const fault = cluster.nextWrite.shift()
+    if (fault?.when === 'before') throw fault.error
+    if (client === null) throw new Error('a write without a tag')
+    if (!cluster.clients.has(client.clientId)) throw new ClientExpiredError('unknown client')
+    const below = Math.max(cluster.answeredBelow.get(client.clientId) ?? 0, client.answeredBelow)
+    cluster.answeredBelow.set(client.clientId, below)
+    if (client.serial < below) throw new SerialForgottenError('forgotten')
+    const key = `${client.clientId} ${client.serial}`
+    const kept = cluster.answers.get(key)
+    if (kept !== undefined) return { ...kept, repeated: true }
+    for (const { sql } of statements) cluster.executed.push(sql)
+    const index = cluster.executed.length as LogIndex
+    const answer = { results: statements.map(() => nothing), index, repeated: false }
+    cluster.answers.set(key, answer)
+    if (fault?.when === 'after') throw fault.error
+    return answer
+  }
+
+  async read({ statements, atLeastIndex }: Parameters<ReplicatedGroup['read']>[0]) {
+    const cluster = this.#cluster
+    cluster.reads.push({ node: this.#nodeId, atLeastIndex })
+    if (cluster.readAnswer !== null) return cluster.readAnswer
+    const row = [cluster.executed.length]
+    const results = statements.map(() => ({ ...nothing, columns: ['n'], rows: [row] }))
+    return { results, index: cluster.executed.length as LogIndex }
+  }
+
+  async readIndex(): Promise<LogIndex> {
+    return this.#cluster.executed.length as LogIndex
+  }
+
+  async registerClient(clientId: string): Promise<void> {
+    this.#checkLeader()
+    this.#cluster.clients.add(clientId)
+  }
+
+  async transferLeadership(): Promise<void> {}
+
+  async checksum() {
+    return { index: 0 as LogIndex, hash: '' }
+  }
+
+  #checkLeader(): void {
+    const { leader } = this.#cluster
+    if (leader === this.#nodeId) return
+    throw new NotLeaderError('not the leader', leader === null ? {} : { leaderHint: leader })
+  }
+}
+
+type Handler = (inbound: Inbound<unknown>) => Promise<unknown>
+
+/** Every body and answer goes through its codec. */
+export class FakeMessenger implements Messenger {
+  readonly handlers = new Map<number, Handler>()
+  readonly #cluster: FakeCluster
+  readonly #identity: PeerIdentity
+
+  constructor(cluster: FakeCluster, identity: PeerIdentity) {
+    this.#cluster = cluster
+    this.#identity = identity
+  }
+
+  async request<Body, Answer>(
+    to: NodeId,
+    type: RequestType<Body, Answer>,
+    body: Body,
+    options: RequestOptions
+  ): Promise<Answer> {
+    const { clock, messengers, requests } = this.#cluster
+    const from = (this.#identity.kind === 'node' ? this.#identity.nodeId : '') as NodeId
+    requests.push({ from, to, name: type.name, priority: options.priority })
+    const trouble = this.#cluster.troubles.get(to)?.shift()
+    const handler = messengers.get(to)?.handlers.get(type.number)
+    if (trouble === 'notSent' || handler === undefined) throw new NotSentError(`${to} is away`)
+    return new Promise<Answer>((resolve, reject) => {
+      const timer = clock.schedule(options.deadline, () => reject(new RequestTimeoutError('late')))
+      const settle = (act: () => void) => {
+        timer.cancel()
+        act()
+      }
+      if (trouble === 'silence') return
+      const signal = new AbortController().signal
+      const sent = through(type, body)
+      clock.schedule(clock.after(1), () => {
+        handler({
+          from,
+          peer: this.#identity,
+          body: sent,
+          deadline: options.deadline,
+          signal
+        }).then(
+          (answer) =>
+            clock.schedule(clock.after(1), () => {
+              if (trouble === 'answerLost') {
+                settle(() => reject(new ConnectionLostError(`${to} broke off`)))
+              } else settle(() => resolve(through(type.response, answer as Answer)))
+            }),
+          (thrown) =>
+            clock.schedule(clock.after(1), () =>
+              settle(() => reject(new RemoteError(factsOf(thrown))))
+            )
+        )
+      })
+    })
+  }
+
+  onRequest<Body, Answer>(
+    type: RequestType<Body, Answer>,
+    handle: (inbound: Inbound<Body>) => Promise<Answer>
+  ): void {
+    this.handlers.set(type.number, handle as unknown as Handler)
+  }
+
+  send(): boolean {
+    return false
+  }
+
+  onMessage(): void {}
+
+  onPeer(): void {}
+
+  isConnected(): boolean {
+    return true
+  }
+}
+
+function through<T>(type: MessageType<T>, value: T): T {
+  const { codec } = type as MessageType<T> & { codec: Codec<T> }
+  const writer = new ByteWriter(1 << 20)
+  codec.write(writer, value)
+  const reader = new ByteReader(writer.take())
+  const read = codec.read(reader)
+  reader.expectEnd()
+  return read
+}
+
+export const sorted = (texts: Iterable<string>): string[] => [...texts].sort(compareText)
