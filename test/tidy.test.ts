@@ -131,6 +131,7 @@ t.test('a planted import is found', async (t) => {
     'src/wire/codec.ts:2',
     /exist/
   )
+  t.same(plant(raft, "export const a = () =>\n  b('taken from')"), [], 'a text is none')
   t.same(plant(raft, "// import { a } from '../network/index.js'", net), [], 'a comment is none')
 })
 

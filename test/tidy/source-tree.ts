@@ -81,7 +81,10 @@ export const isTypeScript = (file: SourceFile): boolean => file.path.endsWith('.
 export const productFiles = (tree: SourceTree): SourceFile[] =>
   [...tree.values()].filter((file) => /^(src|lib)\/.*\.ts$/.test(file.path))
 
-const statement = /^(?:import|export)\b(\s+type\b)?[^'";]*?(?:\bfrom\s*)?'([^']+)'/gm
+const statements: readonly RegExp[] = [
+  /^import(\s+type\b)?(?:[^'";]*?\sfrom)?\s+'([^']+)'/gm,
+  /^export(\s+type\b)?\s+(?:\{[^}]*\}|\*[^'\n]*)\s+from\s+'([^']+)'/gm
+]
 const dynamic = /\bimport\(\s*'([^']+)'\s*\)/g
 const relativeText = /'(\.\.?\/[^']+\.js)'/g
 
@@ -92,11 +95,9 @@ export function referencesOf(file: SourceFile, tree: SourceTree): Reference[] {
     const target = resolve(file.path, specifier, tree)
     if (!found.has(line)) found.set(line, { specifier, line, typeOnly, isImport, target })
   }
-  for (const match of file.uncommented.matchAll(statement)) {
+  for (const match of statements.flatMap((one) => [...file.uncommented.matchAll(one)])) {
     if (!/^(import|export)/.test(file.code.slice(match.index))) continue
-    if (match[0].startsWith('export') && !/\bfrom\s*'/.test(match[0])) continue
-    const typeOnly = match[1] !== undefined || onlyTypes(match[0])
-    add(match.index, match[2] ?? '', typeOnly, true)
+    add(match.index, match[2] ?? '', match[1] !== undefined || onlyTypes(match[0]), true)
   }
   for (const match of file.uncommented.matchAll(dynamic)) {
     if (file.code.startsWith('import', match.index)) add(match.index, match[1] ?? '', false, true)

@@ -63,7 +63,7 @@ const bans: readonly Ban[] = [
     applies: (file) => inProduct(file) && roomOf(file.path) !== 'cli'
   },
   {
-    pattern: /\bprocess\.exit\(/g,
+    pattern: /(?<![.\w])process\.exit\(/g,
     instead: 'a coded error, and an exit status set by src/cli',
     applies: (file) => inProduct(file) && roomOf(file.path) !== 'cli'
   },
@@ -85,7 +85,8 @@ const bans: readonly Ban[] = [
     applies: inProduct
   },
   {
-    pattern: /^(export )?const \w+(: [^=]+)? = (new (Weak)?(Map|Set)(<[^=]*>)?\(\)|\[\]$)/gm,
+    pattern:
+      /^(export )?const \w+(: (?!Readonly)[^=]+)? = (new (Weak)?(Map|Set)(<[^=]*>)?\(\)|\[\]$)/gm,
     instead: 'a field of the object that owns the state',
     applies: inProduct
   },
