@@ -1,7 +1,7 @@
 /**
  * Exactly-once execution: which client had which serial executed, and with what answer. Part of the
- * replicated state, therefore a function of the committed entries alone: time is the group's log time,
- * and the limits travel in each entry, from the leader that proposed it.
+ * replicated state, therefore a function of the committed entries alone: time is the group's log
+ * time, and the limits travel in each entry, from the leader that proposed it.
  *
  * Source: Raft dissertation 6.3.
  *
@@ -13,9 +13,9 @@
  * Owner's duties: commit what `apply` and `register` answer in the same engine transaction as the
  * commands; look a tag up in a table that has applied every earlier entry.
  *
- * Keys: `client/time` the log time; `client/id/<client>` a registration; `client/answer/<slot>/<client>`
- * an answer. A slot is the smallest free number of its client, so that a client with one command on the
- * way overwrites one key for ever.
+ * Keys: `client/time` the log time; `client/id/<client>` a registration;
+ * `client/answer/<slot>/<client>` an answer. A slot is the smallest free number of its client, so
+ * that a client with one command on the way overwrites one key for ever.
  */
 import { assert } from '../core/assert.js'
 import { type ClientId, compareText, type LogIndex, type Serial, toClientId } from '../core/ids.js'

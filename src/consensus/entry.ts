@@ -1,7 +1,7 @@
 /**
- * The payload of a log entry. Raft makes the first two kinds and looks into `configuration` alone; what
- * stands in a `batch` is the group's. Numbers are append-only: an entry that was ever written keeps its
- * meaning. The first byte of a payload is the number of its kind.
+ * The payload of a log entry. Raft makes the first two kinds and looks into `configuration`
+ * alone; what stands in a `batch` is the group's. Numbers are append-only: an entry that was ever
+ * written keeps its meaning. The first byte of a payload is the number of its kind.
  */
 import type { ReplicaId } from '../core/ids.js'
 import { messageSizeBytesMax } from '../core/limits.js'
@@ -48,7 +48,9 @@ export function decodeEntryPayload(payload: Uint8Array): EntryPayload {
   return decoded
 }
 
-/** The configuration in `payload`; null, at the cost of one byte's look, when it is another kind. */
+/**
+ * The configuration in `payload`; null, at the cost of one byte's look, when it is another kind.
+ */
 export function configurationIn(payload: Uint8Array): Configuration | null {
   if (payload[0] !== configurationKindNumber) return null
   const decoded = decodeEntryPayload(payload)

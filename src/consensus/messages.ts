@@ -1,7 +1,7 @@
 /**
- * Raft's messages on the wire. Each names its group, its sender and its receiver, so that a message for
- * another storage of the same node is recognised. Votes and heartbeats have a priority of their own:
- * they never queue behind appends.
+ * Raft's messages on the wire. Each names its group, its sender and its receiver, so that a
+ * message for another storage of the same node is recognised. Votes and heartbeats have a
+ * priority of their own: they never queue behind appends.
  */
 import { messageSizeBytesMax } from '../core/limits.js'
 import type { LogEntry } from '../core/ports/log-store.js'
@@ -108,7 +108,10 @@ export const appendEntriesResponseMessage = declareMessage({
     openStruct({
       ...envelope,
       rejected: bool,
-      /** Accepted: the last index known to be the leader's, and durable. Rejected: its `prevIndex`. */
+      /**
+       * Accepted: the last index known to be the leader's, and durable. Rejected: its
+       * `prevIndex`.
+       */
       index: logIndex,
       /** Rejected: an index, and its term here, at or below which the logs may agree. */
       hintIndex: logIndex,

@@ -1,9 +1,9 @@
 /**
  * Load 30 %, latency 30 %, utilisation 20 %, locality 20 %, each brought to 0…1 over the eligible
- * nodes. The weight of a factor that is unknown for a node is shared out among its known ones, so that
- * a new node is neither favoured nor shunned. Among the nodes that score close to the best, two are
- * drawn and the better one taken ("power of two choices", Mitzenmacher 1996): routers that see the same
- * numbers do not all run to the same node.
+ * nodes. The weight of a factor that is unknown for a node is shared out among its known ones, so
+ * that a new node is neither favoured nor shunned. Among the nodes that score close to the best,
+ * two are drawn and the better one taken ("power of two choices", Mitzenmacher 1996): routers
+ * that see the same numbers do not all run to the same node.
  */
 import { assert, must } from '../core/assert.js'
 import type { RouteFactor } from '../core/cluster-manager.js'

@@ -1,9 +1,10 @@
 /**
  * Who may be given a query, and the named reason of everyone who may not.
  *
- * 1. Who leads is Raft's to say: a leader is not excluded for what the failure detector thinks of it.
- * 2. Other replicas must be alive and serving; suspected and degraded ones are a second choice, taken
- *    when there is no first.
+ * 1. Who leads is Raft's to say: a leader is not excluded for what the failure detector thinks of
+ *    it.
+ * 2. Other replicas must be alive and serving; suspected and degraded ones are a second choice,
+ *    taken when there is no first.
  * 3. Nodes that already failed this query are a last choice.
  */
 import { Consistencies, type Consistency } from '../core/cluster-manager.js'

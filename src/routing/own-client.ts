@@ -1,6 +1,6 @@
 /**
- * The client that this node is itself, for writes whose callers do not number them: one id per run of
- * the process, serials from 1.
+ * The client that this node is itself, for writes whose callers do not number them: one id per
+ * run of the process, serials from 1.
  *
  * 1. A serial is given to one write and never again.
  * 2. `answeredBelow` is at or below every open serial, so no open write's answer is forgotten.

@@ -1,6 +1,6 @@
 /**
- * Queries of this node: classifies, chooses a node, executes here or forwards one hop, retries what is
- * safe to retry; and serves the queries that other nodes and clients send.
+ * Queries of this node: classifies, chooses a node, executes here or forwards one hop, retries
+ * what is safe to retry; and serves the queries that other nodes and clients send.
  *
  * 1. What another node forwarded is executed here or refused, never forwarded again.
  * 2. Queries in flight, own and served, are bounded; beyond the bound they are refused at once.
@@ -245,7 +245,10 @@ export class QueryDriver {
     await this.#admit(() => this.#registerAnywhere(clientId, deadline, options.signal))
   }
 
-  /** Consensus knows of another leader: what waited for one goes on, what waits for the old one too. */
+  /**
+   * Consensus knows of another leader: what waited for one goes on, what waits for the old one
+   * too.
+   */
   handleLeaderChanged(change: { readonly group: GroupId; readonly leader: NodeId | null }): void {
     if (change.leader === null) return
     this.#attempts.giveUpFormerLeader(change.group, change.leader)

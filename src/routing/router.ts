@@ -1,7 +1,7 @@
 /**
- * The route decision: values in, one decision out, no effects. Given who is a member, where the group
- * lives and what was observed of each node, it says which node executes a query and why, and keeps a
- * bounded record of what it decided.
+ * The route decision: values in, one decision out, no effects. Given who is a member, where the
+ * group lives and what was observed of each node, it says which node executes a query and why,
+ * and keeps a bounded record of what it decided.
  *
  * 1. A query that needs the leader goes to the leader that Raft names, or nowhere.
  * 2. Nodes are looked at in the order of their ids, so equal inputs give equal decisions.

@@ -3,8 +3,8 @@
  *
  * 1. A write is sent again only when the failed attempt did nothing for certain, or under the same
  *    client id and serial.
- * 2. A write that may have been executed ends with its answer, or with IndeterminateError: never with
- *    an error that says it was not.
+ * 2. A write that may have been executed ends with its answer, or with IndeterminateError: never
+ *    with an error that says it was not.
  * 3. Nothing is sent after the deadline. What waits for a leader is bounded by the deadline alone;
  *    attempts that reached a node and failed are bounded by `retriesMax` too.
  */

@@ -2,8 +2,8 @@
  * Tells reads from writes by the text of one statement, and refuses what a replicated engine cannot
  * take. It is a router's view: names and types are not checked, the engine has the last word.
  *
- * 1. A statement that changes anything is never called a read: what is not known to be one is a write
- *    or refused.
+ * 1. A statement that changes anything is never called a read: what is not known to be one is a
+ *    write or refused.
  * 2. One text is one statement; several statements travel as a list.
  * 3. Statements that open, close or steer a transaction or connection are refused: those belong to
  *    the engine's own connections.

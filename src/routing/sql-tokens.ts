@@ -25,8 +25,8 @@ const parameter = /\?\d*|[:@$#][A-Za-z0-9_$\u0080-\uffff]+(?:::[A-Za-z0-9_$\u008
 const closing: Readonly<Record<string, string>> = { "'": "'", '"': '"', '`': '`', '[': ']' }
 
 /**
- * The lexical grammar of SQLite, as far as a classifier needs it: where comments, texts and names end.
- * Statements are not parsed.
+ * The lexical grammar of SQLite, as far as a classifier needs it: where comments, texts and names
+ * end. Statements are not parsed.
  */
 export class SqlTokenizer {
   readonly #sql: string

@@ -28,8 +28,8 @@ export interface ReplicaIdentity {
   readonly storageId: StorageId
   readonly clusterName: string
   /**
-   * The founding this directory has pledged itself to, sorted; it can join no other. Null until every
-   * founder's storage id is known, and for ever on a node that founds nothing.
+   * The founding this directory has pledged itself to, sorted; it can join no other. Null until
+   * every founder's storage id is known, and for ever on a node that founds nothing.
    */
   readonly founders: readonly ReplicaId[] | null
 }

@@ -1,6 +1,6 @@
 /**
- * What a scan of the log's records leaves for each group. Entries replace whatever stands at and after
- * their first index; hard states follow one another.
+ * What a scan of the log's records leaves for each group. Entries replace whatever stands at and
+ * after their first index; hard states follow one another.
  *
  * Invariants: 1. a group's entries are contiguous; 2. its term never falls.
  */

@@ -7,14 +7,15 @@
  * frame   = magic "FR" u16, reserved u16, payload length u32, frame number u64,
  *           CRC-32C of the previous frame u32, CRC-32C of the 20 bytes before and the payload u32
  * payload = record…
- * record  = u8 kind 1, group u32, first index u64, varint count, { term u64, varint length, octets }…
+ * record  = u8 kind 1, group u32, first index u64, varint count, { term u64, varint length,
+ * octets }…
  *         | u8 kind 2, group u32, term u64, nullable text vote
  *
- * All numbers are big-endian. A frame is what one write and one sync made durable, so at most the last
- * frame of the last segment can be torn. Entries replace whatever their group has at and after the
- * first index; truncation is thereby part of the record that follows it. Frame numbers rise by one and
- * each frame names its predecessor's checksum, over segments too: a frame left from an earlier life of
- * the file cannot pass for a successor.
+ * All numbers are big-endian. A frame is what one write and one sync made durable, so at most the
+ * last frame of the last segment can be torn. Entries replace whatever their group has at and
+ * after the first index; truncation is thereby part of the record that follows it. Frame numbers
+ * rise by one and each frame names its predecessor's checksum, over segments too: a frame left
+ * from an earlier life of the file cannot pass for a successor.
  */
 import { ProtocolError } from '../../core/errors.js'
 import type { GroupId, LogIndex } from '../../core/ids.js'
@@ -140,7 +141,9 @@ export class FrameEncoder {
   }
 }
 
-/** Null: the header is not whole, so the segment was never begun, or is damaged (see `hasFrame`). */
+/**
+ * Null: the header is not whole, so the segment was never begun, or is damaged (see `hasFrame`).
+ */
 export function scanSegment(bytes: Uint8Array): ScannedSegment | null {
   const header = readSegmentHeader(bytes)
   if (header === null) return null

@@ -6,7 +6,8 @@
  * 2. A new segment begins with the hard state of every group and is durable, name included, before
  *    anything else is written; so only the last segment's last frame can be torn.
  * 3. What recovery cuts from the tail is cut durably before the first new write.
- * 4. After the first error of the disk nothing is written or synced again: every call fails with it.
+ * 4. After the first error of the disk nothing is written or synced again: every call fails with
+ *    it.
  */
 import { DiskFailedError, LogCorruptedError, StoppedError } from '../../core/errors.js'
 import type { GroupId } from '../../core/ids.js'
@@ -105,7 +106,10 @@ export class SegmentedLog implements LogStore {
     await file?.close()
   }
 
-  /** Runs while anybody waits. The first turn of the event loop's microtasks gathers what comes together. */
+  /**
+   * Runs while anybody waits. The first turn of the event loop's microtasks gathers what comes
+   * together.
+   */
   async #flush(): Promise<void> {
     await null
     while (this.#waiting.length > 0 && this.#failed === null) {
@@ -220,8 +224,8 @@ export class SegmentedLog implements LogStore {
     this.#file = await this.#disk.open(`${this.#options.directory}/${last.name}`)
     const torn = last.bytes.length - last.scanned.validBytes
     if (torn > 0) await this.#file.truncate(last.scanned.validBytes)
-    // Synced even when nothing was cut: a dead process may have written without syncing, and what is
-    // read here is built upon.
+    // Synced even when nothing was cut: a dead process may have written without syncing, and what
+    // is read here is built upon.
     await this.#sync(this.#file)
     await this.#disk.syncDirectory(this.#options.directory)
     return torn + cutBytes
@@ -264,8 +268,8 @@ function takeAbandoned(segments: NamedSegment[]): NamedSegment | null {
 }
 
 /**
- * @throws LogCorruptedError anything but a torn tail of the last segment; and when a segment was about
- * to begin behind it, its predecessor was whole too
+ * @throws LogCorruptedError anything but a torn tail of the last segment; and when a segment was
+ * about to begin behind it, its predecessor was whole too
  */
 function expectWhole(segments: readonly NamedSegment[], mayBeTorn: boolean): void {
   let end: ChainPosition | null = null

@@ -15,7 +15,9 @@ export interface RaftInit {
     /** Contiguous from index 1; a founder's first entry is the founding configuration, term 0. */
     readonly entries: readonly LogEntry[]
   }
-  /** The engine has applied the log up to here, so it is committed; `Committed` goes on behind it. */
+  /**
+   * The engine has applied the log up to here, so it is committed; `Committed` goes on behind it.
+   */
   readonly appliedIndex: LogIndex
   readonly random: Random
   readonly options: RaftOptions
@@ -39,7 +41,9 @@ export type RaftEvent =
       readonly reason: string
     }
   | { readonly type: 'LeaderChanged'; readonly term: Term; readonly leader: ReplicaId | null }
-  /** In order, each entry once per life of the core, durable here; at most `committedEntriesMax`. */
+  /**
+   * In order, each entry once per life of the core, durable here; at most `committedEntriesMax`.
+   */
   | { readonly type: 'Committed'; readonly entries: readonly LogEntry[] }
   /** Appended, or rolled back with the entry that held the newer one. */
   | { readonly type: 'ConfigurationChanged'; readonly configuration: Configuration }
@@ -95,7 +99,10 @@ export interface RaftStatus {
   readonly uncommittedBytes: number
   readonly pendingReads: number
   readonly transferTarget: ReplicaId | null
-  /** Messages that were for another replica or group, or from a replica with no business to send them. */
+  /**
+   * Messages that were for another replica or group, or from a replica with no business to send
+   * them.
+   */
   readonly messagesIgnored: number
   /** Leader only, sorted by replica; without itself. */
   readonly progress: readonly ReplicaProgress[]

@@ -113,7 +113,10 @@ const transport = z.strictObject({
   handshakesMax: count(1, 65_536).default(256),
   /** Connections of clients, and of peers that dialled; clients beyond it are closed at once. */
   clientConnectionsMax: count(1, 65_536).default(1_024),
-  /** A peer's hybrid time further ahead than this is not taken over. Higher: tolerates worse clocks. */
+  /**
+   * A peer's hybrid time further ahead than this is not taken over. Higher: tolerates worse
+   * clocks.
+   */
   clockOffsetMaxMs: ms(1, 3_600_000).default(500)
 })
 
