@@ -1,10 +1,18 @@
 export {
+  type ConsensusComponents,
+  ConsensusDriver,
+  type ConsensusOptions
+} from './consensus-driver.js'
+export { type ConsensusCounter, consensusCounterNames } from './counters.js'
+export {
   type Configuration,
   configurationIn,
   decodeEntryPayload,
   type EntryPayload,
   encodeEntryPayload
 } from './entry.js'
+export type { GroupDriver } from './group/group-driver.js'
+export { groupMessages } from './group/group-messages.js'
 export { SegmentedLog, type SegmentedLogOptions } from './log/segmented-log-driver.js'
 export { type RaftMessage, raftDeclarations } from './messages.js'
 export type { RaftOptions } from './raft/options.js'

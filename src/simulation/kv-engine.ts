@@ -1,7 +1,7 @@
 /**
- * A small deterministic engine behind the `Engine` port. It lives in memory and survives only through
- * its own disk: `flush`, and every so many applies by itself, writes the whole state beside the old
- * one and renames it. After a crash the log is replayed from the durable index.
+ * A small deterministic engine behind the `Engine` port. It lives in memory and survives only
+ * through its own disk: `flush`, and every so many applies by itself, writes the whole state
+ * beside the old one and renames it. After a crash the log is replayed from the durable index.
  */
 
 import { InvariantError } from '../core/assert.js'

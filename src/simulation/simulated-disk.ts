@@ -1,10 +1,10 @@
 /**
- * A disk with a power failure. Every file has a cached and a durable image; names too are durable only
- * after their directory was synced. `crash` decides the fate of everything un-synced, each by itself, so
- * code that works on this disk works on any that keeps the contract of the `Disk` port.
+ * A disk with a power failure. Every file has a cached and a durable image; names too are durable
+ * only after their directory was synced. `crash` decides the fate of everything un-synced, each by
+ * itself, so code that works on this disk works on any that keeps the contract of the `Disk` port.
  *
- * A process sees the disk through `mount`; a crash kills every mount: calls of the old process never
- * come back, neither those in flight nor later ones.
+ * A process sees the disk through `mount`; a crash kills every mount: calls of the old process
+ * never come back, neither those in flight nor later ones.
  */
 import { after } from '../core/deadlines.js'
 import { DataDirectoryInUseError } from '../core/errors.js'
@@ -143,7 +143,9 @@ export class SimulatedDisk {
     return life === this.#life
   }
 
-  /** Does `work` after the latency of its kind; never comes back when the process died meanwhile. */
+  /**
+   * Does `work` after the latency of its kind; never comes back when the process died meanwhile.
+   */
   async perform<T>(life: number, kind: 'write' | 'sync' | 'none', work: () => T): Promise<T> {
     const latency = kind === 'none' ? [0, 0] : this.#options[`${kind}LatencyMs`]
     const [min, max] = latency as [number, number]

@@ -1,6 +1,6 @@
 /**
- * One file of a simulated disk: the image that programs read (cached), the image that a power failure
- * leaves (durable), and the operations between the two.
+ * One file of a simulated disk: the image that programs read (cached), the image that a power
+ * failure leaves (durable), and the operations between the two.
  */
 import { assert } from '../core/assert.js'
 import type { Random } from '../core/ports/random.js'
@@ -45,7 +45,9 @@ export class SimulatedFile {
     this.#operations.push({ kind: 'truncate', sizeBytes })
   }
 
-  /** Makes the operations before `syncPoint` durable; those made while the sync ran stay un-synced. */
+  /**
+   * Makes the operations before `syncPoint` durable; those made while the sync ran stay un-synced.
+   */
   settle(syncPoint: number): void {
     const settled = this.#operations.splice(0, Math.max(0, syncPoint - this.#settledCount))
     for (const operation of settled) this.#durable.perform(operation)

@@ -46,8 +46,9 @@ export class RecoveredGroups {
     if (head === undefined) return
     const keep = index - head.index
     if (keep < 0 || keep > entries.length) {
+      const last = head.index + entries.length - 1
       throw new LogCorruptedError(
-        `group ${group}: entry ${index} does not follow ${head.index}…${head.index + entries.length - 1}`
+        `group ${group}: entry ${index} does not follow ${head.index}…${last}`
       )
     }
     entries.length = keep

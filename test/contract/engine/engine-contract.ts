@@ -72,7 +72,7 @@ export function engineContract(subject: EngineSubject): void {
     t.equal(await read(harness, 'b'), '2')
   })
 
-  test('a plan that fails leaves the batch as it was, its own statements included', async (t, h) => {
+  test('a plan that fails leaves the batch as it was, whatever it did', async (t, h) => {
     const first = await planned(h, set('a', '1'))
     const failed = await plan(h, set('b', 'lost'), failing)
     t.match(failed, { kind: 'failed', failure: { statement: 1, code: /^ERR_SKEIN_/ } })

@@ -1,0 +1,341 @@
+/**
+ * All of consensus on one node: the data directory, the founding, the log that its groups share,
+ * and a replica per group. Everything is keyed by group; today the founding makes group 0.
+ *
+ * Owner's order: construct with the messenger before that one takes connections; `start` when it
+ * does; `handOver`, then `stop`, while it still does.
+ */
+import { must } from '../core/assert.js'
+import type { Config } from '../core/config/schema.js'
+import { Counters } from '../core/counters.js'
+import { after } from '../core/deadlines.js'
+import { InvalidArgumentError, LogCorruptedError, NotFoundError } from '../core/errors.js'
+import type { ConsensusEvent } from '../core/events.js'
+import {
+  type ClusterId,
+  DEFAULT_GROUP,
+  type GroupId,
+  type LogIndex,
+  type MonotonicMs,
+  type NodeId,
+  nodeOf,
+  type ReplicaId,
+  type Term
+} from '../core/ids.js'
+import type { Clock } from '../core/ports/clock.js'
+import type { Crypto } from '../core/ports/crypto.js'
+import type { Disk, DiskLock } from '../core/ports/disk.js'
+import type { EngineProvider } from '../core/ports/engine-provider.js'
+import type { LogEntry, LogStore, RecoveredGroup } from '../core/ports/log-store.js'
+import type { Logger } from '../core/ports/logger.js'
+import type { Inbound, MessageType, Messenger } from '../core/ports/messenger.js'
+import type { Random } from '../core/ports/random.js'
+import { factsOf } from '../core/remote-error.js'
+import { type ConsensusCounters, consensusCounterNames } from './counters.js'
+import { encodeEntryPayload } from './entry.js'
+import { expectHonest, FoundingDriver, helloOf, type ReplicaHello } from './founding-driver.js'
+import { GroupDriver } from './group/group-driver.js'
+import {
+  checkReport,
+  checkVerdict,
+  readIndexRequest,
+  replicaHello
+} from './group/group-messages.js'
+import { RaftDriver } from './group/raft-driver.js'
+import { IdentityStore } from './identity/identity-driver.js'
+import { clusterIdOf, type ReplicaIdentity, selfOf } from './identity/replica-identity.js'
+import { type RaftMessage, raftDeclarations } from './messages.js'
+import { Raft } from './raft/raft.js'
+
+export interface ConsensusComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly crypto: Crypto
+  readonly messenger: Messenger
+  /** The node's data directory. */
+  readonly disk: Disk
+  /** On the same disk; opened and closed by the driver. */
+  readonly log: LogStore
+  /** Null on a node that never hosts a replica. */
+  readonly engines: EngineProvider | null
+  readonly logger: Logger
+}
+
+export interface ConsensusOptions {
+  readonly nodeId: NodeId
+  readonly clusterName: string
+  /** The founders; null, or without this node: it founds nothing. */
+  readonly bootstrapVoters: readonly NodeId[] | null
+  /** Absolute path of the engine's own directory. */
+  engineDirectory(group: GroupId): string
+  readonly config: Config['consensus']
+}
+
+/** Locked while the driver runs. */
+export const lockFile = 'lock'
+/** A follower's question of a read index without a deadline of its own is given up after this. */
+const readIndexTimeoutMs = 5_000
+
+export class ConsensusDriver {
+  readonly #components: ConsensusComponents
+  readonly #options: ConsensusOptions
+  readonly #identities: IdentityStore
+  readonly #groups = new Map<GroupId, GroupDriver>()
+  readonly #handlers: ((event: ConsensusEvent) => void)[] = []
+  readonly #counters: ConsensusCounters = new Counters(consensusCounterNames)
+  #identity: ReplicaIdentity | null = null
+  #founding: FoundingDriver | null = null
+  #isFounded = false
+  #lock: DiskLock | null = null
+
+  constructor(components: ConsensusComponents, options: ConsensusOptions) {
+    this.#components = components
+    this.#options = options
+    this.#identities = new IdentityStore(components)
+    this.#listen()
+  }
+
+  /**
+   * Resolves when the replicas that the log knows run; a founding goes on in the background.
+   * @throws DataDirectoryInUseError, DataDirectoryForeignError, LogCorruptedError, DiskFailedError
+   */
+  async start(): Promise<void> {
+    this.#lock = await this.#components.disk.lock(lockFile)
+    try {
+      await this.#recover()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  /**
+   * Campaigns no more, and gives leadership away where it can; what fails is logged, not thrown.
+   */
+  async handOver(deadline: MonotonicMs): Promise<void> {
+    const transfers = this.groups().map(async (group) => {
+      group.setCandidacy(false)
+      if (!group.isLeader || group.status().voters.length < 2) return
+      try {
+        await group.transferLeadership(null, deadline)
+      } catch (error) {
+        this.#components.logger.warn({ group: group.group, error }, 'leadership stays to the end')
+      }
+    })
+    await Promise.all(transfers)
+  }
+
+  /** Everybody who waits is told; the log is closed and the directory unlocked. */
+  async stop(): Promise<void> {
+    this.#founding?.stop()
+    for (const group of this.groups()) await group.stop()
+    await this.#components.log.close()
+    await this.#lock?.release()
+    this.#lock = null
+  }
+
+  group(id: GroupId): GroupDriver | null {
+    return this.#groups.get(id) ?? null
+  }
+
+  /** In the order of their ids. */
+  groups(): readonly GroupDriver[] {
+    return [...this.#groups.values()].sort((a, b) => a.group - b.group)
+  }
+
+  /** Null before the founding, and on nodes without a replica. */
+  clusterId(): ClusterId | null {
+    const identity = this.#identity
+    if (!this.#isFounded || identity === null) return null
+    const founders = must(identity.founders, 'founders')
+    return clusterIdOf(this.#components.crypto, identity.clusterName, founders)
+  }
+
+  /** Null before `start`. */
+  replicaId(): ReplicaId | null {
+    return this.#identity === null ? null : selfOf(this.#identity)
+  }
+
+  /** As far as this node's replica knows. */
+  leaderOf(id: GroupId): NodeId | null {
+    return this.#groups.get(id)?.status().leader ?? null
+  }
+
+  onEvent(handler: (event: ConsensusEvent) => void): void {
+    this.#handlers.push(handler)
+  }
+
+  get counters(): ConsensusCounters {
+    this.#counters.set('log_syncs', this.#components.log.syncCount)
+    return this.#counters
+  }
+
+  async #recover(): Promise<void> {
+    const { log, logger } = this.#components
+    const { nodeId, clusterName, bootstrapVoters } = this.#options
+    const recovered = await log.open()
+    if (recovered.tornBytes > 0) {
+      logger.info({ tornBytes: recovered.tornBytes }, 'cut a torn write from the end of the log')
+    }
+    const hasLog = recovered.groups.size > 0
+    const identity = await this.#identities.open(nodeId, clusterName, hasLog)
+    this.#identity = identity
+    if (hasLog) {
+      if (identity.founders === null) throw new LogCorruptedError('there is a log of no cluster')
+      if (bootstrapVoters !== null) logger.info({}, 'bootstrap is ignored: there is a log')
+      this.#isFounded = true
+      for (const [group, found] of recovered.groups) await this.#createGroup(group, found)
+    } else if (bootstrapVoters?.includes(nodeId)) {
+      this.#found(bootstrapVoters, identity)
+    }
+  }
+
+  #found(voters: readonly NodeId[], identity: ReplicaIdentity): void {
+    const { clock, messenger, logger } = this.#components
+    this.#founding = new FoundingDriver(
+      {
+        clock,
+        messenger,
+        logger,
+        identities: this.#identities,
+        onFounded: (founders) => {
+          this.#beginCluster(founders).catch((error: unknown) => this.#handleFailedFounding(error))
+        },
+        onFailed: (error) => this.#handleFailedFounding(error)
+      },
+      { voters },
+      identity
+    )
+    this.#founding.start()
+  }
+
+  async #beginCluster(founders: readonly ReplicaId[]): Promise<void> {
+    const configuration = { kind: 'configuration', voters: founders, learners: [] } as const
+    const first: LogEntry = {
+      index: 1 as LogIndex,
+      term: 0 as Term,
+      payload: encodeEntryPayload(configuration)
+    }
+    const hardState = { term: 0 as Term, vote: null }
+    await this.#components.log.persist([{ group: DEFAULT_GROUP, hardState, entries: [first] }])
+    this.#identity = { ...must(this.#identity, 'identity'), founders }
+    this.#isFounded = true
+    const clusterId = this.clusterId()
+    this.#components.logger.info({ clusterId, founders }, 'the cluster is founded')
+    await this.#createGroup(DEFAULT_GROUP, { hardState, entries: [first] })
+  }
+
+  #handleFailedFounding(error: unknown): void {
+    const { code, message } = factsOf(error)
+    this.#components.logger.error({ error }, 'the founding failed')
+    this.#emit({ type: 'ReplicaFailed', group: DEFAULT_GROUP, code, message })
+  }
+
+  async #createGroup(group: GroupId, recovered: RecoveredGroup): Promise<void> {
+    const { clock, engines, messenger, random, log } = this.#components
+    if (engines === null) {
+      throw new InvalidArgumentError('engine', 'this node hosts a replica and needs an engine')
+    }
+    const { config } = this.#options
+    const self = selfOf(must(this.#identity, 'identity'))
+    const logger = this.#components.logger.child({ group })
+    const directory = this.#options.engineDirectory(group)
+    const engine = engines.create({ group, directory, clock, logger })
+    const emit = (event: ConsensusEvent) => this.#emit(event)
+    const driver = new GroupDriver(
+      { clock, messenger, engine, logger, counters: this.#counters, emit },
+      { group, self, config }
+    )
+    const appliedIndex = await driver.open(recovered.entries.at(-1)?.index ?? (0 as LogIndex))
+    const raft = new Raft({
+      group,
+      self,
+      recovered,
+      appliedIndex,
+      random: random.split(`raft ${group}`),
+      options: config,
+      now: clock.now()
+    })
+    this.#groups.set(group, driver)
+    driver.start(
+      new RaftDriver({
+        clock,
+        raft,
+        log,
+        send: (message) => this.#send(message),
+        onEvent: (event) => driver.handleRaftEvent(event),
+        onFailed: (error) => driver.handleRaftFailed(error)
+      })
+    )
+  }
+
+  #emit(event: ConsensusEvent): void {
+    for (const handler of this.#handlers) handler(event)
+  }
+
+  #send(message: RaftMessage): boolean {
+    this.#counters.add('messages_sent')
+    const declaration = raftDeclarations[message.kind] as MessageType<RaftMessage>
+    return this.#components.messenger.send(nodeOf(message.to), declaration, message, {
+      group: message.group
+    })
+  }
+
+  #listen(): void {
+    const { messenger, clock } = this.#components
+    for (const declaration of Object.values(raftDeclarations)) {
+      messenger.onMessage(declaration as MessageType<RaftMessage>, (inbound) =>
+        this.#receive(inbound)
+      )
+    }
+    messenger.onRequest(readIndexRequest, async ({ body, deadline }) => {
+      const group = this.#expectGroup(body.group)
+      const until = deadline ?? after(clock.now(), readIndexTimeoutMs)
+      return { index: await group.handleReadIndexRequest(until) }
+    })
+    messenger.onMessage(checkReport, ({ from, body }) => {
+      if (nodeOf(body.replica) !== from) this.#counters.add('messages_dropped')
+      else this.group(body.group)?.handleCheckReport(body.replica, body.index, body.hash)
+    })
+    messenger.onMessage(checkVerdict, ({ from, body }) => {
+      this.group(body.group)?.handleCheckVerdict(from, body)
+    })
+    messenger.onRequest(replicaHello, async ({ from, body }) => this.#greet(from, body))
+    messenger.onPeer(({ nodeId, connected }) => this.#handlePeer(nodeId, connected))
+  }
+
+  #receive({ from, body }: Inbound<RaftMessage>): void {
+    const group = this.#groups.get(body.group)
+    if (group === undefined || nodeOf(body.from) !== from) {
+      this.#counters.add('messages_dropped')
+      return
+    }
+    this.#counters.add('messages_received')
+    group.raft.receive(body)
+  }
+
+  #greet(from: NodeId, hello: ReplicaHello): ReplicaHello {
+    expectHonest(from, hello, this.#options.clusterName)
+    if (this.#identity === null) throw new NotFoundError('this node is not ready')
+    this.#founding?.handleHello(from, hello)
+    if (this.#founding !== null && !this.#isFounded) return this.#founding.hello()
+    return helloOf(this.#identity, this.#isFounded)
+  }
+
+  #handlePeer(nodeId: NodeId, connected: boolean): void {
+    for (const group of this.groups()) {
+      const { voters, learners } = group.raft.status().configuration
+      for (const replica of [...voters, ...learners]) {
+        if (nodeOf(replica) !== nodeId) continue
+        if (connected) group.raft.handlePeerConnected(replica)
+        else group.raft.handlePeerLost(replica)
+      }
+    }
+  }
+
+  #expectGroup(id: GroupId): GroupDriver {
+    const group = this.#groups.get(id)
+    if (group === undefined) throw new NotFoundError(`group ${id} has no replica on this node`)
+    return group
+  }
+}

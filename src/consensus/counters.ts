@@ -1,0 +1,33 @@
+import type { Counters } from '../core/counters.js'
+
+/** Metrics of the consensus room; those of groups are sums over the groups of this node. */
+export const consensusCounterNames = [
+  /** Terms in which a replica of this node became leader. */
+  'leader_elections',
+  'leaderships_lost',
+  /** Entries proposed here. */
+  'proposals',
+  /** Proposals that Raft refused; nothing was replicated. */
+  'proposals_refused',
+  /** Entries committed, as this node learned of them. */
+  'commits',
+  /** Engine transactions, and the commands in them. */
+  'applies',
+  'commands_applied',
+  'batches',
+  'batch_commands',
+  /** Answered from the table of kept answers. */
+  'repeated_answers',
+  'indeterminate_answers',
+  'read_rounds',
+  'reads',
+  'log_syncs',
+  'checks',
+  'replicas_failed',
+  'messages_sent',
+  'messages_received',
+  /** Of another replica than the sender's, or of a group that is not here. */
+  'messages_dropped'
+] as const
+export type ConsensusCounter = (typeof consensusCounterNames)[number]
+export type ConsensusCounters = Counters<ConsensusCounter>

@@ -1,0 +1,239 @@
+/**
+ * Turns waiting writes into one batch of planned commands. A write leaves here in one of three
+ * ways: answered (it was executed before, or its plan failed), refused, or planned.
+ *
+ * Planned commands see one another in order. Plans of a window are handed to the engine together,
+ * which spares an engine in its own thread most of the round trips; should a window outgrow an
+ * entry, the batch is discarded and planned again one by one.
+ */
+import type { Config } from '../../core/config/schema.js'
+import {
+  BackpressureError,
+  ClientExpiredError,
+  CommandTooLargeError,
+  EngineFailedError,
+  RequestTimeoutError,
+  ResultNotKeptError,
+  SerialForgottenError,
+  SkeinError
+} from '../../core/errors.js'
+import { commandSizeBytesMax } from '../../core/limits.js'
+import type { Clock } from '../../core/ports/clock.js'
+import type { Command, Engine, PlanOutcome } from '../../core/ports/engine.js'
+import type { ClientTag } from '../../core/ports/replicated-group.js'
+import type { StatementResult } from '../../core/sql.js'
+import type { ClientLimits, ClientTable } from '../client-table.js'
+import type { ConsensusCounters } from '../counters.js'
+import {
+  type BatchCommand,
+  batchTargetBytes,
+  decodeKeptResult,
+  encodeKeptResult,
+  entrySizeOf
+} from './group-payload.js'
+import type { PendingWrite } from './pending-write.js'
+import { statementError } from './statement-error.js'
+
+/** Plans handed to the engine together. */
+export const planWindowMax = 32
+/** Commands of one entry, with room for what surrounds them in a message. */
+export const entrySizeBytesMax = 960 * 1024
+
+/** One command and everybody who waits for it: a retry may meet its original in the same batch. */
+export interface PlannedWrite {
+  readonly callers: readonly PendingWrite[]
+  readonly command: Command
+  readonly results: readonly StatementResult[]
+  readonly entry: BatchCommand
+}
+
+/** Where writes come from; what is put back comes first again. */
+export interface WriteSource {
+  next(): PendingWrite | undefined
+  putBack(writes: readonly PendingWrite[]): void
+}
+
+interface Candidate {
+  readonly callers: readonly PendingWrite[]
+}
+
+interface OpenCandidate extends Candidate {
+  readonly callers: PendingWrite[]
+}
+
+interface Gathered {
+  readonly planned: PlannedWrite[]
+  sizeBytes: number
+  /** Something planned cannot stay: the engine must discard and plan again. */
+  isSpoiled: boolean
+}
+
+export class BatchPlanner {
+  readonly #clock: Clock
+  readonly #engine: Engine
+  readonly #counters: ConsensusCounters
+  readonly #config: Pick<Config['consensus'], 'batchCommandsMax' | 'clientAnswersMax'>
+
+  constructor(
+    components: {
+      readonly clock: Clock
+      readonly engine: Engine
+      readonly counters: ConsensusCounters
+    },
+    config: Pick<Config['consensus'], 'batchCommandsMax' | 'clientAnswersMax'>
+  ) {
+    this.#clock = components.clock
+    this.#engine = components.engine
+    this.#counters = components.counters
+    this.#config = config
+  }
+
+  /**
+   * @param table has applied every entry before the batch
+   * @throws EngineFailedError the engine broke its contract; nothing of the batch may be proposed
+   */
+  async plan(
+    source: WriteSource,
+    table: ClientTable,
+    logTime: number,
+    limits: ClientLimits
+  ): Promise<PlannedWrite[]> {
+    const admission = { table, logTime, limits }
+    for (let windowMax = planWindowMax; ; windowMax = 1) {
+      const gathered: Gathered = { planned: [], sizeBytes: 0, isSpoiled: false }
+      try {
+        await this.#gather(source, admission, windowMax, gathered)
+      } catch (error) {
+        rejectAll(gathered.planned, error as Error)
+        throw error
+      }
+      if (!gathered.isSpoiled) return gathered.planned
+      await this.#engine.discard()
+      source.putBack(gathered.planned.flatMap(({ callers }) => callers))
+    }
+  }
+
+  async #gather(
+    source: WriteSource,
+    admission: { table: ClientTable; logTime: number; limits: ClientLimits },
+    windowMax: number,
+    gathered: Gathered
+  ): Promise<void> {
+    const byTag = new Map<string, OpenCandidate>()
+    const { batchCommandsMax } = this.#config
+    while (gathered.planned.length < batchCommandsMax && gathered.sizeBytes < batchTargetBytes) {
+      const window: Candidate[] = []
+      const room = Math.min(windowMax, batchCommandsMax - gathered.planned.length)
+      while (window.length < room) {
+        const write = source.next()
+        if (write === undefined) break
+        const candidate = this.#admit(write, byTag, admission)
+        if (candidate !== null) window.push(candidate)
+      }
+      if (window.length === 0) break
+      const outcomes = await this.#planAll(window)
+      for (const [i, outcome] of outcomes.entries()) {
+        this.#take(window[i] as Candidate, outcome, gathered)
+      }
+      if (gathered.sizeBytes > entrySizeBytesMax) gathered.isSpoiled = true
+      if (gathered.isSpoiled) break
+    }
+  }
+
+  /** Null: answered, refused, or joined to a candidate that is there already. */
+  #admit(
+    write: PendingWrite,
+    byTag: Map<string, OpenCandidate>,
+    admission: { table: ClientTable; logTime: number; limits: ClientLimits }
+  ): Candidate | null {
+    const { caller, request } = write
+    if (caller.isSettled) return null
+    if (request.deadline <= this.#clock.now()) {
+      caller.reject(new RequestTimeoutError('the deadline passed before the write was planned'))
+      return null
+    }
+    if (request.client === null) return { callers: [write] }
+    const key = `${request.client.serial} ${request.client.clientId}`
+    const twin = byTag.get(key)
+    if (twin !== undefined) {
+      twin.callers.push(write)
+      return null
+    }
+    if (!this.#isNew(write, request.client, admission)) return null
+    const candidate = { callers: [write] }
+    byTag.set(key, candidate)
+    return candidate
+  }
+
+  #isNew(
+    { caller }: PendingWrite,
+    tag: ClientTag,
+    { table, logTime, limits }: { table: ClientTable; logTime: number; limits: ClientLimits }
+  ): boolean {
+    const found = table.lookup(tag, logTime, limits)
+    switch (found.kind) {
+      case 'executed':
+        this.#counters.add('repeated_answers')
+        if (found.result === null) {
+          caller.reject(new ResultNotKeptError(`executed at index ${found.index}`))
+        } else {
+          const results = decodeKeptResult(found.result)
+          caller.resolve({ results, index: found.index, repeated: true })
+        }
+        return false
+      case 'forgotten':
+        caller.reject(
+          new SerialForgottenError(`serial ${tag.serial} was answered, said the client`)
+        )
+        return false
+      case 'expired':
+        caller.reject(new ClientExpiredError(`client ${tag.clientId} is not registered`))
+        return false
+      case 'new':
+        if (table.unansweredCount(tag) < this.#config.clientAnswersMax) return true
+        caller.reject(new BackpressureError(`client ${tag.clientId} leaves too many answers`))
+        return false
+    }
+  }
+
+  async #planAll(window: readonly Candidate[]): Promise<PlanOutcome[]> {
+    const plans = window.map(({ callers }) => {
+      const { statements, deadline } = (callers[0] as PendingWrite).request
+      return this.#engine.plan({ statements }, { deadline })
+    })
+    try {
+      return await Promise.all(plans)
+    } catch (cause) {
+      const error =
+        cause instanceof SkeinError
+          ? cause
+          : new EngineFailedError('the engine failed while planning', { cause })
+      rejectAll(window, error)
+      throw error
+    }
+  }
+
+  #take({ callers }: Candidate, outcome: PlanOutcome, gathered: Gathered): void {
+    if (outcome.kind === 'failed') {
+      for (const { caller } of callers) caller.reject(statementError(outcome.failure))
+      return
+    }
+    const { command, results } = outcome
+    if (command.bytes.length > commandSizeBytesMax) {
+      for (const { caller } of callers) {
+        caller.reject(new CommandTooLargeError(`the write changes ${command.bytes.length} bytes`))
+      }
+      gathered.isSpoiled = true
+      return
+    }
+    const client = (callers[0] as PendingWrite).request.client
+    const kept = client === null ? null : encodeKeptResult(results)
+    const entry = { client, tag: command.tag, bytes: command.bytes, kept }
+    gathered.planned.push({ callers, command, results, entry })
+    gathered.sizeBytes += entrySizeOf(entry)
+  }
+}
+
+function rejectAll(writes: readonly Candidate[], error: Error): void {
+  for (const { callers } of writes) for (const { caller } of callers) caller.reject(error)
+}

@@ -1,0 +1,68 @@
+/** Messages of the replicated group beside Raft, and of the founding. */
+import { Priorities } from '../../core/ports/messenger.js'
+import {
+  bool,
+  groupId,
+  list,
+  logIndex,
+  nullable,
+  openStruct,
+  replicaId,
+  term,
+  text
+} from '../../wire/codec.js'
+import { declareMessage, declareRequest } from '../../wire/declaration.js'
+import { configurationMembersMax } from '../entry.js'
+
+export const readIndexRequest = declareRequest({
+  number: 0x0240,
+  name: 'ReadIndexRequest',
+  priority: Priorities.High,
+  body: openStruct({ group: groupId }),
+  answer: openStruct({ index: logIndex }),
+  about: 'Asks the leader of a group for an index at or above every acknowledged write.'
+})
+
+export const checkReport = declareMessage({
+  number: 0x0242,
+  name: 'CheckReport',
+  priority: Priorities.Low,
+  body: openStruct({ group: groupId, replica: replicaId, index: logIndex, hash: text(128) }),
+  about: 'Tells the leader the content hash of a replica at a Check entry.'
+})
+
+export const checkVerdict = declareMessage({
+  number: 0x0243,
+  name: 'CheckVerdict',
+  priority: Priorities.High,
+  body: openStruct({
+    group: groupId,
+    term,
+    index: logIndex,
+    diverged: list(replicaId, configurationMembersMax),
+    halted: bool
+  }),
+  about: 'The leader tells who has diverged, or that no majority agrees and the group halts.'
+})
+
+export const replicaHello = declareRequest({
+  number: 0x0250,
+  name: 'ReplicaHello',
+  priority: Priorities.High,
+  body: openStruct({
+    self: replicaId,
+    clusterName: text(63),
+    pledged: nullable(list(replicaId, configurationMembersMax)),
+    founded: bool
+  }),
+  answer: openStruct({
+    self: replicaId,
+    clusterName: text(63),
+    pledged: nullable(list(replicaId, configurationMembersMax)),
+    founded: bool
+  }),
+  about: 'Founders exchange their replica ids and the founding they have pledged themselves to.'
+})
+
+/** Everything this file declares, for the catalogue. */
+export const groupMessages = [readIndexRequest, checkReport, checkVerdict, replicaHello] as const

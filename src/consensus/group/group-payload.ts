@@ -1,0 +1,92 @@
+/**
+ * What a group's entries say, inside of what Raft replicates. Everything that `apply` depends on
+ * is in here, time and limits included: a replica's own clock and configuration must not matter.
+ *
+ * payload = u8 kind, its struct
+ * 1 batch     commands planned together, applied in one engine transaction
+ * 2 register  clients that want exactly-once execution
+ * 3 check     every replica hashes its content at this index
+ */
+import {
+  commandSizeBytesMax,
+  keptResultSizeBytesMax,
+  messageSizeBytesMax
+} from '../../core/limits.js'
+import type { StatementResult } from '../../core/sql.js'
+import { ByteReader } from '../../wire/byte-reader.js'
+import { ByteWriter } from '../../wire/byte-writer.js'
+import {
+  bytes,
+  type Codec,
+  clientId,
+  list,
+  nullable,
+  serial,
+  struct,
+  type TypeOf,
+  text,
+  u32,
+  u64,
+  union
+} from '../../wire/codec.js'
+import { statementResult, statementsMax } from '../../wire/sql-values.js'
+
+/** A batch is proposed when its commands have reached this size. */
+export const batchTargetBytes = 128 * 1024
+/** Clients of one registration entry. */
+export const registrationsMax = 256
+/** The schema's bound of commands in a batch; the configuration's is `batchCommandsMax`. */
+const payloadCommandsMax = 4_096
+
+const clientTag = struct({ clientId, serial, answeredBelow: serial })
+
+const batchCommand = struct({
+  client: nullable(clientTag),
+  tag: text(32),
+  bytes: bytes(commandSizeBytesMax),
+  /** The encoded answer, for a retry of the client. */
+  kept: nullable(bytes(keptResultSizeBytesMax))
+})
+
+const limits = struct({ clientsMax: u32, clientIdleTimeoutMs: u64 })
+
+const payload = union({
+  batch: [1, struct({ logTime: u64, limits, commands: list(batchCommand, payloadCommandsMax) })],
+  register: [2, struct({ logTime: u64, limits, clients: list(clientId, registrationsMax) })],
+  check: [3, struct({})]
+})
+
+export type GroupPayload = TypeOf<typeof payload>
+export type BatchPayload = Extract<GroupPayload, { kind: 'batch' }>
+export type BatchCommand = BatchPayload['commands'][number]
+
+const results: Codec<readonly StatementResult[]> = list(statementResult, statementsMax)
+
+/** @throws MessageTooLargeError */
+export function encodePayload(value: GroupPayload): Uint8Array {
+  const writer = new ByteWriter(messageSizeBytesMax)
+  payload.write(writer, value)
+  return writer.take()
+}
+
+/** @throws ProtocolError an entry of a later version: the replica must stop, not skip it */
+export function decodePayload(encoded: Uint8Array): GroupPayload {
+  const reader = new ByteReader(encoded)
+  const value = payload.read(reader)
+  reader.expectEnd()
+  return value
+}
+
+/** Null: larger than what is kept. */
+export function encodeKeptResult(value: readonly StatementResult[]): Uint8Array | null {
+  const writer = new ByteWriter(messageSizeBytesMax)
+  results.write(writer, value)
+  return writer.length <= keptResultSizeBytesMax ? writer.take() : null
+}
+
+export const decodeKeptResult = (encoded: Uint8Array): readonly StatementResult[] =>
+  results.read(new ByteReader(encoded))
+
+/** What a command takes of an entry, at most. */
+export const entrySizeOf = (command: BatchCommand): number =>
+  command.bytes.length + (command.kept?.length ?? 0) + command.tag.length + 128

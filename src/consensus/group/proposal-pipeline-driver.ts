@@ -1,0 +1,270 @@
+/**
+ * The write path of a leading replica: waiting callers, and the one batch on its way.
+ *
+ * 1. One batch is in flight; while it replicates, the next one gathers in the queue.
+ * 2. A caller whose write was proposed is answered after its entry was applied here, or told that
+ *    the outcome is unknown; a caller whose write was not proposed is told who leads.
+ */
+import { BoundedQueue } from '../../core/bounded-queue.js'
+import type { Config } from '../../core/config/schema.js'
+import {
+  BackpressureError,
+  IndeterminateError,
+  NotLeaderError,
+  RequestTimeoutError
+} from '../../core/errors.js'
+import type { LogIndex, MonotonicMs, NodeId, Term } from '../../core/ids.js'
+import { nodeOf } from '../../core/ids.js'
+import type { Clock } from '../../core/ports/clock.js'
+import type { Command, Engine } from '../../core/ports/engine.js'
+import type { ClientLimits } from '../client-table.js'
+import type { ConsensusCounters } from '../counters.js'
+import { encodeEntryPayload } from '../entry.js'
+import type { Applier } from './applier-driver.js'
+import { BatchPlanner, type PlannedWrite, type WriteSource } from './batch-planner-driver.js'
+import { encodePayload, type GroupPayload, registrationsMax } from './group-payload.js'
+import type {
+  Pending,
+  PendingProposal,
+  PendingRegistration,
+  PendingWrite
+} from './pending-write.js'
+import type { RaftDriver } from './raft-driver.js'
+
+export interface PipelineComponents {
+  readonly clock: Clock
+  readonly engine: Engine
+  readonly applier: Applier
+  readonly raft: RaftDriver
+  readonly counters: ConsensusCounters
+}
+
+type InFlight = { readonly index: LogIndex; readonly term: Term } & (
+  | { readonly kind: 'batch'; readonly writes: readonly PlannedWrite[] }
+  | { readonly kind: 'register'; readonly registrations: readonly PendingRegistration[] }
+  | { readonly kind: 'check' }
+)
+
+export class ProposalPipeline {
+  readonly #components: PipelineComponents
+  readonly #config: Config['consensus']
+  readonly #planner: BatchPlanner
+  readonly #queue: BoundedQueue<PendingProposal>
+  #returned: PendingProposal[] = []
+  #planning: readonly PlannedWrite[] = []
+  #inFlight: InFlight | null = null
+  #isCheckWanted = false
+
+  constructor(components: PipelineComponents, config: Config['consensus']) {
+    this.#components = components
+    this.#config = config
+    this.#planner = new BatchPlanner(components, config)
+    this.#queue = new BoundedQueue(config.proposalQueueLengthMax)
+  }
+
+  get hasInFlight(): boolean {
+    return this.#inFlight !== null
+  }
+
+  get hasWork(): boolean {
+    return this.#isCheckWanted || this.#returned.length > 0 || this.#queue.length > 0
+  }
+
+  get waitingCount(): number {
+    return this.#queue.length + this.#returned.length
+  }
+
+  enqueue(proposal: PendingProposal): void {
+    if (this.#queue.push(proposal)) return
+    proposal.caller.reject(new BackpressureError('too many writes are waiting'))
+  }
+
+  wantCheck(): void {
+    this.#isCheckWanted = true
+  }
+
+  /** Proposes the next thing; the owner calls it when nothing is in flight and all is applied. */
+  async proposeNext(isLeading: () => boolean): Promise<void> {
+    if (this.#isCheckWanted) {
+      this.#isCheckWanted = false
+      const proposed = this.#propose({ kind: 'check' })
+      if (proposed !== null) this.#inFlight = { ...proposed, kind: 'check' }
+      return
+    }
+    const registrations = this.#takeRegistrations()
+    if (registrations.length > 0) this.#proposeRegistrations(registrations)
+    else await this.#proposeBatch(isLeading)
+  }
+
+  /** The commands planned for the entry, when it is ours. */
+  plannedFor(index: LogIndex, term: Term): readonly Command[] | null {
+    const own = this.#inFlight
+    if (own?.kind !== 'batch' || own.index !== index || own.term !== term) return null
+    return own.writes.map(({ command }) => command)
+  }
+
+  /** The entry was applied: its callers are answered. */
+  handleApplied(index: LogIndex, term: Term): void {
+    const own = this.#inFlight
+    if (own === null || own.index !== index || own.term !== term) return
+    this.#inFlight = null
+    if (own.kind === 'register') {
+      for (const { caller } of own.registrations) caller.resolve()
+    } else if (own.kind === 'batch') {
+      for (const { callers, results } of own.writes) answer(callers, results, index)
+    }
+  }
+
+  /** Leadership was lost. The owner lets the engine discard what was planned. */
+  abandon(leader: NodeId | null): void {
+    this.#rejectInFlight()
+    this.#isCheckWanted = false
+    this.#rejectWaiting(() => notLeader(leader))
+  }
+
+  /** Nothing will be proposed or applied any more. */
+  rejectAll(makeError: () => Error): void {
+    this.#rejectInFlight()
+    for (const { callers } of this.#planning) reject(callers, makeError)
+    this.#rejectWaiting(makeError)
+  }
+
+  sweep(now: MonotonicMs): void {
+    const late = () => new RequestTimeoutError('the deadline passed before the write was proposed')
+    for (const { caller } of [...this.#returned, ...this.#queue]) {
+      if (caller.deadline <= now) caller.reject(late())
+    }
+    for (const caller of callersOf(this.#inFlight)) {
+      if (caller.deadline > now || caller.isSettled) continue
+      this.#components.counters.add('indeterminate_answers')
+      caller.reject(new IndeterminateError('the deadline passed while the write was replicated'))
+    }
+  }
+
+  async #proposeBatch(isLeading: () => boolean): Promise<void> {
+    const { applier, engine, counters } = this.#components
+    const logTime = this.#nextLogTime()
+    const limits = this.#limits()
+    const source: WriteSource = {
+      next: () => this.#nextWrite(),
+      putBack: (writes) => {
+        this.#returned = [...writes, ...this.#returned]
+      }
+    }
+    const writes = await this.#planner.plan(source, applier.table, logTime, limits)
+    if (writes.length === 0) return
+    this.#planning = writes
+    const commands = writes.map(({ entry }) => entry)
+    const payload = { kind: 'batch', logTime, limits, commands } as const
+    const proposed = isLeading() ? this.#propose(payload) : null
+    if (proposed === null) {
+      for (const { callers } of writes) reject(callers, () => this.#refusal())
+      await engine.discard()
+    } else {
+      this.#inFlight = { ...proposed, kind: 'batch', writes }
+      counters.add('batches')
+      counters.add('batch_commands', writes.length)
+    }
+    this.#planning = []
+  }
+
+  #proposeRegistrations(registrations: readonly PendingRegistration[]): void {
+    const clients = registrations.map(({ clientId }) => clientId)
+    const logTime = this.#nextLogTime()
+    const limits = this.#limits()
+    const proposed = this.#propose({ kind: 'register', logTime, limits, clients })
+    if (proposed !== null) this.#inFlight = { ...proposed, kind: 'register', registrations }
+    else for (const { caller } of registrations) caller.reject(this.#refusal())
+  }
+
+  #propose(payload: GroupPayload): { index: LogIndex; term: Term } | null {
+    const { raft, counters } = this.#components
+    const bytes = encodeEntryPayload({ kind: 'batch', bytes: encodePayload(payload) })
+    const outcome = raft.propose(bytes)
+    counters.add(outcome.kind === 'proposed' ? 'proposals' : 'proposals_refused')
+    return outcome.kind === 'proposed' ? { index: outcome.index, term: outcome.term } : null
+  }
+
+  #refusal(): Error {
+    const { role, leader } = this.#components.raft.status()
+    if (role !== 'leader') return notLeader(leader === null ? null : nodeOf(leader))
+    return new BackpressureError('the group takes no proposals for the moment')
+  }
+
+  #takeRegistrations(): PendingRegistration[] {
+    const taken: PendingRegistration[] = []
+    while (taken.length < registrationsMax) {
+      const head = this.#returned.length > 0 ? this.#returned[0] : this.#queue.peek()
+      if (head?.kind !== 'register') break
+      this.#shift()
+      if (!head.caller.isSettled) taken.push(head)
+    }
+    return taken
+  }
+
+  #nextWrite(): PendingWrite | undefined {
+    const head = this.#returned.length > 0 ? this.#returned[0] : this.#queue.peek()
+    if (head?.kind !== 'write') return undefined
+    this.#shift()
+    return head
+  }
+
+  #shift(): void {
+    if (this.#returned.length > 0) this.#returned.shift()
+    else this.#queue.shift()
+  }
+
+  #nextLogTime(): number {
+    const { applier, clock } = this.#components
+    return Math.max(applier.table.logTime + 1, Math.floor(clock.wallNow()))
+  }
+
+  #limits(): ClientLimits {
+    const { clientsMax, clientIdleTimeoutMs } = this.#config
+    return { clientsMax, clientIdleTimeoutMs }
+  }
+
+  #rejectInFlight(): void {
+    for (const caller of callersOf(this.#inFlight)) {
+      if (caller.isSettled) continue
+      this.#components.counters.add('indeterminate_answers')
+      caller.reject(new IndeterminateError('leadership was lost while the write was replicated'))
+    }
+    this.#inFlight = null
+  }
+
+  #rejectWaiting(makeError: () => Error): void {
+    for (const { caller } of [...this.#returned, ...this.#queue.takeAll()]) {
+      caller.reject(makeError())
+    }
+    this.#returned = []
+  }
+}
+
+function answer(
+  callers: readonly PendingWrite[],
+  results: PlannedWrite['results'],
+  index: LogIndex
+): void {
+  for (const [i, { caller }] of callers.entries()) {
+    caller.resolve({ results, index, repeated: i > 0 })
+  }
+}
+
+function reject(callers: readonly PendingWrite[], makeError: () => Error): void {
+  for (const { caller } of callers) caller.reject(makeError())
+}
+
+function callersOf(inFlight: InFlight | null): (Pending<never> | Pending<void>)[] {
+  if (inFlight === null || inFlight.kind === 'check') return []
+  if (inFlight.kind === 'register') return inFlight.registrations.map(({ caller }) => caller)
+  return inFlight.writes.flatMap(({ callers }) =>
+    callers.map(({ caller }) => caller as unknown as Pending<never>)
+  )
+}
+
+const notLeader = (leader: NodeId | null): Error =>
+  new NotLeaderError(
+    'this node does not lead the group; nothing was proposed',
+    leader === null ? {} : { leaderHint: leader }
+  )

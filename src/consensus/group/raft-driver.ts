@@ -1,0 +1,184 @@
+/**
+ * Carries out the effects of one Raft core: messages, persistence, events, its one timer. The core
+ * goes on receiving while persistence is in flight.
+ *
+ * 1. `sendAfterPersist` of a record leaves when its `persist` and all earlier ones are durable.
+ * 2. Events are told in order, one after the other; a handler may call back into the driver.
+ * 3. After an error of the log, or of the core itself, nothing more is sent, persisted or told.
+ */
+import { DeadlineTimer } from '../../core/deadline-timer.js'
+import type { Effects } from '../../core/effects.js'
+import type { LogIndex, MonotonicMs, ReplicaId } from '../../core/ids.js'
+import type { Clock } from '../../core/ports/clock.js'
+import type { LogStore } from '../../core/ports/log-store.js'
+import type { RaftMessage } from '../messages.js'
+import type { Raft } from '../raft/raft.js'
+import type { ProposeOutcome, RaftEvent, RaftPersist, RaftStatus } from '../raft/types.js'
+
+export interface RaftDriverComponents {
+  readonly clock: Clock
+  readonly raft: Raft
+  readonly log: Pick<LogStore, 'persist'>
+  /** False: the transport did not take it. */
+  send(message: RaftMessage): boolean
+  onEvent(event: RaftEvent): void
+  /** Told once; the driver has stopped. */
+  onFailed(error: unknown): void
+}
+
+interface PersistSlot {
+  readonly sequence: number
+  readonly sends: RaftMessage[]
+  isDurable: boolean
+}
+
+export class RaftDriver {
+  readonly #components: RaftDriverComponents
+  readonly #raft: Raft
+  readonly #timer: DeadlineTimer
+  readonly #slots: PersistSlot[] = []
+  #stopped = true
+  #settling = false
+
+  constructor(components: RaftDriverComponents) {
+    this.#components = components
+    this.#raft = components.raft
+    this.#timer = new DeadlineTimer(components.clock, (now) =>
+      this.#step(() => this.#raft.handleTimeout(now))
+    )
+  }
+
+  start(): void {
+    this.#stopped = false
+    this.#step(() => {})
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#timer.stop()
+  }
+
+  receive(message: RaftMessage): void {
+    this.#step((now) => this.#raft.receive(message, now))
+  }
+
+  handlePeerLost(peer: ReplicaId): void {
+    this.#step((now) => this.#raft.handlePeerLost(peer, now))
+  }
+
+  handlePeerConnected(peer: ReplicaId): void {
+    this.#step((now) => this.#raft.handlePeerConnected(peer, now))
+  }
+
+  propose(payload: Uint8Array): ProposeOutcome {
+    let outcome: ProposeOutcome = { kind: 'refused', reason: 'notLeader', leaderHint: null }
+    this.#step((now) => {
+      outcome = this.#raft.propose(payload, now)
+    })
+    return outcome
+  }
+
+  requestReadIndex(requestId: number): void {
+    this.#step((now) => this.#raft.requestReadIndex(requestId, now))
+  }
+
+  transferLeadership(target: ReplicaId | null): void {
+    this.#step((now) => this.#raft.transferLeadership(target, now))
+  }
+
+  stepDown(reason: string): void {
+    this.#step((now) => this.#raft.stepDown(reason, now))
+  }
+
+  setCandidacy(allowed: boolean): void {
+    this.#step(() => this.#raft.setCandidacy(allowed))
+  }
+
+  status(): RaftStatus {
+    return this.#raft.status()
+  }
+
+  termAt(index: LogIndex): number | undefined {
+    return this.#raft.termAt(index)
+  }
+
+  #step(call: (now: MonotonicMs) => void): void {
+    if (this.#stopped) return
+    try {
+      call(this.#components.clock.now())
+      this.#settle()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #settle(): void {
+    if (this.#settling) return
+    this.#settling = true
+    try {
+      for (;;) {
+        const effects = this.#raft.drain()
+        if (isNothing(effects)) break
+        this.#carryOut(effects)
+      }
+    } finally {
+      this.#settling = false
+    }
+    if (!this.#stopped) this.#timer.arm(this.#raft.nextDeadline())
+  }
+
+  #carryOut(effects: Effects<RaftMessage, RaftPersist, RaftEvent>): void {
+    for (const message of effects.sendNow) this.#send(message)
+    if (effects.persist !== null) this.#persist(effects.persist, effects.sendAfterPersist)
+    else this.#sendAfterPersisted(effects.sendAfterPersist)
+    for (const event of effects.emit) {
+      if (this.#stopped) return
+      this.#components.onEvent(event)
+    }
+  }
+
+  #persist(request: RaftPersist, sends: readonly RaftMessage[]): void {
+    const slot = { sequence: request.sequence, sends: [...sends], isDurable: false }
+    this.#slots.push(slot)
+    this.#components.log.persist([request]).then(
+      () => {
+        slot.isDurable = true
+        this.#handleDurable()
+      },
+      (error: unknown) => this.#fail(error)
+    )
+  }
+
+  #sendAfterPersisted(messages: readonly RaftMessage[]): void {
+    const last = this.#slots.at(-1)
+    if (last === undefined) for (const message of messages) this.#send(message)
+    else last.sends.push(...messages)
+  }
+
+  #handleDurable(): void {
+    this.#step((now) => {
+      for (let head = this.#slots[0]; head?.isDurable; head = this.#slots[0]) {
+        this.#slots.shift()
+        this.#raft.handlePersisted(head.sequence, now)
+        for (const message of head.sends) this.#send(message)
+      }
+    })
+  }
+
+  #send(message: RaftMessage): void {
+    if (this.#stopped || this.#components.send(message)) return
+    this.#raft.handlePeerUnreachable(message.to, this.#components.clock.now())
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stopped) return
+    this.stop()
+    this.#components.onFailed(error)
+  }
+}
+
+const isNothing = (effects: Effects<RaftMessage, RaftPersist, RaftEvent>): boolean =>
+  effects.persist === null &&
+  effects.sendNow.length === 0 &&
+  effects.sendAfterPersist.length === 0 &&
+  effects.emit.length === 0

@@ -1,0 +1,232 @@
+import { ConsensusDriver } from '../../src/consensus/consensus-driver.js'
+import { SegmentedLog } from '../../src/consensus/log/segmented-log-driver.js'
+import { resolveConfig } from '../../src/core/config/resolve.js'
+import type { Config } from '../../src/core/config/schema.js'
+import { after } from '../../src/core/deadlines.js'
+import type { ConsensusEvent } from '../../src/core/events.js'
+import { DEFAULT_GROUP, type MonotonicMs, type NodeId } from '../../src/core/ids.js'
+import type { Clock } from '../../src/core/ports/clock.js'
+import { type Logger, silentLogger } from '../../src/core/ports/logger.js'
+import type { ClientTag, WriteAnswer } from '../../src/core/ports/replicated-group.js'
+import { SplittableRandom } from '../../src/core/splittable-random.js'
+import { KvEngine, type KvEngineOptions } from '../../src/simulation/kv-engine.js'
+import { SimulatedDisk } from '../../src/simulation/simulated-disk.js'
+import { MemoryNetwork } from './memory-messenger.js'
+import { testCrypto } from './test-crypto.js'
+import { VirtualClock } from './virtual-clock.js'
+
+export interface TestNode {
+  readonly id: NodeId
+  readonly disk: SimulatedDisk
+  readonly engineDisk: SimulatedDisk
+  driver: ConsensusDriver
+  engine: KvEngine | null
+  readonly events: ConsensusEvent[]
+  readonly clock: ProcessClock
+  isUp: boolean
+}
+
+/** The clock of one process: when it dies, nothing fires any more. */
+class ProcessClock implements Clock {
+  readonly #clock: Clock
+  isDead = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  now() {
+    return this.#clock.now()
+  }
+
+  wallNow() {
+    return this.#clock.wallNow()
+  }
+
+  schedule(at: MonotonicMs, callback: () => void) {
+    return this.#clock.schedule(at, () => {
+      if (!this.isDead) callback()
+    })
+  }
+}
+
+export interface TestClusterOptions {
+  readonly nodes?: readonly string[]
+  readonly seed?: number
+  readonly consensus?: Partial<Config['consensus']>
+  readonly engine?: Partial<KvEngineOptions>
+  readonly syncLatencyMs?: number
+  readonly logger?: Logger
+}
+
+/** Consensus drivers over memory, virtual time and simulated disks; nothing else. */
+export class TestCluster {
+  readonly clock = new VirtualClock()
+  readonly network = new MemoryNetwork(this.clock)
+  readonly random: SplittableRandom
+  readonly nodes = new Map<string, TestNode>()
+  readonly #names: readonly string[]
+  readonly #options: TestClusterOptions
+  readonly #config: Config['consensus']
+
+  constructor(options: TestClusterOptions = {}) {
+    this.#options = options
+    this.random = SplittableRandom.fromSeed(options.seed ?? 1)
+    this.#names = options.nodes ?? ['a', 'b', 'c']
+    const cluster = { name: 'test', bootstrap: { voters: [...this.#names] } }
+    const node = { id: this.#names[0] as string, dataDirectory: 'unused' }
+    const resolved = resolveConfig({
+      code: {
+        node,
+        cluster,
+        security: { insecure: true },
+        consensus: { heartbeatIntervalMs: 20, electionTimeoutMinMs: 100, electionTimeoutMaxMs: 200 }
+      }
+    })
+    this.#config = { ...resolved.consensus, ...options.consensus }
+  }
+
+  async startAll(): Promise<void> {
+    for (const name of this.#names) await this.start(name)
+  }
+
+  async start(name: string): Promise<TestNode> {
+    const before = this.nodes.get(name)
+    const latency = this.#options.syncLatencyMs ?? 0
+    const components = { clock: this.clock, random: this.random.split(`disk ${name}`) }
+    const makeDisk = () =>
+      new SimulatedDisk(components, { syncLatencyMs: [latency / 2, latency] as const })
+    const disk = before?.disk ?? makeDisk()
+    const node: TestNode = {
+      id: name as NodeId,
+      disk,
+      engineDisk: before?.engineDisk ?? makeDisk(),
+      clock: new ProcessClock(this.clock),
+      driver: undefined as unknown as ConsensusDriver,
+      engine: null,
+      events: [],
+      isUp: true
+    }
+    node.driver = this.#makeDriver(node)
+    node.driver.onEvent((event) => node.events.push(event))
+    this.nodes.set(name, node)
+    await this.clock.settle(node.driver.start())
+    return node
+  }
+
+  /** Power failure of the node. */
+  crash(name: string): void {
+    const node = this.node(name)
+    node.isUp = false
+    node.clock.isDead = true
+    this.network.leave(node.id)
+    node.disk.crash(this.random)
+    node.engineDisk.crash(this.random)
+  }
+
+  node(name: string): TestNode {
+    const node = this.nodes.get(name)
+    if (node === undefined) throw new Error(`no node ${name}`)
+    return node
+  }
+
+  group(name: string) {
+    const group = this.node(name).driver.group(DEFAULT_GROUP)
+    if (group === null) throw new Error(`${name} has no group`)
+    return group
+  }
+
+  /** The node that leads, by the highest term; null when there is none. */
+  leader(): string | null {
+    const leading = [...this.nodes]
+      .filter(([, node]) => node.isUp && node.driver.group(DEFAULT_GROUP)?.isLeader)
+      .map(([name]) => ({ name, term: this.group(name).status().term }))
+      .sort((x, y) => y.term - x.term)
+    return leading[0]?.name ?? null
+  }
+
+  /** A leader that has applied an entry of its own term. */
+  async untilLeader(): Promise<string> {
+    await this.clock.until(() => {
+      const name = this.leader()
+      if (name === null) return false
+      const { appliedIndex, commitIndex, term } = this.group(name).status()
+      return appliedIndex === commitIndex && this.group(name).raft.termAt(commitIndex) === term
+    })
+    return this.leader() as string
+  }
+
+  deadline(ms = 5_000): MonotonicMs {
+    return after(this.clock.now(), ms)
+  }
+
+  write(name: string, sql: string | string[], client: ClientTag | null = null, ms = 5_000) {
+    const statements = (Array.isArray(sql) ? sql : [sql]).map((text) => ({ sql: text }))
+    return this.group(name).write({ statements, client, deadline: this.deadline(ms) })
+  }
+
+  /** Writes and moves time until the answer is there. */
+  async written(name: string, sql: string | string[], client: ClientTag | null = null) {
+    return this.clock.settle<WriteAnswer>(this.write(name, sql, client))
+  }
+
+  async read(name: string, key: string): Promise<string | null> {
+    const group = this.group(name)
+    const index = await this.clock.settle(group.readIndex(this.deadline()))
+    const request = {
+      statements: [{ sql: `get ${key}` }],
+      atLeastIndex: index,
+      deadline: this.deadline()
+    }
+    const { results } = await this.clock.settle(group.read(request))
+    return (results[0]?.rows[0]?.[0] as string | undefined) ?? null
+  }
+
+  /** Everybody who is up has applied what the leader has committed. */
+  async untilCaughtUp(): Promise<void> {
+    const name = await this.untilLeader()
+    await this.clock.until(() => {
+      const { commitIndex } = this.group(name).status()
+      return [...this.nodes.values()].every(
+        ({ isUp, driver }) =>
+          !isUp || driver.group(DEFAULT_GROUP)?.status().appliedIndex === commitIndex
+      )
+    })
+  }
+
+  async hashes(): Promise<string[]> {
+    const up = [...this.nodes].filter(([, { isUp }]) => isUp)
+    return Promise.all(up.map(async ([name]) => (await this.group(name).checksum()).hash))
+  }
+
+  #makeDriver(node: TestNode): ConsensusDriver {
+    const { clock, disk, engineDisk } = node
+    const mount = disk.mount()
+    const log = new SegmentedLog({ disk: mount }, { directory: 'log', segmentBytes: 65_536 })
+    const options = { latencyMs: 0, flushEveryApplies: 8, ...this.#options.engine }
+    return new ConsensusDriver(
+      {
+        clock,
+        random: this.random.split(`node ${node.id}`),
+        crypto: testCrypto(this.random.split(`crypto ${node.id} ${this.clock.now()}`)),
+        messenger: this.network.join(node.id),
+        disk: mount,
+        log,
+        engines: {
+          create: () => {
+            node.engine = new KvEngine({ clock, disk: engineDisk.mount() }, options)
+            return node.engine
+          }
+        },
+        logger: this.#options.logger ?? silentLogger
+      },
+      {
+        nodeId: node.id,
+        clusterName: 'test',
+        bootstrapVoters: this.#names as readonly NodeId[],
+        engineDirectory: () => 'unused',
+        config: this.#config
+      }
+    )
+  }
+}
