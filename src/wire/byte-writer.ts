@@ -72,9 +72,9 @@ export class ByteWriter {
 
   /** A safe integer from 0; written as 64 bits. */
   u64(value: number): void {
-    assert(Number.isSafeInteger(value) && value >= 0, `u64 of ${value}`)
+    assert(Number.isSafeInteger(value) && value >= 0, 'u64 of another number')
     const at = this.#grow(8)
-    this.#view.setUint32(at, Math.floor(value / 0x1_0000_0000))
+    this.#view.setUint32(at, (value / 0x1_0000_0000) >>> 0)
     this.#view.setUint32(at + 4, value >>> 0)
   }
 

@@ -8,10 +8,9 @@
  *   list  = varint count, items           nullable = u8 0 | u8 1, value
  *   union = u8 number of the member, its struct
  *   struct = fields in declared order
- *   open struct = struct, then { u8 tag, varint length, value }…, to the end of the enclosing
- *   bytes
+ *   open struct = struct, then { u8 tag, varint length, value }…, up to the end of what encloses it
  */
-import { assert } from '../core/assert.js'
+import { assert, InvariantError } from '../core/assert.js'
 import { ProtocolError } from '../core/errors.js'
 import type {
   ClientId,
@@ -42,7 +41,7 @@ export type TypeOf<C> = C extends Codec<infer T> ? T : never
 export const u8: Codec<number> = {
   shape: 'u8',
   write(writer, value) {
-    assert(Number.isInteger(value) && value >= 0 && value <= 0xff, `u8 of ${value}`)
+    if (!(Number.isInteger(value) && value >= 0 && value <= 0xff)) outOfRange('u8', value)
     writer.u8(value)
   },
   read: (reader) => reader.u8()
@@ -51,7 +50,7 @@ export const u8: Codec<number> = {
 export const u16: Codec<number> = {
   shape: 'u16',
   write(writer, value) {
-    assert(Number.isInteger(value) && value >= 0 && value <= 0xffff, `u16 of ${value}`)
+    if (!(Number.isInteger(value) && value >= 0 && value <= 0xffff)) outOfRange('u16', value)
     writer.u16(value)
   },
   read: (reader) => reader.u16()
@@ -60,7 +59,7 @@ export const u16: Codec<number> = {
 export const u32: Codec<number> = {
   shape: 'u32',
   write(writer, value) {
-    assert(Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff, `u32 of ${value}`)
+    if (!(Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff)) outOfRange('u32', value)
     writer.u32(value)
   },
   read: (reader) => reader.u32()
@@ -99,7 +98,7 @@ export const text = (sizeBytesMax: number): Codec<string> => ({
   shape: `text(${sizeBytesMax})`,
   write(writer, value) {
     const length = writer.text(value)
-    assert(length <= sizeBytesMax, `text of ${length} bytes, at most ${sizeBytesMax}`)
+    if (length > sizeBytesMax) outOfRange(`text(${sizeBytesMax})`, length)
   },
   read: (reader) => reader.text(sizeBytesMax)
 })
@@ -108,7 +107,7 @@ export const text = (sizeBytesMax: number): Codec<string> => ({
 export const bytes = (sizeBytesMax: number): Codec<Uint8Array> => ({
   shape: `bytes(${sizeBytesMax})`,
   write(writer, value) {
-    assert(value.length <= sizeBytesMax, `${value.length} bytes, at most ${sizeBytesMax}`)
+    if (value.length > sizeBytesMax) outOfRange(`bytes(${sizeBytesMax})`, value.length)
     writer.varint(value.length)
     writer.raw(value)
   },
@@ -124,7 +123,7 @@ export const bytes = (sizeBytesMax: number): Codec<Uint8Array> => ({
 export const list = <T>(item: Codec<T>, countMax: number): Codec<readonly T[]> => ({
   shape: `list(${item.shape}, ${countMax})`,
   write(writer, value) {
-    assert(value.length <= countMax, `list of ${value.length}, at most ${countMax}`)
+    if (value.length > countMax) outOfRange(`list of at most ${countMax}`, value.length)
     writer.varint(value.length)
     for (const element of value) item.write(writer, element)
   },
@@ -156,7 +155,7 @@ export const oneOf = <const Words extends readonly string[]>(
   shape: `oneOf(${words.join(' | ')})`,
   write(writer, value) {
     const number = words.indexOf(value)
-    assert(number >= 0, `${value} is none of ${words.join(', ')}`)
+    if (number < 0) outOfRange(`oneOf(${words.join(' | ')})`, value)
     writer.u8(number)
   },
   read(reader) {
@@ -175,15 +174,21 @@ type StructOf<F> = { readonly [Key in keyof F]: TypeOf<F[Key]> }
  */
 export function struct<const F extends Record<string, unknown>>(fields: F): Codec<StructOf<F>> {
   const entries = Object.entries(fields as unknown as Record<string, Codec<unknown>>)
+  const names = entries.map(([name]) => name)
+  const codecs = entries.map(([, codec]) => codec)
   return {
     shape: `{ ${entries.map(([name, codec]) => `${name}: ${codec.shape}`).join(', ')} }`,
     write(writer, value) {
       const record = value as Record<string, unknown>
-      for (const [name, codec] of entries) codec.write(writer, record[name])
+      for (let i = 0; i < codecs.length; i++) {
+        ;(codecs[i] as Codec<unknown>).write(writer, record[names[i] as string])
+      }
     },
     read(reader) {
       const record: Record<string, unknown> = {}
-      for (const [name, codec] of entries) record[name] = codec.read(reader)
+      for (let i = 0; i < codecs.length; i++) {
+        record[names[i] as string] = (codecs[i] as Codec<unknown>).read(reader)
+      }
       return record as StructOf<F>
     }
   }
@@ -270,7 +275,7 @@ export function union<const M extends UnionMembers>(members: M): Codec<UnionOf<M
     shape: [...byKind].map(([kind, { codec }]) => `${kind} ${codec.shape}`).join(' | '),
     write(writer, value) {
       const member = byKind.get((value as { kind: string }).kind)
-      assert(member !== undefined, `no member ${(value as { kind: string }).kind}`)
+      if (member === undefined) outOfRange('union', (value as { kind: string }).kind)
       writer.u8(member.number)
       member.codec.write(writer, value as object)
     },
@@ -316,3 +321,8 @@ export const term: Codec<Term> = branded(u64, ids.toTerm)
 export const logIndex: Codec<LogIndex> = branded(u64, ids.toLogIndex)
 export const incarnation: Codec<Incarnation> = branded(u64, ids.toIncarnation)
 export const serial: Codec<Serial> = branded(u64, ids.toSerial)
+
+/** Apart from its callers, so that a value that fits costs no text. */
+function outOfRange(shape: string, value: unknown): never {
+  throw new InvariantError(`${shape} of ${String(value)}`)
+}

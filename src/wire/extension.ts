@@ -99,7 +99,7 @@ function readField(
 
 function writeU32(writer: ByteWriter, tag: number, value: number | undefined): void {
   if (value === undefined) return
-  assert(Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff, `u32 of ${value}`)
+  assert(Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff, 'u32 of another number')
   writer.u8(tag)
   writer.u8(4)
   writer.u32(value)

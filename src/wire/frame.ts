@@ -75,7 +75,7 @@ export function beginFrame(
 
 export function endFrame(writer: ByteWriter, start: number): void {
   const length = writer.length - start - 4
-  assert(length >= shortestLength && length <= longestLength, `frame of ${length + 4} bytes`)
+  assert(length >= shortestLength && length <= longestLength, 'frame of another length')
   writer.patchU32(start, length)
 }
 
