@@ -122,18 +122,22 @@ export class Rumours {
 
   #restateMember(record: MemberRecord, statement: Statement, now: MonotonicMs): void {
     const { incarnation } = statement
-    if (incarnation < record.incarnation || incarnation <= record.statement.incarnation) return
+    const rank = rankOfStatement(statement.lifecycle)
+    const isGreater = compareStanding({ incarnation, rank }, record) > 0
+    // What the owner said under the incarnation of its accusation is news too, though it acquits not.
+    const isMissing =
+      incarnation === record.incarnation && incarnation > record.statement.incarnation
+    if (!isGreater && !isMissing) return
     if (this.#isAbsurd(record, incarnation) || this.#isOversized(statement)) return
     if (!this.mayClaim(record, statement, now)) {
       this.tellConflict(record, statement)
       return
     }
-    const rank = rankOfStatement(statement.lifecycle)
     const previous = record.statement
     const rankBefore = record.rank
     record.statement = statement
     record.conflictAddress = null
-    if (compareStanding({ incarnation, rank }, record) > 0) {
+    if (isGreater) {
       this.#state.suspicions.stop(statement.nodeId)
       this.#state.table.setStanding(record, { incarnation, rank }, now)
       this.#pass(statement, now)
