@@ -27,4 +27,5 @@ export {
   type PeerFiles,
   peerFiles
 } from './security/certificates-store.js'
-export { gossipKeysMax, readGossipKeys } from './security/gossip-keys-store.js'
+export { gossipKeysMax } from './security/datagram-keyring.js'
+export { readGossipKeys } from './security/gossip-keys-store.js'

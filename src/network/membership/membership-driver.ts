@@ -7,6 +7,7 @@ import {
   InvalidArgumentError,
   NotAuthorizedError,
   NotStartedError,
+  PeerIdentityError,
   StoppedError
 } from '../../core/errors.js'
 import type { MemberEvent } from '../../core/events.js'
@@ -213,9 +214,9 @@ export class MembershipDriver {
     return this.#swim.self()
   }
 
-  /** Where a member is or was last; null for a node never heard of. */
-  addressOf(nodeId: NodeId): Address | null {
-    return this.#swim.member(nodeId)?.address ?? null
+  /** Where a member is or was last; undefined for a node never heard of. */
+  addressOf(nodeId: NodeId): Address | undefined {
+    return this.#swim.member(nodeId)?.address
   }
 
   /** What this node tells the others of its stay; `left` is said by `leave`. */
@@ -261,7 +262,7 @@ export class MembershipDriver {
     })
     messenger.onRequest(streamPing, async ({ body }) => {
       this.#assertRunning()
-      return { sequence: body.sequence }
+      return { sequence: body.sequence, address: this.#options.advertiseAddress }
     })
     messenger.onMessage(leave, ({ from, body }) => {
       if (this.#life !== 'running' || body.statement.nodeId !== from) return
@@ -380,7 +381,11 @@ export class MembershipDriver {
     const { messenger, clock, logger } = this.#components
     const { nodeId, address, sequence, deadline } = effect
     try {
-      await messenger.request(nodeId, streamPing, { sequence }, { deadline, address })
+      const request = { deadline, address }
+      const answer = await messenger.request(nodeId, streamPing, { sequence }, request)
+      if (answer.address !== address) {
+        throw new PeerIdentityError(`${nodeId} answered as ${answer.address}, not ${address}`)
+      }
     } catch (error) {
       this.#counters.add('stream_pings_failed')
       logger.debug({ nodeId, cause: factsOf(error) }, 'ping over the stream failed')

@@ -248,7 +248,8 @@ export const streamPing = declareRequest({
   name: 'StreamPing',
   priority: Priorities.Critical,
   body: openStruct({ sequence: u32 }),
-  answer: openStruct({ sequence: u32 }),
+  /** A restarted node may be reached that is not the one at the probed address. */
+  answer: openStruct({ sequence: u32, address: text(262) }),
   about: 'A probe over the stream, after its datagram went unanswered.'
 })
 

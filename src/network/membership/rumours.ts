@@ -124,7 +124,7 @@ export class Rumours {
     const { incarnation } = statement
     const rank = rankOfStatement(statement.lifecycle)
     const isGreater = compareStanding({ incarnation, rank }, record) > 0
-    // What the owner said under the incarnation of its accusation is news too, though it acquits not.
+    // What the owner said under the accused incarnation is news too, though it acquits nobody.
     const isMissing =
       incarnation === record.incarnation && incarnation > record.statement.incarnation
     if (!isGreater && !isMissing) return

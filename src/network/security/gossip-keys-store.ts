@@ -1,8 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { CertificateError } from '../../core/index.js'
+import { gossipKeysMax } from './datagram-keyring.js'
 
-/** More keys than a rotation needs; each unreadable datagram is tried with all of them. */
-export const gossipKeysMax = 8
 const KEY = /^[0-9a-f]{64}$/i
 
 /**

@@ -203,7 +203,7 @@ export class SwimWorld {
     return [...this.nodes.values()].filter(({ isRunning }) => isRunning)
   }
 
-  /** Whether every running node sees exactly the running ones alive, with what they say of themselves. */
+  /** Whether every running node sees exactly the running ones, as they see themselves. */
   isConverged(): boolean {
     const running = this.running()
     return running.every((viewer) => {

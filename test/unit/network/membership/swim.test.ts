@@ -352,7 +352,11 @@ t.test('what this node says of itself goes out under a new incarnation', async (
   t.same(bench.eventTypes(), ['MemberUpdated', 'MemberUpdated'])
   bench.pass(400)
   const told = bench.sentOf('a', 'statement').map(({ statement }) => statement)
-  t.match(told.filter(({ nodeId }) => nodeId === 'me').at(-1), { incarnation: 3, lifecycle: 'up', health: 'degraded' })
+  t.match(told.filter(({ nodeId }) => nodeId === 'me').at(-1), {
+    incarnation: 3,
+    lifecycle: 'up',
+    health: 'degraded'
+  })
 })
 
 t.test('after its goodbye a node neither refutes nor probes', async (t) => {

@@ -1,0 +1,328 @@
+import t from 'tap'
+import type { Logger, MonotonicMs, NodeId } from '../../../../src/core/index.js'
+import { SplittableRandom, silentLogger } from '../../../../src/core/index.js'
+import type { MembershipDriver } from '../../../../src/network/membership/membership-driver.js'
+import {
+  joinRequest,
+  leave,
+  PacketWriter,
+  pushPull
+} from '../../../../src/network/membership/messages.js'
+import { DatagramSealer } from '../../../../src/network/security/datagram-sealer.js'
+import { nodeCrypto } from '../../../../src/runtime/node-crypto.js'
+import { clusterIdOf, type DriverNode, DriverWorld, groupKey, viewOf } from './driver-world.js'
+
+const id = (name: string): NodeId => name as NodeId
+
+const refusals = (driver: MembershipDriver): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(driver.counters).filter(
+      ([name, count]) => name.startsWith('datagrams_refused_') && count > 0
+    )
+  )
+
+const eventsOf = (node: DriverNode, about: string): string[] =>
+  node.events.flatMap((event) =>
+    'member' in event && event.member.nodeId === about ? [event.type] : []
+  )
+
+for (const gossipKeys of [[groupKey], null]) {
+  const mode = gossipKeys === null ? 'insecure' : 'encrypted'
+  t.test(`${mode}: five nodes join, one is killed, one leaves, both come back`, async (t) => {
+    const world = new DriverWorld(t)
+    const [n0, n1, n2, n3, n4] = (await world.cluster(5, { gossipKeys })) as [
+      DriverNode,
+      DriverNode,
+      DriverNode,
+      DriverNode,
+      DriverNode
+    ]
+    t.equal(n4.driver.members().length, 5)
+    t.match(n0.driver.member(id('n4')), {
+      liveness: 'alive',
+      lifecycle: 'up',
+      datacenter: 'dc',
+      rack: 'r',
+      metadata: { name: 'n4' },
+      address: n4.address
+    })
+    t.equal(n0.driver.addressOf(id('n4')), n4.address)
+    t.equal(n0.driver.addressOf(id('nobody')), undefined)
+
+    await world.kill(n3)
+    const survivors = [n0, n1, n2, n4]
+    const isDead = (node: DriverNode) => eventsOf(node, 'n3').includes('MemberDied')
+    await world.clock.until(() => survivors.every(isDead), 20_000)
+    for (const node of survivors) {
+      t.same(eventsOf(node, 'n3'), ['MemberSuspected', 'MemberDied'], node.name)
+      t.equal(node.driver.explainDeath(id('n3'))?.nodeId, 'n3')
+    }
+    t.ok(n0.driver.counters.topology_changes >= 5)
+
+    await world.clock.settle(n2.driver.leave(world.deadline(5_000)))
+    await world.kill(n2)
+    const others = [n0, n1, n4]
+    await world.clock.until(
+      () => others.every((node) => node.driver.member(id('n2'))?.lifecycle === 'left'),
+      2_000
+    )
+    await world.clock.advance(15_000)
+    for (const node of others) t.same(eventsOf(node, 'n2'), ['MemberLeft'], node.name)
+
+    for (const name of ['n3', 'n2']) {
+      const again = await world.start(name, { gossipKeys })
+      t.equal(await world.join(again, [n0]), 1)
+    }
+    await world.clock.until(() => world.isConverged(), 20_000)
+    t.ok(eventsOf(n1, 'n3').includes('MemberJoined'))
+    t.same(refusals(n0.driver), {}, 'no datagram was refused in all this')
+  })
+}
+
+t.test(
+  'X-28, X-29, X-30: bad datagrams change nothing, are counted and not answered',
+  async (t) => {
+    const world = new DriverWorld(t)
+    const [n0, n1] = (await world.cluster(3)) as [DriverNode, DriverNode]
+    const { datagrams } = world
+    const before = viewOf(n0.driver)
+    const genuine = datagrams.sent.findLast(
+      ({ from, to }) => from === n1.address && to === n0.address
+    )
+    t.ok(genuine)
+    const bytes = genuine?.bytes ?? new Uint8Array()
+    const sentBefore = datagrams.sent.length
+    const give = (given: Uint8Array) => datagrams.inject(n0.address, given, n1.address)
+
+    give(bytes)
+    t.same(refusals(n0.driver), { datagrams_refused_replayed: 1 })
+    for (let at = 0; at < bytes.length; at++) {
+      give(bytes.with(at, (bytes[at] as number) ^ 0x80))
+      give(bytes.subarray(0, at))
+    }
+    give(new Uint8Array(1_500))
+    give(new Uint8Array(65_507))
+    const options = { nodeId: id('n1'), clusterName: 'test', gossipKeys: [groupKey] }
+    const later = world.clock.wallNow() + 1_000_000
+    const packet = new PacketWriter().write(null, [
+      { kind: 'dead', nodeId: id('n2'), incarnation: 9 as never, accuser: id('n1') }
+    ])
+    const seal = (change: Partial<ConstructorParameters<typeof DatagramSealer>[1]>, boot = later) =>
+      new DatagramSealer(nodeCrypto(), { ...options, ...change }, boot).seal(packet)
+    give(seal({ gossipKeys: [new Uint8Array(32).fill(8)] }))
+    give(seal({ gossipKeys: null }))
+    give(seal({ clusterName: 'other' }))
+    give(seal({ nodeId: id('n0') }))
+    give(seal({}, 1))
+
+    const told = refusals(n0.driver)
+    const total = Object.values(told).reduce((sum, count) => sum + count, 0)
+    t.equal(total, 1 + 2 * bytes.length + 2 + 5, 'each is counted')
+    t.match(told, {
+      datagrams_refused_oversized: 2,
+      datagrams_refused_wrong_key: 2,
+      datagrams_refused_reflected: 1
+    })
+    for (const reason of [
+      'truncated',
+      'forged',
+      'old_boot',
+      'foreign_cluster',
+      'unknown_version'
+    ]) {
+      t.ok((told[`datagrams_refused_${reason}`] ?? 0) > 0, reason)
+    }
+    t.same(viewOf(n0.driver), before)
+    t.equal(datagrams.sent.length, sentBefore, 'X-32: none was answered')
+  }
+)
+
+t.test('S-22: what a member seals may be garbage; it is dropped whole', async (t) => {
+  const world = new DriverWorld(t)
+  const [n0] = (await world.cluster(2)) as [DriverNode]
+  const before = viewOf(n0.driver)
+  const random = SplittableRandom.fromSeed(22)
+  const options = { nodeId: id('evil'), clusterName: 'test', gossipKeys: [groupKey] }
+  const sealer = new DatagramSealer(nodeCrypto(), options, 1)
+  const good = new PacketWriter()
+    .write(null, [
+      { kind: 'dead', nodeId: id('n1'), incarnation: 99_999_999 as never, accuser: id('evil') }
+    ])
+    .slice()
+  const runs = 5_000
+  for (let run = 0; run < runs; run++) {
+    const payload =
+      run % 3 === 0
+        ? good.subarray(0, 1 + random.nextInt(good.length - 1))
+        : new Uint8Array(random.nextInt(200))
+    if (run % 3 !== 0) for (let i = 0; i < payload.length; i++) payload[i] = random.nextInt(256)
+    world.datagrams.inject(n0.address, sealer.seal(payload), 'evil:1')
+  }
+  const { datagrams_refused_malformed: malformed } = n0.driver.counters
+  t.ok(malformed > runs * 0.9, `${malformed} of ${runs}`)
+  t.same(viewOf(n0.driver), before)
+})
+
+t.test('S-19: datagrams and joins of another cluster id are refused', async (t) => {
+  const world = new DriverWorld(t)
+  const ours = await world.start('ours', { clusterId: () => clusterIdOf('a') })
+  const theirs = await world.start('theirs', { clusterId: () => clusterIdOf('b') })
+  const joining = theirs.driver.join([ours.address], world.deadline(1_000))
+  const error = await world.clock.settle(
+    joining.then(
+      () => null,
+      (cause) => cause
+    )
+  )
+  t.match(error, { code: 'ERR_SKEIN_JOIN_FAILED' })
+  t.match(
+    error.details.seeds[0],
+    /^127\.0\.0\.1:\d+: cluster id b+ is not a+ \(ERR_SKEIN_HANDSHAKE/
+  )
+  t.ok(ours.driver.counters.joins_refused > 0)
+  const sealer = new DatagramSealer(
+    nodeCrypto(),
+    { nodeId: id('theirs'), clusterName: 'test', gossipKeys: [groupKey] },
+    1
+  )
+  const packet = new PacketWriter().write(clusterIdOf('b'), [
+    { kind: 'ping', sequence: 1, target: id('ours') }
+  ])
+  world.datagrams.inject(ours.address, sealer.seal(packet), theirs.address)
+  t.same(refusals(ours.driver), { datagrams_refused_foreign_cluster: 1 })
+  t.equal(ours.driver.members().length, 1)
+})
+
+t.test('S-19: dead seeds are named, one that answers is enough, oneself is none', async (t) => {
+  const world = new DriverWorld(t)
+  const alone = await world.start('alone')
+  const dead = ['127.0.0.1:1', '127.0.0.1:2']
+  const error = await world.clock.settle(
+    alone.driver.join(dead, world.deadline(3_000)).then(
+      () => null,
+      (cause) => cause
+    )
+  )
+  t.equal(error.code, 'ERR_SKEIN_JOIN_FAILED')
+  t.equal(error.details.seeds.length, 2)
+  for (const seed of dead) t.ok(error.details.seeds.some((why: string) => why.startsWith(seed)))
+  const seed = await world.start('seed')
+  const joined = await world.clock.settle(
+    alone.driver.join([...dead, seed.address, alone.address], world.deadline(10_000))
+  )
+  t.equal(joined, 1, 'partial success is counted')
+  t.equal(await world.clock.settle(seed.driver.join([seed.address], world.deadline(100))), 0)
+})
+
+t.test('S-15: a killed node that comes back elsewhere is taken in once it is dead', async (t) => {
+  const world = new DriverWorld(t)
+  const [n0, n1, n2] = (await world.cluster(3)) as [DriverNode, DriverNode, DriverNode]
+  await world.kill(n2)
+  const again = await world.start('n2')
+  t.not(again.address, n2.address)
+  t.ok((await world.join(again, [n0, n1])) >= 1)
+  t.ok(eventsOf(n0, 'n2').includes('MemberDied') || eventsOf(n1, 'n2').includes('MemberDied'))
+  t.ok([n0, n1].some(({ events }) => events.some(({ type }) => type === 'MemberConflict')))
+  await world.clock.until(() => world.isConverged(), 60_000)
+  t.equal(n1.driver.addressOf(id('n2')), again.address)
+})
+
+t.test('a node whose wall clock went back is heard after its join', async (t) => {
+  const world = new DriverWorld(t)
+  const [n0, , n2] = (await world.cluster(3)) as [DriverNode, DriverNode, DriverNode]
+  await world.kill(n2)
+  const again = await world.start('n2', { wallOffsetMs: -86_400_000 })
+  await world.join(again, [n0])
+  await world.clock.until(() => world.isConverged(), 20_000)
+  n0.events.length = 0
+  await world.clock.advance(60_000)
+  t.same(n0.events, [], 'no suspicion: its datagrams are believed')
+})
+
+t.test('nobody joins or leaves in another name', async (t) => {
+  const world = new DriverWorld(t)
+  const [n0, n1] = (await world.cluster(3)) as [DriverNode, DriverNode]
+  const statement = {
+    ...n1.driver.self(),
+    nodeId: id('n2'),
+    incarnation: 50 as never,
+    lifecycle: 'left' as const,
+    versionMin: 1,
+    versionMax: 1
+  }
+  n1.transport.send(id('n0'), leave, { statement })
+  const asked = n1.transport.request(
+    id('n0'),
+    joinRequest,
+    { clusterName: 'test', clusterId: null, statement, features: [] },
+    { deadline: world.deadline(1_000) }
+  )
+  t.equal(await world.transports.outcome(asked), 'ERR_SKEIN_NOT_AUTHORIZED')
+  const foreign = n1.transport.request(
+    id('n0'),
+    pushPull,
+    { clusterId: null, members: [] },
+    { deadline: world.deadline(1_000) }
+  )
+  t.match(await world.transports.outcome(foreign), { bootNumberSeen: Number })
+  t.equal(n0.driver.member(id('n2'))?.lifecycle, 'up')
+})
+
+t.test('a failing event handler is reported and does not stop the others', async (t) => {
+  const world = new DriverWorld(t)
+  const errors: object[] = []
+  const logger: Logger = { ...silentLogger, error: (facts) => errors.push(facts) }
+  const node = await world.start('node', { logger })
+  const seen: string[] = []
+  node.driver.onEvent(() => {
+    throw new Error('not mine')
+  })
+  node.driver.onEvent((event) => {
+    seen.push(event.type)
+    if (seen.length === 1) node.driver.setHealth('degraded')
+  })
+  node.driver.setLifecycle('draining')
+  t.same(seen, ['MemberUpdated', 'MemberUpdated'], 'a handler may call back')
+  t.equal(errors.length, 2)
+})
+
+t.test('a driver has one life, and refuses work outside of it', async (t) => {
+  const world = new DriverWorld(t)
+  const node = await world.start('node')
+  await t.rejects(node.driver.start(), { code: 'ERR_SKEIN_STOPPED' })
+  await t.rejects(world.start('big', { metadata: { note: 'x'.repeat(600) } }), {
+    code: 'ERR_SKEIN_INVALID_ARGUMENT'
+  })
+  await t.rejects(world.start('keyless', { gossipKeys: [] }), {
+    code: 'ERR_SKEIN_INVALID_ARGUMENT'
+  })
+  await node.driver.stop()
+  await node.driver.stop()
+  await t.rejects(node.driver.join([], 0 as MonotonicMs), { code: 'ERR_SKEIN_STOPPED' })
+})
+
+t.test('stopping ends a join that waits', async (t) => {
+  const world = new DriverWorld(t)
+  const node = await world.start('node')
+  const joining = node.driver.join(['127.0.0.1:1'], world.deadline(60_000)).then(
+    () => null,
+    (cause) => cause
+  )
+  await world.clock.advance(10)
+  await node.driver.stop()
+  t.match(await world.clock.settle(joining), { code: 'ERR_SKEIN_STOPPED' })
+})
+
+t.test('gossip keys rotate while the cluster runs', async (t) => {
+  const world = new DriverWorld(t)
+  const nodes = await world.cluster(3)
+  const fresh = new Uint8Array(32).fill(9)
+  for (const keys of [[groupKey, fresh], [fresh, groupKey], [fresh]]) {
+    for (const { driver } of nodes) driver.setGossipKeys(keys)
+    await world.clock.advance(10_000)
+  }
+  for (const node of nodes) {
+    t.same(node.events, [], node.name)
+    t.same(refusals(node.driver), {})
+  }
+})
