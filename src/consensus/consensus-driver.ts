@@ -2,8 +2,8 @@
  * All of consensus on one node: the data directory, the founding, the log that its groups share,
  * and a replica per group. Everything is keyed by group; today the founding makes group 0.
  *
- * Owner's order: construct with the messenger before that one takes connections; `start` when it
- * does; `handOver`, then `stop`, while it still does.
+ * Owner's order: construct with the messenger and `open` before that one takes connections;
+ * `start` when it does; `handOver`, then `stop`, while it still does.
  */
 import { must } from '../core/assert.js'
 import type { Config } from '../core/config/schema.js'
@@ -86,6 +86,7 @@ export class ConsensusDriver {
   #identity: ReplicaIdentity | null = null
   #founding: FoundingDriver | null = null
   #isFounded = false
+  #recovered: ReadonlyMap<GroupId, RecoveredGroup> = new Map()
   #lock: DiskLock | null = null
 
   constructor(components: ConsensusComponents, options: ConsensusOptions) {
@@ -96,16 +97,30 @@ export class ConsensusDriver {
   }
 
   /**
-   * Resolves when the replicas that the log knows run; a founding goes on in the background.
+   * Locks and reads the data directory, so that `clusterId` is known before anybody connects.
    * @throws DataDirectoryInUseError, DataDirectoryForeignError, LogCorruptedError, DiskFailedError
    */
-  async start(): Promise<void> {
+  async open(): Promise<void> {
     this.#lock = await this.#components.disk.lock(lockFile)
     try {
       await this.#recover()
     } catch (error) {
       await this.stop()
       throw error
+    }
+  }
+
+  /** Resolves when the replicas that the log knows run; a founding goes on in the background. */
+  async start(): Promise<void> {
+    const { nodeId, bootstrapVoters } = this.#options
+    const identity = must(this.#identity, 'identity: call open() first')
+    if (this.#isFounded) {
+      const { logger } = this.#components
+      if (bootstrapVoters !== null) logger.info({}, 'bootstrap is ignored: there is a log')
+      for (const [group, found] of this.#recovered) await this.#createGroup(group, found)
+      this.#recovered = new Map()
+    } else if (bootstrapVoters?.includes(nodeId)) {
+      this.#found(bootstrapVoters, identity)
     }
   }
 
@@ -172,7 +187,7 @@ export class ConsensusDriver {
 
   async #recover(): Promise<void> {
     const { log, logger } = this.#components
-    const { nodeId, clusterName, bootstrapVoters } = this.#options
+    const { nodeId, clusterName } = this.#options
     const recovered = await log.open()
     if (recovered.tornBytes > 0) {
       logger.info({ tornBytes: recovered.tornBytes }, 'cut a torn write from the end of the log')
@@ -180,14 +195,10 @@ export class ConsensusDriver {
     const hasLog = recovered.groups.size > 0
     const identity = await this.#identities.open(nodeId, clusterName, hasLog)
     this.#identity = identity
-    if (hasLog) {
-      if (identity.founders === null) throw new LogCorruptedError('there is a log of no cluster')
-      if (bootstrapVoters !== null) logger.info({}, 'bootstrap is ignored: there is a log')
-      this.#isFounded = true
-      for (const [group, found] of recovered.groups) await this.#createGroup(group, found)
-    } else if (bootstrapVoters?.includes(nodeId)) {
-      this.#found(bootstrapVoters, identity)
-    }
+    if (!hasLog) return
+    if (identity.founders === null) throw new LogCorruptedError('there is a log of no cluster')
+    this.#isFounded = true
+    this.#recovered = recovered.groups
   }
 
   #found(voters: readonly NodeId[], identity: ReplicaIdentity): void {

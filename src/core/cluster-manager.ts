@@ -1,7 +1,7 @@
 /** The facade's interface: what the admin API and embedders' own code may ask of a running node. */
 import type { MetricsSnapshot } from './counters.js'
 import type { ClusterEvent } from './events.js'
-import type { ClusterId, GroupId, LogIndex, MonotonicMs, NodeId, WallMs } from './ids.js'
+import type { ClientId, ClusterId, GroupId, LogIndex, MonotonicMs, NodeId, WallMs } from './ids.js'
 import type { Member } from './member.js'
 import type { StatementKind } from './ports/engine-provider.js'
 import type { Priority } from './ports/messenger.js'
@@ -124,6 +124,11 @@ export interface ClusterManager {
   executeQuery(sql: string, options?: QueryOptions): Promise<QueryResult>
   /** One atomic command (or one snapshot, when all are reads), one result each. */
   executeQuery(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
+  /** Before a client's first numbered write. Registering twice is harmless. */
+  registerClient(
+    clientId: ClientId,
+    options?: Pick<QueryOptions, 'timeoutMs' | 'signal'>
+  ): Promise<void>
   subscribeToEvents(): EventSubscription
   healthCheck(): HealthReport
   getAllMetrics(): MetricsSnapshot

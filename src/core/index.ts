@@ -131,6 +131,7 @@ export {
   resultSizeBytesMax,
   sqlTextBytesMax
 } from './limits.js'
+export { LoopWatch } from './loop-watch.js'
 export {
   type HealthStatus,
   HealthStatuses,
@@ -223,3 +224,4 @@ export {
   sqlValueFromJson,
   sqlValueToJson
 } from './sql.js'
+export { viewsDisagree } from './views.js'

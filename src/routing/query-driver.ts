@@ -208,6 +208,11 @@ export class QueryDriver {
     return this.#router.explain(this.#questionOf(this.#plan(sql, options), nobody, null))
   }
 
+  /** As far as this node knows, with or without a replica of the group. */
+  leaderOf(group: GroupId): NodeId | null {
+    return this.#placements.of(group)?.leader ?? null
+  }
+
   /** The newest decisions, oldest first. */
   lastDecisions(): readonly RouteExplanation[] {
     return this.#router.lastDecisions()

@@ -1,4 +1,5 @@
 export { formatAddress, type HostPort, parseAddress } from './addresses.js'
+export { BoundPorts } from './bound-ports.js'
 export {
   type HandshakeCounterName,
   handshakeCounterNames,

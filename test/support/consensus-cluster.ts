@@ -110,6 +110,7 @@ export class TestCluster {
     node.driver = this.#makeDriver(node)
     node.driver.onEvent((event) => node.events.push(event))
     this.nodes.set(name, node)
+    await this.clock.settle(node.driver.open())
     await this.clock.settle(node.driver.start())
     return node
   }

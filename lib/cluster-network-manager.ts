@@ -1,0 +1,360 @@
+/**
+ * The facade. It wires the rooms, starts them bottom-up and stops them in reverse, subscribes one
+ * to the other, and forwards calls; what is decided is decided in the rooms.
+ */
+import {
+  type Address,
+  after,
+  type ClientId,
+  type ClusterEventBody,
+  type ClusterManager,
+  type ClusterView,
+  type Config,
+  type ConfigInput,
+  DEFAULT_GROUP,
+  DrainingError,
+  type EngineProvider,
+  EventHub,
+  type EventSubscription,
+  type GroupId,
+  type GroupStatus,
+  type HealthReport,
+  healthReportOf,
+  Lifecycles,
+  Livenesses,
+  type LogIndex,
+  type Member,
+  type MetricsSnapshot,
+  type MonotonicMs,
+  must,
+  type NodeId,
+  NotStartedError,
+  type PresetName,
+  type QueryOptions,
+  type QueryResult,
+  type RouteDecision,
+  type RouteExplanation,
+  type RouteOptions,
+  resolveConfig,
+  type Statement,
+  StoppedError,
+  viewsDisagree
+} from '../src/core/index.js'
+import { BoundPorts } from '../src/runtime/index.js'
+import { compose, type Ports, type Rooms } from './composition.js'
+import { makePorts } from './node-ports.js'
+import { version } from './version.js'
+
+export interface CreateOptions {
+  /** Everything that has a default may be left out. */
+  readonly config: ConfigInput
+  readonly preset?: PresetName
+  /** The database; without one the node holds no data, routes and forwards. */
+  readonly engine?: EngineProvider
+  /** Ports of your own, for tests and simulation. */
+  readonly overrides?: Partial<Ports>
+}
+
+export interface StopOptions {
+  /** Hand over leadership, finish work in flight and leave the cluster first. Default true. */
+  readonly drain?: boolean
+}
+
+const States = {
+  Created: 'created',
+  Starting: 'starting',
+  Running: 'running',
+  Stopping: 'stopping',
+  Stopped: 'stopped'
+} as const
+type State = (typeof States)[keyof typeof States]
+
+/** Above it the node calls its main loop slow. */
+const loopDelayMsMax = 250
+/** A planned stop may take this long beyond `facade.drainTimeoutMs` to say goodbye. */
+const goodbyeTimeoutMs = 2_000
+
+export class ClusterNetworkManager implements ClusterManager {
+  readonly nodeId: NodeId
+  readonly #options: CreateOptions
+  readonly #config: Config
+  readonly #hub: EventHub
+  #state: State = States.Created
+  #ports: Ports | null = null
+  #bound: BoundPorts | null = null
+  #rooms: Rooms | null = null
+
+  /**
+   * Checks the configuration; nothing is opened or bound yet.
+   * @throws InvalidConfigError with every fault at once
+   */
+  static create(options: CreateOptions): ClusterNetworkManager {
+    const config = resolveConfig({
+      code: options.config,
+      ...(options.preset === undefined ? {} : { preset: options.preset })
+    })
+    return new ClusterNetworkManager(config, options)
+  }
+
+  private constructor(config: Config, options: CreateOptions) {
+    this.nodeId = config.node.id as NodeId
+    this.#config = config
+    this.#options = options
+    this.#hub = new EventHub(config.facade)
+  }
+
+  /**
+   * Binds, opens the data directory, and begins to join: resolves when this node can be reached.
+   * Whether it is ready for work, `healthCheck()` says.
+   *
+   * @throws CertificateError, ListenFailedError, DataDirectoryInUseError,
+   * DataDirectoryForeignError, LogCorruptedError
+   */
+  async start(): Promise<void> {
+    if (this.#state !== States.Created) throw new StoppedError(`start: already ${this.#state}`)
+    this.#state = States.Starting
+    try {
+      await this.#startRooms()
+    } catch (error) {
+      this.#state = States.Stopped
+      await this.#release()
+      throw error
+    }
+    this.#state = States.Running
+    this.#publish({ type: 'NodeStarted', nodeId: this.nodeId })
+    this.#joinSeeds()
+  }
+
+  /**
+   * Planned: routing turns away, leadership is handed over, work in flight ends, the members are
+   * told, and everything is released in the reverse order of its start. Voters are not changed.
+   */
+  async stop(options: StopOptions = {}): Promise<void> {
+    if (this.#state === States.Created) this.#state = States.Stopped
+    if (this.#state !== States.Running) return
+    this.#state = States.Stopping
+    this.#publish({ type: 'NodeStopping', nodeId: this.nodeId })
+    if (options.drain ?? true) await this.#drain()
+    await this.#release()
+    this.#state = States.Stopped
+    this.#publish({ type: 'NodeStopped', nodeId: this.nodeId })
+    this.#hub.close()
+  }
+
+  /**
+   * Asks `seeds`, resolves with how many answered.
+   * @throws JoinFailedError naming each seed's reason when none did
+   */
+  async joinCluster(seeds: readonly Address[]): Promise<number> {
+    const { membership } = this.#running()
+    const joined = await membership.join(
+      seeds,
+      this.#deadlineIn(this.#config.membership.joinTimeoutMs)
+    )
+    membership.setLifecycle(Lifecycles.Up)
+    return joined
+  }
+
+  /** Tells the members; they forget this node without suspecting it. Voters are not changed. */
+  async leaveCluster(): Promise<void> {
+    await this.#running().membership.leave(this.#deadlineIn(goodbyeTimeoutMs))
+  }
+
+  now(): MonotonicMs {
+    return must(this.#ports, 'ports: call start() first').clock.now()
+  }
+
+  getClusterMembers(): readonly Member[] {
+    return this.#rooms?.membership.members() ?? []
+  }
+
+  getAliveMembers(): readonly Member[] {
+    return this.getClusterMembers().filter(
+      ({ liveness, lifecycle }) => liveness === Livenesses.Alive && lifecycle !== Lifecycles.Left
+    )
+  }
+
+  getClusterView(): ClusterView {
+    return {
+      clusterName: this.#config.cluster.name,
+      clusterId: this.#rooms?.clusterId() ?? null,
+      nodeId: this.nodeId,
+      address: this.#address(),
+      version,
+      members: this.getClusterMembers(),
+      groups: this.#groupStatuses()
+    }
+  }
+
+  routeQuery(sql: string, options: RouteOptions = {}): RouteDecision {
+    return this.#running().queries.route(sql, options)
+  }
+
+  explainRoute(sql: string, options: RouteOptions = {}): RouteExplanation {
+    return this.#running().queries.explain(sql, options)
+  }
+
+  executeQuery(sql: string, options?: QueryOptions): Promise<QueryResult>
+  executeQuery(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
+  executeQuery(
+    query: string | readonly Statement[],
+    options: QueryOptions = {}
+  ): Promise<QueryResult | QueryResult[]> {
+    return this.#entered<QueryResult | QueryResult[]>(({ queries }) =>
+      typeof query === 'string' ? queries.execute(query, options) : queries.execute(query, options)
+    )
+  }
+
+  /**
+   * For a client that numbers its own writes, so that each is executed once however often it is
+   * sent. Registering twice is harmless.
+   */
+  registerClient(
+    clientId: ClientId,
+    options: Pick<QueryOptions, 'timeoutMs' | 'signal'> = {}
+  ): Promise<void> {
+    return this.#entered(({ queries }) => queries.registerClient(clientId, options))
+  }
+
+  subscribeToEvents(): EventSubscription {
+    return this.#hub.subscribe()
+  }
+
+  healthCheck(): HealthReport {
+    const rooms = this.#rooms
+    return healthReportOf({
+      started: this.#state === States.Running,
+      lifecycle: rooms?.membership.self().lifecycle ?? Lifecycles.Joining,
+      members: this.getClusterMembers(),
+      groups: this.#groupStatuses(),
+      leaderKnown: (rooms?.queries.leaderOf(DEFAULT_GROUP) ?? null) !== null,
+      loopDelayMs: rooms?.loop.delayMs() ?? 0,
+      loopDelayMsMax
+    })
+  }
+
+  getAllMetrics(): MetricsSnapshot {
+    const { transport, membership, consensus, queries } = this.#running()
+    return {
+      topology: membership.counters,
+      communication: transport.counters.snapshot(),
+      load_balancer: queries.counters.snapshot(),
+      consensus: consensus.counters.snapshot()
+    }
+  }
+
+  async checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]> {
+    const groups = this.#running().consensus.groups()
+    return Promise.all(
+      groups.map(async (group) => ({ group: group.group, ...(await group.checksum()) }))
+    )
+  }
+
+  async #startRooms(): Promise<void> {
+    const config = this.#config
+    const { ports, gossipKeys } = await makePorts(config, this.#options.overrides ?? {})
+    const bound = await BoundPorts.bind(ports, config.node.listenAddress)
+    this.#ports = ports
+    this.#bound = bound
+    const rooms = compose({
+      config,
+      ports: { ...ports, streams: bound.streams, datagrams: bound.datagrams },
+      engine: this.#options.engine ?? null,
+      gossipKeys,
+      listenAddress: bound.address,
+      advertiseAddress: this.#address()
+    })
+    this.#rooms = rooms
+    this.#subscribe(rooms)
+    await rooms.consensus.open()
+    await rooms.transport.start()
+    await rooms.membership.start()
+    await rooms.consensus.start()
+    rooms.queries.start()
+    rooms.loop.start()
+  }
+
+  /** What one room must know of another's doings, and what subscribers hear. */
+  #subscribe({ transport, membership, consensus, queries }: Rooms): void {
+    transport.onEvent((event) => this.#publish(event))
+    membership.onEvent((event) => {
+      this.#publish(event)
+      if (event.type === 'MemberLeft') queries.handleMemberGone(event.member.nodeId)
+      if (event.type !== 'MemberDied') return
+      queries.handleMemberGone(event.member.nodeId)
+      const disagreement = viewsDisagree(event.member.nodeId, this.#groupStatuses())
+      if (disagreement !== null) this.#publish(disagreement)
+    })
+    consensus.onEvent((event) => {
+      this.#publish(event)
+      if (event.type === 'LeaderChanged') queries.handleLeaderChanged(event)
+    })
+  }
+
+  /** Membership goes on asking by itself when none of the seeds answers in time. */
+  #joinSeeds(): void {
+    const { seeds } = this.#config.cluster
+    const { membership } = this.#running()
+    membership.setLifecycle(seeds.length === 0 ? Lifecycles.Up : Lifecycles.WeaklyUp)
+    if (seeds.length === 0) return
+    this.joinCluster(seeds).catch((error) => {
+      must(this.#ports, 'ports').logger.warn({ error }, 'no seed answered; asking goes on')
+    })
+  }
+
+  async #drain(): Promise<void> {
+    const { membership, consensus, queries } = must(this.#rooms, 'rooms')
+    const deadline = this.#deadlineIn(this.#config.facade.drainTimeoutMs)
+    membership.setLifecycle(Lifecycles.Draining)
+    await consensus.handOver(deadline)
+    await queries.stop(deadline)
+    await membership.leave(this.#deadlineIn(goodbyeTimeoutMs))
+  }
+
+  /** In the reverse order of the start; also after a start that failed half-way. */
+  async #release(): Promise<void> {
+    const rooms = this.#rooms
+    if (rooms !== null) {
+      rooms.loop.stop()
+      await rooms.queries.stop(this.now())
+      await rooms.membership.stop()
+      await rooms.consensus.stop()
+      await rooms.transport.stop()
+    }
+    await this.#bound?.release()
+  }
+
+  #publish(event: ClusterEventBody): void {
+    this.#hub.publish(event, must(this.#ports, 'ports').clock.wallNow())
+  }
+
+  #address(): Address {
+    return (
+      this.#config.node.advertiseAddress ?? this.#bound?.address ?? this.#config.node.listenAddress
+    )
+  }
+
+  #groupStatuses(): GroupStatus[] {
+    return this.#rooms?.consensus.groups().map((group) => group.status()) ?? []
+  }
+
+  #deadlineIn(ms: number): MonotonicMs {
+    return after(this.now(), ms)
+  }
+
+  /** A call on a node that does not run rejects; it does not throw. */
+  #entered<T>(call: (rooms: Rooms) => Promise<T>): Promise<T> {
+    try {
+      return call(this.#running())
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #running(): Rooms {
+    if (this.#state === States.Running && this.#rooms !== null) return this.#rooms
+    if (this.#state === States.Stopping) throw new DrainingError('the node is stopping')
+    if (this.#state === States.Stopped) throw new StoppedError('the node has stopped')
+    throw new NotStartedError('call start() first')
+  }
+}

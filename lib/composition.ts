@@ -1,0 +1,261 @@
+/**
+ * The composition root: one child container per manager, ports by token, rooms by factory. The only
+ * place that knows `tsyringe` and loads `reflect-metadata`; the rooms are plain classes.
+ */
+import 'reflect-metadata'
+import {
+  type DependencyContainer,
+  type InjectionToken,
+  instanceCachingFactory,
+  container as rootContainer
+} from 'tsyringe'
+import {
+  ConsensusDriver,
+  groupMessages,
+  raftDeclarations,
+  SegmentedLog
+} from '../src/consensus/index.js'
+import {
+  type Address,
+  type Clock,
+  type ClusterId,
+  type Config,
+  type Crypto,
+  type DatagramNetwork,
+  type Disk,
+  type EngineProvider,
+  type Logger,
+  type LogStore,
+  LoopWatch,
+  type NodeId,
+  type Random,
+  type StreamNetwork
+} from '../src/core/index.js'
+import {
+  controlMessages,
+  MembershipDriver,
+  membershipMessages,
+  TransportDriver
+} from '../src/network/index.js'
+import { QueryDriver, routingMessages } from '../src/routing/index.js'
+import { Catalogue } from '../src/wire/index.js'
+
+/** What an embedder, a test or the simulator may put in the place of Node's own. */
+export interface Ports {
+  readonly clock: Clock
+  readonly random: Random
+  readonly crypto: Crypto
+  readonly streams: StreamNetwork
+  readonly datagrams: DatagramNetwork
+  readonly disk: Disk
+  readonly logger: Logger
+}
+
+/** Everything a room is made of, besides the ports. */
+export interface Composition {
+  readonly config: Config
+  readonly ports: Ports
+  readonly engine: EngineProvider | null
+  /** 32 bytes each, the first seals; null: insecure. */
+  readonly gossipKeys: readonly Uint8Array[] | null
+  /** What is bound, with a port that is not 0. */
+  readonly listenAddress: Address
+  readonly advertiseAddress: Address
+}
+
+/** The rooms of one manager, in the order in which they start. */
+export interface Rooms {
+  readonly consensus: ConsensusDriver
+  readonly transport: TransportDriver
+  readonly membership: MembershipDriver
+  readonly queries: QueryDriver
+  readonly loop: LoopWatch
+  readonly clusterId: () => ClusterId | null
+}
+
+const token = <T>(name: string): InjectionToken<T> => Symbol(name) as unknown as InjectionToken<T>
+
+const TOKENS = {
+  composition: token<Composition>('Composition'),
+  ports: token<Ports>('Ports'),
+  catalogue: token<Catalogue>('Catalogue'),
+  log: token<LogStore>('LogStore'),
+  transport: token<TransportDriver>('TransportDriver'),
+  membership: token<MembershipDriver>('MembershipDriver'),
+  consensus: token<ConsensusDriver>('ConsensusDriver'),
+  queries: token<QueryDriver>('QueryDriver'),
+  loop: token<LoopWatch>('LoopWatch'),
+  learned: token<LearnedClusterId>('LearnedClusterId')
+}
+
+/** What a node without a replica knows of its cluster's id: what the first peer told. */
+class LearnedClusterId {
+  #id: ClusterId | null = null
+
+  get id(): ClusterId | null {
+    return this.#id
+  }
+
+  learn(id: ClusterId): void {
+    this.#id ??= id
+  }
+}
+
+/** The lag of the main loop is looked at this often, over so many rounds. */
+const loopWatch = { intervalMs: 100, windowLengthMax: 20 }
+
+export function compose(composition: Composition): Rooms {
+  const container = rootContainer.createChildContainer()
+  container.registerInstance(TOKENS.composition, composition)
+  container.registerInstance(TOKENS.ports, composition.ports)
+  container.registerInstance(TOKENS.catalogue, catalogue())
+  container.registerInstance(TOKENS.learned, new LearnedClusterId())
+  register(container, TOKENS.log, makeLog)
+  register(container, TOKENS.transport, makeTransport)
+  register(container, TOKENS.membership, makeMembership)
+  register(container, TOKENS.consensus, makeConsensus)
+  register(container, TOKENS.queries, makeQueries)
+  register(container, TOKENS.loop, makeLoop)
+  return {
+    consensus: container.resolve(TOKENS.consensus),
+    transport: container.resolve(TOKENS.transport),
+    membership: container.resolve(TOKENS.membership),
+    queries: container.resolve(TOKENS.queries),
+    loop: container.resolve(TOKENS.loop),
+    clusterId: () => clusterIdIn(container)
+  }
+}
+
+/** Every message that a node can speak. */
+export function catalogue(): Catalogue {
+  return new Catalogue([
+    ...controlMessages,
+    ...membershipMessages,
+    ...Object.values(raftDeclarations),
+    ...groupMessages,
+    ...routingMessages
+  ])
+}
+
+function register<T>(
+  container: DependencyContainer,
+  as: InjectionToken<T>,
+  make: (container: DependencyContainer) => T
+): void {
+  container.register(as, { useFactory: instanceCachingFactory(make) })
+}
+
+function makeLog(container: DependencyContainer): LogStore {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { disk } = ports
+  return new SegmentedLog(
+    { disk },
+    { directory: 'log', segmentBytes: config.consensus.logSegmentBytes }
+  )
+}
+
+/** A replica's own id is proven by its log; without one, the peers' is believed. */
+function clusterIdIn(container: DependencyContainer): ClusterId | null {
+  return container.resolve(TOKENS.consensus).clusterId() ?? container.resolve(TOKENS.learned).id
+}
+
+function makeTransport(container: DependencyContainer): TransportDriver {
+  const { config, ports, listenAddress } = container.resolve(TOKENS.composition)
+  const { clock, random, streams, crypto, logger } = ports
+  return new TransportDriver(
+    {
+      clock,
+      random: random.split('transport'),
+      streams,
+      catalogue: container.resolve(TOKENS.catalogue),
+      logger: logger.child({ room: 'transport' }),
+      addressOf: (nodeId) => container.resolve(TOKENS.membership).addressOf(nodeId) ?? undefined,
+      nonces: crypto
+    },
+    {
+      nodeId: config.node.id as NodeId,
+      clusterName: config.cluster.name,
+      clusterId: () => clusterIdIn(container),
+      onPeerClusterId: (id) => container.resolve(TOKENS.learned).learn(id),
+      listenAddress,
+      config: config.transport
+    }
+  )
+}
+
+function makeMembership(container: DependencyContainer): MembershipDriver {
+  const { config, ports, ...addresses } = container.resolve(TOKENS.composition)
+  const { clock, random, crypto, datagrams, logger } = ports
+  return new MembershipDriver(
+    {
+      clock,
+      random: random.split('membership'),
+      crypto,
+      datagrams,
+      messenger: container.resolve(TOKENS.transport),
+      logger: logger.child({ room: 'membership' })
+    },
+    {
+      nodeId: config.node.id as NodeId,
+      clusterName: config.cluster.name,
+      clusterId: () => clusterIdIn(container),
+      gossipKeys: addresses.gossipKeys,
+      advertiseAddress: addresses.advertiseAddress,
+      bindAddress: addresses.listenAddress,
+      datacenter: config.node.datacenter,
+      rack: config.node.rack,
+      metadata: config.node.metadata,
+      config: config.membership
+    }
+  )
+}
+
+function makeConsensus(container: DependencyContainer): ConsensusDriver {
+  const { config, ports, engine } = container.resolve(TOKENS.composition)
+  const { clock, random, crypto, disk, logger } = ports
+  return new ConsensusDriver(
+    {
+      clock,
+      random: random.split('consensus'),
+      crypto,
+      messenger: container.resolve(TOKENS.transport),
+      disk,
+      log: container.resolve(TOKENS.log),
+      engines: engine,
+      logger: logger.child({ room: 'consensus' })
+    },
+    {
+      nodeId: config.node.id as NodeId,
+      clusterName: config.cluster.name,
+      bootstrapVoters: (config.cluster.bootstrap?.voters ?? null) as readonly NodeId[] | null,
+      engineDirectory: (group) => `${config.node.dataDirectory}/engine-${group}`,
+      config: config.consensus
+    }
+  )
+}
+
+function makeQueries(container: DependencyContainer): QueryDriver {
+  const { config, ports, engine } = container.resolve(TOKENS.composition)
+  const { clock, random, logger } = ports
+  return new QueryDriver(
+    {
+      clock,
+      random: random.split('routing'),
+      messenger: container.resolve(TOKENS.transport),
+      logger: logger.child({ room: 'routing' }),
+      members: () => container.resolve(TOKENS.membership).members(),
+      groupOf: (group) => container.resolve(TOKENS.consensus).group(group) ?? undefined,
+      ...(engine?.classify === undefined ? {} : { classify: engine.classify.bind(engine) })
+    },
+    {
+      nodeId: config.node.id as NodeId,
+      datacenter: config.node.datacenter,
+      rack: config.node.rack,
+      config: config.routing
+    }
+  )
+}
+
+function makeLoop(container: DependencyContainer): LoopWatch {
+  return new LoopWatch(container.resolve(TOKENS.ports).clock, loopWatch)
+}

@@ -1,0 +1,76 @@
+/** Node's own ports for a configuration, with an embedder's in the place of those it gives. */
+import {
+  CertificateError,
+  type Clock,
+  type Config,
+  type Logger,
+  type NodeId,
+  type StreamNetwork,
+  silentLogger
+} from '../src/core/index.js'
+import { readGossipKeys } from '../src/network/index.js'
+import {
+  NodeDisk,
+  nodeClock,
+  nodeCrypto,
+  nodeRandom,
+  PlainStreamNetwork,
+  readTlsMaterial,
+  TlsStreamNetwork,
+  UdpDatagramNetwork
+} from '../src/runtime/index.js'
+import type { Ports } from './composition.js'
+
+export interface PortsAndKeys {
+  readonly ports: Ports
+  /** 32 bytes each, the first seals; null: insecure. */
+  readonly gossipKeys: readonly Uint8Array[] | null
+}
+
+/** @throws CertificateError a file that `security` names is missing, broken or of another node */
+export async function makePorts(config: Config, overrides: Partial<Ports>): Promise<PortsAndKeys> {
+  const clock = overrides.clock ?? nodeClock()
+  const logger = overrides.logger ?? silentLogger
+  const { insecure, gossipKeyFile } = config.security
+  if (insecure) {
+    logger.warn(
+      { nodeId: config.node.id },
+      'INSECURE: no encryption and no authentication; for tests on one machine only'
+    )
+  }
+  return {
+    ports: {
+      clock,
+      logger,
+      random: overrides.random ?? nodeRandom(),
+      crypto: overrides.crypto ?? nodeCrypto(),
+      disk: overrides.disk ?? new NodeDisk(config.node.dataDirectory),
+      streams: overrides.streams ?? (await makeStreams(config, { clock, logger })),
+      datagrams: overrides.datagrams ?? new UdpDatagramNetwork({ logger })
+    },
+    gossipKeys: insecure || gossipKeyFile === undefined ? null : await readGossipKeys(gossipKeyFile)
+  }
+}
+
+async function makeStreams(
+  config: Config,
+  components: { readonly clock: Clock; readonly logger: Logger }
+): Promise<StreamNetwork> {
+  const { handshakeTimeoutMs, handshakesMax } = config.transport
+  const limits = { handshakeTimeoutMs, handshakesMax }
+  const { insecure, certificateFile, keyFile, caFile } = config.security
+  const nodeId = config.node.id as NodeId
+  if (insecure || !certificateFile || !keyFile || !caFile) {
+    const self = { kind: 'node', nodeId, clusterName: config.cluster.name } as const
+    return new PlainStreamNetwork(components, { self, ...limits })
+  }
+  const files = { certificateFile, keyFile, caFile }
+  const material = await readTlsMaterial(files, components.clock.wallNow())
+  const { peer } = material
+  if (peer.kind !== 'node' || peer.nodeId !== nodeId || peer.clusterName !== config.cluster.name) {
+    throw new CertificateError(
+      `${certificateFile}: is not that of node ${nodeId} of cluster ${config.cluster.name}`
+    )
+  }
+  return new TlsStreamNetwork(components, { material, ...limits })
+}
