@@ -125,6 +125,10 @@ export interface ClusterManager {
   /** One atomic command (or one snapshot, when all are reads), one result each. */
   executeQuery(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
   /** Before a client's first numbered write. Registering twice is harmless. */
+  /**
+   * Makes a client known that numbers its own writes (`QueryOptions.client`): once, before its first
+   * write. Registering twice is harmless.
+   */
   registerClient(
     clientId: ClientId,
     options?: Pick<QueryOptions, 'timeoutMs' | 'signal'>

@@ -103,8 +103,9 @@ export abstract class SkeinError extends Error {
 export class InvalidArgumentError extends SkeinError {
   readonly code = 'ERR_SKEIN_INVALID_ARGUMENT'
   readonly field: string
-  constructor(field: string, reason: string) {
-    super(`${field}: ${reason}`, { details: { field } })
+  /** `faults`: one line per fault, where several fields are wrong; `field` is the first of them. */
+  constructor(field: string, reason: string, faults?: readonly string[]) {
+    super(`${field}: ${reason}`, { details: faults === undefined ? { field } : { field, faults } })
     this.field = field
   }
 }

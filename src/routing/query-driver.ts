@@ -209,6 +209,7 @@ export class QueryDriver {
   }
 
   /** As far as this node knows, with or without a replica of the group. */
+  /** As far as this node knows, with or without a replica of its own. */
   leaderOf(group: GroupId): NodeId | null {
     return this.#placements.of(group)?.leader ?? null
   }
@@ -218,7 +219,7 @@ export class QueryDriver {
     return this.#router.lastDecisions()
   }
 
-  /** @throws the errors of DESIGN: coded, never a timeout for an unknown outcome */
+  /** @throws coded errors; an unknown outcome is IndeterminateError, never a timeout */
   execute(sql: string, options?: QueryOptions): Promise<QueryResult>
   execute(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
   async execute(

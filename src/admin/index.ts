@@ -1,0 +1,1 @@
+export { type AdminServer, type AdminServerOptions, createAdminServer } from './admin-server.js'

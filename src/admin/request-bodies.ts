@@ -1,0 +1,151 @@
+/** What may be posted, checked field by field; all faults of a body are reported at once. */
+import { z } from 'zod'
+import {
+  type ClientId,
+  Consistencies,
+  InvalidArgumentError,
+  type LogIndex,
+  Priorities,
+  type Priority,
+  type QueryOptions,
+  type RouteOptions,
+  type Serial,
+  type SqlValue,
+  type Statement,
+  sqlValueFromJson
+} from '../core/index.js'
+
+type Params = NonNullable<Statement['params']>
+
+const params = z
+  .union([z.array(z.unknown()), z.record(z.string(), z.unknown())], 'must be a list or an object')
+  .transform((given, context): Params => {
+    const convert = (value: unknown, key: string | number): SqlValue => {
+      const converted = sqlValueFromJson(value)
+      if (converted !== undefined) return converted
+      const message = 'is no SQL value (null, number, text, {"$int": "…"}, {"$blob": "base64"})'
+      context.addIssue({ code: 'custom', path: [key], message })
+      return null
+    }
+    if (Array.isArray(given)) return given.map(convert)
+    return Object.fromEntries(Object.entries(given).map(([key, one]) => [key, convert(one, key)]))
+  })
+
+const sql = z.string().min(1, 'must not be empty')
+const consistency = z.enum(Consistencies).optional()
+const priorities = {
+  critical: Priorities.Critical,
+  high: Priorities.High,
+  normal: Priorities.Normal,
+  low: Priorities.Low
+} as const
+const priority = z
+  .enum(['critical', 'high', 'normal', 'low'])
+  .transform((word): Priority => priorities[word])
+  .optional()
+const timeoutMs = z.number().int().min(1).max(3_600_000).optional()
+const clientId = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,64}$/, 'must be 1 to 64 printable ASCII characters')
+  .transform((text) => text as ClientId)
+const serial = z
+  .number()
+  .int()
+  .min(1)
+  .transform((value) => value as Serial)
+
+const client = z
+  .strictObject({ clientId, serial, answeredBelow: serial })
+  .refine((tag) => tag.answeredBelow <= tag.serial, {
+    path: ['answeredBelow'],
+    message: 'must not be above serial'
+  })
+
+const routeBody = z.strictObject({ sql, params: params.optional(), consistency, priority })
+
+const queryBody = z
+  .strictObject({
+    sql: sql.optional(),
+    params: params.optional(),
+    statements: z
+      .array(z.strictObject({ sql, params: params.optional() }))
+      .min(1)
+      .optional(),
+    consistency,
+    priority,
+    timeoutMs,
+    atLeastIndex: z
+      .number()
+      .int()
+      .min(0)
+      .transform((value) => value as LogIndex)
+      .optional(),
+    client: client.optional()
+  })
+  .superRefine((body, context) => {
+    const fault = (field: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [field], message })
+    if (body.sql === undefined && body.statements === undefined) {
+      fault('sql', 'is required, unless there are statements')
+    }
+    if (body.statements === undefined) return
+    if (body.sql !== undefined) fault('sql', 'and statements exclude each other')
+    if (body.params !== undefined) fault('params', 'belong to each of the statements')
+  })
+
+const clientBody = z.strictObject({ clientId, timeoutMs })
+
+export interface ParsedQuery {
+  readonly query: string | readonly Statement[]
+  readonly options: QueryOptions
+}
+
+/** @throws InvalidArgumentError with every fault */
+export function parseQuery(json: unknown): ParsedQuery {
+  const { sql, statements, ...options } = parse(queryBody, json)
+  const query = sql ?? (statements ?? []).map(defined)
+  return { query, options: defined(options) }
+}
+
+/** @throws InvalidArgumentError with every fault */
+export function parseRoute(json: unknown): { sql: string; options: RouteOptions } {
+  const { sql, ...options } = parse(routeBody, json)
+  return { sql, options: defined(options) }
+}
+
+/** @throws InvalidArgumentError with every fault */
+export function parseClient(json: unknown): {
+  clientId: ClientId
+  options: Pick<QueryOptions, 'timeoutMs'>
+} {
+  const { clientId, ...options } = parse(clientBody, json)
+  return { clientId, options: defined(options) }
+}
+
+function parse<T>(schema: z.ZodType<T>, json: unknown): T {
+  const parsed = schema.safeParse(json)
+  if (parsed.success) return parsed.data
+  const faults = parsed.error.issues.map((issue) => ({
+    field: fieldOf(issue.path),
+    message: issue.message
+  }))
+  const first = faults[0] ?? { field: 'body', message: 'is wrong' }
+  const lines = faults.map(({ field, message }) => `${field}: ${message}`)
+  throw new InvalidArgumentError(first.field, first.message, lines)
+}
+
+/** `statements[0].params[2]` */
+function fieldOf(path: readonly PropertyKey[]): string {
+  let field = ''
+  for (const key of path) {
+    if (typeof key === 'number') field += `[${key}]`
+    else field += field === '' ? String(key) : `.${String(key)}`
+  }
+  return field === '' ? 'body' : field
+}
+
+type Defined<T> = { [Key in keyof T]: Exclude<T[Key], undefined> }
+
+/** Without the keys whose value is undefined. */
+const defined = <T extends object>(value: T): Defined<T> =>
+  Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as Defined<T>

@@ -1,0 +1,162 @@
+import {
+  type ClusterEventBody,
+  type ClusterManager,
+  type ClusterView,
+  EventHub,
+  type HealthReport,
+  type Member,
+  type MonotonicMs,
+  type NodeId,
+  type QueryOptions,
+  type QueryResult,
+  type RouteDecision,
+  type RouteOptions,
+  type SqlValue,
+  type Statement,
+  type WallMs
+} from '../../../src/core/index.js'
+
+export const member = (nodeId: string, changes: Partial<Member> = {}): Member => ({
+  nodeId: nodeId as NodeId,
+  address: `${nodeId}:7946`,
+  incarnation: 1 as Member['incarnation'],
+  liveness: 'alive',
+  lifecycle: 'up',
+  health: 'healthy',
+  datacenter: 'd1',
+  rack: '',
+  metadata: {},
+  lastSeen: 500 as MonotonicMs,
+  ...changes
+})
+
+/** Answers what it is given, and remembers what it was asked. */
+export class FakeManager implements ClusterManager {
+  readonly nodeId = 'a' as NodeId
+  readonly asked: { call: string; query?: unknown; options?: unknown }[] = []
+  readonly hub = new EventHub({ eventQueueLengthMax: 4, eventSubscribersMax: 100 })
+  members: readonly Member[] = [member('a'), member('b', { liveness: 'suspect' })]
+  health: HealthReport = {
+    healthy: true,
+    ready: true,
+    checks: [{ name: 'leader', ok: true, detail: 'a leader is known' }]
+  }
+  metrics: ReturnType<ClusterManager['getAllMetrics']> = {}
+  rows: readonly (readonly SqlValue[])[] = [[1]]
+  /** Thrown by every query. */
+  error: Error | null = null
+  /** Set: queries hang until their caller is gone. */
+  onCancelled: (() => void) | null = null
+
+  now(): MonotonicMs {
+    return 1_500 as MonotonicMs
+  }
+
+  emit(body: ClusterEventBody): void {
+    this.hub.publish(body, 1_700_000_000_000 as WallMs)
+  }
+
+  getClusterMembers() {
+    return this.members
+  }
+
+  getAliveMembers() {
+    return this.members.filter(({ liveness }) => liveness === 'alive')
+  }
+
+  getClusterView(): ClusterView {
+    const group = {
+      group: 0,
+      role: 'leader',
+      term: 7,
+      leader: 'a',
+      voters: ['a', 'b'],
+      commitIndex: 41,
+      appliedIndex: 40,
+      lastIndex: 42,
+      failed: null,
+      progress: []
+    } as unknown as ClusterView['groups'][number]
+    return {
+      clusterName: 'test',
+      clusterId: null,
+      nodeId: this.nodeId,
+      address: 'a:7946',
+      version: '0.0.0',
+      members: this.members,
+      groups: [group]
+    }
+  }
+
+  routeQuery(query: string, options?: RouteOptions): RouteDecision {
+    this.asked.push({ call: 'routeQuery', query, options })
+    if (this.error !== null) throw this.error
+    return {
+      node: this.nodeId,
+      group: 0 as RouteDecision['group'],
+      kind: 'read',
+      consistency: 'linearizable',
+      strategy: 'adaptive',
+      reason: 'a: the best score'
+    }
+  }
+
+  explainRoute(query: string, options?: RouteOptions) {
+    return {
+      decision: this.routeQuery(query, options),
+      refusal: null,
+      candidates: [],
+      decidedAt: 1 as WallMs
+    }
+  }
+
+  executeQuery(sql: string, options?: QueryOptions): Promise<QueryResult>
+  executeQuery(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
+  async executeQuery(
+    query: string | readonly Statement[],
+    { signal, ...options }: QueryOptions = {}
+  ): Promise<QueryResult | QueryResult[]> {
+    this.asked.push({ call: 'executeQuery', query, options })
+    if (this.error !== null) throw this.error
+    if (this.onCancelled !== null) await this.#untilAborted(signal)
+    const result: QueryResult = {
+      columns: ['n'],
+      rows: this.rows,
+      rowsAffected: 0,
+      lastInsertRowid: 2n ** 60n,
+      index: 9 as QueryResult['index'],
+      group: 0 as QueryResult['group'],
+      node: this.nodeId
+    }
+    return typeof query === 'string' ? result : query.map(() => result)
+  }
+
+  async registerClient(clientId: string): Promise<void> {
+    this.asked.push({ call: 'registerClient', query: clientId })
+  }
+
+  subscribeToEvents() {
+    return this.hub.subscribe()
+  }
+
+  healthCheck() {
+    return this.health
+  }
+
+  getAllMetrics() {
+    return this.metrics
+  }
+
+  async checksums() {
+    return [{ group: 0 as RouteDecision['group'], index: 3 as QueryResult['index'], hash: 'ab' }]
+  }
+
+  #untilAborted(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      signal?.addEventListener('abort', () => {
+        this.onCancelled?.()
+        resolve()
+      })
+    })
+  }
+}
