@@ -30,6 +30,7 @@ import type { LogEntry, LogStore, RecoveredGroup } from '../core/ports/log-store
 import type { Logger } from '../core/ports/logger.js'
 import type { Inbound, MessageType, Messenger } from '../core/ports/messenger.js'
 import type { Random } from '../core/ports/random.js'
+import type { ReplicaObserver } from '../core/ports/replica-observer.js'
 import { factsOf } from '../core/remote-error.js'
 import { type ConsensusCounters, consensusCounterNames } from './counters.js'
 import { encodeEntryPayload } from './entry.js'
@@ -59,6 +60,8 @@ export interface ConsensusComponents {
   /** Null on a node that never hosts a replica. */
   readonly engines: EngineProvider | null
   readonly logger: Logger
+  /** For simulation. */
+  readonly observer?: ReplicaObserver | undefined
 }
 
 export interface ConsensusOptions {
@@ -258,6 +261,7 @@ export class ConsensusDriver {
       { group, self, config }
     )
     const appliedIndex = await driver.open(recovered.entries.at(-1)?.index ?? (0 as LogIndex))
+    this.#components.observer?.onRecovered(group, self, recovered)
     const raft = new Raft({
       group,
       self,
@@ -273,6 +277,7 @@ export class ConsensusDriver {
         clock,
         raft,
         log,
+        observer: this.#components.observer,
         send: (message) => this.#send(message),
         onEvent: (event) => driver.handleRaftEvent(event),
         onFailed: (error) => driver.handleRaftFailed(error)

@@ -192,6 +192,7 @@ export {
   type SendOptions
 } from './ports/messenger.js'
 export type { Random } from './ports/random.js'
+export type { ObservedMessage, ReplicaObserver } from './ports/replica-observer.js'
 export type {
   ClientTag,
   GroupStatus,

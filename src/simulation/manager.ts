@@ -1,5 +1,6 @@
 /** What the simulator needs of the facade; it is handed in, because the facade's house imports us. */
 import type {
+  ClientId,
   Clock,
   ClusterManager,
   ConfigInput,
@@ -10,6 +11,7 @@ import type {
   Logger,
   PresetName,
   Random,
+  ReplicaObserver,
   StreamNetwork
 } from '../core/index.js'
 
@@ -21,11 +23,14 @@ export interface SimulatedPorts {
   readonly streams: StreamNetwork
   readonly datagrams: DatagramNetwork
   readonly disk: Disk
+  readonly observer: ReplicaObserver
+  readonly gossipKeys: readonly Uint8Array[]
 }
 
 export interface SimulatedManager extends ClusterManager {
   start(): Promise<void>
   stop(options?: { readonly drain?: boolean }): Promise<void>
+  registerClient(clientId: ClientId, options?: { readonly timeoutMs?: number }): Promise<void>
 }
 
 export type CreateManager = (options: {

@@ -6,6 +6,11 @@ export class MembershipInvariants {
   readonly #violations: Violations
   /** The highest incarnation that each node ever gave itself. */
   readonly #own = new Map<string, number>()
+  /**
+   * What others said of a node above what it was seen to say itself: it is asked when it is next seen,
+   * because a node speaks before its start is over.
+   */
+  readonly #claims = new Map<string, { readonly incarnation: number; readonly viewer: string }>()
   /** viewer → subject → incarnation, within one life of the viewer. */
   readonly #seen = new Map<string, Map<string, number>>()
 
@@ -22,18 +27,30 @@ export class MembershipInvariants {
     this.#seen.set(viewer, seen)
     for (const { nodeId, incarnation } of members) {
       const before = seen.get(nodeId) ?? -1
-      if (incarnation === before) continue
+      if (incarnation === before && !this.#claims.has(nodeId)) continue
       seen.set(nodeId, incarnation)
       if (incarnation < before) {
         const detail = `${viewer} sees ${nodeId} go from incarnation ${before} to ${incarnation}`
         this.#violations.report(Invariants.Incarnations, detail)
       }
-      const own = this.#own.get(nodeId) ?? 0
-      if (nodeId === viewer) this.#own.set(nodeId, Math.max(own, incarnation))
-      else if (incarnation > own) {
-        const detail = `${viewer} sees ${nodeId} at incarnation ${incarnation}, its own is ${own}`
-        this.#violations.report(Invariants.Incarnations, detail)
-      }
+      if (nodeId === viewer) this.#handleOwn(nodeId, incarnation)
+      else this.#handleClaim(nodeId, { incarnation, viewer })
     }
+  }
+
+  #handleOwn(nodeId: string, incarnation: number): void {
+    const own = Math.max(this.#own.get(nodeId) ?? 0, incarnation)
+    this.#own.set(nodeId, own)
+    const claim = this.#claims.get(nodeId)
+    this.#claims.delete(nodeId)
+    if (claim === undefined || claim.incarnation <= own) return
+    const said = `${claim.viewer} saw ${nodeId} at incarnation ${claim.incarnation}`
+    this.#violations.report(Invariants.Incarnations, `${said}, its own is ${own}`)
+  }
+
+  #handleClaim(nodeId: string, claim: { incarnation: number; viewer: string }): void {
+    if (claim.incarnation <= (this.#own.get(nodeId) ?? 0)) return
+    const earlier = this.#claims.get(nodeId)?.incarnation ?? 0
+    if (claim.incarnation > earlier) this.#claims.set(nodeId, claim)
   }
 }

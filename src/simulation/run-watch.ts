@@ -2,7 +2,7 @@
  * Sees every node after each of its events, through the facade's read-only views and the engine's port,
  * and hands what it sees to the invariants.
  */
-import type { Engine, EngineProvider } from '../core/index.js'
+import type { Engine, EngineProvider, ReplicaObserver } from '../core/index.js'
 import { ConsensusInvariants } from './consensus-invariants.js'
 import { MembershipInvariants } from './membership-invariants.js'
 import type { ClusterWatch, SimulatedCluster } from './simulated-cluster.js'
@@ -60,6 +60,30 @@ export class RunWatch implements ClusterWatch {
     this.#consensus.onExit(host)
     this.#onCrash(host)
     if (this.#cluster) this.#membership.onExit(this.#cluster.nodeIdOf(host))
+  }
+
+  /** A process that has crashed says nothing any more, whatever it was in the middle of. */
+  observerOf(process: SimulatedProcess): ReplicaObserver {
+    const { host } = process
+    const consensus = this.#consensus
+    return {
+      onRecovered(_group, replica, { hardState, entries }) {
+        if (process.alive) consensus.onRecovered(host, replica, hardState, entries)
+      },
+      onPersist(request) {
+        if (process.alive) consensus.onPersist(host, request)
+      },
+      onPersisted({ entries }) {
+        const last = entries.at(-1)
+        if (process.alive && last) consensus.onPersisted(host, last.index, last.term)
+      },
+      onSend({ kind, from, to, term, granted }) {
+        if (!process.alive || kind === 'preVote' || kind === 'preVoteResponse') return
+        consensus.onPromise(from, term)
+        if (kind === 'vote') consensus.onVote(from, term, from)
+        if (kind === 'voteResponse' && granted) consensus.onVote(from, term, to)
+      }
+    }
   }
 
   wrapEngine(host: number, provider: EngineProvider): EngineProvider {

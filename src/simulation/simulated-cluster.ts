@@ -11,6 +11,7 @@ import {
   type Logger,
   type NodeId,
   type Random,
+  type ReplicaObserver,
   toNodeId
 } from '../core/index.js'
 import type { FaultTarget } from './fault-scheduler.js'
@@ -47,6 +48,7 @@ export interface ClusterWatch {
   onStarted(host: number): void
   onStartFailed(host: number, error: unknown): void
   onExit(host: number): void
+  observerOf(process: SimulatedProcess): ReplicaObserver
   wrapEngine(host: number, engine: EngineProvider): EngineProvider
   isLeader(host: number): boolean
 }
@@ -77,6 +79,8 @@ interface Machine {
 }
 
 const clusterName = 'simulated'
+/** Datagrams are sealed as in production. */
+const gossipKey = new Uint8Array(32).fill(7)
 
 export class SimulatedCluster implements FaultTarget {
   readonly size: number
@@ -227,7 +231,9 @@ export class SimulatedCluster implements FaultTarget {
         logger: loggerOf(nodeId),
         streams: streams.networkOf({ process, clock, hostName: nodeId, identity }),
         datagrams: datagrams.networkOf(process),
-        disk: withSyncCount(disk.mount(), machine.syncs)
+        disk: withSyncCount(disk.mount(), machine.syncs),
+        observer: watch.observerOf(process),
+        gossipKeys: [gossipKey]
       }
     })
   }

@@ -139,6 +139,8 @@ class Client {
   #current: Operation | null = null
   #attempt = 0
   #isStopped = false
+  /** Before its first write, a client makes itself known to the cluster. */
+  #isRegistered = false
 
   constructor(
     components: ClientComponents,
@@ -232,6 +234,11 @@ class Client {
 
   async #ask(node: RunningNode, operation: Operation): Promise<QueryResult> {
     const isRead = operation.op === 'read'
+    if (!isRead && !this.#isRegistered) {
+      const generation = this.#generation
+      await node.manager.registerClient(toClientId(this.#process), { timeoutMs: attemptTimeoutMs })
+      if (generation === this.#generation) this.#isRegistered = true
+    }
     return node.manager.executeQuery(statementOf(operation), {
       timeoutMs: attemptTimeoutMs,
       ...(isRead ? { consistency: 'linearizable' } : { client: this.#tagOf(operation) })
@@ -287,6 +294,7 @@ class Client {
       this.#board.counts.unknown++
       this.#generation++
       this.#serial = 0
+      this.#isRegistered = false
     } else if (type === 'fail') this.#board.counts.failed++
     else this.#board.counts.ok++
     if (this.#reads.length > 0) this.#later(0, () => this.#current === null && this.#next())

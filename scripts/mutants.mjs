@@ -1,0 +1,94 @@
+// Bugs to plant, by the names of the reliability catalogue: each replaces one text, which must occur
+// exactly once in the compiled file. The simulator must find every one of them.
+export const mutants = [
+  {
+    name: 'vote not persisted',
+    file: 'src/consensus/raft/raft.js',
+    find: '{ term, vote }, log, now',
+    replace: '{ term, vote: null }, log, now'
+  },
+  {
+    name: 'vote told before it is durable',
+    file: 'src/consensus/raft/elections.js',
+    find: 'replica.effects.sendAfterPersist({',
+    replace: 'replica.effects.send({'
+  },
+  {
+    name: 'append acknowledged before it is durable',
+    file: 'src/consensus/raft/follower.js',
+    find: 'this.#replica.effects.sendAfterPersist({',
+    replace: 'this.#replica.effects.send({'
+  },
+  {
+    name: 'leader counts what is not durable',
+    file: 'src/consensus/raft/leader.js',
+    find: 'return this.#replica.persists.durableIndex',
+    replace: 'return this.#replica.log.lastIndex'
+  },
+  {
+    name: 'truncation on any overlapping append',
+    file: 'src/consensus/raft/raft-log.js',
+    find: 'return entries.find((entry) => this.termAt(entry.index) !== entry.term) ?? null',
+    replace: 'return entries[0] ?? null'
+  },
+  {
+    name: 'entries of old terms committed by counting',
+    file: 'src/consensus/raft/leader.js',
+    find: 'if (index <= before || replica.log.termAt(index) !== replica.term)',
+    replace: 'if (index <= before)'
+  },
+  {
+    name: 'no entry at the start of a term',
+    file: 'src/consensus/raft/leader.js',
+    find: "this.#append(encodeEntryPayload({ kind: 'noop' }))",
+    replace: 'void encodeEntryPayload'
+  },
+  {
+    name: 'heartbeat commits beyond the match',
+    file: 'src/consensus/raft/leader.js',
+    find: 'Math.min(progress.match, commitIndex)',
+    replace: 'commitIndex'
+  },
+  {
+    name: 'read index before the first commit of the term',
+    file: 'src/consensus/raft/leader.js',
+    find: 'if (log.termAt(commitIndex) !== term || !',
+    replace: 'if (!'
+  },
+  {
+    name: 'reads confirmed by nobody',
+    file: 'src/consensus/raft/read-index.js',
+    find: "tallyVotes(voters, round.acks) !== 'won'",
+    replace: 'voters.length === 0'
+  },
+  {
+    name: 'acknowledgements of earlier reads reused',
+    file: 'src/consensus/raft/read-index.js',
+    find: 'context === this.#round.context',
+    replace: 'context >= 0'
+  },
+  {
+    name: 'log not synced',
+    file: 'src/consensus/log/segmented-log-driver.js',
+    find: 'await file.sync()',
+    replace: 'await null'
+  },
+  {
+    name: 'a vote for everybody who asks',
+    file: 'src/consensus/raft/elections.js',
+    find: "if (replica.vote !== null && replica.vote !== message.from)\n        return 'votedForAnother'",
+    replace: ''
+  },
+  {
+    name: 'votes for logs that lack entries',
+    file: 'src/consensus/raft/raft-log.js',
+    find: 'return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex)',
+    replace: 'return lastTerm >= 0 && lastIndex >= 0'
+  },
+  {
+    name: 'applied twice after a restart',
+    file: 'src/consensus/raft/replica.js',
+    find: 'this.#emittedIndex = init.appliedIndex',
+    replace: 'this.#emittedIndex = 0'
+  }
+]

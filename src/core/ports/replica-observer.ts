@@ -1,0 +1,26 @@
+import type { GroupId, ReplicaId, Term } from '../ids.js'
+import type { PersistRequest, RecoveredGroup } from './log-store.js'
+
+/** What a replica tells another, as far as an observer cares. */
+export interface ObservedMessage {
+  readonly kind: string
+  readonly from: ReplicaId
+  readonly to: ReplicaId
+  readonly term: Term
+  readonly granted?: boolean
+}
+
+/**
+ * Sees what the replicas of a node promise and make durable, and changes nothing: the simulator judges
+ * invariants by it. Absent in production. The values are the replicas' own: not to be kept or changed.
+ */
+export interface ReplicaObserver {
+  /** The replica starts with this. */
+  onRecovered(group: GroupId, replica: ReplicaId, recovered: RecoveredGroup): void
+  /** The replica has this in its own state now, and asks to make it durable. */
+  onPersist(request: PersistRequest): void
+  /** The request is durable. */
+  onPersisted(request: PersistRequest): void
+  /** The message leaves the replica. */
+  onSend(message: ObservedMessage): void
+}

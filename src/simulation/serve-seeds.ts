@@ -1,0 +1,28 @@
+import type { SeedOutcome } from './campaign.js'
+import type { SimulationOptions, SimulationResult } from './simulation.js'
+
+type Simulate = (seed: number, options: SimulationOptions) => Promise<SimulationResult>
+
+/** The other side of a campaign: runs the seeds that the parent process sends, one at a time. */
+export function serveSeeds(simulate: Simulate): void {
+  process.on('message', (message) => {
+    const { seed, ...options } = message as SimulationOptions & { readonly seed: number }
+    void simulate(seed, options).then((result) => process.send?.(outcomeOf(result)))
+  })
+}
+
+export function outcomeOf(result: SimulationResult): SeedOutcome {
+  const { seed, violations, hash, virtualMs, faults, events, operations, elections } = result
+  return {
+    seed,
+    violations,
+    hash,
+    virtualMs,
+    faults,
+    events,
+    operationsOk: operations.ok,
+    operationsUnknown: operations.unknown,
+    elections,
+    swarm: JSON.stringify(result.swarm)
+  }
+}
