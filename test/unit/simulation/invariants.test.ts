@@ -123,6 +123,8 @@ t.test('11: incarnations fall, or rise by somebody else', async (t) => {
   t.notOk(violations.any)
   membership.onMembers('b', [member('a', 4)])
   membership.onMembers('c', [member('a', 6)])
+  membership.onMembers('c', [member('a', 7)])
+  membership.onMembers('a', [member('a', 6)])
   t.strictSame(
     violations.toArray().map(({ invariant }) => invariant),
     [Invariants.Incarnations, Invariants.Incarnations]
