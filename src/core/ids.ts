@@ -32,6 +32,7 @@ export type MonotonicMs = Brand<number, 'MonotonicMs'>
 export type WallMs = Brand<number, 'WallMs'>
 
 const NODE_ID = /^[a-z0-9-]{1,63}$/
+const REPLICA_ID = /^[a-z0-9-]{1,63}\/[0-9a-f]{16}$/
 const HEX_16 = /^[0-9a-f]{16}$/
 const HEX_32 = /^[0-9a-f]{32}$/
 const CLIENT_ID = /^[\x21-\x7e]{1,64}$/
@@ -66,10 +67,7 @@ export const replicaIdOf = (node: NodeId, storage: StorageId): ReplicaId =>
   `${node}/${storage}` as ReplicaId
 
 export function toReplicaId(value: string): ReplicaId {
-  const [node, storage, rest] = value.split('/')
-  if (node !== undefined && storage !== undefined && rest === undefined) {
-    return replicaIdOf(toNodeId(node), toStorageId(storage))
-  }
+  if (REPLICA_ID.test(value)) return value as ReplicaId
   throw new InvalidArgumentError('replicaId', 'must be <nodeId>/<storageId>')
 }
 

@@ -1,5 +1,8 @@
 import { ProtocolError } from '../core/errors.js'
 
+/** Up to here a decoder's call costs more than its work. */
+const shortTextBytes = 12
+
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
@@ -89,9 +92,10 @@ export class ByteReader {
     const length = this.varint()
     if (length > lengthMax) throw new ProtocolError(`text of ${length} bytes, at most ${lengthMax}`)
     const at = this.#take(length)
-    if (length < 32) {
-      const short = this.#shortAscii(at, length)
-      if (short !== null) return short
+    if (length <= shortTextBytes && this.#isAscii(at, length)) {
+      let text = ''
+      for (let i = at; i < at + length; i++) text += String.fromCharCode(this.#bytes[i] as number)
+      return text
     }
     try {
       return decoder.decode(this.#bytes.subarray(at, at + length))
@@ -105,14 +109,9 @@ export class ByteReader {
     if (this.#at !== this.#end) throw new ProtocolError(`${this.remaining} bytes left over`)
   }
 
-  #shortAscii(at: number, length: number): string | null {
-    let text = ''
-    for (let i = at; i < at + length; i++) {
-      const code = this.#bytes[i] as number
-      if (code > 0x7f) return null
-      text += String.fromCharCode(code)
-    }
-    return text
+  #isAscii(at: number, length: number): boolean {
+    for (let i = at; i < at + length; i++) if ((this.#bytes[i] as number) > 0x7f) return false
+    return true
   }
 
   #take(count: number): number {

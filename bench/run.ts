@@ -1,0 +1,44 @@
+/** `npm run bench -- NAME [--json]`: runs `bench/NAME`; `--json` leaves out the table. */
+import { existsSync, readdirSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { type Bench, type BenchReport, reportOf } from './report.js'
+
+const folder = new URL('.', import.meta.url)
+const helpers = ['run', 'report']
+
+const { values, positionals } = parseArgs({
+  options: { json: { type: 'boolean', default: false } },
+  allowPositionals: true
+})
+const name = positionals[0] ?? ''
+if (positionals.length !== 1 || helpers.includes(name) || !isBench(name)) {
+  process.stderr.write(`usage: npm run bench -- NAME [--json]; NAME is one of ${names()}\n`)
+  process.exitCode = 2
+} else {
+  const { run } = (await import(new URL(`${name}.js`, folder).href)) as { run: Bench }
+  const report = reportOf(name, await run((line) => process.stderr.write(`${line}\n`)))
+  if (!values.json) process.stdout.write(tableOf(report))
+  process.stdout.write(`${JSON.stringify(report)}\n`)
+}
+
+function isBench(candidate: string): boolean {
+  return /^[a-z-]+$/.test(candidate) && existsSync(new URL(`${candidate}.js`, folder))
+}
+
+function names(): string {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.js'))
+    .map((file) => file.slice(0, -'.js'.length))
+    .filter((file) => !helpers.includes(file))
+    .join(', ')
+}
+
+function tableOf({ rows, ratios }: BenchReport): string {
+  const lines = rows.map(
+    (row) =>
+      `${row.case.padEnd(28)}${row.subject.padEnd(12)}${String(row.value).padStart(12)} ${row.unit}` +
+      `  (±${Math.round(row.spread * 50)} %)`
+  )
+  const compared = Object.entries(ratios).map(([key, ratio]) => `${key.padEnd(40)}${ratio} ×`)
+  return `${[...lines, '', ...compared].join('\n')}\n`
+}
