@@ -1,6 +1,6 @@
 /**
- * The HTTP API of one node: probes, metrics, views, events and queries. It knows the cluster through
- * the facade's interface alone. Every answer that is not a success is a coded error.
+ * The HTTP API of one node: probes, metrics, views, events and queries. It knows the cluster
+ * through the facade's interface alone. Every answer that is not a success is a coded error.
  */
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify'
 import {

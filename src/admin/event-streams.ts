@@ -16,8 +16,8 @@ export interface EventStreamsOptions {
 }
 
 /**
- * Server-sent events: `id` is the event's sequence number, `event` its type, `data` the event as JSON.
- * A subscriber that is too slow loses events and is told how many by an event `Dropped`.
+ * Server-sent events: `id` is the event's sequence number, `event` its type, `data` the event as
+ * JSON. A subscriber that is too slow loses events and is told how many by an event `Dropped`.
  */
 export class EventStreams {
   readonly #manager: ClusterManager

@@ -1,6 +1,9 @@
 import type { ErrorCode, ErrorFacts } from '../core/index.js'
 
-/** The status that fits each error. An unknown outcome is 500: no proxy sends that again by itself. */
+/**
+ * The status that fits each error. An unknown outcome is 500: no proxy sends that again by
+ * itself.
+ */
 export const statusOf: Readonly<Record<ErrorCode, number>> = {
   ERR_SKEIN_INVALID_ARGUMENT: 400,
   ERR_SKEIN_INVALID_CONFIG: 400,

@@ -126,8 +126,8 @@ export interface ClusterManager {
   executeQuery(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
   /** Before a client's first numbered write. Registering twice is harmless. */
   /**
-   * Makes a client known that numbers its own writes (`QueryOptions.client`): once, before its first
-   * write. Registering twice is harmless.
+   * Makes a client known that numbers its own writes (`QueryOptions.client`): once, before its
+   * first write. Registering twice is harmless.
    */
   registerClient(
     clientId: ClientId,

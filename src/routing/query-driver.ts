@@ -209,7 +209,6 @@ export class QueryDriver {
   }
 
   /** As far as this node knows, with or without a replica of the group. */
-  /** As far as this node knows, with or without a replica of its own. */
   leaderOf(group: GroupId): NodeId | null {
     return this.#placements.of(group)?.leader ?? null
   }

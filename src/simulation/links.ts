@@ -28,7 +28,9 @@ export type CutKind = (typeof CutKinds)[keyof typeof CutKinds]
 
 export interface Cut {
   readonly kind: CutKind
-  /** What was sent on streams while cut: kept and sent again when healed, or gone with its stream. */
+  /**
+   * What was sent on streams while cut: kept and sent again when healed, or gone with its stream.
+   */
   readonly streams: 'held' | 'lost'
 }
 

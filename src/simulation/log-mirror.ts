@@ -1,8 +1,8 @@
 import type { LogEntry } from '../core/index.js'
 
 /**
- * What one replica's log holds, as numbers: per index its term and a hash of the entry and everything
- * before it, so that comparing two prefixes is comparing two numbers.
+ * What one replica's log holds, as numbers: per index its term and a hash of the entry and
+ * everything before it, so that comparing two prefixes is comparing two numbers.
  */
 export class LogMirror {
   #terms: number[] = []

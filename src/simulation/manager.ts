@@ -1,4 +1,6 @@
-/** What the simulator needs of the facade; it is handed in, because the facade's house imports us. */
+/**
+ * What the simulator needs of the facade; it is handed in, because the facade's house imports us.
+ */
 import type {
   ClientId,
   Clock,

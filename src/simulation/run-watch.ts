@@ -1,6 +1,6 @@
 /**
- * Sees every node after each of its events, through the facade's read-only views and the engine's port,
- * and hands what it sees to the invariants.
+ * Sees every node after each of its events, through the facade's read-only views and the engine's
+ * port, and hands what it sees to the invariants.
  */
 import type { Engine, EngineProvider, ReplicaObserver } from '../core/index.js'
 import { ConsensusInvariants } from './consensus-invariants.js'

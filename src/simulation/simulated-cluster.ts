@@ -1,7 +1,8 @@
 /**
- * A whole cluster on virtual time: machines with clocks and disks that outlive their processes, and on
- * each a process that runs the real facade over simulated ports. A crash abandons the process: its
- * ports go dead, so nothing of it ever runs again, and a new one starts on the same disk.
+ * A whole cluster on virtual time: machines with clocks and disks that outlive their processes,
+ * and on each a process that runs the real facade over simulated ports. A crash abandons the
+ * process: its ports go dead, so nothing of it ever runs again, and a new one starts on the same
+ * disk.
  */
 import {
   type Clock,

@@ -1,4 +1,6 @@
-/** Datagrams between simulated hosts: late, lost, doubled, out of order, cut off; never corrupted. */
+/**
+ * Datagrams between simulated hosts: late, lost, doubled, out of order, cut off; never corrupted.
+ */
 import {
   type Address,
   assert,

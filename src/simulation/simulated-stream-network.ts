@@ -1,8 +1,8 @@
 /**
- * Authenticated byte streams between simulated hosts. Order is kept inside a stream and nothing is lost
- * inside it, but it may be slow, stand still while its link is cut, break at any byte, or go on at one
- * end only. A stream's buffer is what its peer has not taken yet: a peer that is cut off or paused makes
- * `write` answer false.
+ * Authenticated byte streams between simulated hosts. Order is kept inside a stream and nothing
+ * is lost inside it, but it may be slow, stand still while its link is cut, break at any byte, or
+ * go on at one end only. A stream's buffer is what its peer has not taken yet: a peer that is cut
+ * off or paused makes `write` answer false.
  */
 import {
   type Address,

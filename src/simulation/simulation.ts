@@ -1,7 +1,7 @@
 /**
- * One seed: a cluster, clients, faults drawn from the seed, invariants after every event; then heal, and
- * everybody must find together and answer in time; then what the clients saw is judged. The same seed
- * gives the same trace, to the last byte.
+ * One seed: a cluster, clients, faults drawn from the seed, invariants after every event; then
+ * heal, and everybody must find together and answer in time; then what the clients saw is judged.
+ * The same seed gives the same trace, to the last byte.
  */
 import {
   checkLinearizability,

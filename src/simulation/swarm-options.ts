@@ -1,7 +1,7 @@
 /**
  * What one seed runs: every probability, delay and rate is drawn from it, and each kind of fault is
- * switched off in some seeds, so that no two seeds weigh the faults alike. A fault that is always there
- * hides what only shows without it.
+ * switched off in some seeds, so that no two seeds weigh the faults alike. A fault that is always
+ * there hides what only shows without it.
  */
 import type { Random } from '../core/index.js'
 import type { LinkOptions } from './links.js'

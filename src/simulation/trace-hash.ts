@@ -1,6 +1,7 @@
 /**
- * A running fingerprint of a run: two runs that did the same in the same order have the same. Two 32-bit
- * multiply-xor lanes (after FNV-1a); it must be quick and spread well, it need not resist anybody.
+ * A running fingerprint of a run: two runs that did the same in the same order have the same. Two
+ * 32-bit multiply-xor lanes (after FNV-1a); it must be quick and spread well, it need not resist
+ * anybody.
  */
 export class TraceHash {
   #a = 0x811c9dc5

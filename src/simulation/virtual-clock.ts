@@ -1,11 +1,12 @@
 /**
- * Virtual time: one heap of events, ordered by time and then by sequence. Nothing happens between two
- * events, and time jumps from one to the next. Every event belongs to a process or to the world:
+ * Virtual time: one heap of events, ordered by time and then by sequence. Nothing happens between
+ * two events, and time jumps from one to the next. Every event belongs to a process or to the
+ * world:
  *
  * 1. events of a process that has crashed never run;
  * 2. events of a paused process wait, and run in their order when it goes on;
- * 3. `NodeClock` shows a process its own time: a machine's monotonic clock runs at its own rate, its
- *    wall clock has its own offset besides.
+ * 3. `NodeClock` shows a process its own time: a machine's monotonic clock runs at its own rate,
+ *    its wall clock has its own offset besides.
  */
 import { assert, type Clock, type MonotonicMs, type Timer, type WallMs } from '../core/index.js'
 import type { TraceHash } from './trace-hash.js'
@@ -216,7 +217,8 @@ export class NodeClock implements Clock {
   }
 
   now(): MonotonicMs {
-    // Converting forth and back may lose the last bit, and a timer must never see a time before its own.
+    // Converting forth and back may lose the last bit, and a timer must never see a time before
+    // its own.
     this.#notBefore = Math.max(this.#notBefore, this.#machine.local())
     return this.#notBefore as MonotonicMs
   }

@@ -1,8 +1,8 @@
 /**
- * Clients of the cluster: each has one operation at a time, sent to any node that is up, and tries again
- * elsewhere, under the same serial, until it has an answer. What they saw is the history that the
- * linearizability checker judges. Values are unique, and a key is replaced by a fresh one after a while,
- * so that no key's history grows beyond what can be decided.
+ * Clients of the cluster: each has one operation at a time, sent to any node that is up, and
+ * tries again elsewhere, under the same serial, until it has an answer. What they saw is the
+ * history that the linearizability checker judges. Values are unique, and a key is replaced by a
+ * fresh one after a while, so that no key's history grows beyond what can be decided.
  */
 import type { HistoryEvent, HistoryValue, OperationKind } from '../checkers/index.js'
 import {
@@ -269,7 +269,8 @@ class Client {
 
   #handleError(operation: Operation, error: Error): void {
     this.#count(error instanceof SkeinError || 'code' in error ? String(error.code) : error.message)
-    // The answers below end a write for good: either it was executed, or it cannot be told any more.
+    // The answers below end a write for good: either it was executed, or it cannot be told any
+    // more.
     if (hasCode(error, 'ERR_SKEIN_RESULT_NOT_KEPT')) {
       this.#end(operation.op === 'cas' ? 'info' : 'ok', operation.value)
     } else if (

@@ -1,6 +1,7 @@
 /**
- * Follows a leader: takes its entries, cuts its own log back only where the two differ, and campaigns
- * when the leader has been silent for a randomised time. A learner follows and never campaigns.
+ * Follows a leader: takes its entries, cuts its own log back only where the two differ, and
+ * campaigns when the leader has been silent for a randomised time. A learner follows and never
+ * campaigns.
  */
 import { after, NEVER } from '../../core/deadlines.js'
 import { type RaftRole, RaftRoles } from '../../core/events.js'
@@ -59,7 +60,9 @@ export class Follower implements Role {
 
   handlePersisted(): void {}
 
-  /** The leader's end of the connection closed, so its process is likely gone: do not wait it out. */
+  /**
+   * The leader's end of the connection closed, so its process is likely gone: do not wait it out.
+   */
   handlePeerLost(peer: ReplicaId): void {
     const replica = this.#replica
     if (replica.leader !== peer) return

@@ -1,6 +1,6 @@
 /**
- * Leads one term: replicates, commits by counting, proves its leadership to readers, and gives it up
- * when a majority has been silent for an election timeout.
+ * Leads one term: replicates, commits by counting, proves its leadership to readers, and gives it
+ * up when a majority has been silent for an election timeout.
  *
  * Invariants:
  * 1. Only an entry of the own term is committed by counting; older ones commit with it (R-C02).
@@ -212,7 +212,9 @@ export class Leader implements Role {
     this.#maybeAnswerReads()
   }
 
-  /** As much as the window takes; `evenIfEmpty` sends a check, or a commit index, without entries. */
+  /**
+   * As much as the window takes; `evenIfEmpty` sends a check, or a commit index, without entries.
+   */
   #replicateTo(member: ReplicaId, evenIfEmpty: boolean): void {
     const progress = this.#progress.get(member)
     if (progress === undefined) return

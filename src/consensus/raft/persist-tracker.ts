@@ -1,8 +1,8 @@
 /**
- * What of a replica's state is durable. Requests are numbered, and a request remembers how much of the
- * log *as it stands now* it covers: truncation lowers the mark of every request on its way. A late
- * confirmation of bytes that were overwritten meanwhile therefore confirms nothing, even when the same
- * index and term were appended again (R-P05).
+ * What of a replica's state is durable. Requests are numbered, and a request remembers how much
+ * of the log *as it stands now* it covers: truncation lowers the mark of every request on its
+ * way. A late confirmation of bytes that were overwritten meanwhile therefore confirms nothing,
+ * even when the same index and term were appended again (R-P05).
  */
 import { assert } from '../../core/assert.js'
 import type { GroupId, LogIndex, MonotonicMs } from '../../core/ids.js'

@@ -18,7 +18,10 @@ export class Progress {
   heardAt: MonotonicMs
   /** The highest commit index that it was sent. */
   sentCommit = 0 as LogIndex
-  /** `match` when the last heartbeat was answered: without movement, what is on its way may be lost. */
+  /**
+   * `match` when the last heartbeat was answered: without movement, what is on its way may be
+   * lost.
+   */
   matchAtHeartbeat = 0 as LogIndex
   #isProbePaused = false
   /** The last index of each append on its way. */

@@ -1,22 +1,24 @@
 /**
  * The Raft core of one replica: who leads, and which entries are committed.
  *
- * Source: D. Ongaro, "Consensus: Bridging Theory and Practice" (2014), chapters 3, 6.2 (check quorum),
+ * Source: D. Ongaro, "Consensus: Bridging Theory and Practice" (2014), chapters 3, 6.2 (check
+ * quorum),
  * 6.4 (reads), 9.6 (pre-vote), 3.10 (transfer). Scenario ids R-… are those of the tests.
  *
  * Invariants:
  * 1. At most one leader per term: a vote is given once per term and is durable before it is told.
  * 2. Logs that have the same index and term are the same up to it.
  * 3. What is committed stays, in every later leader's log.
- * 4. A term is raised by a campaign alone that a majority has forecast to succeed, or that the leader
- *    asked for.
+ * 4. A term is raised by a campaign alone that a majority has forecast to succeed, or that the
+ *    leader asked for.
  *
  * Owner's duties:
  * 1. After each call: drain, carry out in the order of `Effects`, arm a timer for `nextDeadline`.
  * 2. `handlePersisted(sequence)` when the request is durable, in order; never after an error.
- * 3. Hand over only messages whose sender is the node that it says; read reads' answers as applied state
- *    at or above the index of `ReadReady`.
- * 4. On RoleChanged away from leader: the outcome of what was proposed and is not committed is unknown.
+ * 3. Hand over only messages whose sender is the node that it says; read reads' answers as
+ *    applied state at or above the index of `ReadReady`.
+ * 4. On RoleChanged away from leader: the outcome of what was proposed and is not committed is
+ *    unknown.
  */
 import { assert } from '../../core/assert.js'
 import type { Effects } from '../../core/effects.js'
@@ -92,7 +94,10 @@ export class Raft {
     this.#role.handlePersisted()
   }
 
-  /** The connection to `peer` broke: if it leads, it has probably died, and a campaign may come soon. */
+  /**
+   * The connection to `peer` broke: if it leads, it has probably died, and a campaign may come
+   * soon.
+   */
   handlePeerLost(peer: ReplicaId, now: MonotonicMs): void {
     this.#replica.now = now
     this.#role.handlePeerLost(peer)
@@ -104,13 +109,17 @@ export class Raft {
     if (this.#role instanceof Leader) this.#role.handlePeerLost(peer)
   }
 
-  /** A connection to `peer` stands: a leader goes on replicating without waiting for a heartbeat. */
+  /**
+   * A connection to `peer` stands: a leader goes on replicating without waiting for a heartbeat.
+   */
   handlePeerConnected(peer: ReplicaId, now: MonotonicMs): void {
     this.#replica.now = now
     if (this.#role instanceof Leader) this.#role.handlePeerConnected(peer)
   }
 
-  /** `payload` is an encoded EntryPayload of kind `batch`. Committed when `Committed` carries it. */
+  /**
+   * `payload` is an encoded EntryPayload of kind `batch`. Committed when `Committed` carries it.
+   */
   propose(payload: Uint8Array, now: MonotonicMs): ProposeOutcome {
     this.#replica.now = now
     if (this.#role instanceof Leader) return this.#role.propose(payload)
@@ -128,7 +137,10 @@ export class Raft {
     this.#replica.effects.emit({ type: 'ReadRefused', requestId, reason: 'notLeader', leaderHint })
   }
 
-  /** Null: to the most advanced voter. Ends with `TransferEnded`; the same target twice is one transfer. */
+  /**
+   * Null: to the most advanced voter. Ends with `TransferEnded`; the same target twice is one
+   * transfer.
+   */
   transferLeadership(target: ReplicaId | null, now: MonotonicMs): void {
     this.#replica.now = now
     if (this.#role instanceof Leader) {
@@ -213,7 +225,10 @@ export class Raft {
     return !(this.#role instanceof Leader) || this.#role.mayTakeOver(message.from)
   }
 
-  /** Tells a sender that lags the term, so that a cut-off leader steps down and a candidate goes on. */
+  /**
+   * Tells a sender that lags the term, so that a cut-off leader steps down and a candidate goes
+   * on.
+   */
   #handleStaleTerm(message: RaftMessage): void {
     const replica = this.#replica
     const envelope = replica.envelope(message.from)
@@ -224,7 +239,10 @@ export class Raft {
     }
   }
 
-  /** The message's term is not below the own; a leader's message makes a follower of everyone else. */
+  /**
+   * The message's term is not below the own; a leader's message makes a follower of everyone
+   * else.
+   */
   #followTerm(message: RaftMessage): void {
     const isLeaders = message.kind === 'appendEntries' || message.kind === 'heartbeat'
     const { term } = this.#replica

@@ -1,12 +1,12 @@
 /**
- * Reads that need a proof of leadership: a majority must answer a heartbeat that was sent after the read
- * came in. Source: Raft dissertation 6.4.
+ * Reads that need a proof of leadership: a majority must answer a heartbeat that was sent after
+ * the read came in. Source: Raft dissertation 6.4.
  *
  * Invariants:
- * 1. One round is open at a time; its context is unique in the term, and answers of other terms do not
- *    get here, so an answer counts for no read but those of its own round.
- * 2. A round's index is the commit index when it opens, and it opens only after an entry of the leader's
- *    own term is committed: until then the commit index may be behind an older leader's.
+ * 1. One round is open at a time; its context is unique in the term, and answers of other terms
+ *    do not get here, so an answer counts for no read but those of its own round.
+ * 2. A round's index is the commit index when it opens, and it opens only after an entry of the
+ *    leader's own term is committed: until then the commit index may be behind an older leader's.
  */
 import { assert } from '../../core/assert.js'
 import type { LogIndex, ReplicaId } from '../../core/ids.js'

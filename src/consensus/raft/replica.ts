@@ -1,10 +1,10 @@
 /**
- * The state that outlives a role: hard state, log, commit index, who leads. Roles change it through the
- * verbs here, each of which keeps one invariant:
+ * The state that outlives a role: hard state, log, commit index, who leads. Roles change it
+ * through the verbs here, each of which keeps one invariant:
  * 1. the term never falls, and a vote is cast once per term;
  * 2. nothing at or below the commit index is truncated;
- * 3. the commit index never falls; `Committed` carries each entry once, in order, when it is durable
- *    here, so that the engine is never ahead of the log on disk;
+ * 3. the commit index never falls; `Committed` carries each entry once, in order, when it is
+ *    durable here, so that the engine is never ahead of the log on disk;
  * 4. a message that promises durable state leaves behind it.
  */
 import { assert } from '../../core/assert.js'

@@ -1,7 +1,7 @@
 /**
- * A leadership transfer: proposals wait while the target catches up; then it is told to campaign. Source:
- * Raft dissertation 3.10. Replicas that were told may take the lead from a healthy leader for the rest
- * of the term, nobody else may (R-T07).
+ * A leadership transfer: proposals wait while the target catches up; then it is told to campaign.
+ * Source: Raft dissertation 3.10. Replicas that were told may take the lead from a healthy leader
+ * for the rest of the term, nobody else may (R-T07).
  */
 import { NEVER } from '../../core/deadlines.js'
 import type { MonotonicMs, ReplicaId } from '../../core/ids.js'

@@ -12,7 +12,7 @@ const nodeId = z.string().regex(/^[a-z0-9-]{1,63}$/, 'must match [a-z0-9-]{1,63}
 const address = z
   .string()
   .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:[\]]+):\d{1,5}$/, 'must be host:port ([v6]:port)')
-  .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65535, 'port is above 65535')
+  .refine((text) => !(Number(text.slice(text.lastIndexOf(':') + 1)) > 65535), 'port is above 65535')
 const label = z.string().max(63)
 
 const node = z.strictObject({

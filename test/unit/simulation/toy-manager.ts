@@ -32,8 +32,9 @@ interface Wire {
 }
 
 /**
- * A cluster whose first node holds everything in one synced log, and whose others forward: not available
- * when that node is down, but linearizable, exactly-once and durable. It is there to try the simulator.
+ * A cluster whose first node holds everything in one synced log, and whose others forward: not
+ * available when that node is down, but linearizable, exactly-once and durable. It is there to
+ * try the simulator.
  */
 export const toyManager =
   (faults: ToyFaults = {}): CreateManager =>

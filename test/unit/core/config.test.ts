@@ -1,0 +1,142 @@
+import t from 'tap'
+import {
+  type ConfigFault,
+  type ConfigSources,
+  InvalidConfigError,
+  presetNames,
+  reloadable,
+  resolveConfig
+} from '../../../src/core/index.js'
+
+const minimal = {
+  node: { id: 'a', dataDirectory: '/var/lib/a' },
+  cluster: { bootstrap: { voters: ['a', 'b', 'c'] } },
+  security: { insecure: true }
+}
+
+function faultsOf(sources: ConfigSources): readonly ConfigFault[] {
+  try {
+    resolveConfig(sources)
+    return []
+  } catch (error) {
+    if (error instanceof InvalidConfigError) return error.faults
+    throw error
+  }
+}
+
+const pathsOf = (sources: ConfigSources): string[] => faultsOf(sources).map(({ path }) => path)
+
+t.test('what has a default may be left out', async (t) => {
+  const config = resolveConfig({ code: minimal })
+  t.match(config, {
+    node: { id: 'a', listenAddress: '127.0.0.1:7946' },
+    cluster: { name: 'skein', seeds: [] },
+    routing: { strategy: 'adaptive', queryTimeoutMs: 5_000 }
+  })
+})
+
+t.test('X-11: all faults are reported at once, with their paths', async (t) => {
+  const faults = faultsOf({
+    file: {
+      node: { id: 'A B', dataDirectory: '' },
+      membership: { probeIntervalMs: 1, probeTimeoutMs: 'soon' },
+      routing: { strategy: 'fastest', unknownField: 1 },
+      cluster: { seeds: ['nowhere', 'host:70000'] }
+    },
+    environment: { SKEIN_NO_SUCH_FIELD: '1', SKEIN_ROUTING_RETRIES_MAX: '-3' }
+  })
+  t.same(faults.map(({ path }) => path).sort(), [
+    'SKEIN_NO_SUCH_FIELD',
+    'cluster.seeds.0',
+    'cluster.seeds.1',
+    'membership.probeIntervalMs',
+    'membership.probeTimeoutMs',
+    'node.dataDirectory',
+    'node.id',
+    'routing',
+    'routing.retriesMax',
+    'routing.strategy'
+  ])
+  const error = new InvalidConfigError(faults)
+  for (const { path } of faults) t.match(error.message, path)
+})
+
+t.test('relations between fields are checked, each with the field to change', async (t) => {
+  for (const [section, fields, path] of [
+    ['consensus', { electionTimeoutMinMs: 500, electionTimeoutMaxMs: 500 }, 'electionTimeoutMaxMs'],
+    ['consensus', { heartbeatIntervalMs: 300 }, 'electionTimeoutMinMs'],
+    ['membership', { probeIntervalMs: 100, probeTimeoutMs: 100 }, 'probeTimeoutMs'],
+    ['transport', { reconnectBackoffMinMs: 9_000 }, 'reconnectBackoffMaxMs'],
+    ['transport', { keepAliveIntervalMs: 2_000 }, 'idleTimeoutMs'],
+    ['cluster', { bootstrap: { voters: ['a', 'a'] } }, 'bootstrap.voters'],
+    ['cluster', { bootstrap: undefined }, 'seeds'],
+    ['admin', { listenAddress: '0.0.0.0:80' }, 'tokenFile']
+  ] as const) {
+    const base: Record<string, object> = { ...minimal }
+    t.same(pathsOf({ code: { ...base, [section]: fields } }), [`${section}.${path}`])
+  }
+  t.same(pathsOf({ code: { ...minimal, security: {} } }), ['security'])
+  t.same(pathsOf({ code: { ...minimal, admin: { listenAddress: '[::1]:80' } } }), [])
+})
+
+t.test('later sources win field by field: preset, file, environment, code', async (t) => {
+  const config = resolveConfig({
+    preset: 'wan',
+    file: { ...minimal, membership: { suspicionMult: 7, indirectProbes: 1 } },
+    environment: { SKEIN_MEMBERSHIP_INDIRECT_PROBES: '2', SKEIN_ROUTING_RETRIES_MAX: '3' },
+    code: { routing: { retriesMax: 4 } }
+  })
+  t.match(config, {
+    membership: { probeIntervalMs: 5_000, suspicionMult: 7, indirectProbes: 2 },
+    routing: { retriesMax: 4 }
+  })
+})
+
+t.test('environment variables take numbers, words, booleans and lists', async (t) => {
+  const config = resolveConfig({
+    environment: {
+      SKEIN_NODE_ID: 'a',
+      SKEIN_NODE_DATA_DIRECTORY: '/d',
+      SKEIN_CLUSTER_SEEDS: 'one:1, two:2',
+      SKEIN_SECURITY_INSECURE: 'true',
+      SKEIN_ROUTING_QUERY_TIMEOUT_MS: '750',
+      OTHER: 'ignored',
+      SKEIN_ROUTING_STRATEGY: undefined
+    }
+  })
+  t.match(config, {
+    node: { id: 'a', dataDirectory: '/d' },
+    cluster: { seeds: ['one:1', 'two:2'] },
+    security: { insecure: true },
+    routing: { queryTimeoutMs: 750, strategy: 'adaptive' }
+  })
+})
+
+t.test('every preset keeps every relation', async (t) => {
+  for (const preset of presetNames) t.same(faultsOf({ preset, code: minimal }), [], preset)
+  t.same(pathsOf({ preset: 'moon' as 'lan', code: minimal }), ['preset'])
+})
+
+t.test('the answer is frozen throughout, and the given objects are left alone', async (t) => {
+  const code = structuredClone(minimal)
+  const config = resolveConfig({ code })
+  t.same(code, minimal)
+  t.notOk(Object.isFrozen(code.node))
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    t.ok(Object.isFrozen(value))
+    for (const child of Object.values(value)) visit(child)
+  }
+  visit(config)
+  t.throws(() => {
+    Object.assign(config.routing, { retriesMax: 1 })
+  }, TypeError)
+})
+
+t.test('reloadable fields exist', async (t) => {
+  const config = resolveConfig({ code: minimal }) as unknown as Record<string, object>
+  for (const path of reloadable) {
+    const [section = '', field = ''] = path.split('.')
+    t.ok(Object.hasOwn(config[section] ?? {}, field), path)
+  }
+})
