@@ -1,0 +1,160 @@
+/** `demo` without `--once`: the cluster and its workload until interrupted. */
+import { randomBytes } from 'node:crypto'
+import { type ClusterEvent, RingBuffer, SplittableRandom } from '../../core/index.js'
+import type { Output } from '../output.js'
+import type { ClusterClient } from './cluster-client.js'
+import { describeEvent, frame, type LiveFigures, renderLive } from './live-view.js'
+import { loadBank } from './load.js'
+import { readersPerNode, writersPerNode } from './once.js'
+import type { DemoOptions } from './options.js'
+import { pause } from './pause.js'
+import { rounded } from './report.js'
+import type { Supervisor } from './supervisor.js'
+import { Tally } from './tally.js'
+import { Workload } from './workload.js'
+import type { Workspace } from './workspace.js'
+
+const startTimeoutMs = 30_000
+const refreshIntervalMs = 1_000
+const shownEventsMax = 6
+
+/** What the running demo shows: a screen, or one JSON object a line. */
+export interface Display {
+  event(nodeId: string, event: ClusterEvent): void
+  exit(nodeId: string, how: string): void
+  ready(supervisor: Supervisor, workspace: Workspace): void
+  refresh(supervisor: Supervisor, workspace: Workspace, figures: LiveFigures): Promise<void>
+  close(): void
+}
+
+export async function runForever(
+  supervisor: Supervisor,
+  workspace: Workspace,
+  options: DemoOptions,
+  display: Display,
+  signal: AbortSignal
+): Promise<void> {
+  await supervisor.start(startTimeoutMs)
+  display.ready(supervisor, workspace)
+  const cluster = supervisor.clusterClient()
+  try {
+    await loadBank(cluster, options.scale, () => {}, signal)
+    await work({ supervisor, workspace, cluster, display, signal }, options)
+  } catch (error) {
+    // Being interrupted is how this ends.
+    if (!signal.aborted) throw error
+  } finally {
+    display.close()
+    cluster.close()
+  }
+}
+
+interface Running {
+  readonly supervisor: Supervisor
+  readonly workspace: Workspace
+  readonly cluster: ClusterClient
+  readonly display: Display
+  readonly signal: AbortSignal
+}
+
+async function work(running: Running, options: DemoOptions): Promise<void> {
+  const { supervisor, workspace, cluster, display, signal } = running
+  const tally = new Tally()
+  const random = SplittableRandom.fromSeed(options.seed).split('workload')
+  const { nodes, scale } = options
+  const runId = randomBytes(4).toString('hex')
+  const workload = new Workload(
+    { cluster, tally, random },
+    { nodes, scale, runId, writersPerNode, readersPerNode }
+  )
+  workload.start()
+  const meter = new Meter(tally)
+  try {
+    for (;;) {
+      await pause(refreshIntervalMs, signal)
+      await display.refresh(supervisor, workspace, meter.read())
+    }
+  } finally {
+    await workload.stop()
+  }
+}
+
+/** Rates and latencies since it was read last. */
+class Meter {
+  readonly #tally: Tally
+  #at = performance.now()
+  #writes = 0
+  #reads = 0
+
+  constructor(tally: Tally) {
+    this.#tally = tally
+  }
+
+  read(): LiveFigures {
+    const now = performance.now()
+    const { figures } = this.#tally
+    const seconds = (now - this.#at) / 1_000
+    const read = {
+      writesPerSecond: rounded((figures.writes - this.#writes) / seconds),
+      readsPerSecond: rounded((figures.reads - this.#reads) / seconds),
+      writeP50Ms: rounded(this.#tally.writeLatencyMs(50)),
+      writeP99Ms: rounded(this.#tally.writeLatencyMs(99)),
+      errors: figures.writeErrors + figures.readErrors + figures.writesIndeterminate
+    }
+    this.#at = now
+    this.#writes = figures.writes
+    this.#reads = figures.reads
+    this.#tally.resetLatency()
+    return read
+  }
+}
+
+/** One JSON object a line on standard output. */
+export function jsonDisplay(output: Output): Display {
+  const say = (facts: object) => output.line(JSON.stringify(facts))
+  return {
+    event: (node, event) => say({ event: event.type, node, ...event }),
+    exit: (node, how) => say({ event: 'exit', node, how }),
+    ready: (supervisor, workspace) =>
+      say({
+        event: 'ready',
+        nodes: supervisor.nodes.map(({ options, pid }) => ({
+          id: options.id,
+          pid,
+          address: options.address,
+          admin: options.admin,
+          data: options.dataDirectory
+        })),
+        token: workspace.authority.tokenFile
+      }),
+    refresh: async (_supervisor, _workspace, figures) => say({ event: 'figures', ...figures }),
+    close: () => {}
+  }
+}
+
+/** A screen that is drawn again in place. */
+export function terminalDisplay(terminal: NodeJS.WriteStream): Display {
+  const events = new RingBuffer<string>(shownEventsMax)
+  terminal.write('\x1b[?25l\x1b[2J\x1b[Hstarting…\n')
+  return {
+    event: (node, event) => void events.push(describeEvent(node, event)),
+    exit: (node, how) => void events.push(`${node} ended: ${how}`),
+    ready: () => void terminal.write('loading accounts…\n'),
+    async refresh(supervisor, workspace, figures) {
+      const views = await supervisor.views()
+      const nodes = supervisor.nodes.map(({ options, pid }, i) => {
+        const { id, address, admin } = options
+        return { id, view: views[i]?.view ?? null, pid, address, admin }
+      })
+      const lines = renderLive({
+        nodes,
+        figures,
+        events: events.toArray(),
+        tokenFile: workspace.authority.tokenFile,
+        dataDirectory: workspace.directory
+      })
+      terminal.write(frame(lines, terminal.columns ?? 80, terminal.rows ?? 24))
+    },
+    close: () => void terminal.write('\x1b[?25h\nstopping…\n')
+  }
+}

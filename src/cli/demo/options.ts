@@ -1,0 +1,64 @@
+import { InvalidArgumentError } from '../../core/index.js'
+
+export interface DemoOptions {
+  /** Load, kill the leader half-way, verify, stop; else run until interrupted. */
+  readonly once: boolean
+  readonly json: boolean
+  /** Of workload, with `once`. */
+  readonly seconds: number
+  readonly nodes: number
+  /** Of the workload's random choices. */
+  readonly seed: number
+  /** TPC-B's: 100,000 accounts each. */
+  readonly scale: number
+  /** Null: a new one, removed at the end. */
+  readonly dataDirectory: string | null
+  /** First of two for each node; 0: free ones. */
+  readonly port: number
+}
+
+/** Text of the command line, as commander hands it over. */
+export interface DemoArguments {
+  readonly once?: boolean
+  readonly json?: boolean
+  readonly seconds: string
+  readonly nodes: string
+  readonly seed: string
+  readonly scale: string
+  readonly data?: string
+  readonly port: string
+}
+
+export const demoDefaults = { seconds: '20', nodes: '3', seed: '1', scale: '1', port: '0' } as const
+
+/** @throws InvalidArgumentError naming the option */
+export function parseDemoOptions(given: DemoArguments): DemoOptions {
+  const nodes = integer('--nodes', given.nodes, 1, 7)
+  const port = integer('--port', given.port, 0, 65_535)
+  if (port !== 0 && (port < 1_024 || port + 2 * nodes > 65_536)) {
+    throw new InvalidArgumentError('--port', `must be 0 or from 1024 to ${65_536 - 2 * nodes}`)
+  }
+  const once = given.once ?? false
+  if (once && nodes < 3) {
+    throw new InvalidArgumentError(
+      '--nodes',
+      'must be at least 3 with --once: the leader is killed'
+    )
+  }
+  return {
+    once,
+    json: given.json ?? false,
+    seconds: integer('--seconds', given.seconds, 2, 86_400),
+    nodes,
+    seed: integer('--seed', given.seed, 0, Number.MAX_SAFE_INTEGER),
+    scale: integer('--scale', given.scale, 1, 100),
+    dataDirectory: given.data ?? null,
+    port
+  }
+}
+
+function integer(name: string, text: string, min: number, max: number): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value
+  throw new InvalidArgumentError(name, `must be an integer from ${min} to ${max}, got ${text}`)
+}

@@ -1,0 +1,245 @@
+import { join } from 'node:path'
+import type { ClusterEvent, GroupStatus } from '../../core/index.js'
+import { AdminClient } from '../admin-client.js'
+import { CliError } from '../exit-codes.js'
+import type { ClusterAnswer } from '../status-command.js'
+import { ClusterClient } from './cluster-client.js'
+import { NodeProcess } from './node-process.js'
+import { pause } from './pause.js'
+import { choosePorts } from './ports.js'
+import { type Workspace, writeNodeConfig } from './workspace.js'
+
+export interface SupervisorHandlers {
+  onEvent(nodeId: string, event: ClusterEvent): void
+  onUnexpectedExit(nodeId: string, how: string): void
+}
+
+export interface NodeView {
+  readonly id: string
+  /** Null: the node does not answer. */
+  readonly view: ClusterAnswer | null
+}
+
+/** Of `GET /v1/checksums`. */
+export interface ReplicaChecksum {
+  readonly group: number
+  readonly index: number
+  readonly hash: string
+}
+
+const askTimeoutMs = 2_000
+/** Every table is read. */
+const checksumTimeoutMs = 10_000
+const pollIntervalMs = 50
+const clientSocketsMax = 64
+
+/** The node processes of one cluster, from their start to their end. */
+export class Supervisor {
+  readonly nodes: readonly NodeProcess[]
+  readonly #admins: ReadonlyMap<string, AdminClient>
+  readonly #token: string
+  readonly #handlers: SupervisorHandlers
+
+  private constructor(nodes: readonly NodeProcess[], token: string, handlers: SupervisorHandlers) {
+    this.#handlers = handlers
+    this.nodes = nodes
+    this.#token = token
+    this.#admins = new Map(
+      nodes.map(({ options }) => [options.id, this.#connect(options.admin, 4)])
+    )
+    // Last resort: whatever ends this process ends the nodes.
+    process.on('exit', this.#killAll)
+  }
+
+  /** Chooses ports and writes configurations; nothing runs yet. */
+  static async prepare(
+    workspace: Workspace,
+    firstPort: number,
+    handlers: SupervisorHandlers
+  ): Promise<Supervisor> {
+    const ports = await choosePorts(workspace.nodeIds, firstPort)
+    const nodes: NodeProcess[] = []
+    for (const id of workspace.nodeIds) {
+      const options = {
+        id,
+        configFile: await writeNodeConfig(workspace, id, ports),
+        logFile: join(workspace.directory, `${id}.log`),
+        dataDirectory: join(workspace.directory, id),
+        address: `127.0.0.1:${ports.get(id)?.cluster}`,
+        admin: `http://127.0.0.1:${ports.get(id)?.admin}`
+      }
+      nodes.push(
+        new NodeProcess(options, {
+          onEvent: (node, event) => handlers.onEvent(node.options.id, event),
+          onUnexpectedExit: (node, how) => handlers.onUnexpectedExit(node.options.id, how)
+        })
+      )
+    }
+    return new Supervisor(nodes, workspace.token, handlers)
+  }
+
+  /** Resolves when every node serves and one leads. */
+  async start(timeoutMs: number): Promise<void> {
+    const starts = await Promise.allSettled(this.nodes.map((node) => node.start()))
+    const failed = starts.find((start) => start.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    await this.untilReady(timeoutMs)
+  }
+
+  async untilReady(timeoutMs: number): Promise<void> {
+    const isReady = async () => {
+      const outcomes = await Promise.all(this.nodes.map(({ options }) => this.isReady(options.id)))
+      return outcomes.every(Boolean)
+    }
+    if (await poll(isReady, timeoutMs)) return
+    throw new CliError(`the nodes were not ready after ${timeoutMs / 1_000} s`)
+  }
+
+  async isReady(id: string): Promise<boolean> {
+    const outcome = await this.#adminOf(id).get('/readyz', askTimeoutMs)
+    return outcome.kind === 'answer'
+  }
+
+  /** A client that asks any of the nodes. */
+  clusterClient(): ClusterClient {
+    return new ClusterClient(
+      this.nodes.map(({ options }) => this.#connect(options.admin, clientSocketsMax))
+    )
+  }
+
+  views(): Promise<NodeView[]> {
+    return Promise.all(
+      this.nodes.map(async ({ options: { id } }) => ({ id, view: await this.viewOf(id) }))
+    )
+  }
+
+  async viewOf(id: string): Promise<ClusterAnswer | null> {
+    const outcome = await this.#adminOf(id).get('/v1/cluster', askTimeoutMs)
+    return outcome.kind === 'answer' ? (outcome.body as ClusterAnswer) : null
+  }
+
+  /** Category, name, value; null when the node does not answer. */
+  async metricsOf(id: string): Promise<Readonly<Record<string, Record<string, number>>> | null> {
+    const outcome = await this.#adminOf(id).get('/v1/metrics', askTimeoutMs)
+    return outcome.kind === 'answer'
+      ? (outcome.body as Record<string, Record<string, number>>)
+      : null
+  }
+
+  /** The node that says of itself that it leads, in the highest term that anyone knows. */
+  async leader(): Promise<NodeProcess | null> {
+    const id = leaderAmong(await this.views())
+    return this.nodes.find(({ options }) => options.id === id) ?? null
+  }
+
+  /** The first leader that is none of `except`. */
+  async untilLeader(except: string | null, timeoutMs: number): Promise<NodeProcess | null> {
+    let found: NodeProcess | null = null
+    await poll(async () => {
+      found = await this.leader()
+      return found !== null && found.options.id !== except
+    }, timeoutMs)
+    return found
+  }
+
+  /** Whether the node has applied all that was committed when this was asked. */
+  async untilCaughtUp(id: string, timeoutMs: number): Promise<boolean> {
+    let target: number | null = null
+    return poll(async () => {
+      const views = await this.views()
+      const leader = leaderAmong(views)
+      target ??= groupOf(views.find((view) => view.id === leader))?.commitIndex ?? null
+      const applied = groupOf(views.find((view) => view.id === id))?.appliedIndex ?? -1
+      return target !== null && applied >= target && (await this.isReady(id))
+    }, timeoutMs)
+  }
+
+  /** Whether all replicas come to the same content; differing content at one index ends the wait. */
+  async replicasIdentical(timeoutMs: number): Promise<boolean> {
+    let isIdentical = false
+    await poll(async () => {
+      const answers = await Promise.all(
+        this.nodes.map(({ options }) => this.#checksumsOf(options.id))
+      )
+      const texts = answers.map((replicas) => (replicas === null ? null : JSON.stringify(replicas)))
+      isIdentical = texts[0] !== null && new Set(texts).size === 1
+      return isIdentical || haveDiverged(answers)
+    }, timeoutMs)
+    return isIdentical
+  }
+
+  /** Starts a node again that has died, after a while; when it fails, its exit is told again. */
+  async revive(id: string, afterMs: number, signal: AbortSignal): Promise<void> {
+    const node = this.nodes.find(({ options }) => options.id === id)
+    try {
+      await pause(afterMs, signal)
+      await node?.start()
+    } catch (error) {
+      if (!signal.aborted) this.#handlers.onUnexpectedExit(id, (error as Error).message)
+    }
+  }
+
+  /** One by one, so that each hands over to those that still run. */
+  async stop(): Promise<void> {
+    for (const node of this.nodes) await node.stop()
+    for (const admin of this.#admins.values()) admin.close()
+    process.off('exit', this.#killAll)
+  }
+
+  kill(): void {
+    this.#killAll()
+  }
+
+  readonly #killAll = () => {
+    for (const node of this.nodes) node.kill()
+  }
+
+  async #checksumsOf(id: string): Promise<readonly ReplicaChecksum[] | null> {
+    const outcome = await this.#adminOf(id).get('/v1/checksums', checksumTimeoutMs)
+    if (outcome.kind !== 'answer') return null
+    return (outcome.body as { readonly replicas: readonly ReplicaChecksum[] }).replicas
+  }
+
+  #connect(url: string, socketsMax: number): AdminClient {
+    return new AdminClient({ url, token: this.#token, socketsMax })
+  }
+
+  #adminOf(id: string): AdminClient {
+    return this.#admins.get(id) as AdminClient
+  }
+}
+
+export function leaderAmong(views: readonly NodeView[]): string | null {
+  let leader: string | null = null
+  let term = -1
+  for (const node of views) {
+    const group = groupOf(node)
+    if (group === undefined || group.role !== 'leader' || group.term <= term) continue
+    leader = node.id
+    term = group.term
+  }
+  return leader
+}
+
+/** Two replicas at the same index with another content: waiting will not help. */
+export function haveDiverged(answers: readonly (readonly ReplicaChecksum[] | null)[]): boolean {
+  const hashes = new Map<string, string>()
+  for (const { group, index, hash } of answers.flatMap((replicas) => replicas ?? [])) {
+    const at = `${group}/${index}`
+    if (hashes.has(at) && hashes.get(at) !== hash) return true
+    hashes.set(at, hash)
+  }
+  return false
+}
+
+export const groupOf = (node: NodeView | undefined): GroupStatus | undefined =>
+  node?.view?.groups.find(({ group }) => group === 0)
+
+async function poll(holds: () => Promise<boolean>, timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs
+  while (performance.now() < deadline) {
+    if (await holds()) return true
+    await new Promise((resolve) => setTimeout(resolve, pollIntervalMs))
+  }
+  return holds()
+}

@@ -1,0 +1,138 @@
+/**
+ * The demo's directory: `demo.json` says what it was made for, `certs` holds the authority with its
+ * certificates, gossip key and token, and each node has a directory of its own.
+ */
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import {
+  type DiskLock,
+  type PeerIdentity,
+  SkeinError,
+  toNodeId,
+  type WallMs
+} from '../../core/index.js'
+import {
+  type AuthorityFiles,
+  authorityFiles,
+  createAuthority,
+  issuePeer,
+  peerFiles
+} from '../../network/index.js'
+import { NodeDisk } from '../../runtime/index.js'
+import { usageError } from '../exit-codes.js'
+import type { DemoOptions } from './options.js'
+import type { NodePorts } from './ports.js'
+
+export const clusterName = 'demo'
+const certificateDays = 365
+
+export interface Workspace {
+  readonly directory: string
+  readonly authority: AuthorityFiles
+  readonly token: string
+  readonly nodeIds: readonly string[]
+  /** Lets go of the directory, and removes it when it was made for this run alone. */
+  release(): Promise<void>
+}
+
+interface Marker {
+  readonly nodes: number
+  readonly scale: number
+}
+
+/** @throws CliError exit status 2: unusable, in use, or made for something else */
+export async function openWorkspace(options: DemoOptions): Promise<Workspace> {
+  const isTemporary = options.dataDirectory === null
+  const directory = resolve(options.dataDirectory ?? (await mkdtemp(join(tmpdir(), 'skein-demo-'))))
+  let lock: DiskLock | null = null
+  const release = async () => {
+    await lock?.release()
+    if (isTemporary) await rm(directory, { recursive: true, force: true })
+  }
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    const names = await readdir(directory)
+    lock = await new NodeDisk(directory).lock('lock')
+    const nodeIds = Array.from({ length: options.nodes }, (_, i) => `n${i + 1}`)
+    const isNew = await checkMarker(directory, names, options)
+    const certificates = join(directory, 'certs')
+    if (isNew) await makeCertificates(certificates, nodeIds)
+    // Written last: a directory without it holds nothing of worth.
+    if (isNew) await writeFile(join(directory, 'demo.json'), JSON.stringify(markerOf(options)))
+    const authority = authorityFiles(certificates)
+    const token = (await readFile(authority.tokenFile, 'utf8')).trim()
+    return { directory, authority, token, nodeIds, release }
+  } catch (error) {
+    await release()
+    if (!(error instanceof SkeinError) && !isSystemError(error)) throw error
+    throw usageError(`the data directory ${directory} cannot be used: ${error.message}`)
+  }
+}
+
+/** Writes a node's configuration. @returns the file */
+export async function writeNodeConfig(
+  workspace: Workspace,
+  id: string,
+  ports: ReadonlyMap<string, NodePorts>
+): Promise<string> {
+  const own = ports.get(id)
+  const { certificateFile, keyFile } = peerFiles(join(workspace.directory, 'certs'), peerOf(id))
+  const { caFile, gossipKeyFile, tokenFile } = workspace.authority
+  const seeds = workspace.nodeIds.filter((other) => other !== id)
+  const config = {
+    preset: 'local',
+    node: {
+      id,
+      listenAddress: `127.0.0.1:${own?.cluster}`,
+      dataDirectory: join(workspace.directory, id)
+    },
+    cluster: {
+      name: clusterName,
+      seeds: seeds.map((other) => `127.0.0.1:${ports.get(other)?.cluster}`),
+      bootstrap: { voters: workspace.nodeIds }
+    },
+    security: { certificateFile, keyFile, caFile, gossipKeyFile },
+    // All nodes, their clients and the load share one machine: slower than `local` alone would be.
+    consensus: { heartbeatIntervalMs: 60, electionTimeoutMinMs: 300, electionTimeoutMaxMs: 600 },
+    admin: { listenAddress: `127.0.0.1:${own?.admin}`, tokenFile }
+  }
+  await mkdir(config.node.dataDirectory, { recursive: true, mode: 0o700 })
+  const file = join(workspace.directory, `${id}.json`)
+  await writeFile(file, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 })
+  return file
+}
+
+async function makeCertificates(directory: string, nodeIds: readonly string[]): Promise<void> {
+  const validity = { now: Date.now() as WallMs, days: certificateDays }
+  await rm(directory, { recursive: true, force: true })
+  await createAuthority(directory, clusterName, validity)
+  for (const id of nodeIds) await issuePeer(directory, { peer: peerOf(id) }, validity)
+}
+
+/** True: nothing is there yet. */
+async function checkMarker(
+  directory: string,
+  names: readonly string[],
+  options: DemoOptions
+): Promise<boolean> {
+  if (names.includes('demo.json')) {
+    const found: unknown = JSON.parse(await readFile(join(directory, 'demo.json'), 'utf8'))
+    const wanted = markerOf(options)
+    if (JSON.stringify(found) === JSON.stringify(wanted)) return false
+    throw usageError(
+      `${directory} was made for ${JSON.stringify(found)}, asked for ${JSON.stringify(wanted)}; ` +
+        'use another --data or the same --nodes and --scale'
+    )
+  }
+  const foreign = names.filter((name) => !['lock', 'certs'].includes(name))
+  if (foreign.length === 0) return true
+  throw usageError(`${directory} holds other files (${foreign[0]}, …); name an empty directory`)
+}
+
+const markerOf = ({ nodes, scale }: DemoOptions): Marker => ({ nodes, scale })
+
+const peerOf = (id: string): PeerIdentity => ({ kind: 'node', nodeId: toNodeId(id), clusterName })
+
+const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && 'syscall' in error

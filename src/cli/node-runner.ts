@@ -1,0 +1,121 @@
+/**
+ * A node as a process: it stops on SIGTERM, on SIGINT when a person runs it, and when the supervisor
+ * that spawned it is gone. Stopping twice, or for too long, ends it at once.
+ */
+import type { ClusterManager, EventSubscription, Logger } from '../core/index.js'
+import { factsOf } from '../core/index.js'
+import { type ExitCode, ExitCodes } from './exit-codes.js'
+import type { NodeMessage } from './node-channel.js'
+
+/** A started node. */
+export interface RunningNode {
+  readonly manager: ClusterManager
+  /** Base URL of the admin API. */
+  readonly admin: string | null
+  /** Hands over, leaves, drains, releases. */
+  stop(): Promise<void>
+}
+
+/** What of the process the runner touches. */
+export interface NodeHost {
+  on(event: string, listener: (...given: never[]) => void): unknown
+  send?(message: NodeMessage, callback: (error: Error | null) => void): unknown
+  readonly connected?: boolean
+  exit(code: number): void
+}
+
+/** Under the supervisor's own patience of ten seconds. */
+const stopTimeoutMs = 9_000
+
+/** Resolves with the exit status when the node has stopped. */
+export async function runNode(
+  host: NodeHost,
+  logger: Logger,
+  start: () => Promise<RunningNode>
+): Promise<ExitCode> {
+  const runner = new NodeRunner(host, logger)
+  return runner.run(start)
+}
+
+class NodeRunner {
+  readonly #host: NodeHost
+  readonly #logger: Logger
+  readonly #isSupervised: boolean
+  readonly #stopAsked: Promise<void>
+  #onStopAsked = () => {}
+  #isStopAsked = false
+
+  constructor(host: NodeHost, logger: Logger) {
+    this.#host = host
+    this.#logger = logger
+    this.#isSupervised = host.send !== undefined
+    this.#stopAsked = new Promise((resolve) => {
+      this.#onStopAsked = resolve
+    })
+    host.on('SIGTERM', () => this.#askToStop('SIGTERM'))
+    host.on('SIGINT', () => {
+      // The terminal tells the whole group; the supervisor decides for those it watches.
+      if (!this.#isSupervised) this.#askToStop('SIGINT')
+    })
+    host.on('disconnect', () => this.#askToStop('the supervisor is gone'))
+  }
+
+  async run(start: () => Promise<RunningNode>): Promise<ExitCode> {
+    let subscription: EventSubscription | null = null
+    try {
+      const node = await start()
+      subscription = node.manager.subscribeToEvents()
+      void this.#forwardEvents(subscription)
+      const { nodeId, address } = node.manager.getClusterView()
+      this.#send({ type: 'ready', nodeId, address, admin: node.admin })
+      await this.#stopAsked
+      subscription.close()
+      await node.stop()
+      return ExitCodes.Ok
+    } catch (error) {
+      subscription?.close()
+      const { code, message } = factsOf(error)
+      this.#logger.error({ error }, 'the node cannot go on')
+      await this.#sendLast({ type: 'failed', code, message })
+      throw error
+    }
+  }
+
+  #askToStop(reason: string): void {
+    if (this.#isStopAsked) {
+      this.#logger.warn({ reason }, 'asked to stop again: ending at once')
+      this.#host.exit(ExitCodes.Failed)
+      return
+    }
+    this.#isStopAsked = true
+    this.#logger.info({ reason }, 'stopping')
+    const timer = setTimeout(() => {
+      this.#logger.error({ reason }, 'stopping takes too long: ending at once')
+      this.#host.exit(ExitCodes.Failed)
+    }, stopTimeoutMs)
+    timer.unref()
+    this.#onStopAsked()
+  }
+
+  async #forwardEvents(subscription: EventSubscription): Promise<void> {
+    if (!this.#isSupervised) return
+    for await (const event of subscription) this.#send({ type: 'event', event })
+  }
+
+  #send(message: NodeMessage): void {
+    void this.#sendLast(message)
+  }
+
+  /** Resolves when it is out: a process that ends right after loses what it has only queued. */
+  #sendLast(message: NodeMessage): Promise<void> {
+    const host = this.#host
+    if (host.send === undefined || host.connected === false) return Promise.resolve()
+    return new Promise((resolve) => {
+      host.send?.(message, (error) => {
+        // The channel closes when the supervisor ends, and `disconnect` says so.
+        if (error !== null) this.#logger.debug({ error }, 'the supervisor did not hear')
+        resolve()
+      })
+    })
+  }
+}

@@ -1,0 +1,79 @@
+import { Argument, Command, Option } from 'commander'
+import { Consistencies, type JsonSqlValue } from '../core/index.js'
+import {
+  addConnectionOptions,
+  type ConnectionOptions,
+  connectionOf,
+  expectAnswer
+} from './connection-options.js'
+import { usageError } from './exit-codes.js'
+import { type Output, printable, table } from './output.js'
+
+/** What `POST /v1/query` answers for one statement. */
+export interface QueryAnswer {
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly JsonSqlValue[])[]
+  readonly rowsAffected: number
+  readonly lastInsertRowid: JsonSqlValue
+  readonly index: number
+  readonly node: string
+}
+
+interface QueryCommandOptions extends ConnectionOptions {
+  readonly params?: string
+  readonly consistency: string
+}
+
+export function queryCommand(output: Output): Command {
+  const command = new Command('query').description('run one SQL statement on the cluster')
+  return addConnectionOptions(command)
+    .addArgument(new Argument('<sql>', 'the statement'))
+    .option('--params <json>', 'parameters: a JSON array, or an object for named ones')
+    .addOption(
+      new Option('--consistency <level>', 'of a read')
+        .choices(Object.values(Consistencies))
+        .default(Consistencies.Linearizable)
+    )
+    .action((sql: string, options: QueryCommandOptions) => query(sql, options, output))
+}
+
+async function query(sql: string, options: QueryCommandOptions, output: Output): Promise<void> {
+  const params = parseParams(options.params)
+  const client = await connectionOf(options)
+  try {
+    const { consistency, timeoutMs } = options
+    const body = { sql, consistency, timeoutMs, ...(params === undefined ? {} : { params }) }
+    const answer = expectAnswer(await client.post('/v1/query', body, timeoutMs + 1_000), client.url)
+    if (options.json) output.line(JSON.stringify(answer))
+    else output.line(renderAnswer(answer as QueryAnswer))
+  } finally {
+    client.close()
+  }
+}
+
+export function renderAnswer(answer: QueryAnswer): string {
+  if (answer.columns.length === 0) {
+    return `${answer.rowsAffected} rows changed, index ${answer.index}, by ${answer.node}`
+  }
+  const rows = answer.rows.map((row) => row.map(cell))
+  const count = `(${rows.length} rows, index ${answer.index}, by ${answer.node})`
+  return `${table(answer.columns.map(printable), rows)}\n${count}`
+}
+
+export function parseParams(text: string | undefined): unknown {
+  if (text === undefined) return undefined
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw usageError(`--params is not JSON: ${(cause as Error).message}`)
+  }
+  if (typeof value === 'object' && value !== null) return value
+  throw usageError('--params must be a JSON array or object')
+}
+
+function cell(value: JsonSqlValue): string {
+  if (value === null) return 'NULL'
+  if (typeof value !== 'object') return printable(String(value))
+  return '$int' in value ? value.$int : `x'${Buffer.from(value.$blob, 'base64').toString('hex')}'`
+}

@@ -1,0 +1,306 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Outcome } from '../../../src/cli/admin-client.js'
+import { readConfig } from '../../../src/cli/config-file.js'
+import {
+  accountCount,
+  drawTransfer,
+  loadBatches,
+  transferStatements
+} from '../../../src/cli/demo/bank.js'
+import { describeEvent, frame, renderLive } from '../../../src/cli/demo/live-view.js'
+import { perSync } from '../../../src/cli/demo/once.js'
+import { demoDefaults, parseDemoOptions } from '../../../src/cli/demo/options.js'
+import { choosePorts } from '../../../src/cli/demo/ports.js'
+import { type DemoReport, finishReport } from '../../../src/cli/demo/report.js'
+import { verdictOfRead, verdictOfWrite } from '../../../src/cli/demo/retry-rules.js'
+import { haveDiverged, leaderAmong, type NodeView } from '../../../src/cli/demo/supervisor.js'
+import { Tally } from '../../../src/cli/demo/tally.js'
+import { judgeHistory } from '../../../src/cli/demo/verify.js'
+import { openWorkspace, writeNodeConfig } from '../../../src/cli/demo/workspace.js'
+import { type ErrorCode, SplittableRandom, type WallMs } from '../../../src/core/index.js'
+import { readTlsMaterial } from '../../../src/runtime/index.js'
+import { temporaryDirectory } from '../../support/temporary-directory.js'
+
+const options = (given: object = {}) => parseDemoOptions({ ...demoDefaults, ...given })
+const unusable = { name: 'CliError', message: /cannot be used|was made for/ }
+
+const refused = (code: ErrorCode, retryable = false): Outcome => ({
+  kind: 'refused',
+  status: 500,
+  error: { code, message: '', retryable }
+})
+
+t.test('options have defaults, and wrong ones are named', async (t) => {
+  t.match(options(), { once: false, seconds: 20, nodes: 3, scale: 1, port: 0, dataDirectory: null })
+  for (const given of [
+    { seconds: '0' },
+    { seconds: '1e3' },
+    { nodes: 'three' },
+    { nodes: '8' },
+    { once: true, nodes: '2' },
+    { port: '80' },
+    { port: '65534' },
+    { scale: '-1' },
+    { seed: '1.5' }
+  ]) {
+    const code = 'ERR_SKEIN_INVALID_ARGUMENT'
+    t.throws(() => options(given), { code, field: /^--/ }, JSON.stringify(given))
+  }
+})
+
+t.test('a write is sent again only when it was not done for certain', async (t) => {
+  const answer: Outcome = { kind: 'answer', body: {} }
+  const unknown: Outcome = { kind: 'unknown', reason: 'ECONNRESET' }
+  const notSent: Outcome = { kind: 'notSent', reason: 'ECONNREFUSED' }
+  const rows: readonly (readonly [Outcome, string, string])[] = [
+    [answer, 'done', 'done'],
+    [notSent, 'retry', 'retry'],
+    [unknown, 'indeterminate', 'retry'],
+    [refused('ERR_SKEIN_NOT_LEADER', true), 'retry', 'retry'],
+    [refused('ERR_SKEIN_TIMEOUT'), 'retry', 'retry'],
+    [refused('ERR_SKEIN_INDETERMINATE'), 'indeterminate', 'retry'],
+    [refused('ERR_SKEIN_CONNECTION_LOST'), 'indeterminate', 'retry'],
+    [refused('ERR_SKEIN_INTERNAL'), 'indeterminate', 'retry'],
+    [refused('ERR_SKEIN_SQL'), 'failed', 'failed'],
+    [refused('ERR_SKEIN_UNAUTHENTICATED'), 'failed', 'failed']
+  ]
+  for (const [outcome, write, read] of rows) {
+    t.equal(verdictOfWrite(outcome), write, JSON.stringify(outcome))
+    t.equal(verdictOfRead(outcome), read, JSON.stringify(outcome))
+  }
+})
+
+t.test('the load covers every account once', async (t) => {
+  const batches = [...loadBatches(2)].filter(({ sql }) => sql.includes('pgbench_accounts'))
+  let next = 1
+  for (const { sql } of batches) {
+    const [, from, to] = /SELECT (\d+) UNION ALL .* i < (\d+)\)/.exec(sql) ?? []
+    t.equal(Number(from), next)
+    next = Number(to) + 1
+  }
+  t.equal(next, accountCount(2) + 1)
+})
+
+t.test('a transfer stays within the scale and its teller’s branch', async (t) => {
+  const random = SplittableRandom.fromSeed(7)
+  for (let i = 0; i < 2_000; i++) {
+    const { aid, tid, bid, delta } = drawTransfer(random, 3)
+    t.ok(aid >= 1 && aid <= 300_000 && tid >= 1 && tid <= 30 && Math.abs(delta) <= 5_000)
+    t.equal(bid, Math.ceil(tid / 10))
+  }
+  const statements = transferStatements({ aid: 1, tid: 2, bid: 1, delta: -3 }, 'c', 9, 'now')
+  t.same(statements.at(-1)?.params, ['c', 9, 2, 1, 1, -3, 'now'])
+})
+
+t.test('history is judged by what the client was told', async (t) => {
+  const record = {
+    client: 'c',
+    lastSerial: 6,
+    indeterminate: new Set([2, 3]),
+    failed: new Set([4])
+  }
+  t.same(judgeHistory(record, new Set([1, 2, 5, 6])), {
+    lost: 0,
+    indeterminateDone: 1,
+    unexpected: 0
+  })
+  t.same(judgeHistory(record, new Set([1, 4, 7])), {
+    lost: 2,
+    indeterminateDone: 0,
+    unexpected: 2
+  })
+})
+
+t.test('unavailability ends with the first write that began after the kill', async (t) => {
+  const tally = new Tally()
+  const record = tally.addClient('c')
+  tally.onWriteAcknowledged(0, 10)
+  t.equal(tally.unavailableMs(), null)
+  tally.onLeaderKilled(100)
+  tally.onWriteAcknowledged(99, 120)
+  t.equal(tally.unavailableMs(), null, 'it began before')
+  tally.onWriteAcknowledged(130, 700)
+  tally.onWriteAcknowledged(140, 900)
+  t.equal(tally.unavailableMs(), 600)
+  t.ok(tally.onWriteIndeterminate(record, 1, 'reset'))
+  t.ok(tally.onWriteFailed(record, 2, 'reset'))
+  tally.onReadAnswered()
+  tally.onReadFailed('late')
+  t.same(tally.figures, {
+    writes: 4,
+    reads: 1,
+    writesIndeterminate: 1,
+    writeErrors: 1,
+    readErrors: 1
+  })
+  t.same(
+    [...tally.reasons],
+    [
+      ['reset', 2],
+      ['late', 1]
+    ]
+  )
+  t.ok(Math.abs(tally.writeLatencyMs(99) - 760) < 1)
+})
+
+const good: Omit<DemoReport, 'ok' | 'reasons'> = {
+  nodes: 3,
+  seconds: 20,
+  writes_acknowledged: 10,
+  writes_lost: 0,
+  writes_indeterminate: 1,
+  writes_indeterminate_done: 1,
+  writes_unexpected: 0,
+  write_errors: 0,
+  reads: 10,
+  read_errors: 0,
+  writes_per_second: 1,
+  reads_per_second: 1,
+  write_p50_ms: 1,
+  write_p99_ms: 1,
+  killed: 'n1',
+  killed_was_leader: true,
+  unavailable_ms: 400,
+  new_leader: 'n2',
+  rejoined_ms: 500,
+  balances_consistent: true,
+  replicas_identical: true,
+  writes_per_fsync: null,
+  failures: {}
+}
+
+t.test('the report is ok only when everything is', async (t) => {
+  t.same(finishReport(good).reasons, [])
+  t.equal(finishReport(good).ok, true)
+  const faults: readonly Partial<DemoReport>[] = [
+    { writes_acknowledged: 0 },
+    { writes_lost: 1 },
+    { writes_unexpected: 1 },
+    { reads: 0 },
+    { killed_was_leader: false },
+    { unavailable_ms: null },
+    { new_leader: null },
+    { rejoined_ms: null },
+    { balances_consistent: false },
+    { replicas_identical: false }
+  ]
+  for (const fault of faults) {
+    const report = finishReport({ ...good, ...fault })
+    t.equal(report.ok, false, JSON.stringify(fault))
+    t.equal(report.reasons.length, 1)
+  }
+})
+
+t.test('writes per fsync need two samples of one leader', async (t) => {
+  const sample = (leader: string, writes: number, syncs: number) => ({ leader, writes, syncs })
+  t.equal(perSync(sample('a', 10, 5), sample('a', 110, 30)), 4)
+  t.equal(perSync(sample('a', 10, 5), sample('b', 110, 30)), null)
+  t.equal(perSync(sample('a', 10, 5), sample('a', 10, 5)), null)
+  t.equal(perSync(null, sample('a', 1, 1)), null)
+})
+
+const view = (id: string, role: string, term: number): NodeView =>
+  ({
+    id,
+    view: { members: [{ liveness: 'alive' }], groups: [{ group: 0, role, term, appliedIndex: 9 }] }
+  }) as unknown as NodeView
+
+t.test('the leader is the one of the highest term', async (t) => {
+  t.equal(leaderAmong([view('a', 'follower', 3), { id: 'b', view: null }]), null)
+  t.equal(leaderAmong([view('a', 'leader', 2), view('b', 'leader', 3)]), 'b')
+})
+
+t.test('replicas have diverged when one index has two contents', async (t) => {
+  const at = (index: number, hash: string) => [{ group: 0, index, hash }]
+  t.equal(haveDiverged([at(5, 'x'), at(5, 'x'), null]), false)
+  t.equal(haveDiverged([at(5, 'x'), at(6, 'y')]), false, 'one is behind')
+  t.equal(haveDiverged([at(5, 'x'), at(5, 'y')]), true)
+})
+
+t.test('the live view names leader, rates, and what to try', async (t) => {
+  const nodes = ['n1', 'n2'].map((id, i) => ({
+    ...(i === 0 ? view(id, 'leader', 4) : { id, view: null }),
+    pid: i === 0 ? 77 : null,
+    address: `127.0.0.1:${i}`,
+    admin: `http://127.0.0.1:9${i}`
+  }))
+  const event = {
+    type: 'NodeStarted',
+    nodeId: 'n1',
+    sequence: 1,
+    wallTime: 0 as WallMs
+  } as Parameters<typeof describeEvent>[1]
+  const lines = renderLive({
+    nodes,
+    figures: {
+      writesPerSecond: 1234.4,
+      readsPerSecond: 9,
+      writeP50Ms: 1,
+      writeP99Ms: 2,
+      errors: 3
+    },
+    events: [describeEvent('n1', event), describeEvent('n\x1b[2J', event)],
+    tokenFile: '/t',
+    dataDirectory: '/d'
+  })
+  const text = lines.join('\n')
+  t.match(text, /2 nodes, leader n1/)
+  t.match(text, /writes\/s 1234 {3}reads\/s 9/)
+  t.match(text, /n2 +- +down/)
+  t.match(text, /kill -9 77/)
+  t.notMatch(text, '\x1b', 'X-45 nothing drives the terminal')
+  const drawn = frame(lines, 20, 5)
+  t.equal(drawn.split('\n').length, 5)
+  t.ok(drawn.startsWith('\x1b[H'))
+})
+
+t.test('a workspace is made once, used again, and let go', async (t) => {
+  const data = join(await temporaryDirectory(t), 'data')
+  const first = await openWorkspace(options({ data }))
+  t.equal((await stat(first.authority.tokenFile)).mode & 0o777, 0o600)
+  t.equal((await stat(first.authority.gossipKeyFile)).mode & 0o777, 0o600)
+  await t.rejects(openWorkspace(options({ data })), { name: 'CliError', message: /locked/ })
+  await first.release()
+  const second = await openWorkspace(options({ data }))
+  t.equal(second.token, first.token, 'the same cluster')
+  const ports = await choosePorts(second.nodeIds, 0)
+  const config = await readConfig(await writeNodeConfig(second, 'n2', ports), {})
+  t.match(config, { node: { id: 'n2' }, cluster: { bootstrap: { voters: ['n1', 'n2', 'n3'] } } })
+  t.equal(config.cluster.seeds.length, 2)
+  const { certificateFile = '', keyFile = '', caFile = '' } = config.security
+  const files = { certificateFile, keyFile, caFile }
+  t.match(await readTlsMaterial(files, Date.now() as WallMs), { peer: { nodeId: 'n2' } })
+  await second.release()
+  await t.rejects(openWorkspace(options({ data, nodes: '5' })), unusable)
+})
+
+t.test('a directory that is not ours or no directory is refused', async (t) => {
+  const data = await temporaryDirectory(t)
+  await writeFile(join(data, 'letter.txt'), 'dear')
+  await t.rejects(openWorkspace(options({ data })), { name: 'CliError', message: /letter.txt/ })
+  t.equal(await readFile(join(data, 'letter.txt'), 'utf8'), 'dear')
+  await t.rejects(openWorkspace(options({ data: join(data, 'letter.txt') })), unusable)
+})
+
+t.test('a temporary workspace leaves nothing behind', async (t) => {
+  const workspace = await openWorkspace(options())
+  t.ok((await readdir(workspace.directory)).length > 0)
+  await workspace.release()
+  await t.rejects(stat(workspace.directory), { code: 'ENOENT' })
+  const own = await mkdtemp(join(tmpdir(), 'skein-test-'))
+  await rm(own, { recursive: true })
+})
+
+t.test('a named port that is in use ends with status 2', async (t) => {
+  const ports = await choosePorts(['a', 'b', 'c'], 0)
+  t.equal(new Set([...ports.values()].flatMap((pair) => [pair.cluster, pair.admin])).size, 6)
+  const server = createServer()
+  const first = ports.get('a')?.cluster ?? 0
+  await new Promise<void>((resolve) => server.listen(first + 1, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  await t.rejects(choosePorts(['a'], first), { name: 'CliError', message: /in use/ })
+})
