@@ -4,6 +4,7 @@ import { InvalidArgumentError, InvalidConfigError, SkeinError } from '../core/in
 import { certsCommand } from './certs-command.js'
 import { demoCommand } from './demo/demo-command.js'
 import { CliError, type ExitCode, ExitCodes } from './exit-codes.js'
+import { nodeCommand } from './node-command.js'
 import { type Output, processOutput } from './output.js'
 import { queryCommand } from './query-command.js'
 import { statusCommand } from './status-command.js'
@@ -14,6 +15,7 @@ async function main(argv: readonly string[], output: Output): Promise<ExitCode> 
   const program = new Command('skein').description('a cluster of single-node databases')
   const commands = [
     demoCommand(output),
+    nodeCommand(),
     certsCommand(output),
     statusCommand(output),
     queryCommand(output)

@@ -1,0 +1,94 @@
+import { Command, Option } from 'commander'
+import { createAdminServer } from '../../lib/admin.js'
+import { ClusterNetworkManager } from '../../lib/cluster-network-manager.js'
+import {
+  CertificateError,
+  type Config,
+  type ConfigInput,
+  type EngineProvider,
+  type Logger
+} from '../core/index.js'
+import { type LogLevel, logLevels, nodeLogger, readSecretText } from '../runtime/index.js'
+import { readConfig } from './config-file.js'
+import { CliError, ExitCodes } from './exit-codes.js'
+import { type RunningNode, runNode } from './node-runner.js'
+
+interface NodeOptions {
+  readonly config: string
+  readonly logLevel: LogLevel
+}
+
+export function nodeCommand(): Command {
+  return new Command('node')
+    .description('run a node; SIGTERM and SIGINT hand over, leave and stop it')
+    .requiredOption('--config <file>', 'YAML or JSON; SKEIN_SECTION_FIELD variables come on top')
+    .addOption(
+      new Option('--log-level <level>', 'of the JSON lines on standard error')
+        .choices(logLevels)
+        .env('SKEIN_LOG_LEVEL')
+        .default('info')
+    )
+    .action((options: NodeOptions) => node(options))
+}
+
+async function node(options: NodeOptions): Promise<void> {
+  const logger = nodeLogger({ level: options.logLevel, bindings: {}, fileDescriptor: 2 })
+  const exitCode = await runNode(process, logger, async () => {
+    const config = await readConfig(options.config, process.env)
+    return startNode(config, logger.child({ node: config.node.id }))
+  })
+  // Nothing that a room may have left open keeps a stopped node alive.
+  process.exit(exitCode)
+}
+
+async function startNode(config: Config, logger: Logger): Promise<RunningNode> {
+  const engine = await loadEngine()
+  const manager = ClusterNetworkManager.create({
+    config: config as ConfigInput,
+    engine,
+    overrides: { logger }
+  })
+  await manager.start()
+  try {
+    const admin = await startAdmin(config, manager, logger)
+    return {
+      manager,
+      admin: admin?.url ?? null,
+      async stop() {
+        await manager.stop({ drain: true })
+        await admin?.stop()
+      }
+    }
+  } catch (error) {
+    await manager.stop({ drain: false })
+    throw error
+  }
+}
+
+async function startAdmin(config: Config, manager: ClusterNetworkManager, logger: Logger) {
+  const { listenAddress, tokenFile, eventSubscribersMax } = config.admin
+  if (listenAddress === undefined) return null
+  const token = tokenFile === undefined ? null : await readToken(tokenFile)
+  const options = { listenAddress, token, logger, eventSubscribersMax }
+  const server = createAdminServer(manager, options)
+  const { address } = await server.start()
+  logger.info({ address }, 'admin API serves')
+  return { url: `http://${address}`, stop: () => server.stop() }
+}
+
+async function readToken(file: string): Promise<string> {
+  const token = (await readSecretText(file)).trim()
+  if (token === '') throw new CertificateError(`${file}: is empty`)
+  return token
+}
+
+/** The engine's package is an optional one, loaded by who runs a node. */
+async function loadEngine(): Promise<EngineProvider> {
+  try {
+    const face: unknown = await import(new URL('../../lib/sqlite.js', import.meta.url).href)
+    return (face as { sqliteEngine(): EngineProvider }).sqliteEngine()
+  } catch (cause) {
+    const message = 'the SQLite engine cannot be loaded; run npm install better-sqlite3'
+    throw new CliError(message, ExitCodes.Failed, cause)
+  }
+}
