@@ -5,9 +5,38 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import type { ClusterManager } from '../core/index.js'
 
-/** Names that stand for a state now; everything else only rises. */
-const gaugeName =
-  /(^|_)(in_flight|waiting|active|average|rate|current|size|depth|length|lag|term|index|uptime|memory|members|groups|connected|queued|pending|subscribers|offset|mbps|is|ratio|p50|p99|max|now)(_|$)/
+/** A name with one of these words stands for a state now; everything else only rises. */
+const gaugeWords = [
+  'in_flight',
+  'waiting',
+  'active',
+  'average',
+  'rate',
+  'current',
+  'size',
+  'depth',
+  'length',
+  'lag',
+  'term',
+  'index',
+  'uptime',
+  'memory',
+  'members',
+  'groups',
+  'connected',
+  'queued',
+  'pending',
+  'subscribers',
+  'offset',
+  'mbps',
+  'is',
+  'ratio',
+  'p50',
+  'p99',
+  'max',
+  'now'
+]
+const gaugeName = new RegExp(`(^|_)(${gaugeWords.join('|')})(_|$)`)
 
 interface Exposed {
   readonly name: string

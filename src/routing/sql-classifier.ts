@@ -217,7 +217,7 @@ function kindOfPragma(tokens: readonly Token[]): StatementKind {
   if (readablePragmas.has(name) && follows === undefined) return StatementKinds.Read
   const how = follows === undefined ? '' : ' with a value'
   throw new SqlRefusedError(
-    `PRAGMA ${name.toLowerCase()}${how} is not taken: it would change one replica or connection only`
+    `PRAGMA ${name.toLowerCase()}${how} is not taken: it would change one connection or replica`
   )
 }
 
