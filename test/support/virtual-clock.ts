@@ -4,12 +4,14 @@ import type { Clock, Timer } from '../../src/core/ports/clock.js'
 interface Scheduled {
   readonly at: number
   readonly sequence: number
-  readonly callback: () => void
+  /** Null: cancelled. */
+  callback: (() => void) | null
 }
 
 /** Time that a test moves; promises are drained with one real turn of the event loop per timer. */
 export class VirtualClock implements Clock {
-  readonly #timers = new Set<Scheduled>()
+  /** Sorted, the next one last: timers come mostly in the order of their time. */
+  readonly #timers: Scheduled[] = []
   #now = 0
   #sequence = 0
 
@@ -22,18 +24,26 @@ export class VirtualClock implements Clock {
   }
 
   schedule(at: MonotonicMs, callback: () => void): Timer {
-    const timer = { at: Math.max(at, this.#now), sequence: this.#sequence++, callback }
-    this.#timers.add(timer)
-    return { cancel: () => this.#timers.delete(timer) }
+    const timer: Scheduled = {
+      at: Math.max(at, this.#now),
+      sequence: this.#sequence++,
+      callback
+    }
+    this.#insert(timer)
+    return {
+      cancel() {
+        timer.callback = null
+      }
+    }
   }
 
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms
     await drain()
     for (let next = this.#next(); next !== null && next.at <= end; next = this.#next()) {
-      this.#timers.delete(next)
+      this.#timers.pop()
       this.#now = next.at
-      next.callback()
+      next.callback?.()
       await drain()
     }
     this.#now = end
@@ -46,9 +56,9 @@ export class VirtualClock implements Clock {
     while (!condition()) {
       const next = this.#next()
       if (next === null || next.at > end) throw new Error(`not within ${withinMs} ms`)
-      this.#timers.delete(next)
+      this.#timers.pop()
       this.#now = next.at
-      next.callback()
+      next.callback?.()
       await drain()
     }
   }
@@ -65,17 +75,23 @@ export class VirtualClock implements Clock {
   }
 
   #next(): Scheduled | null {
-    let next: Scheduled | null = null
-    for (const timer of this.#timers) {
-      if (
-        next === null ||
-        timer.at < next.at ||
-        (timer.at === next.at && timer.sequence < next.sequence)
-      ) {
-        next = timer
-      }
+    for (let next = this.#timers.at(-1); next !== undefined; next = this.#timers.at(-1)) {
+      if (next.callback !== null) return next
+      this.#timers.pop()
     }
-    return next
+    return null
+  }
+
+  #insert(timer: Scheduled): void {
+    let low = 0
+    let high = this.#timers.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      // Of equal times the later one comes before, that is, runs after.
+      if ((this.#timers[middle] as Scheduled).at > timer.at) low = middle + 1
+      else high = middle
+    }
+    this.#timers.splice(low, 0, timer)
   }
 }
 
