@@ -34,11 +34,11 @@ function names(): string {
 }
 
 function tableOf({ rows, ratios }: BenchReport): string {
-  const lines = rows.map(
-    (row) =>
-      `${row.case.padEnd(28)}${row.subject.padEnd(12)}${String(row.value).padStart(12)} ${row.unit}` +
-      `  (±${Math.round(row.spread * 50)} %)`
-  )
+  const lines = rows.map((row) => {
+    const value = `${String(row.value).padStart(12)} ${row.unit}`
+    const spread = `(±${Math.round(row.spread * 50)} %)`
+    return `${row.case.padEnd(28)}${row.subject.padEnd(12)}${value}  ${spread}`
+  })
   const compared = Object.entries(ratios).map(([key, ratio]) => `${key.padEnd(40)}${ratio} ×`)
   return `${[...lines, '', ...compared].join('\n')}\n`
 }

@@ -710,7 +710,9 @@ export class Muxer<Ticket> {
       if (!serving.isCancelled) this.#events.push({ kind: 'cancelled', id })
     }
     this.#serving.clear()
-    if (error !== null) this.#components.counters.add('connection_errors')
+    // Not needed any more is no error of the connection.
+    const isError = error !== null && !(error instanceof NotSentError)
+    if (isError) this.#components.counters.add('connection_errors')
     this.#events.push({ kind: 'done', error })
   }
 

@@ -1,3 +1,5 @@
+import { after } from '../../core/deadlines.js'
+import type { Clock } from '../../core/ports/clock.js'
 import type {
   ByteStream,
   PeerIdentity,
@@ -8,14 +10,23 @@ import { StreamEnds } from '../../core/ports/stream-network.js'
 
 /** Bytes on the way to oneself after which `write` asks to wait. */
 const watermarkBytes = 256 * 1024
+/**
+ * Deliveries without a pause: a node that only talks to itself must still hear its timers and
+ * sockets.
+ */
+const deliveriesPerTurn = 64
+const pauseMs = 1
 
 /**
  * A stream from a node to itself. Messages to one's own node pass the same muxers, with the same
  * bounds and copies, as those to any other.
  */
-export function createLoopback(self: PeerIdentity): readonly [ByteStream, ByteStream] {
-  const near = new LoopbackEnd(self)
-  const far = new LoopbackEnd(self)
+export function createLoopback(
+  self: PeerIdentity,
+  clock: Clock
+): readonly [ByteStream, ByteStream] {
+  const near = new LoopbackEnd(self, clock)
+  const far = new LoopbackEnd(self, clock)
   near.connect(far)
   far.connect(near)
   return [near, far]
@@ -24,6 +35,8 @@ export function createLoopback(self: PeerIdentity): readonly [ByteStream, ByteSt
 class LoopbackEnd implements ByteStream {
   readonly peer: PeerIdentity
   readonly remoteAddress = 'loopback:0'
+  readonly #clock: Clock
+  #deliveries = 0
   #other: LoopbackEnd | null = null
   #handlers: StreamHandlers | null = null
   #inbox: Uint8Array[] = []
@@ -32,8 +45,9 @@ class LoopbackEnd implements ByteStream {
   #mustDrain = false
   bufferedBytes = 0
 
-  constructor(peer: PeerIdentity) {
+  constructor(peer: PeerIdentity, clock: Clock) {
     this.peer = peer
+    this.#clock = clock
   }
 
   connect(other: LoopbackEnd): void {
@@ -69,10 +83,14 @@ class LoopbackEnd implements ByteStream {
   #schedule(): void {
     if (this.#isDelivering || this.#handlers === null) return
     this.#isDelivering = true
-    queueMicrotask(() => {
+    const deliver = () => {
       this.#isDelivering = false
       this.#deliver()
-    })
+    }
+    this.#deliveries++
+    const mustYield = this.#deliveries % deliveriesPerTurn === 0
+    if (mustYield) this.#clock.schedule(after(this.#clock.now(), pauseMs), deliver)
+    else queueMicrotask(deliver)
   }
 
   #deliver(): void {

@@ -280,7 +280,7 @@ export class TransportDriver implements Messenger {
     if (this.#loopback?.muxer.isUsable) return this.#loopback
     const counters = createTransportCounters()
     const limits = { ...this.#options.config, keepAliveIntervalMs: NEVER, idleTimeoutMs: NEVER }
-    const [near, far] = createLoopback(this.#self)
+    const [near, far] = createLoopback(this.#self, this.#components.clock)
     this.#loopback = this.#createConnection(true, limits, counters)
     this.#createConnection(false, limits, counters).attach(far)
     this.#loopback.attach(near)
@@ -412,7 +412,14 @@ export class TransportDriver implements Messenger {
     const owner = this.#owners.get(connection)
     this.#owners.delete(connection)
     owner?.handleDone(connection, error)
+    if (owner !== undefined) this.#maybeForget(owner)
     if (this.#connectionsLive.size === 0) this.#onAllDone?.()
+  }
+
+  /** A peer that membership knows no more, and that is not connected, leaves the table. */
+  #maybeForget(peer: Peer): void {
+    const isKnown = this.#components.addressOf(peer.nodeId) !== undefined
+    if (!isKnown && peer.connections.length === 0) this.#peers.delete(peer.nodeId)
   }
 
   #allDone(): Promise<void> {

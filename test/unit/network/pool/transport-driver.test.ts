@@ -391,3 +391,19 @@ t.test('a stop whose peer does not answer is over after five seconds', async (t)
   await world.clock.settle(a.stop())
   t.ok(world.clock.now() - begin <= 5_000)
 })
+
+t.test('a node that only talks to itself still hears its timers', async (t) => {
+  const { world, a } = await pair()
+  let isOver = false
+  let rounds = 0
+  world.clock.schedule(world.deadline(5).deadline, () => {
+    isOver = true
+  })
+  const talk = async () => {
+    while (!isOver) {
+      await a.request(node('a'), echo, { count: rounds++ }, world.deadline(1_000))
+    }
+  }
+  await world.clock.settle(talk())
+  t.ok(isOver && rounds > 10, `${rounds} rounds`)
+})
