@@ -29,6 +29,7 @@ import {
   LoopWatch,
   type NodeId,
   type Random,
+  type ReplicaObserver,
   type StreamNetwork
 } from '../src/core/index.js'
 import {
@@ -49,6 +50,10 @@ export interface Ports {
   readonly datagrams: DatagramNetwork
   readonly disk: Disk
   readonly logger: Logger
+  /** For simulation: sees what replicas promise and make durable. */
+  readonly observer?: ReplicaObserver | undefined
+  /** Instead of those of `security.gossipKeyFile`; 32 bytes each, the first seals. */
+  readonly gossipKeys?: readonly Uint8Array[] | undefined
 }
 
 /** Everything a room is made of, besides the ports. */
@@ -222,7 +227,8 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
       disk,
       log: container.resolve(TOKENS.log),
       engines: engine,
-      logger: logger.child({ room: 'consensus' })
+      logger: logger.child({ room: 'consensus' }),
+      observer: ports.observer
     },
     {
       nodeId: config.node.id as NodeId,

@@ -31,8 +31,7 @@ export interface PortsAndKeys {
 export async function makePorts(config: Config, overrides: Partial<Ports>): Promise<PortsAndKeys> {
   const clock = overrides.clock ?? nodeClock()
   const logger = overrides.logger ?? silentLogger
-  const { insecure, gossipKeyFile } = config.security
-  if (insecure) {
+  if (config.security.insecure) {
     logger.warn(
       { nodeId: config.node.id },
       'INSECURE: no encryption and no authentication; for tests on one machine only'
@@ -46,10 +45,16 @@ export async function makePorts(config: Config, overrides: Partial<Ports>): Prom
       crypto: overrides.crypto ?? nodeCrypto(),
       disk: overrides.disk ?? new NodeDisk(config.node.dataDirectory),
       streams: overrides.streams ?? (await makeStreams(config, { clock, logger })),
-      datagrams: overrides.datagrams ?? new UdpDatagramNetwork({ logger })
+      datagrams: overrides.datagrams ?? new UdpDatagramNetwork({ logger }),
+      observer: overrides.observer
     },
-    gossipKeys: insecure || gossipKeyFile === undefined ? null : await readGossipKeys(gossipKeyFile)
+    gossipKeys: overrides.gossipKeys ?? (await readKeys(config))
   }
+}
+
+async function readKeys({ security }: Config): Promise<readonly Uint8Array[] | null> {
+  const { insecure, gossipKeyFile } = security
+  return insecure || gossipKeyFile === undefined ? null : await readGossipKeys(gossipKeyFile)
 }
 
 async function makeStreams(

@@ -1,4 +1,12 @@
 /** Checkers of histories and the simulator, for the tests of embedders and of this library. */
+import { nodeCrypto } from '../src/runtime/index.js'
+import {
+  type SimulationOptions,
+  type SimulationResult,
+  simulate as simulateWith
+} from '../src/simulation/index.js'
+import { ClusterNetworkManager } from './cluster-network-manager.js'
+
 export {
   type BalanceSheet,
   type BankFault,
@@ -23,3 +31,34 @@ export {
   type SetVerdict,
   type Verdict
 } from '../src/checkers/index.js'
+
+export {
+  type CampaignOptions,
+  type CampaignProgress,
+  type CampaignReport,
+  type FaultCounts,
+  type FaultKind,
+  faultKinds,
+  type Invariant,
+  Invariants,
+  runCampaign,
+  type SeedOutcome,
+  type SeedViolation,
+  type SimulationOptions,
+  type SimulationResult,
+  type SwarmOptions,
+  serveSeeds,
+  type Violation
+} from '../src/simulation/index.js'
+
+/** One seed of the whole cluster; `log` is told what happens, with virtual time. */
+export const simulate = (
+  seed: number,
+  options: SimulationOptions,
+  log?: (line: string) => void
+): Promise<SimulationResult> =>
+  simulateWith(seed, options, {
+    create: (init) => ClusterNetworkManager.create(init),
+    crypto: nodeCrypto(),
+    ...(log === undefined ? {} : { log })
+  })

@@ -3,7 +3,7 @@
  * is incremental: an event costs what changed in it.
  */
 import type { HardState, LogEntry, PersistRequest, RaftRole } from '../core/index.js'
-import { chain, LogMirror } from './log-mirror.js'
+import { LogMirror } from './log-mirror.js'
 import { Invariants, type Violations } from './violations.js'
 
 /** A replica's own view, read after an event. */
@@ -36,7 +36,7 @@ export class ConsensusInvariants {
   readonly #leaderByTerm = new Map<number, number>()
   readonly #chainByPosition = new Map<string, number>()
   readonly #committed: Committed[] = []
-  readonly #applied: number[] = []
+  readonly #states = new Map<number, string>()
   readonly #votes = new Map<string, string>()
   readonly #promisedTerm = new Map<string, number>()
 
@@ -97,7 +97,6 @@ export class ConsensusInvariants {
       chain: replica.log.chainAt(replica.log.lastIndex) ?? 0
     }
     replica.checkedCommit = 0
-    replica.appliedIndex = 0
     replica.view = null
   }
 
@@ -150,21 +149,30 @@ export class ConsensusInvariants {
     if (view.commitIndex > replica.checkedCommit) this.#checkCommit(host, view)
   }
 
-  /** The engine is given what an index does. */
-  onApply(host: number, index: number, content: Uint8Array): void {
+  /** An engine begins with what its disk kept. */
+  onEngineOpened(host: number, index: number, state: string): void {
+    this.#replica(host).appliedIndex = index
+    if (index > 0) this.#checkState(host, index, state)
+  }
+
+  /** The engine has applied everything up to an index; `state` stands for all it holds then. */
+  onApplied(host: number, index: number, state: string): void {
     const replica = this.#replica(host)
-    const hash = chain(0, index, content)
-    const earlier = this.#applied[index]
-    if (earlier === undefined) this.#applied[index] = hash
-    else if (earlier !== hash) {
-      const detail = `node ${host} applies something else at ${index} than another did`
-      this.#violations.report(Invariants.StateMachineSafety, detail)
-    }
     if (index <= replica.appliedIndex) {
       const detail = `node ${host} applies ${index} after ${replica.appliedIndex}`
       this.#violations.report(Invariants.MonotonicIndexes, detail)
     }
     replica.appliedIndex = index
+    this.#checkState(host, index, state)
+  }
+
+  #checkState(host: number, index: number, state: string): void {
+    const earlier = this.#states.get(index)
+    if (earlier === undefined) this.#states.set(index, state)
+    else if (earlier !== state) {
+      const detail = `node ${host} holds something else at ${index} than another did`
+      this.#violations.report(Invariants.StateMachineSafety, detail)
+    }
   }
 
   #put(host: number, entry: LogEntry): void {

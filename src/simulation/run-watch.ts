@@ -2,8 +2,9 @@
  * Sees every node after each of its events, through the facade's read-only views and the engine's
  * port, and hands what it sees to the invariants.
  */
-import type { Engine, EngineProvider, ReplicaObserver } from '../core/index.js'
+import type { EngineProvider, ReplicaObserver } from '../core/index.js'
 import { ConsensusInvariants } from './consensus-invariants.js'
+import { watchEngine } from './engine-watch.js'
 import { MembershipInvariants } from './membership-invariants.js'
 import type { ClusterWatch, SimulatedCluster } from './simulated-cluster.js'
 import { Invariants, type Violations } from './violations.js'
@@ -86,11 +87,17 @@ export class RunWatch implements ClusterWatch {
     }
   }
 
-  wrapEngine(host: number, provider: EngineProvider): EngineProvider {
-    return {
-      ...provider,
-      create: (context) => this.#watchApplies(host, provider.create(context))
-    }
+  wrapEngine(process: SimulatedProcess, provider: EngineProvider): EngineProvider {
+    const { host } = process
+    const consensus = this.#consensus
+    return watchEngine(provider, {
+      onOpened(index, state) {
+        if (process.alive) consensus.onEngineOpened(host, index, state)
+      },
+      onApplied(index, state) {
+        if (process.alive) consensus.onApplied(host, index, state)
+      }
+    })
   }
 
   /** The node whose event has just run and settled. */
@@ -118,40 +125,4 @@ export class RunWatch implements ClusterWatch {
       })
     })
   }
-
-  #watchApplies(host: number, engine: Engine): Engine {
-    const onApply = (index: number, content: Uint8Array) =>
-      this.#consensus.onApply(host, index, content)
-    return new Proxy(engine, {
-      get(target, name) {
-        const value = Reflect.get(target, name, target) as unknown
-        if (typeof value !== 'function') return value
-        if (name !== 'apply') return value.bind(target)
-        return (...[commands, writes, index]: Parameters<Engine['apply']>) => {
-          onApply(index, contentOf(commands, writes))
-          return target.apply(commands, writes, index)
-        }
-      }
-    })
-  }
-}
-
-function contentOf(
-  commands: Parameters<Engine['apply']>[0],
-  writes: Parameters<Engine['apply']>[1]
-): Uint8Array {
-  const parts = [
-    ...commands.map(({ bytes }) => bytes),
-    ...writes.flatMap(({ key, value }) => [
-      Uint8Array.from(key, (character) => character.charCodeAt(0)),
-      value ?? Uint8Array.of(0)
-    ])
-  ]
-  const content = new Uint8Array(parts.reduce((sum, part) => sum + part.length + 1, 0))
-  let at = 0
-  for (const part of parts) {
-    content.set(part, at)
-    at += part.length + 1
-  }
-  return content
 }

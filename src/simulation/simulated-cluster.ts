@@ -50,7 +50,7 @@ export interface ClusterWatch {
   onStartFailed(host: number, error: unknown): void
   onExit(host: number): void
   observerOf(process: SimulatedProcess): ReplicaObserver
-  wrapEngine(host: number, engine: EngineProvider): EngineProvider
+  wrapEngine(process: SimulatedProcess, engine: EngineProvider): EngineProvider
   isLeader(host: number): boolean
 }
 
@@ -224,7 +224,7 @@ export class SimulatedCluster implements FaultTarget {
     return create({
       config: this.#configOf(nodeId),
       preset: this.#options.swarm.preset,
-      engine: watch.wrapEngine(host, engine),
+      engine: watch.wrapEngine(process, engine),
       overrides: {
         clock,
         random: ofLife.split('random'),

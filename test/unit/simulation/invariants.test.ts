@@ -74,8 +74,8 @@ t.test('5: other commits, other content, at the same index', async (t) => {
   invariants.onPersist(1, request([1, 2]))
   invariants.onView(0, view('follower', 2, 1))
   invariants.onView(1, view('follower', 2, 1))
-  invariants.onApply(0, 1, Uint8Array.of(1))
-  invariants.onApply(1, 1, Uint8Array.of(2))
+  invariants.onApplied(0, 1, 'x')
+  invariants.onApplied(1, 1, 'y')
   t.strictSame(found(), [Invariants.StateMachineSafety, Invariants.StateMachineSafety])
 })
 
@@ -84,8 +84,9 @@ t.test('6: indexes that go back, or are applied twice', async (t) => {
   invariants.onPersist(0, request([1, 1], [2, 1]))
   invariants.onView(0, view('follower', 1, 2))
   invariants.onView(0, view('follower', 1, 1))
-  invariants.onApply(0, 1, Uint8Array.of(1))
-  invariants.onApply(0, 1, Uint8Array.of(1))
+  invariants.onApplied(0, 1, 'x')
+  invariants.onEngineOpened(0, 1, 'x')
+  invariants.onApplied(0, 1, 'x')
   t.strictSame(found(), [Invariants.MonotonicIndexes, Invariants.MonotonicIndexes])
 })
 

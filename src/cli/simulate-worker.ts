@@ -1,0 +1,3 @@
+import { serveSeeds, simulate } from '../../lib/testing.js'
+
+serveSeeds(simulate)

@@ -1,0 +1,72 @@
+import type { Engine, EngineProvider, SystemWrite } from '../core/index.js'
+import { chain } from './log-mirror.js'
+
+export interface EngineWatch {
+  /** The engine is open and holds this. */
+  onOpened(index: number, state: string): void
+  /** Everything up to `index` is applied, and this is what it made. */
+  onApplied(index: number, state: string): void
+}
+
+/**
+ * The same engine; `watch` is told the content after each apply: a hash of the data, and one of the
+ * system writes. How many entries one apply brings is a replica's own business, so contents are what can
+ * be compared.
+ */
+export function watchEngine(provider: EngineProvider, watch: EngineWatch): EngineProvider {
+  return { ...provider, create: (context) => watched(provider.create(context), watch) }
+}
+
+function watched(engine: Engine, watch: EngineWatch): Engine {
+  const system = new SystemState()
+  const stateOf = async () => `${(await engine.checksum()).hash} ${system.hash}`
+  return {
+    open: async () => {
+      const opened = await engine.open()
+      system.put(await engine.readSystem(''))
+      watch.onOpened(opened.appliedIndex, await stateOf())
+      return opened
+    },
+    apply: async (commands, writes, index) => {
+      await engine.apply(commands, writes, index)
+      system.put(writes)
+      watch.onApplied(index, await stateOf())
+    },
+    capabilities: () => engine.capabilities(),
+    version: () => engine.version(),
+    plan: (request, context) => engine.plan(request, context),
+    discard: () => engine.discard(),
+    read: (statements, options) => engine.read(statements, options),
+    readSystem: (prefix) => engine.readSystem(prefix),
+    flush: () => engine.flush(),
+    checksum: () => engine.checksum(),
+    close: () => engine.close()
+  }
+}
+
+/** A sum over the pairs: it costs what changes. */
+class SystemState {
+  readonly #hashes = new Map<string, number>()
+  #sum = 0
+
+  get hash(): string {
+    return this.#sum.toString(16)
+  }
+
+  put(writes: readonly SystemWrite[]): void {
+    for (const { key, value } of writes) {
+      const before = this.#hashes.get(key) ?? 0
+      const after = value === null ? 0 : pairHash(key, value)
+      this.#hashes.set(key, after)
+      this.#sum = (this.#sum - before + after + modulus) % modulus
+    }
+  }
+}
+
+/** Sums of three stay exact. */
+const modulus = 2 ** 50
+
+function pairHash(key: string, value: Uint8Array): number {
+  const text = Uint8Array.from(key, (character) => character.charCodeAt(0))
+  return chain(chain(0, 1, text), 2, value) % modulus
+}
