@@ -1,6 +1,6 @@
 /**
- * A node as a process: it stops on SIGTERM, on SIGINT when a person runs it, and when the supervisor
- * that spawned it is gone. Stopping twice, or for too long, ends it at once.
+ * A node as a process: it stops on SIGTERM, on SIGINT when a person runs it, and when the
+ * supervisor that spawned it is gone. Stopping twice, or for too long, ends it at once.
  */
 import type { ClusterManager, EventSubscription, Logger } from '../core/index.js'
 import { factsOf } from '../core/index.js'

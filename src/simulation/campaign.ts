@@ -1,6 +1,6 @@
 /**
- * Many seeds over several processes: hands them out one by one, runs one in twenty a second time, in
- * another process where there is one, and compares the traces.
+ * Many seeds over several processes: hands them out one by one, runs one in twenty a second time,
+ * in another process where there is one, and compares the traces.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { addFaults, type FaultCounts, faultKinds, noFaults } from './fault-counts.js'

@@ -7,8 +7,8 @@ export class MembershipInvariants {
   /** The highest incarnation that each node ever gave itself. */
   readonly #own = new Map<string, number>()
   /**
-   * What others said of a node above what it was seen to say itself: it is asked when it is next seen,
-   * because a node speaks before its start is over.
+   * What others said of a node above what it was seen to say itself: it is asked when it is next
+   * seen, because a node speaks before its start is over.
    */
   readonly #claims = new Map<string, { readonly incarnation: number; readonly viewer: string }>()
   /** viewer → subject → incarnation, within one life of the viewer. */

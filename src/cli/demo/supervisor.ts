@@ -154,7 +154,9 @@ export class Supervisor {
     }, timeoutMs)
   }
 
-  /** Whether all replicas come to the same content; differing content at one index ends the wait. */
+  /**
+   * Whether all replicas come to the same content; differing content at one index ends the wait.
+   */
   async replicasIdentical(timeoutMs: number): Promise<boolean> {
     let isIdentical = false
     await poll(async () => {

@@ -11,8 +11,9 @@ export interface ObservedMessage {
 }
 
 /**
- * Sees what the replicas of a node promise and make durable, and changes nothing: the simulator judges
- * invariants by it. Absent in production. The values are the replicas' own: not to be kept or changed.
+ * Sees what the replicas of a node promise and make durable, and changes nothing: the simulator
+ * judges invariants by it. Absent in production. The values are the replicas' own: not to be kept
+ * or changed.
  */
 export interface ReplicaObserver {
   /** The replica starts with this. */
