@@ -1,7 +1,8 @@
 import type { ClusterId, MonotonicMs, WallMs } from '../../src/core/ids.js'
 import type { PeerIdentity } from '../../src/core/ports/stream-network.js'
 import type { MuxEvent } from '../../src/network/mux/mux-events.js'
-import { Muxer, type MuxerLimits } from '../../src/network/mux/muxer.js'
+import { Muxer } from '../../src/network/mux/muxer.js'
+import type { MuxerLimits } from '../../src/network/mux/muxer-options.js'
 import {
   createTransportCounters,
   type TransportCounters

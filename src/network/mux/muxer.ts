@@ -21,32 +21,28 @@ import {
   BackpressureError,
   ConnectionLostError,
   type ErrorFacts,
-  HandshakeRefusedError,
   MessageTooLargeError,
   NotAuthorizedError,
   NotSentError,
-  PeerIdentityError,
   ProtocolError,
   RequestTimeoutError,
   SkeinError,
   UnknownMessageError
 } from '../../core/errors.js'
-import type { ClusterId, MonotonicMs, NodeId, WallMs } from '../../core/ids.js'
+import type { MonotonicMs, NodeId, WallMs } from '../../core/ids.js'
 import type { PeerIdentity } from '../../core/ports/stream-network.js'
 import { RemoteError } from '../../core/remote-error.js'
 import {
   type AnyDeclaration,
   type AssembledMessage,
   ByteReader,
-  type Catalogue,
   type Extension,
   FrameFlags,
-  type HybridClock,
   isRequest,
   type MessageDeclaration,
   type RequestDeclaration
 } from '../../wire/index.js'
-import { commonVersion, makeHello, nameOf, refusalOf } from './handshake.js'
+import { Greeter } from './greeter.js'
 import { KeepAlive, KeepAliveVerdicts } from './keep-alive.js'
 import {
   bindNode,
@@ -55,52 +51,23 @@ import {
   type GoAwayReason,
   goAway,
   type Hello,
-  handshakeVersion,
   hello,
   ping,
   pong,
   type RefusalReason,
   refuse
 } from './messages.js'
-import type { MuxEvent, PeerFacts } from './mux-events.js'
+import type { MuxEvent } from './mux-events.js'
+import type { MuxerComponents, MuxerOptions } from './muxer-options.js'
 import type { Outgoing } from './output.js'
 import { type PendingRequest, PendingRequests } from './pending-requests.js'
 import { Receiver } from './receiver.js'
-import { NodeIndexes, Sender } from './sender.js'
-import type { TransportCounters } from './transport-counters.js'
+import { Sender } from './sender.js'
 
 /** Messages that the peer's role may not send before the connection is closed. */
 const unauthorizedMax = 3
 /** How long a retired connection waits for answers under way. */
 export const retireTimeoutMs = 10_000
-
-export interface MuxerComponents {
-  readonly catalogue: Catalogue
-  readonly hybridClock: HybridClock
-  readonly counters: TransportCounters
-  /** Message ids are unique in a process, so that a queued message can change its connection. */
-  readonly nextMessageId: () => number
-  readonly nextHelloSequence: () => number
-  readonly clusterId: () => ClusterId | null
-}
-
-export interface MuxerLimits {
-  readonly handshakeTimeoutMs: number
-  readonly keepAliveIntervalMs: number
-  readonly idleTimeoutMs: number
-  readonly sendQueueLengthMax: number
-  readonly sendQueueBytesMax: number
-  readonly requestsInFlightMax: number
-  readonly requestsServedMax: number
-  readonly reassemblyBytesMax: number
-}
-
-export interface MuxerOptions {
-  readonly local: PeerIdentity
-  readonly isDialer: boolean
-  readonly bootNonce: Uint8Array
-  readonly limits: MuxerLimits
-}
 
 export interface Dispatch {
   readonly priority: number
@@ -128,14 +95,13 @@ export class Muxer<Ticket> {
   readonly #options: MuxerOptions
   readonly #sender: Sender<Ticket>
   readonly #receiver: Receiver
+  readonly #greeter: Greeter<Ticket>
   readonly #pending: PendingRequests<Ticket>
   readonly #serving = new Map<number, Serving>()
   readonly #bodyReader = new ByteReader(new Uint8Array(0))
   #events: MuxEvent<Ticket>[] = []
   #state: State = States.Idle
   #peer: PeerIdentity | null = null
-  #facts: PeerFacts | null = null
-  #greetedWith: number | null = null
   #keepAlive: KeepAlive | null = null
   #handshakeAt: MonotonicMs = NEVER
   #retireAt: MonotonicMs = NEVER
@@ -151,9 +117,8 @@ export class Muxer<Ticket> {
     this.#sender = new Sender(components.hybridClock, options.limits)
     this.#receiver = new Receiver(components, options.limits.reassemblyBytesMax)
     this.#pending = new PendingRequests(options.limits.requestsInFlightMax)
-    // What is queued before the handshake travels to the node that is dialled.
-    const source = options.local.kind === 'node' ? NodeIndexes.Self : NodeIndexes.None
-    this.#sender.setRoute(handshakeVersion, source, NodeIndexes.Peer)
+    const halves = { sender: this.#sender, receiver: this.#receiver }
+    this.#greeter = new Greeter(components, options, halves)
   }
 
   get isOpen(): boolean {
@@ -178,12 +143,7 @@ export class Muxer<Ticket> {
 
   /** Whether this end has said Hello. */
   get hasGreeted(): boolean {
-    return this.#greetedWith !== null
-  }
-
-  /** The number of this end's Hello on this connection. */
-  get localSequence(): number {
-    return this.#greetedWith ?? 0
+    return this.#greeter.hasGreeted
   }
 
   get requestsPending(): number {
@@ -200,7 +160,7 @@ export class Muxer<Ticket> {
     this.#state = States.Greeting
     this.#handshakeAt = after(now, this.#options.limits.handshakeTimeoutMs)
     this.#keepAlive = new KeepAlive(this.#options.limits, now)
-    if (this.#options.isDialer) this.#sayHello(wallNow)
+    if (this.#options.isDialer) this.#greeter.sayHello(wallNow)
   }
 
   receive(chunk: Uint8Array, now: MonotonicMs, wallNow: WallMs): void {
@@ -408,7 +368,7 @@ export class Muxer<Ticket> {
       return
     }
     const declaration = this.#components.catalogue.byNumber(type)
-    const version = must(this.#facts, 'peer facts').version
+    const version = must(this.#greeter.facts, 'peer facts').version
     if (declaration === undefined || declaration.since > version) {
       this.#components.counters.add('unknown_messages')
       this.#reject(messageId, new UnknownMessageError(`no message has number ${type}`), wallNow)
@@ -523,36 +483,16 @@ export class Muxer<Ticket> {
   }
 
   #handleHello(said: Hello, wallNow: WallMs): void {
-    const peer = must(this.#peer, 'peer')
-    if (this.#state !== States.Greeting || this.#facts !== null) {
+    if (this.#state !== States.Greeting || this.#greeter.facts !== null) {
       throw new ProtocolError('a second Hello')
     }
-    const context = {
-      local: this.#options.local,
-      clusterId: this.#components.clusterId(),
-      peer
-    }
-    const refusal = refusalOf(said, context)
-    const version = commonVersion(said)
-    if (refusal !== null || version === null) {
-      const { reason, message } = must(refusal, 'refusal')
-      this.#components.counters.add('handshakes_refused')
-      this.#sender.control(refuse, { reason, message: message.slice(0, 170) }, wallNow)
-      this.#end(refusalError(reason, `refused ${nameOf(peer)}: ${message}`, peer))
-      return
-    }
-    const bootNonce = toHex(said.bootNonce)
-    this.#facts = { clusterId: said.clusterId, bootNonce, sequence: said.sequence, version }
-    if (!this.#options.isDialer) this.#sayHello(wallNow)
-    this.#receiver.setVersion(version)
-    this.#bindIndexes(version, peer, wallNow)
-    if (this.#options.isDialer) this.#open()
+    const refused = this.#greeter.handleHello(said, must(this.#peer, 'peer'), wallNow)
+    if (refused !== null) this.#end(refused)
+    else if (this.#options.isDialer) this.#open()
   }
 
   #handleRefuse({ reason, message }: { reason: RefusalReason; message: string }): void {
-    const peer = must(this.#peer, 'peer')
-    this.#components.counters.add('handshakes_refused')
-    this.#end(refusalError(reason, `${nameOf(peer)} refused: ${message}`, peer))
+    this.#end(this.#greeter.handleRefuse(reason, message, must(this.#peer, 'peer')))
   }
 
   #handleBindNode(index: number, nodeId: NodeId): void {
@@ -582,36 +522,15 @@ export class Muxer<Ticket> {
     this.#reject(messageId, error, wallNow)
   }
 
-  #sayHello(wallNow: WallMs): void {
-    const { local, bootNonce } = this.#options
-    this.#greetedWith = this.#components.nextHelloSequence()
-    const clusterId = this.#components.clusterId()
-    const said = makeHello({ local, clusterId }, bootNonce, this.#greetedWith)
-    this.#sender.control(hello, said, wallNow)
-  }
-
-  #bindIndexes(version: number, peer: PeerIdentity, wallNow: WallMs): void {
-    const { local } = this.#options
-    const source = local.kind === 'node' ? NodeIndexes.Self : NodeIndexes.None
-    const destination = peer.kind === 'node' ? NodeIndexes.Peer : NodeIndexes.None
-    this.#sender.setRoute(version, source, destination)
-    if (local.kind === 'node') {
-      this.#sender.control(bindNode, { index: source, nodeId: local.nodeId }, wallNow)
-    }
-    if (peer.kind === 'node') {
-      this.#sender.control(bindNode, { index: destination, nodeId: peer.nodeId }, wallNow)
-    }
-  }
-
   #open(): void {
     this.#state = States.Open
     this.#handshakeAt = NEVER
     this.#components.counters.add('connections_opened')
-    this.#events.push({ kind: 'opened', facts: must(this.#facts, 'peer facts') })
+    this.#events.push({ kind: 'opened', facts: must(this.#greeter.facts, 'peer facts') })
   }
 
   #expectGreeted(what: string): void {
-    if (this.#facts === null) throw new ProtocolError(`${what} before Hello`)
+    if (this.#greeter.facts === null) throw new ProtocolError(`${what} before Hello`)
   }
 
   #maybePing(now: MonotonicMs, wallNow: WallMs): void {
@@ -687,7 +606,7 @@ export class Muxer<Ticket> {
   #fail(error: SkeinError, wallNow: WallMs): void {
     if (this.#state === States.Done) return
     if (error instanceof ProtocolError) this.#components.counters.add('protocol_errors')
-    if (this.#facts !== null) {
+    if (this.#greeter.facts !== null) {
       const said = { reason: 'failed' as const, message: error.message.slice(0, 170) }
       this.#sender.control(goAway, said, wallNow)
     }
@@ -731,16 +650,3 @@ export class Muxer<Ticket> {
     return body
   }
 }
-
-function refusalError(reason: RefusalReason, message: string, peer: PeerIdentity): SkeinError {
-  const options = {
-    details: { reason },
-    ...(peer.kind === 'node' ? { nodeId: peer.nodeId } : {})
-  }
-  return reason === 'identity'
-    ? new PeerIdentityError(message, options)
-    : new HandshakeRefusedError(message, options)
-}
-
-const toHex = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')

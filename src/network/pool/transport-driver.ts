@@ -47,7 +47,7 @@ import {
 } from '../../wire/index.js'
 import { bootNonceBytes } from '../mux/messages.js'
 import type { PeerFacts } from '../mux/mux-events.js'
-import type { MuxerComponents, MuxerLimits } from '../mux/muxer.js'
+import type { MuxerComponents, MuxerLimits } from '../mux/muxer-options.js'
 import { createTransportCounters, type TransportCounters } from '../mux/transport-counters.js'
 import { Connection, type ConnectionHandlers } from './connection-driver.js'
 import { Dispatcher } from './dispatcher-driver.js'

@@ -1,0 +1,32 @@
+import type { ClusterId } from '../../core/ids.js'
+import type { PeerIdentity } from '../../core/ports/stream-network.js'
+import type { Catalogue, HybridClock } from '../../wire/index.js'
+import type { TransportCounters } from './transport-counters.js'
+
+export interface MuxerComponents {
+  readonly catalogue: Catalogue
+  readonly hybridClock: HybridClock
+  readonly counters: TransportCounters
+  /** Message ids are unique in a process, so that a queued message can change its connection. */
+  readonly nextMessageId: () => number
+  readonly nextHelloSequence: () => number
+  readonly clusterId: () => ClusterId | null
+}
+
+export interface MuxerLimits {
+  readonly handshakeTimeoutMs: number
+  readonly keepAliveIntervalMs: number
+  readonly idleTimeoutMs: number
+  readonly sendQueueLengthMax: number
+  readonly sendQueueBytesMax: number
+  readonly requestsInFlightMax: number
+  readonly requestsServedMax: number
+  readonly reassemblyBytesMax: number
+}
+
+export interface MuxerOptions {
+  readonly local: PeerIdentity
+  readonly isDialer: boolean
+  readonly bootNonce: Uint8Array
+  readonly limits: MuxerLimits
+}
