@@ -113,6 +113,7 @@ export function engineContract(subject: EngineSubject): void {
     const before = await leader.engine.checksum()
     await planned(leader, set('k0', 'planned'))
     t.equal((await leader.engine.checksum()).hash, before.hash, 'a plan is not hashed')
+    await leader.engine.discard()
     const command = await planned(leader, set('k0', 'other'))
     await follower.engine.apply([command], [], at(20))
     t.not((await follower.engine.checksum()).hash, before.hash)

@@ -1,0 +1,6 @@
+export {
+  type Isolation,
+  Isolations,
+  type SqliteEngineOptions,
+  sqliteEngine
+} from '../src/engine/index.js'

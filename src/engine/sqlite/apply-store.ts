@@ -1,0 +1,92 @@
+import { assert, unreachable } from '../../core/assert.js'
+import type { Command } from '../../core/ports/engine.js'
+import { deleteByKey, insertRow, keyPositions } from './capture-sql.js'
+import type { Connection } from './connection-store.js'
+import { type ChangePart, decodeCommand, type RowsPart, type StoredRow } from './row-change.js'
+import { shapeOf } from './schema-store.js'
+import { RawText } from './stored-value.js'
+import { type TableShape, valuesPerRow } from './table-shape.js'
+
+/** Brings the changes of commands into the database, without planner, triggers or constraints. */
+export class Applier {
+  readonly #connection: Connection
+  readonly #shapes = new Map<string, TableShape>()
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+  }
+
+  /** The schema may have changed otherwise. */
+  forgetShapes(): void {
+    this.#shapes.clear()
+  }
+
+  apply(command: Command): void {
+    for (const part of decodeCommand(command)) this.#applyPart(part)
+  }
+
+  #applyPart(part: ChangePart): void {
+    switch (part.kind) {
+      case 'rows':
+        this.#applyRows(part)
+        return
+      case 'ddl':
+        this.#connection.db.exec(part.sql)
+        this.#connection.forgetStatements()
+        this.#shapes.clear()
+        return
+      case 'sequence':
+        this.#applySequence(part.table, part.value)
+        return
+      default:
+        unreachable(part)
+    }
+  }
+
+  /**
+   * A row is put over the one with its key. Where other unique indexes exist a row may want what
+   * another one has not given up yet, so all of them go first; a conflict then is a divergence.
+   */
+  #applyRows({ table, valuesPerRow: count, gone, there }: RowsPart): void {
+    const shape = this.#shape(table)
+    assert(count === valuesPerRow(shape), `rows of ${table} have ${count} values here`)
+    for (const key of gone) this.#run(key, (raw) => deleteByKey(shape, raw))
+    const canReplace = shape.uniques.length === 0
+    if (!canReplace) {
+      const positions = keyPositions(shape)
+      for (const row of there) {
+        const key = positions.map((at) => row[at] ?? null)
+        this.#run(key, (raw) => deleteByKey(shape, raw))
+      }
+    }
+    const insert = insertRow(shape, canReplace)
+    for (const row of there) {
+      this.#run(row, (raw) => (raw.length === 0 ? insert : insertRow(shape, canReplace, raw)))
+    }
+  }
+
+  #run(values: StoredRow, sqlFor: (rawText: readonly boolean[]) => string): void {
+    if (!values.some((value) => value instanceof RawText)) {
+      this.#connection.run(sqlFor([]), ...values)
+      return
+    }
+    const raw = values.map((value) => value instanceof RawText)
+    const bound = values.map((value) => (value instanceof RawText ? value.bytes : value))
+    this.#connection.run(sqlFor(raw), ...bound)
+  }
+
+  #applySequence(table: string, value: bigint | null): void {
+    this.#connection.run('DELETE FROM main.sqlite_sequence WHERE name = ?', table)
+    if (value !== null) {
+      this.#connection.run('INSERT INTO main.sqlite_sequence VALUES (?, ?)', table, value)
+    }
+  }
+
+  #shape(table: string): TableShape {
+    const known = this.#shapes.get(table)
+    if (known !== undefined) return known
+    const shape = shapeOf(this.#connection, table)
+    this.#shapes.set(table, shape)
+    return shape
+  }
+}

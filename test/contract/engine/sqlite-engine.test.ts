@@ -1,0 +1,27 @@
+import { DEFAULT_GROUP } from '../../../src/core/ids.js'
+import { silentLogger } from '../../../src/core/ports/logger.js'
+import { Isolations, sqliteEngine } from '../../../src/engine/index.js'
+import { nodeClock } from '../../../src/runtime/node-clock.js'
+import { temporaryDirectory } from '../../support/temporary-directory.js'
+import { engineContract } from './engine-contract.js'
+
+for (const isolation of Object.values(Isolations)) {
+  engineContract({
+    name: `SQLite, ${isolation}`,
+    async make(t) {
+      const context = {
+        group: DEFAULT_GROUP,
+        directory: await temporaryDirectory(t),
+        clock: nodeClock(),
+        logger: silentLogger
+      }
+      const provider = sqliteEngine({ isolation, readers: 1 })
+      return { create: () => provider.create(context) }
+    },
+    schema: [{ sql: 'CREATE TABLE kv (k TEXT PRIMARY KEY, v TEXT)' }],
+    set: (key, value) => ({ sql: 'INSERT OR REPLACE INTO kv VALUES (?, ?)', params: [key, value] }),
+    get: (key) => ({ sql: 'SELECT v FROM kv WHERE k = ?', params: [key] }),
+    failing: { sql: 'INSERT INTO nowhere VALUES (1)' },
+    valueIn: ({ rows }) => (rows[0]?.[0] as string | undefined) ?? null
+  })
+}
