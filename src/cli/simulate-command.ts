@@ -1,4 +1,7 @@
-/** `simulate`: whole clusters on virtual time, by seed. The last line of stdout is one JSON object. */
+/**
+ * `simulate`: whole clusters on virtual time, by seed. The last line of stdout is one JSON
+ * object.
+ */
 import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
 import { type CampaignProgress, runCampaign, simulate } from '../../lib/testing.js'

@@ -10,8 +10,8 @@ export interface EngineWatch {
 
 /**
  * The same engine; `watch` is told the content after each apply: a hash of the data, and one of the
- * system writes. How many entries one apply brings is a replica's own business, so contents are what can
- * be compared.
+ * system writes. How many entries one apply brings is a replica's own business, so contents are
+ * what can be compared.
  */
 export function watchEngine(provider: EngineProvider, watch: EngineWatch): EngineProvider {
   return { ...provider, create: (context) => watched(provider.create(context), watch) }

@@ -37,6 +37,11 @@ export class VirtualClock implements Clock {
     }
   }
 
+  /** Timers that are neither due nor cancelled. */
+  get pending(): number {
+    return this.#timers.filter(({ callback }) => callback !== null).length
+  }
+
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms
     await drain()

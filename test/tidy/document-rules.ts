@@ -135,10 +135,10 @@ function fieldsOf(schema: SourceFile | undefined): Bound[] {
   )
 }
 
-/** Constants of modules whose name ends in Max, in every room that runs in production. */
+/** Constants of modules whose name ends in Max, in every room of the library. */
 const codeBounds = (tree: SourceTree): Bound[] =>
   productFiles(tree)
-    .filter(({ path }) => !/^src\/(simulation|checkers)\//.test(path))
+    .filter(({ path }) => !/^src\/(simulation|checkers|cli)\//.test(path))
     .flatMap((file) =>
       [...file.code.matchAll(/^(?:export )?const (\w+Max)\b/gm)].map((match) => ({
         name: match[1] ?? '',

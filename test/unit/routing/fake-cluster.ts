@@ -1,4 +1,5 @@
 import {
+  after,
   ClientExpiredError,
   ConnectionLostError,
   compareText,
@@ -32,7 +33,7 @@ import {
 } from '../../../src/core/index.js'
 import { QueryDriver } from '../../../src/routing/index.js'
 import { ByteReader, ByteWriter, type Codec } from '../../../src/wire/index.js'
-import { VirtualClock } from './virtual-clock.js'
+import { VirtualClock } from '../../support/virtual-clock.js'
 
 export const config = resolveConfig({
   code: {
@@ -254,7 +255,7 @@ export class FakeMessenger implements Messenger {
       if (trouble === 'silence') return
       const signal = new AbortController().signal
       const sent = through(type, body)
-      clock.schedule(clock.after(1), () => {
+      clock.schedule(after(clock.now(), 1), () => {
         handler({
           from,
           peer: this.#identity,
@@ -263,13 +264,13 @@ export class FakeMessenger implements Messenger {
           signal
         }).then(
           (answer) =>
-            clock.schedule(clock.after(1), () => {
+            clock.schedule(after(clock.now(), 1), () => {
               if (trouble === 'answerLost') {
                 settle(() => reject(new ConnectionLostError(`${to} broke off`)))
               } else settle(() => resolve(through(type.response, answer as Answer)))
             }),
           (thrown) =>
-            clock.schedule(clock.after(1), () =>
+            clock.schedule(after(clock.now(), 1), () =>
               settle(() => reject(new RemoteError(factsOf(thrown))))
             )
         )

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import {
+  after,
   BackpressureError,
   type ClientTag,
   type ErrorCode,
@@ -20,7 +21,7 @@ const rejectsWith = (t: Test, promise: Promise<unknown>, code: ErrorCode) =>
 
 t.test('a write on a follower is forwarded to the leader, one hop, executed once', async (t) => {
   const cluster = new FakeCluster(abc)
-  const result = await cluster.clock.run(
+  const result = await cluster.clock.settle(
     cluster.driver('b').execute(insert, { priority: Priorities.High })
   )
   t.match(result, { node: 'a', group: 0, index: 1, rowsAffected: 1 })
@@ -34,7 +35,7 @@ t.test('a write on a follower is forwarded to the leader, one hop, executed once
 
 t.test('a list is one command with one result each', async (t) => {
   const cluster = new FakeCluster(abc)
-  const results = await cluster.clock.run(
+  const results = await cluster.clock.settle(
     cluster.driver('c').execute([{ sql: insert }, { sql: 'SELECT 1' }])
   )
   t.equal(results.length, 2)
@@ -44,7 +45,7 @@ t.test('a list is one command with one result each', async (t) => {
 t.test('what was forwarded is never forwarded again', async (t) => {
   const cluster = new FakeCluster(abc)
   cluster.beliefs.set(abc[1] as NodeId, abc[2] as NodeId)
-  const result = await cluster.clock.run(cluster.driver('b').execute(insert))
+  const result = await cluster.clock.settle(cluster.driver('b').execute(insert))
   t.equal(result.node, 'a', 'the origin followed the hint of c')
   const queries = cluster.requests.filter(({ name }) => name === 'Query')
   t.ok(queries.every(({ from }) => from === 'b'))
@@ -54,13 +55,13 @@ t.test('what was forwarded is never forwarded again', async (t) => {
 t.test('R-C: the leader changes in the middle and the write goes on, exactly once', async (t) => {
   for (const when of ['before', 'after'] as const) {
     const cluster = new FakeCluster(abc)
-    await cluster.clock.run(cluster.driver('b').execute('INSERT 0'))
+    await cluster.clock.settle(cluster.driver('b').execute('INSERT 0'))
     cluster.onWrite = () => {
       cluster.onWrite = null
       cluster.elect('c')
     }
     cluster.nextWrite = [{ when, error: new IndeterminateError('leadership was lost') }]
-    const result = await cluster.clock.run(cluster.driver('b').execute(insert))
+    const result = await cluster.clock.settle(cluster.driver('b').execute(insert))
     t.equal(result.node, 'c')
     t.same(cluster.executed, ['INSERT 0', insert], `executed ${when} the loss`)
   }
@@ -68,9 +69,9 @@ t.test('R-C: the leader changes in the middle and the write goes on, exactly onc
 
 t.test('an answer lost on the way is asked for again under the same serial', async (t) => {
   const cluster = new FakeCluster(abc)
-  await cluster.clock.run(cluster.driver('b').execute('INSERT 0'))
+  await cluster.clock.settle(cluster.driver('b').execute('INSERT 0'))
   cluster.trouble('a', 'answerLost', 'answerLost')
-  const result = await cluster.clock.run(cluster.driver('b').execute(insert))
+  const result = await cluster.clock.settle(cluster.driver('b').execute(insert))
   t.equal(result.index, 2)
   t.same(cluster.executed, ['INSERT 0', insert])
   t.equal(cluster.driver('b').counters.get('query_retries'), 2)
@@ -78,23 +79,23 @@ t.test('an answer lost on the way is asked for again under the same serial', asy
 
 t.test('a silent leader is given up when another one is elected', async (t) => {
   const cluster = new FakeCluster(abc)
-  await cluster.clock.run(cluster.driver('b').execute('INSERT 0'))
+  await cluster.clock.settle(cluster.driver('b').execute('INSERT 0'))
   cluster.trouble('a', 'silence')
   const begun = cluster.clock.now()
   const writing = cluster.driver('b').execute(insert, { timeoutMs: 60_000 })
   await cluster.clock.advance(300)
   cluster.elect('c')
-  t.equal((await cluster.clock.run(writing)).node, 'c')
+  t.equal((await cluster.clock.settle(writing)).node, 'c')
   t.ok(cluster.clock.now() - begun < 1_000, 'long before the deadline')
 })
 
 t.test('when the deadline passes with an unknown outcome it is indeterminate', async (t) => {
   const cluster = new FakeCluster(abc)
-  await cluster.clock.run(cluster.driver('b').execute('INSERT 0'))
+  await cluster.clock.settle(cluster.driver('b').execute('INSERT 0'))
   cluster.trouble('a', 'silence')
   const begun = cluster.clock.now()
   const writing = cluster.driver('b').execute(insert, { timeoutMs: 700 })
-  await rejectsWith(t, cluster.clock.run(writing), 'ERR_SKEIN_INDETERMINATE')
+  await rejectsWith(t, cluster.clock.settle(writing), 'ERR_SKEIN_INDETERMINATE')
   t.equal(cluster.clock.now() - begun, 700)
   t.equal(cluster.driver('b').counters.get('queries_indeterminate'), 1)
   t.equal(cluster.clock.pending, 0)
@@ -102,20 +103,20 @@ t.test('when the deadline passes with an unknown outcome it is indeterminate', a
 
 t.test('a doubt is never resolved by a later error of the statement', async (t) => {
   const cluster = new FakeCluster(abc)
-  await cluster.clock.run(cluster.driver('a').execute('INSERT 0'))
+  await cluster.clock.settle(cluster.driver('a').execute('INSERT 0'))
   cluster.nextWrite = [
     { when: 'before', error: new IndeterminateError('unknown') },
     { when: 'before', error: new SqlConstraintError('UNIQUE') }
   ]
   const writing = cluster.driver('a').execute(insert)
-  await rejectsWith(t, cluster.clock.run(writing), 'ERR_SKEIN_INDETERMINATE')
+  await rejectsWith(t, cluster.clock.settle(writing), 'ERR_SKEIN_INDETERMINATE')
 })
 
 t.test('the statement’s own error is the answer, at once', async (t) => {
   const cluster = new FakeCluster(abc)
   cluster.nextWrite = [{ when: 'before', error: new SqlConstraintError('UNIQUE') }]
   const writing = cluster.driver('b').execute(insert)
-  await rejectsWith(t, cluster.clock.run(writing), 'ERR_SKEIN_SQL_CONSTRAINT')
+  await rejectsWith(t, cluster.clock.settle(writing), 'ERR_SKEIN_SQL_CONSTRAINT')
   t.equal(cluster.driver('b').counters.get('routing_failures'), 0)
 })
 
@@ -128,7 +129,7 @@ t.test('without a leader a write waits, and ends when one is elected', async (t)
   t.same(cluster.executed, [])
   cluster.elect('b')
   const elected = cluster.clock.now()
-  await cluster.clock.run(writing)
+  await cluster.clock.settle(writing)
   t.ok(cluster.clock.now() - elected < 100, 'it was woken')
   t.same(cluster.executed, [insert])
 })
@@ -138,24 +139,24 @@ t.test('without a leader until the deadline nothing is proposed, and that is sai
   cluster.elect(null)
   const begun = cluster.clock.now()
   const writing = cluster.driver('b').execute(insert, { timeoutMs: 1_500 })
-  await rejectsWith(t, cluster.clock.run(writing), 'ERR_SKEIN_NO_LEADER')
+  await rejectsWith(t, cluster.clock.settle(writing), 'ERR_SKEIN_NO_LEADER')
   t.equal(cluster.clock.now() - begun, 1_500)
   t.same(cluster.executed, [])
 })
 
 t.test('back-pressure is answered by a pause and another attempt, within a bound', async (t) => {
   const cluster = new FakeCluster(abc)
-  await cluster.clock.run(cluster.driver('a').execute('INSERT 0'))
+  await cluster.clock.settle(cluster.driver('a').execute('INSERT 0'))
   const refuse = { when: 'before', error: new BackpressureError('full') } as const
   cluster.nextWrite = [refuse, refuse]
   const begun = cluster.clock.now()
-  await cluster.clock.run(cluster.driver('a').execute(insert))
+  await cluster.clock.settle(cluster.driver('a').execute(insert))
   t.ok(cluster.clock.now() - begun >= config.routing.retryBackoffMs, 'it paused')
   t.same(cluster.executed, ['INSERT 0', insert])
   cluster.nextWrite = Array(50).fill(refuse)
   await rejectsWith(
     t,
-    cluster.clock.run(cluster.driver('a').execute(insert)),
+    cluster.clock.settle(cluster.driver('a').execute(insert)),
     'ERR_SKEIN_BACKPRESSURE'
   )
   t.equal(50 - cluster.nextWrite.length, config.routing.retriesMax + 1)
@@ -165,37 +166,37 @@ t.test('a client of its own numbering is executed once under its serial', async 
   const cluster = new FakeCluster(abc)
   const client = { clientId: 'me', serial: 1, answeredBelow: 1 } as unknown as ClientTag
   const unknown = cluster.driver('b').execute(insert, { client })
-  await rejectsWith(t, cluster.clock.run(unknown), 'ERR_SKEIN_CLIENT_EXPIRED')
-  await cluster.clock.run(cluster.driver('b').registerClient(client.clientId))
-  const first = await cluster.clock.run(cluster.driver('b').execute(insert, { client }))
-  const again = await cluster.clock.run(cluster.driver('c').execute(insert, { client }))
+  await rejectsWith(t, cluster.clock.settle(unknown), 'ERR_SKEIN_CLIENT_EXPIRED')
+  await cluster.clock.settle(cluster.driver('b').registerClient(client.clientId))
+  const first = await cluster.clock.settle(cluster.driver('b').execute(insert, { client }))
+  const again = await cluster.clock.settle(cluster.driver('c').execute(insert, { client }))
   t.equal(again.index, first.index)
   t.same(cluster.executed, [insert])
 })
 
 t.test('when its own client expired it makes another, if nothing is in doubt', async (t) => {
   const cluster = new FakeCluster(abc)
-  await cluster.clock.run(cluster.driver('b').execute('INSERT 0'))
+  await cluster.clock.settle(cluster.driver('b').execute('INSERT 0'))
   cluster.clients.clear()
-  await cluster.clock.run(cluster.driver('b').execute(insert))
+  await cluster.clock.settle(cluster.driver('b').execute(insert))
   t.same(cluster.executed, ['INSERT 0', insert])
   cluster.nextWrite = [{ when: 'after', error: new IndeterminateError('unknown') }]
   cluster.onWrite = () => {
     if (cluster.nextWrite.length === 0) cluster.clients.clear()
   }
   const writing = cluster.driver('b').execute('INSERT 2')
-  await rejectsWith(t, cluster.clock.run(writing), 'ERR_SKEIN_INDETERMINATE')
+  await rejectsWith(t, cluster.clock.settle(writing), 'ERR_SKEIN_INDETERMINATE')
   t.same(cluster.executed, ['INSERT 0', insert, 'INSERT 2'], 'and not a second time')
 })
 
 t.test('numbers of its own writes rise, and the low-water mark follows the answers', async (t) => {
   const cluster = new FakeCluster(abc)
   const writes = Array.from({ length: 40 }, (_, i) => cluster.driver('b').execute(`INSERT ${i}`))
-  await cluster.clock.run(Promise.all(writes))
+  await cluster.clock.settle(Promise.all(writes))
   t.equal(new Set(cluster.executed).size, 40)
   t.equal(cluster.executed.length, 40)
   t.equal(cluster.clients.size, 1, 'one registration, shared')
-  await cluster.clock.run(cluster.driver('b').execute(insert))
+  await cluster.clock.settle(cluster.driver('b').execute(insert))
   t.same([...cluster.answeredBelow.values()], [41])
 })
 
@@ -203,8 +204,8 @@ t.test(
   'a linearizable read runs at a replica, behind an index that a quorum confirmed',
   async (t) => {
     const cluster = new FakeCluster(abc)
-    await cluster.clock.run(cluster.driver('a').execute(insert))
-    const result = await cluster.clock.run(cluster.driver('b').execute('SELECT n FROM t'))
+    await cluster.clock.settle(cluster.driver('a').execute(insert))
+    const result = await cluster.clock.settle(cluster.driver('b').execute('SELECT n FROM t'))
     t.equal(result.node, 'b', 'its own replica is the nearest')
     t.same(cluster.reads, [{ node: 'b', atLeastIndex: 1 }])
     t.same(result.rows, [[1]])
@@ -216,8 +217,8 @@ t.test(
   async (t) => {
     const cluster = new FakeCluster(abc)
     const driver = cluster.driver('b')
-    await cluster.clock.run(driver.execute('SELECT 1', { consistency: 'leader' }))
-    await cluster.clock.run(
+    await cluster.clock.settle(driver.execute('SELECT 1', { consistency: 'leader' }))
+    await cluster.clock.settle(
       driver.execute('SELECT 1', { consistency: 'local', atLeastIndex: 5 as never })
     )
     t.same(cluster.reads, [
@@ -229,10 +230,10 @@ t.test(
 
 t.test('a read that fails on one node is tried on another', async (t) => {
   const cluster = new FakeCluster(nodeIds('a', 'b'), nodeIds('x'))
-  await cluster.clock.run(cluster.driver('x').execute(insert))
+  await cluster.clock.settle(cluster.driver('x').execute(insert))
   cluster.trouble('a', 'answerLost', 'answerLost')
   cluster.trouble('b', 'notSent')
-  const result = await cluster.clock.run(cluster.driver('x').execute('SELECT 1'))
+  const result = await cluster.clock.settle(cluster.driver('x').execute('SELECT 1'))
   t.same(result.rows, [[1]])
 })
 
@@ -240,12 +241,12 @@ t.test('a node without a replica learns where the group lives', async (t) => {
   const cluster = new FakeCluster(abc, nodeIds('x'))
   const driver = cluster.driver('x')
   t.throws(() => driver.route(insert), { code: 'ERR_SKEIN_NO_ELIGIBLE_NODE' })
-  t.equal((await cluster.clock.run(driver.execute(insert))).node, 'a')
+  t.equal((await cluster.clock.settle(driver.execute(insert))).node, 'a')
   t.equal(driver.route(insert).node, 'a')
   t.ok(cluster.requests.some(({ from, name }) => from === 'x' && name === 'Placement'))
   cluster.elect('c')
   cluster.trouble('a', 'notSent', 'notSent', 'notSent', 'notSent')
-  t.equal((await cluster.clock.run(driver.execute('INSERT 2'))).node, 'c')
+  t.equal((await cluster.clock.settle(driver.execute('INSERT 2'))).node, 'c')
   t.same(cluster.executed, [insert, 'INSERT 2'])
 })
 
@@ -257,7 +258,7 @@ t.test('queries in flight are bounded', async (t) => {
   const waiting = Array.from({ length: max }, () => driver.execute(insert, { timeoutMs: 50 }))
   const all = Promise.allSettled(waiting)
   await rejectsWith(t, driver.execute(insert), 'ERR_SKEIN_BACKPRESSURE')
-  await cluster.clock.run(all)
+  await cluster.clock.settle(all)
   t.equal(driver.counters.get('queries_in_flight'), 0)
   t.equal(driver.counters.get('queries_refused'), 1)
 })
@@ -271,15 +272,15 @@ t.test('a caller that cancels hears so at once, wherever its query is', async (t
     .execute('SELECT 1', { signal: here.signal, consistency: 'leader' })
   await cluster.clock.advance(10)
   here.abort()
-  await rejectsWith(t, cluster.clock.run(reading), 'ERR_SKEIN_CANCELLED')
+  await rejectsWith(t, cluster.clock.settle(reading), 'ERR_SKEIN_CANCELLED')
   cluster.elect(null)
   const there = new AbortController()
   const writing = cluster.driver('c').execute(insert, { signal: there.signal })
   await cluster.clock.advance(10)
   there.abort()
-  await rejectsWith(t, cluster.clock.run(writing), 'ERR_SKEIN_CANCELLED')
+  await rejectsWith(t, cluster.clock.settle(writing), 'ERR_SKEIN_CANCELLED')
   const before = cluster.driver('c').execute(insert, { signal: AbortSignal.abort() })
-  await rejectsWith(t, cluster.clock.run(before), 'ERR_SKEIN_CANCELLED')
+  await rejectsWith(t, cluster.clock.settle(before), 'ERR_SKEIN_CANCELLED')
 })
 
 t.test('a result that is too large is refused by its code, also after the hop', async (t) => {
@@ -289,7 +290,7 @@ t.test('a result that is too large is refused by its code, also after the hop', 
   cluster.readAnswer = { results: [huge], index: 1 as never }
   for (const options of [{ consistency: 'local' }, { consistency: 'leader' }] as const) {
     const reading = cluster.driver('b').execute('SELECT 1', options)
-    await rejectsWith(t, cluster.clock.run(reading), 'ERR_SKEIN_RESULT_TOO_LARGE')
+    await rejectsWith(t, cluster.clock.settle(reading), 'ERR_SKEIN_RESULT_TOO_LARGE')
   }
 })
 
@@ -307,12 +308,15 @@ t.test('what another node forwards is executed here or refused with the leader',
         statements: [{ sql: insert }],
         client: null
       },
-      { deadline: cluster.clock.after(500) }
+      { deadline: after(cluster.clock.now(), 500) }
     )
   const forwarded = ask({ kind: 'node', nodeId: 'c' as NodeId, clusterName: 'c' })
-  await t.rejects(cluster.clock.run(forwarded), { code: 'ERR_SKEIN_NOT_LEADER', leaderHint: 'a' })
+  await t.rejects(cluster.clock.settle(forwarded), {
+    code: 'ERR_SKEIN_NOT_LEADER',
+    leaderHint: 'a'
+  })
   t.same(cluster.executed, [])
-  const answer = await cluster.clock.run(ask({ kind: 'client', name: 'app', clusterName: 'c' }))
+  const answer = await cluster.clock.settle(ask({ kind: 'client', name: 'app', clusterName: 'c' }))
   t.equal(answer.node, 'a', 'a client’s query is routed')
   t.same(cluster.executed, [insert])
 })
@@ -323,9 +327,9 @@ t.test('stopping ends what waits and refuses what comes', async (t) => {
   const driver = cluster.driver('a')
   const waiting = driver.execute(insert)
   await cluster.clock.advance(5)
-  const stopping = driver.stop(cluster.clock.after(1_000))
-  await rejectsWith(t, cluster.clock.run(waiting), 'ERR_SKEIN_STOPPED')
-  await cluster.clock.run(stopping)
+  const stopping = driver.stop(after(cluster.clock.now(), 1_000))
+  await rejectsWith(t, cluster.clock.settle(waiting), 'ERR_SKEIN_STOPPED')
+  await cluster.clock.settle(stopping)
   await rejectsWith(t, driver.execute(insert), 'ERR_SKEIN_STOPPED')
 })
 

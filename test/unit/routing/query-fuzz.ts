@@ -37,7 +37,7 @@ export async function fuzz(seed: number): Promise<FuzzOutcome> {
     )
     await cluster.clock.advance(random.nextInt(120))
   }
-  await cluster.clock.run(Promise.all(running))
+  await cluster.clock.settle(Promise.all(running))
   const counts = new Map<string, number>()
   for (const sql of cluster.executed) counts.set(sql, (counts.get(sql) ?? 0) + 1)
   return {
