@@ -89,6 +89,8 @@ export class ConsensusDriver {
   #identity: ReplicaIdentity | null = null
   #founding: FoundingDriver | null = null
   #isFounded = false
+  /** Asked for with every datagram. */
+  #clusterId: ClusterId | null = null
   #recovered: ReadonlyMap<GroupId, RecoveredGroup> = new Map()
   #lock: DiskLock | null = null
 
@@ -166,7 +168,8 @@ export class ConsensusDriver {
     const identity = this.#identity
     if (!this.#isFounded || identity === null) return null
     const founders = must(identity.founders, 'founders')
-    return clusterIdOf(this.#components.crypto, identity.clusterName, founders)
+    this.#clusterId ??= clusterIdOf(this.#components.crypto, identity.clusterName, founders)
+    return this.#clusterId
   }
 
   /** Null before `start`. */

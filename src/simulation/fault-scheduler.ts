@@ -14,6 +14,8 @@ export interface FaultTarget {
   crash(host: number, exit: ProcessExit): void
   /** Crashes at the end of an event that leaves a sync under way, the `eventsLeft`-th from now. */
   armCrash(host: number, exit: ProcessExit, eventsLeft: number): void
+  /** A crash that is armed does not happen. */
+  disarm(host: number): void
   restart(host: number): void
   pause(host: number): void
   resume(host: number): void
@@ -72,6 +74,7 @@ export class FaultScheduler {
     this.#links.calm = true
     this.#links.healAll()
     for (let host = 0; host < this.#target.size; host++) {
+      this.#target.disarm(host)
       if (this.#target.isPaused(host)) this.#target.resume(host)
       if (!this.#target.isUp(host)) this.#target.restart(host)
       this.#target.setClockRate(host, 1)

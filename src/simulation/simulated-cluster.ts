@@ -159,6 +159,10 @@ export class SimulatedCluster implements FaultTarget {
     this.#machine(host).armed = { exit, eventsLeft }
   }
 
+  disarm(host: number): void {
+    this.#machine(host).armed = null
+  }
+
   /** After each event of a process: the moment for a crash that waited for it. True: it crashed. */
   maybeCrash(process: SimulatedProcess): boolean {
     const machine = this.#machine(process.host)

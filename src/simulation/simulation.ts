@@ -326,7 +326,7 @@ function lostElements(history: readonly HistoryEvent[]): [string, string][] {
 
 function loggerTo(log: (line: string) => void, node: NodeId): Logger {
   const write = (level: string) => (facts: object, message: string) =>
-    log(`${node} ${level} ${message} ${JSON.stringify(facts)}`)
+    log(`${node} ${level} ${message} ${JSON.stringify(facts, withErrors)}`)
   const logger: Logger = {
     debug: write('debug'),
     info: write('info'),
@@ -335,4 +335,11 @@ function loggerTo(log: (line: string) => void, node: NodeId): Logger {
     child: () => logger
   }
   return logger
+}
+
+/** An error's message and causes are what one reads a trace for, and JSON leaves them out. */
+function withErrors(_key: string, value: unknown): unknown {
+  if (!(value instanceof Error)) return value
+  const { name, message, stack, cause } = value
+  return cause === undefined ? { name, message, stack } : { name, message, cause }
 }
