@@ -44,7 +44,7 @@ export function expectAnswer(outcome: Outcome, url: string): unknown {
       throw new CliError(`${outcome.error.code}: ${outcome.error.message}${hintFor(outcome.error)}`)
     case 'notSent':
       throw new CliError(
-        `no node answers at ${url} (${outcome.reason}); is it running? Name another with --admin URL`
+        `no node answers at ${url} (${outcome.reason}); does it run? Name another: --admin URL`
       )
     case 'unknown':
       throw new CliError(

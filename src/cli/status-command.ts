@@ -58,7 +58,8 @@ function show(body: unknown, options: StatusOptions, output: Output): void {
 
 export function renderStatus(view: ClusterAnswer): string {
   const lines = [
-    `cluster ${printable(view.clusterName)} (${view.clusterId ?? 'not founded'}), seen by ${view.nodeId}, version ${view.version}`,
+    `cluster ${printable(view.clusterName)} (${view.clusterId ?? 'not founded'}), ` +
+      `seen by ${view.nodeId}, version ${view.version}`,
     '',
     table(
       ['node', 'address', 'liveness', 'lifecycle', 'health'],
@@ -75,7 +76,8 @@ export function renderStatus(view: ClusterAnswer): string {
 
 function renderGroup(group: GroupStatus): string {
   const leader = group.leader ?? 'no leader known'
-  const head = `group ${group.group}: leader ${leader}, term ${group.term}, committed ${group.commitIndex}`
+  const { term, commitIndex } = group
+  const head = `group ${group.group}: leader ${leader}, term ${term}, committed ${commitIndex}`
   const own = `this node: ${group.role}, applied ${group.appliedIndex}, last ${group.lastIndex}`
   const failed =
     group.failed === null ? [] : [`this replica has stopped: ${printable(group.failed)}`]

@@ -5,9 +5,9 @@
  * look-up and nothing else. Temporary triggers fire before a table's own, so no RAISE(IGNORE) can
  * skip them, and they never call themselves, so SQLite's rule against recursion leaves them alone.
  *
- * Delete triggers do not fire for rows that REPLACE removes. Those rows are found before the change,
- * through the unique indexes they conflict in. A row that comes into the way later, by a trigger of
- * the user's, was itself changed, and told.
+ * Delete triggers do not fire for rows that REPLACE removes. Those rows are found before the
+ * change, through the unique indexes they conflict in. A row that comes into the way later, by a
+ * trigger of the user's, was itself changed, and told.
  */
 import { must } from '../../core/assert.js'
 import { quoteName, touchFunction, touchKeyFunction } from './names.js'
@@ -22,8 +22,9 @@ export function captureTriggers(shape: TableShape, number: number, replaces: boo
   const moved = keyExpressions(shape)
     .map((key) => `OLD.${key} IS NOT NEW.${key} COLLATE BINARY`)
     .join(' OR ')
+  const table = quoteName(shape.name)
   const trigger = (kind: string, event: string, body: string) =>
-    `CREATE TEMP TRIGGER "${triggerPrefix}${kind}_${number}" ${event} ON main.${quoteName(shape.name)}
+    `CREATE TEMP TRIGGER "${triggerPrefix}${kind}_${number}" ${event} ON main.${table}
      BEGIN ${body}; END`
   const triggers = [
     trigger('insert', 'AFTER INSERT', `SELECT ${told('NEW.')}`),
@@ -48,7 +49,8 @@ export const touchAll = (shape: TableShape, number: number): string =>
 
 /** The stored row of one key. */
 export const selectByKey = (shape: TableShape): string =>
-  `SELECT ${rowExpressions(shape).join(', ')} FROM main.${quoteName(shape.name)} WHERE ${keyMatch(shape)}`
+  `SELECT ${rowExpressions(shape).join(', ')} FROM main.${quoteName(shape.name)}
+   WHERE ${keyMatch(shape)}`
 
 /** The same with text as bytes, for text that is not UTF-8. */
 export const selectBytesByKey = (shape: TableShape): string => {
@@ -114,7 +116,8 @@ function conflictSearch(shape: TableShape, number: number, index: UniqueIndex): 
     const collate = `COLLATE ${quoteName(collation)}`
     if (column !== null) return `${quoteName(column)} = NEW.${quoteName(column)} ${collate}`
     const text = must(expression, 'expression')
-    return `(${text}\n) = (SELECT ${text}\n FROM (SELECT ${fresh.join(', ')}) AS ${table}) ${collate}`
+    const row = `(SELECT ${fresh.join(', ')}) AS ${table}`
+    return `(${text}\n) = (SELECT ${text}\n FROM ${row}) ${collate}`
   })
   return `SELECT ${touchCall(shape, number, '')} FROM main.${table} WHERE ${terms.join(' AND ')}`
 }

@@ -2,7 +2,9 @@ import type { ErrorFacts } from '../../core/errors.js'
 import type { Command, SystemWrite } from '../../core/ports/engine.js'
 import type { Statement } from '../../core/sql.js'
 
-/** What the driver asks of a writer or reader; cloneable. Times are what is left, in milliseconds. */
+/**
+ * What the driver asks of a writer or reader; cloneable. Times are what is left, in milliseconds.
+ */
 export type EngineCallBody =
   | { readonly op: 'open' }
   | { readonly op: 'plan'; readonly statements: readonly Statement[]; readonly budgetMs: number }

@@ -1,7 +1,7 @@
 /**
- * The closed world: which statements a replicated SQLite takes. It looks at tokens alone, refuses by
- * name what rows or a statement from the list could not carry to the other replicas, and leaves every
- * other fault to SQLite's own parser.
+ * The closed world: which statements a replicated SQLite takes. It looks at tokens alone, refuses
+ * by name what rows or a statement from the list could not carry to the other replicas, and
+ * leaves every other fault to SQLite's own parser.
  *
  * 1. What is not on the list is refused; nothing passes because it was not thought of.
  * 2. A statement names neither Skein's own objects nor, where it writes, SQLite's.

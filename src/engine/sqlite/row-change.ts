@@ -1,13 +1,13 @@
 /**
  * The format of a command: its parts in order, each a set of rows of one table, a statement of the
- * list, or a counter of AUTOINCREMENT. Rows are stated, not differences: what a key stands for after
- * the command, so that applying one twice changes nothing more.
+ * list, or a counter of AUTOINCREMENT. Rows are stated, not differences: what a key stands for
+ * after the command, so that applying one twice changes nothing more.
  *
  *   command = u8 version, list of part
  *   part    = u8 1 rows { text table, u16 values per row, list of key (gone), list of row (there) }
  *           | u8 2 ddl { text sql } | u8 3 sequence { text table, nullable i64 }
- * A key is the rowid, or the primary key's columns in order. A row is its rowid where no column shows
- * it, then every column that is not generated, in order.
+ * A key is the rowid, or the primary key's columns in order. A row is its rowid where no column
+ * shows it, then every column that is not generated, in order.
  */
 import { CommandTooLargeError, MessageTooLargeError, ProtocolError } from '../../core/errors.js'
 import { commandSizeBytesMax, sqlTextBytesMax } from '../../core/limits.js'

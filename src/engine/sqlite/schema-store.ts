@@ -20,7 +20,8 @@ export function userTables(connection: Connection): string[] {
 export function schemaMayReplace(connection: Connection): boolean {
   return connection.db
     .prepare<[], Row>(
-      "SELECT sql FROM main.sqlite_schema WHERE type IN ('table', 'trigger') AND sql LIKE '%REPLACE%'"
+      `SELECT sql FROM main.sqlite_schema
+       WHERE type IN ('table', 'trigger') AND sql LIKE '%REPLACE%'`
     )
     .raw(true)
     .all()

@@ -22,7 +22,9 @@ export const newBudget = (deadline: number, now: () => number): RunBudget => ({
   resultBytesLeft: resultSizeBytesMax
 })
 
-/** Runs accepted statements and turns rows into results; remembers what texts were classified as. */
+/**
+ * Runs accepted statements and turns rows into results; remembers what texts were classified as.
+ */
 export class StatementRunner {
   readonly #connection: Connection
   readonly #classifiedMax: number

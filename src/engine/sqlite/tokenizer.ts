@@ -28,8 +28,8 @@ const DIGIT = /[0-9]/
 const NUMBER = /0[xX][0-9A-Fa-f_]+|(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9_]+)?/y
 
 /**
- * The tokens of SQLite's language, comments left out. It decides nothing about grammar: text that is
- * no SQL passes when its tokens are whole.
+ * The tokens of SQLite's language, comments left out. It decides nothing about grammar: text that
+ * is no SQL passes when its tokens are whole.
  * @throws SqlError when a quote is not closed or a NUL character would end the text early
  */
 export function tokenize(sql: string): Token[] {

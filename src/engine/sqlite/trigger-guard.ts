@@ -1,7 +1,8 @@
 /**
- * Triggers fire where a request is planned and stay silent where its rows are applied: their effects
- * are among the rows. SQLite has no switch for that which a library could reach, so each trigger
- * carries one, in its WHEN clause. INSTEAD OF triggers need none: rows are never applied to views.
+ * Triggers fire where a request is planned and stay silent where its rows are applied: their
+ * effects are among the rows. SQLite has no switch for that which a library could reach, so each
+ * trigger carries one, in its WHEN clause. INSTEAD OF triggers need none: rows are never applied
+ * to views.
  */
 import { SqlError } from '../../core/errors.js'
 import { firesFunction } from './names.js'

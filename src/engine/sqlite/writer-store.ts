@@ -25,9 +25,9 @@ import { newBudget, StatementRunner } from './statement-runner-store.js'
 export const databaseFile = 'data.sqlite'
 
 /**
- * The one writer of a database. A batch is an open transaction: `plan` runs a request in it once and
- * answers what it changed, `apply` of just these commands commits it. Rows of another leader are
- * applied with triggers silent and constraints off, for they are the outcome of both.
+ * The one writer of a database. A batch is an open transaction: `plan` runs a request in it once
+ * and answers what it changed, `apply` of just these commands commits it. Rows of another leader
+ * are applied with triggers silent and constraints off, for they are the outcome of both.
  */
 export class WriterStore {
   readonly #connection: Connection
