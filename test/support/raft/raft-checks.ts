@@ -1,0 +1,172 @@
+/**
+ * Watches a cluster of Raft cores from outside: what they persist, send and emit. Each check throws
+ * with the number of the invariant of RELIABILITY 1.3 that is broken.
+ */
+import type { RaftEvent, RaftMessage, RaftPersist } from '../../../src/consensus/index.js'
+import type { HardState, LogEntry, LogIndex, ReplicaId, Term } from '../../../src/core/index.js'
+
+/** What survives a crash, with a hash chain over the entries. */
+export interface Image {
+  hardState: HardState
+  entries: LogEntry[]
+}
+
+export class RaftViolation extends Error {
+  constructor(
+    readonly invariant: string,
+    message: string
+  ) {
+    super(`${invariant}: ${message}`)
+  }
+}
+
+export class RaftChecks {
+  readonly committed: LogEntry[] = []
+  /** The last index that some leader has told its clients. */
+  acknowledgedIndex = 0
+  elections = 0
+  readonly #leaderOf = new Map<Term, ReplicaId>()
+  readonly #votes = new Map<string, ReplicaId>()
+  readonly #previousTerm = new Map<string, string>()
+  readonly #readFloors = new Map<string, number>()
+
+  persisted(replica: ReplicaId, image: Image, request: RaftPersist, leads: Term | null): void {
+    const first = request.entries[0]
+    if (request.hardState !== null) {
+      const { term, vote } = image.hardState
+      hold('7 term', request.hardState.term >= term, `${replica}: ${term} fell`)
+      const changed = vote !== null && request.hardState.vote !== vote
+      hold('8 vote', request.hardState.term > term || !changed, `${replica} changed its vote`)
+    }
+    if (first === undefined) return
+    if (leads !== null && leads === first.term) {
+      hold(
+        '2 append-only',
+        first.index > image.entries.length,
+        `${replica} overwrote ${first.index}`
+      )
+    }
+    for (const entry of request.entries) {
+      const previous =
+        request.entries[entry.index - first.index - 1] ?? image.entries[entry.index - 2]
+      const key = `${entry.index}/${entry.term}`
+      const content = `${previous?.term ?? 0}/${text(entry)}`
+      const known = this.#previousTerm.get(key)
+      hold('3 log matching', known === undefined || known === content, `${replica} at ${key}`)
+      this.#previousTerm.set(key, content)
+    }
+  }
+
+  /** `durable` is the sender's image at the moment at which the message leaves. */
+  sent(message: RaftMessage, durable: Image): void {
+    const { from, kind, term } = message
+    const { hardState, entries } = durable
+    const isForecast = kind === 'preVote' || (kind === 'preVoteResponse' && message.granted)
+    hold('7 term durable', isForecast || term <= hardState.term, `${from} told ${term} in ${kind}`)
+    if (kind === 'voteResponse' && message.granted) this.#voted(from, term, message.to, hardState)
+    if (kind === 'vote') this.#voted(from, term, from, hardState)
+    if (kind === 'appendEntriesResponse' && !message.rejected) {
+      hold(
+        '9 ack durable',
+        term < hardState.term || message.index <= entries.length,
+        `${from} acknowledged ${message.index} with ${entries.length} on disk`
+      )
+    }
+  }
+
+  emitted(replica: ReplicaId, event: RaftEvent, image: Image, term: Term): void {
+    switch (event.type) {
+      case 'RoleChanged':
+        if (event.role === 'leader') this.#led(replica, event.term, image)
+        break
+      case 'Committed':
+        for (const entry of event.entries) this.#commit(replica, entry)
+        if (this.#leaderOf.get(term) === replica) {
+          this.acknowledgedIndex = Math.max(
+            this.acknowledgedIndex,
+            event.entries.at(-1)?.index ?? 0
+          )
+        }
+        break
+      case 'ReadReady': {
+        const floor = this.#readFloors.get(`${replica}/${event.requestId}`)
+        hold('read', floor !== undefined, `${replica} answered read ${event.requestId} twice`)
+        this.#readFloors.delete(`${replica}/${event.requestId}`)
+        hold('read', event.index >= (floor ?? 0), `${replica} read ${event.index} below ${floor}`)
+        break
+      }
+      default:
+    }
+  }
+
+  readAsked(replica: ReplicaId, requestId: number): void {
+    this.#readFloors.set(`${replica}/${requestId}`, this.acknowledgedIndex)
+  }
+
+  /** A restarted replica stands on its image. */
+  restarted(
+    replica: ReplicaId,
+    image: Image,
+    status: { term: Term; vote: ReplicaId | null }
+  ): void {
+    const { term, vote } = image.hardState
+    hold('7 term', status.term === term && status.vote === vote, `${replica} lost its vote`)
+  }
+
+  #voted(voter: ReplicaId, term: Term, candidate: ReplicaId, durable: HardState): void {
+    const key = `${voter}/${term}`
+    const before = this.#votes.get(key)
+    hold('8 vote', before === undefined || before === candidate, `${voter} voted twice in ${term}`)
+    this.#votes.set(key, candidate)
+    hold(
+      '8 vote durable',
+      durable.term > term || (durable.term === term && durable.vote === candidate),
+      `${voter} told its vote in ${term} before it was durable`
+    )
+  }
+
+  #led(replica: ReplicaId, term: Term, image: Image): void {
+    const other = this.#leaderOf.get(term)
+    hold('1 one leader', other === undefined, `${replica} and ${other} lead term ${term}`)
+    this.#leaderOf.set(term, replica)
+    this.elections++
+    const lost = this.committed.find((entry, i) => !same(entry, image.entries[i]))
+    hold('4 leader completeness', lost === undefined, `${replica} leads without ${lost?.index}`)
+  }
+
+  #commit(replica: ReplicaId, entry: LogEntry): void {
+    const known = this.committed[entry.index - 1]
+    if (known === undefined) {
+      hold('6 commit order', entry.index === this.committed.length + 1, `${replica}: gap`)
+      this.committed.push(entry)
+    } else {
+      hold('5 same bytes', same(known, entry), `${replica} applied another entry ${entry.index}`)
+    }
+  }
+}
+
+export class ApplyCheck {
+  applied: LogIndex
+
+  constructor(applied: LogIndex) {
+    this.applied = applied
+  }
+
+  emitted(replica: ReplicaId, event: RaftEvent, durableLength: number): void {
+    if (event.type !== 'Committed') return
+    for (const entry of event.entries) {
+      hold('6 applied once', entry.index === this.applied + 1, `${replica} applied ${entry.index}`)
+      this.applied = entry.index
+    }
+    hold('6 apply durable', this.applied <= durableLength, `${replica} is ahead of its log`)
+  }
+}
+
+export function hold(invariant: string, condition: boolean, message: string): void {
+  if (!condition) throw new RaftViolation(invariant, message)
+}
+
+const text = (entry: LogEntry): string => entry.payload.join(',')
+
+const same = (a: LogEntry, b: LogEntry | undefined): boolean =>
+  b !== undefined && a.index === b.index && a.term === b.term && text(a) === text(b)

@@ -1,0 +1,395 @@
+/**
+ * A cluster of pure Raft cores on virtual time, driven by one seed: loss, duplicates, reordering,
+ * one-way cuts, slow and stalled disks, crashes that lose what was not synced, pauses, transfers.
+ * Messages pass through their codecs. Everything is checked after every event.
+ */
+import {
+  encodeEntryPayload,
+  Raft,
+  type RaftEvent,
+  type RaftMessage,
+  type RaftOptions,
+  type RaftPersist,
+  raftDeclarations
+} from '../../../src/consensus/index.js'
+import {
+  DEFAULT_GROUP,
+  type Effects,
+  type HardState,
+  type LogIndex,
+  type MonotonicMs,
+  must,
+  pick,
+  type ReplicaId,
+  SplittableRandom,
+  type Term,
+  toReplicaId
+} from '../../../src/core/index.js'
+import { ByteReader, ByteWriter } from '../../../src/wire/index.js'
+import { ApplyCheck, hold, type Image, RaftChecks } from './raft-checks.js'
+
+interface DiskRequest {
+  readonly request: RaftPersist
+  readonly doneAt: number
+  /** Leave when the request is durable. */
+  readonly messages: RaftMessage[]
+}
+
+interface Node {
+  readonly id: ReplicaId
+  readonly image: Image
+  /** The log as the core sees it. */
+  view: Image
+  raft: Raft | null
+  disk: DiskRequest[]
+  apply: ApplyCheck
+  leads: Term | null
+  pausedUntil: number
+  stalledUntil: number
+}
+
+interface Packet {
+  readonly at: number
+  readonly sequence: number
+  readonly message: RaftMessage
+}
+
+export interface RaftRunOptions {
+  readonly faultsMs: number
+}
+
+/** A run of some seconds takes a few ten thousand. */
+const eventsMax = 500_000
+
+const writer = () => new ByteWriter(1 << 20)
+
+export class RaftCluster {
+  readonly checks = new RaftChecks()
+  readonly faults: Record<string, number> = {}
+  readonly options: RaftOptions
+  events = 0
+  now = 0
+  readonly #random: SplittableRandom
+  readonly #nodes: Node[]
+  readonly #voters: ReplicaId[]
+  readonly #cut = new Set<string>()
+  readonly #loss: number
+  readonly #duplicates: number
+  readonly #delayMaxMs: number
+  readonly #faultRarity: number
+  #isFaulty = true
+  #packets: Packet[] = []
+  #sequence = 0
+  #requestId = 0
+  #tickAt = 0
+  #proposals = 0
+  #targetIndex = 0
+
+  constructor(seed: number) {
+    const random = SplittableRandom.fromSeed(seed).split('cluster')
+    this.#random = random
+    const count = 1 + random.nextInt(5)
+    const ids = Array.from({ length: count }, (_, i) => toReplicaId(`n${i}/${'0'.repeat(15)}${i}`))
+    const learners = count > 3 && random.nextInt(3) === 0 ? ids.slice(-1) : []
+    this.#voters = ids.filter((id) => !learners.includes(id))
+    this.#loss = random.nextInt(3) * 0.08
+    this.#duplicates = random.nextInt(3) * 0.15
+    this.#delayMaxMs = pick(random, [2, 10, 60])
+    this.#faultRarity = pick(random, [8, 20, 50])
+    this.options = {
+      heartbeatIntervalMs: 50,
+      electionTimeoutMinMs: 150,
+      electionTimeoutMaxMs: 300,
+      appendsInFlightMax: 1 + random.nextInt(8),
+      appendSizeBytesMax: pick(random, [8, 64, 4096]),
+      uncommittedBytesMax: 400,
+      pendingReadsMax: 16,
+      transferTimeoutMs: 0
+    }
+    const payload = encodeEntryPayload({ kind: 'configuration', voters: this.#voters, learners })
+    const founding = { index: 1 as LogIndex, term: 0 as Term, payload }
+    this.#nodes = ids.map((id) => ({
+      id,
+      image: { hardState: { term: 0 as Term, vote: null }, entries: [founding] },
+      view: { hardState: { term: 0 as Term, vote: null }, entries: [founding] },
+      raft: null,
+      disk: [],
+      apply: new ApplyCheck(0 as LogIndex),
+      leads: null,
+      pausedUntil: 0,
+      stalledUntil: 0
+    }))
+    for (const node of this.#nodes) this.#start(node)
+  }
+
+  /** Faults for a while, then none: everything must converge. */
+  run({ faultsMs }: RaftRunOptions): void {
+    while (this.now < faultsMs) this.#step(faultsMs)
+    this.#heal()
+    const deadline = this.now + 20 * this.options.electionTimeoutMaxMs
+    while (!this.#hasConverged()) {
+      hold('liveness', this.now < deadline, `no convergence:\n${this.describe()}`)
+      this.#step(deadline)
+    }
+  }
+
+  describe(): string {
+    return this.#nodes.map((node) => `${node.id} ${JSON.stringify(node.raft?.status())}`).join('\n')
+  }
+
+  #step(limit: number): void {
+    const packet = this.#packets[0]
+    let at = Math.min(limit, this.#tickAt, packet?.at ?? Number.POSITIVE_INFINITY)
+    let due: Node | null = null
+    let dueDisk: Node | null = null
+    for (const node of this.#nodes) {
+      const timerAt = Math.max(node.raft?.nextDeadline() ?? limit, node.pausedUntil, this.now)
+      if (timerAt < at) {
+        at = timerAt
+        due = node
+        dueDisk = null
+      }
+      const diskAt = Math.max(node.disk[0]?.doneAt ?? limit, node.pausedUntil)
+      if (diskAt < at) {
+        at = diskAt
+        due = null
+        dueDisk = node
+      }
+    }
+    this.now = Math.max(this.now, at)
+    this.events++
+    hold('liveness', this.events < eventsMax, 'the cluster is busy with itself')
+    if (due !== null) this.#call(due, (raft, now) => raft.handleTimeout(now))
+    else if (dueDisk !== null) this.#sync(dueDisk)
+    else if (packet !== undefined && packet.at <= this.now) this.#deliver()
+    if (this.now < this.#tickAt) return
+    this.#tickAt = this.now + 0.5 + this.#random.nextInt(8)
+    if (this.#isFaulty) this.#maybeFault()
+    this.#work()
+  }
+
+  #deliver(): void {
+    const { message } = must(this.#packets.shift(), 'packet')
+    const node = this.#node(message.to)
+    if (this.#cut.has(`${message.from}>${message.to}`)) return
+    if (node.pausedUntil > this.now) this.#queue(message, node.pausedUntil)
+    else this.#call(node, (raft, now) => raft.receive(message, now))
+  }
+
+  #call(node: Node, act: (raft: Raft, now: MonotonicMs) => void): void {
+    if (node.raft === null) return
+    act(node.raft, this.now as MonotonicMs)
+    this.#carryOut(node, node.raft.drain())
+  }
+
+  #carryOut(node: Node, effects: Effects<RaftMessage, RaftPersist, RaftEvent>): void {
+    const term = must(node.raft, 'core').status().term
+    for (const message of effects.sendNow) this.#send(node, message)
+    if (effects.persist !== null) {
+      this.checks.persisted(node.id, node.view, effects.persist, node.leads)
+      write(node.view, effects.persist)
+      const latencyMs = this.#random.nextInt(4) === 0 ? this.#random.nextInt(30) : 1
+      const doneAt = Math.max(this.now + latencyMs, node.stalledUntil)
+      node.disk.push({ request: effects.persist, doneAt, messages: [] })
+    }
+    const last = node.disk.at(-1)
+    if (last !== undefined) last.messages.push(...effects.sendAfterPersist)
+    else for (const message of effects.sendAfterPersist) this.#send(node, message)
+    for (const event of effects.emit) {
+      if (event.type === 'RoleChanged') node.leads = event.role === 'leader' ? event.term : null
+      this.checks.emitted(node.id, event, node.view, term)
+      node.apply.emitted(node.id, event, node.image.entries.length)
+    }
+  }
+
+  /** One sync may make several requests durable, and the core hears of the last alone. */
+  #sync(node: Node): void {
+    const count = Math.min(node.disk.length, 1 + this.#random.nextInt(3))
+    const done = node.disk.splice(0, count)
+    for (const { request } of done) write(node.image, request)
+    const { sequence } = must(done.at(-1), 'request').request
+    const sendFirst = this.#random.nextInt(2) === 0
+    const flush = () => {
+      for (const { messages } of done) for (const message of messages) this.#send(node, message)
+    }
+    if (sendFirst) flush()
+    this.#call(node, (raft, now) => raft.handlePersisted(sequence, now))
+    if (!sendFirst) flush()
+  }
+
+  #send(node: Node, message: RaftMessage): void {
+    this.checks.sent(message, node.image)
+    if (this.#isFaulty && this.#random.nextFloat() < this.#loss) {
+      this.#count('loss')
+      return
+    }
+    this.#queue(copy(message), this.now + 0.1 + this.#random.nextFloat() * this.#delayMaxMs)
+    if (this.#isFaulty && this.#random.nextFloat() < this.#duplicates) {
+      this.#count('duplicate')
+      this.#queue(copy(message), this.now + this.#random.nextInt(400))
+    }
+  }
+
+  #queue(message: RaftMessage, at: number): void {
+    const packet = { at, sequence: this.#sequence++, message }
+    let low = 0
+    let high = this.#packets.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (must(this.#packets[middle], 'packet').at <= at) low = middle + 1
+      else high = middle
+    }
+    this.#packets.splice(low, 0, packet)
+  }
+
+  #work(): void {
+    const random = this.#random
+    const node = pick(random, this.#nodes)
+    if (node.raft === null || node.pausedUntil > this.now) return
+    const requestId = ++this.#requestId
+    switch (random.nextInt(this.#isFaulty ? 40 : 6)) {
+      case 0:
+      case 1:
+      case 2:
+        this.checks.readAsked(node.id, requestId)
+        this.#call(node, (raft, now) => raft.requestReadIndex(requestId, now))
+        break
+      case 39:
+        this.#count('transfer')
+        this.#call(node, (raft, now) => raft.transferLeadership(null, now))
+        break
+      default:
+        this.#propose(node)
+    }
+  }
+
+  #propose(node: Node): void {
+    const number = ++this.#proposals
+    const bytes = Uint8Array.of(number & 255, number >> 8, ...new Uint8Array(number % 24))
+    const payload = encodeEntryPayload({ kind: 'batch', bytes })
+    this.#call(node, (raft, now) => {
+      raft.propose(payload, now)
+    })
+  }
+
+  #maybeFault(): void {
+    const random = this.#random
+    if (random.nextInt(this.#faultRarity) !== 0) return
+    const node = pick(random, this.#nodes)
+    const peer = pick(random, this.#nodes)
+    switch (random.nextInt(12)) {
+      case 0:
+        if (node.raft !== null) this.#crash(node)
+        break
+      case 1:
+      case 2:
+        if (node.raft === null) this.#start(node)
+        break
+      case 3:
+        this.#count('pause')
+        node.pausedUntil = this.now + random.nextInt(700)
+        break
+      case 4:
+        this.#count('stall')
+        node.stalledUntil = this.now + random.nextInt(500)
+        break
+      case 5:
+        this.#count('oneWayCut')
+        this.#cut.add(`${node.id}>${peer.id}`)
+        break
+      case 6:
+        this.#partition()
+        break
+      case 7:
+        this.#count('connectionLost')
+        this.#call(node, (raft, now) => raft.handlePeerLost(peer.id, now))
+        break
+      default:
+        this.#cut.clear()
+    }
+  }
+
+  #partition(): void {
+    this.#count('partition')
+    const side = new Set(this.#nodes.filter(() => this.#random.nextInt(2) === 0))
+    for (const a of this.#nodes) {
+      for (const b of this.#nodes) if (side.has(a) !== side.has(b)) this.#cut.add(`${a.id}>${b.id}`)
+    }
+  }
+
+  /** Some requests on their way reach the disk, in order, the rest does not; no message leaves. */
+  #crash(node: Node): void {
+    this.#count('crash')
+    const kept = this.#random.nextInt(node.disk.length + 1)
+    for (const { request } of node.disk.slice(0, kept)) write(node.image, request)
+    node.raft = null
+    node.disk = []
+    node.leads = null
+    node.pausedUntil = 0
+  }
+
+  #start(node: Node): void {
+    // The engine may have lost what it had not flushed; it is never ahead of what it applied.
+    const appliedIndex = this.#random.nextInt(node.apply.applied + 1) as LogIndex
+    const recovered = { hardState: node.image.hardState, entries: [...node.image.entries] }
+    node.view = { ...recovered, entries: [...recovered.entries] }
+    node.apply = new ApplyCheck(appliedIndex)
+    node.raft = new Raft({
+      group: DEFAULT_GROUP,
+      self: node.id,
+      recovered,
+      appliedIndex,
+      random: this.#random.split(`${node.id} at ${this.now}`),
+      options: this.options,
+      now: this.now as MonotonicMs
+    })
+    this.checks.restarted(node.id, node.image, node.raft.status())
+  }
+
+  #heal(): void {
+    this.#isFaulty = false
+    this.#cut.clear()
+    for (const node of this.#nodes) {
+      node.pausedUntil = 0
+      node.stalledUntil = 0
+      if (node.raft === null) this.#start(node)
+    }
+    this.#targetIndex = this.checks.committed.length + 3
+  }
+
+  #hasConverged(): boolean {
+    if (this.checks.committed.length < this.#targetIndex) return false
+    const leaders = this.#nodes.filter((node) => node.raft?.status().role === 'leader')
+    return (
+      leaders.length === 1 && this.#nodes.every((node) => node.apply.applied >= this.#targetIndex)
+    )
+  }
+
+  #node(id: ReplicaId): Node {
+    return must(
+      this.#nodes.find((node) => node.id === id),
+      id
+    )
+  }
+
+  #count(fault: string): void {
+    this.faults[fault] = (this.faults[fault] ?? 0) + 1
+  }
+}
+
+function write(image: Image, request: RaftPersist): void {
+  const hardState: HardState | null = request.hardState
+  if (hardState !== null) image.hardState = hardState
+  const first = request.entries[0]
+  if (first === undefined) return
+  image.entries.length = Math.min(image.entries.length, first.index - 1)
+  image.entries.push(...request.entries)
+}
+
+/** Over the wire and back. */
+function copy<M extends RaftMessage>(message: M): RaftMessage {
+  const { codec } = raftDeclarations[message.kind] as (typeof raftDeclarations)['vote']
+  const bytes = writer()
+  codec.write(bytes, message as never)
+  return codec.read(new ByteReader(bytes.take()))
+}

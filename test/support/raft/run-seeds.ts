@@ -1,0 +1,36 @@
+import { RaftCluster } from './raft-cluster.js'
+
+export interface SeedFailure {
+  readonly seed: number
+  readonly atMs: number
+  readonly reason: string
+}
+
+export interface SeedsOutcome {
+  readonly failure: SeedFailure | null
+  readonly elections: number
+  readonly committed: number
+  readonly faults: Readonly<Record<string, number>>
+}
+
+/** Runs seeds 1…`seeds` up to the first that fails. */
+export function runSeeds(seeds: number, faultsMs: number): SeedsOutcome {
+  const faults: Record<string, number> = {}
+  let elections = 0
+  let committed = 0
+  for (let seed = 1; seed <= seeds; seed++) {
+    const cluster = new RaftCluster(seed)
+    try {
+      cluster.run({ faultsMs })
+    } catch (error) {
+      const reason = error instanceof Error ? `${error.message}\n${error.stack}` : String(error)
+      return { failure: { seed, atMs: cluster.now, reason }, elections, committed, faults }
+    }
+    for (const [kind, count] of Object.entries(cluster.faults)) {
+      faults[kind] = (faults[kind] ?? 0) + count
+    }
+    elections += cluster.checks.elections
+    committed += cluster.checks.committed.length
+  }
+  return { failure: null, elections, committed, faults }
+}

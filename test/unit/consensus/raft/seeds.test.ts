@@ -1,0 +1,25 @@
+import t from 'tap'
+import { runSeeds } from '../../../support/raft/run-seeds.js'
+
+const seeds = 300
+
+t.test(
+  'R-E12 R-R03 R-R06 R-R12 R-P01 R-P02 R-P05 R-P06 R-P07 R-Q01: random clusters',
+  async (t) => {
+    const { failure, elections, committed, faults } = runSeeds(seeds, 6_000)
+    t.equal(failure, null)
+    t.same(Object.keys(faults).sort(), [
+      'connectionLost',
+      'crash',
+      'duplicate',
+      'loss',
+      'oneWayCut',
+      'partition',
+      'pause',
+      'stall',
+      'transfer'
+    ])
+    t.ok(elections > 4 * seeds, `${elections} elections`)
+    t.ok(committed > 100 * seeds, `${committed} entries committed`)
+  }
+)
