@@ -25,6 +25,8 @@ export class RaftChecks {
   /** The last index that some leader has told its clients. */
   acknowledgedIndex = 0
   elections = 0
+  /** Of the replica that first told a commit: no lower than the term in which it was decided. */
+  readonly #commitTerms: Term[] = []
   readonly #leaderOf = new Map<Term, ReplicaId>()
   readonly #votes = new Map<string, ReplicaId>()
   readonly #previousTerm = new Map<string, string>()
@@ -80,7 +82,7 @@ export class RaftChecks {
         if (event.role === 'leader') this.#led(replica, event.term, image)
         break
       case 'Committed':
-        for (const entry of event.entries) this.#commit(replica, entry)
+        for (const entry of event.entries) this.#commit(replica, entry, term)
         if (this.#leaderOf.get(term) === replica) {
           this.acknowledgedIndex = Math.max(
             this.acknowledgedIndex,
@@ -130,15 +132,19 @@ export class RaftChecks {
     hold('1 one leader', other === undefined, `${replica} and ${other} lead term ${term}`)
     this.#leaderOf.set(term, replica)
     this.elections++
-    const lost = this.committed.find((entry, i) => !same(entry, image.entries[i]))
+    // A late vote may still elect a leader of an older term than the commit's; it cannot commit.
+    const lost = this.committed.find(
+      (entry, i) => (this.#commitTerms[i] ?? 0) <= term && !same(entry, image.entries[i])
+    )
     hold('4 leader completeness', lost === undefined, `${replica} leads without ${lost?.index}`)
   }
 
-  #commit(replica: ReplicaId, entry: LogEntry): void {
+  #commit(replica: ReplicaId, entry: LogEntry, term: Term): void {
     const known = this.committed[entry.index - 1]
     if (known === undefined) {
       hold('6 commit order', entry.index === this.committed.length + 1, `${replica}: gap`)
       this.committed.push(entry)
+      this.#commitTerms.push(term)
     } else {
       hold('5 same bytes', same(known, entry), `${replica} applied another entry ${entry.index}`)
     }

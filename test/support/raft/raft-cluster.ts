@@ -46,6 +46,8 @@ interface Node {
   leads: Term | null
   pausedUntil: number
   stalledUntil: number
+  /** The first thing that it does after a pause, before it learns what it slept through. */
+  readsWhenResumed: boolean
 }
 
 interface Packet {
@@ -77,11 +79,14 @@ export class RaftCluster {
   readonly #duplicates: number
   readonly #delayMaxMs: number
   readonly #faultRarity: number
+  /** Every new leader is soon cut off with some others: short terms, unfinished entries. */
+  readonly #isStormy: boolean
   #isFaulty = true
   #packets: Packet[] = []
   #sequence = 0
   #requestId = 0
   #tickAt = 0
+  #stormTerm = 0 as Term
   #proposals = 0
   #targetIndex = 0
 
@@ -96,6 +101,7 @@ export class RaftCluster {
     this.#duplicates = random.nextInt(3) * 0.15
     this.#delayMaxMs = pick(random, [2, 10, 60])
     this.#faultRarity = pick(random, [8, 20, 50])
+    this.#isStormy = random.nextInt(3) === 0
     this.options = {
       heartbeatIntervalMs: 50,
       electionTimeoutMinMs: 150,
@@ -117,7 +123,8 @@ export class RaftCluster {
       apply: new ApplyCheck(0 as LogIndex),
       leads: null,
       pausedUntil: 0,
-      stalledUntil: 0
+      stalledUntil: 0,
+      readsWhenResumed: false
     }))
     for (const node of this.#nodes) this.#start(node)
   }
@@ -157,6 +164,7 @@ export class RaftCluster {
       }
     }
     this.now = Math.max(this.now, at)
+    this.#readWhenResumed()
     this.events++
     hold('liveness', this.events < eventsMax, 'the cluster is busy with itself')
     if (due !== null) this.#call(due, (raft, now) => raft.handleTimeout(now))
@@ -164,8 +172,23 @@ export class RaftCluster {
     else if (packet !== undefined && packet.at <= this.now) this.#deliver()
     if (this.now < this.#tickAt) return
     this.#tickAt = this.now + 0.5 + this.#random.nextInt(8)
-    if (this.#isFaulty) this.#maybeFault()
+    if (this.#isFaulty && this.#isStormy) this.#maybeStorm()
+    else if (this.#isFaulty) this.#maybeFault()
     this.#work()
+  }
+
+  #readWhenResumed(): void {
+    for (const node of this.#nodes) {
+      if (!node.readsWhenResumed || node.pausedUntil > this.now) continue
+      node.readsWhenResumed = false
+      this.#read(node)
+    }
+  }
+
+  #read(node: Node): void {
+    const requestId = ++this.#requestId
+    this.checks.readAsked(node.id, requestId)
+    this.#call(node, (raft, now) => raft.requestReadIndex(requestId, now))
   }
 
   #deliver(): void {
@@ -226,7 +249,10 @@ export class RaftCluster {
     this.#queue(copy(message), this.now + 0.1 + this.#random.nextFloat() * this.#delayMaxMs)
     if (this.#isFaulty && this.#random.nextFloat() < this.#duplicates) {
       this.#count('duplicate')
-      this.#queue(copy(message), this.now + this.#random.nextInt(400))
+      this.#queue(
+        copy(message),
+        this.now + this.#random.nextInt(pick(this.#random, [50, 400, 2_000]))
+      )
     }
   }
 
@@ -246,13 +272,11 @@ export class RaftCluster {
     const random = this.#random
     const node = pick(random, this.#nodes)
     if (node.raft === null || node.pausedUntil > this.now) return
-    const requestId = ++this.#requestId
     switch (random.nextInt(this.#isFaulty ? 40 : 6)) {
       case 0:
       case 1:
       case 2:
-        this.checks.readAsked(node.id, requestId)
-        this.#call(node, (raft, now) => raft.requestReadIndex(requestId, now))
+        this.#read(node)
         break
       case 39:
         this.#count('transfer')
@@ -272,12 +296,29 @@ export class RaftCluster {
     })
   }
 
+  #maybeStorm(): void {
+    const random = this.#random
+    const leaders = this.#nodes.filter(
+      (node) => node.leads !== null && node.leads > this.#stormTerm
+    )
+    const leader = leaders[0]
+    if (random.nextInt(60) === 0) this.#cut.clear()
+    for (const node of this.#nodes) if (node.raft === null) this.#start(node)
+    if (leader === undefined || random.nextInt(4) !== 0) return
+    this.#stormTerm = must(leader.leads, 'term')
+    this.#cut.clear()
+    if (random.nextInt(3) === 0) this.#crash(leader)
+    this.#partition((node) => node === leader || random.nextInt(3) === 0)
+  }
+
   #maybeFault(): void {
     const random = this.#random
     if (random.nextInt(this.#faultRarity) !== 0) return
-    const node = pick(random, this.#nodes)
+    const leading = this.#nodes.filter((one) => one.leads !== null)
+    const isLeaders = leading.length > 0 && random.nextInt(2) === 0
+    const node = pick(random, isLeaders ? leading : this.#nodes)
     const peer = pick(random, this.#nodes)
-    switch (random.nextInt(12)) {
+    switch (random.nextInt(14)) {
       case 0:
         if (node.raft !== null) this.#crash(node)
         break
@@ -288,6 +329,7 @@ export class RaftCluster {
       case 3:
         this.#count('pause')
         node.pausedUntil = this.now + random.nextInt(700)
+        node.readsWhenResumed = true
         break
       case 4:
         this.#count('stall')
@@ -298,7 +340,11 @@ export class RaftCluster {
         this.#cut.add(`${node.id}>${peer.id}`)
         break
       case 6:
-        this.#partition()
+        this.#partition(() => random.nextInt(2) === 0)
+        break
+      case 9:
+      case 10:
+        this.#partition((one) => one === node)
         break
       case 7:
         this.#count('connectionLost')
@@ -309,9 +355,9 @@ export class RaftCluster {
     }
   }
 
-  #partition(): void {
+  #partition(isInside: (node: Node) => boolean): void {
     this.#count('partition')
-    const side = new Set(this.#nodes.filter(() => this.#random.nextInt(2) === 0))
+    const side = new Set(this.#nodes.filter(isInside))
     for (const a of this.#nodes) {
       for (const b of this.#nodes) if (side.has(a) !== side.has(b)) this.#cut.add(`${a.id}>${b.id}`)
     }

@@ -1,0 +1,255 @@
+/**
+ * A few Raft cores around a table: time moves only when told, disks are instant unless held,
+ * messages arrive in order unless a filter takes them. For tests that tell one story exactly.
+ */
+import {
+  type Configuration,
+  encodeEntryPayload,
+  Raft,
+  type RaftEvent,
+  type RaftMessage,
+  type RaftOptions,
+  type RaftPersist
+} from '../../../src/consensus/index.js'
+import {
+  DEFAULT_GROUP,
+  type HardState,
+  type LogEntry,
+  type LogIndex,
+  type MonotonicMs,
+  must,
+  type ReplicaId,
+  SplittableRandom,
+  type Term,
+  toReplicaId
+} from '../../../src/core/index.js'
+
+export const replica = (name: string): ReplicaId => toReplicaId(`${name}/${'0'.repeat(16)}`)
+
+export const tableOptions: RaftOptions = {
+  heartbeatIntervalMs: 100,
+  electionTimeoutMinMs: 500,
+  electionTimeoutMaxMs: 1_000,
+  appendsInFlightMax: 4,
+  appendSizeBytesMax: 1_024,
+  uncommittedBytesMax: 1_000,
+  pendingReadsMax: 4,
+  transferTimeoutMs: 0
+}
+
+export const at = (ms: number): MonotonicMs => ms as MonotonicMs
+
+export const batch = (...bytes: number[]): Uint8Array =>
+  encodeEntryPayload({ kind: 'batch', bytes: Uint8Array.from(bytes) })
+
+export const founding = (configuration: Configuration): LogEntry =>
+  entry(1, 0, encodeEntryPayload({ kind: 'configuration', ...configuration }))
+
+export function entry(index: number, term: number, payload: Uint8Array = batch(index, term)) {
+  return { index: index as LogIndex, term: term as Term, payload }
+}
+
+/** Terms of the entries behind the founding one. */
+export const logOf = (voters: readonly ReplicaId[], terms: readonly number[]): LogEntry[] => [
+  founding({ voters, learners: [] }),
+  ...terms.map((term, i) => entry(i + 2, term))
+]
+
+export interface Seat {
+  readonly id: ReplicaId
+  raft: Raft
+  hardState: HardState
+  entries: LogEntry[]
+  readonly events: RaftEvent[]
+  readonly sent: RaftMessage[]
+  readonly persists: RaftPersist[]
+  isDiskHeld: boolean
+  /** On their way to a disk that is held, and what leaves behind them. */
+  held: RaftPersist[]
+  waiting: RaftMessage[]
+}
+
+export interface TableInit {
+  readonly voters: readonly string[]
+  readonly learners?: readonly string[]
+  readonly logs?: Readonly<Record<string, readonly number[]>>
+  readonly terms?: Readonly<Record<string, number>>
+  readonly options?: Partial<RaftOptions>
+  readonly seed?: number
+}
+
+export class RaftTable {
+  now = 0
+  readonly queue: RaftMessage[] = []
+  readonly options: RaftOptions
+  /** False: the message is lost. */
+  passes: (message: RaftMessage) => boolean = () => true
+  readonly #seats = new Map<string, Seat>()
+  readonly #seed: number
+
+  constructor(init: TableInit) {
+    this.options = { ...tableOptions, ...init.options }
+    this.#seed = init.seed ?? 1
+    const voters = init.voters.map(replica)
+    const learners = (init.learners ?? []).map(replica)
+    for (const name of [...init.voters, ...(init.learners ?? [])]) {
+      const terms = init.logs?.[name] ?? []
+      const entries = [
+        founding({ voters, learners }),
+        ...terms.map((term, i) => entry(i + 2, term))
+      ]
+      const term = (init.terms?.[name] ?? terms.at(-1) ?? 0) as Term
+      this.#sit(name, { term, vote: null }, entries)
+    }
+  }
+
+  seat(name: string): Seat {
+    return must(this.#seats.get(name), name)
+  }
+
+  raft(name: string): Raft {
+    return this.seat(name).raft
+  }
+
+  get seats(): readonly Seat[] {
+    return [...this.#seats.values()]
+  }
+
+  get leaders(): string[] {
+    return [...this.#seats].filter(([, s]) => s.raft.status().role === 'leader').map(([n]) => n)
+  }
+
+  /** Calls a core and carries out what it wants. */
+  act<T>(name: string, call: (raft: Raft, now: MonotonicMs) => T): T {
+    const seat = this.seat(name)
+    const outcome = call(seat.raft, at(this.now))
+    this.#carryOut(seat)
+    return outcome
+  }
+
+  /** Delivers until nothing is on its way. */
+  settle(): void {
+    for (let message = this.queue.shift(); message !== undefined; message = this.queue.shift()) {
+      const { to } = message
+      const seat = this.seats.find(({ id }) => id === to)
+      if (seat === undefined || !this.passes(message)) continue
+      seat.raft.receive(message, at(this.now))
+      this.#carryOut(seat)
+    }
+  }
+
+  /** Time passes, timers fire, messages arrive at once. */
+  advance(ms: number): void {
+    const end = this.now + ms
+    this.settle()
+    for (;;) {
+      const next = Math.min(...this.seats.map(({ raft }) => raft.nextDeadline()))
+      if (next > end) break
+      this.now = Math.max(this.now, next)
+      for (const seat of this.seats) {
+        if (seat.raft.nextDeadline() > this.now) continue
+        seat.raft.handleTimeout(at(this.now))
+        this.#carryOut(seat)
+      }
+      this.settle()
+    }
+    this.now = end
+  }
+
+  /** `name` campaigns now, whatever the timers say, and the others let it. */
+  elect(name: string): void {
+    for (const { id, raft } of this.seats) {
+      const { leader } = raft.status()
+      if (leader !== null && leader !== id) raft.handlePeerLost(leader, at(this.now))
+    }
+    const raft = this.raft(name)
+    this.now = Math.max(this.now, raft.nextDeadline())
+    this.act(name, (core, now) => core.handleTimeout(now))
+    this.settle()
+  }
+
+  holdDisk(name: string): void {
+    this.seat(name).isDiskHeld = true
+  }
+
+  releaseDisk(name: string): void {
+    const seat = this.seat(name)
+    seat.isDiskHeld = false
+    const held = seat.held.splice(0)
+    for (const request of held) store(seat, request)
+    this.queue.push(...seat.waiting.splice(0))
+    const last = held.at(-1)
+    if (last === undefined) return
+    seat.raft.handlePersisted(last.sequence, at(this.now))
+    this.#carryOut(seat)
+  }
+
+  /** The process dies and starts again on what is durable. */
+  restart(name: string): void {
+    const { hardState, entries } = this.seat(name)
+    this.#sit(name, hardState, entries)
+  }
+
+  /** Messages to and from `names` are lost. */
+  isolate(...names: string[]): void {
+    const cut = new Set(names.map((name) => this.seat(name).id))
+    this.passes = ({ from, to }) => cut.has(from) === cut.has(to) && !cut.has(from)
+  }
+
+  heal(): void {
+    this.passes = () => true
+  }
+
+  committed(name: string): LogEntry[] {
+    return this.seat(name).events.flatMap((e) => (e.type === 'Committed' ? e.entries : []))
+  }
+
+  #sit(name: string, hardState: HardState, entries: readonly LogEntry[]): void {
+    const raft = new Raft({
+      group: DEFAULT_GROUP,
+      self: replica(name),
+      recovered: { hardState, entries },
+      appliedIndex: 0 as LogIndex,
+      random: SplittableRandom.fromSeed(this.#seed).split(`${name}${this.now}`),
+      options: this.options,
+      now: at(this.now)
+    })
+    this.#seats.set(name, {
+      id: replica(name),
+      raft,
+      hardState,
+      entries: [...entries],
+      events: [],
+      sent: [],
+      persists: [],
+      isDiskHeld: false,
+      held: [],
+      waiting: []
+    })
+  }
+
+  #carryOut(seat: Seat): void {
+    const { sendNow, persist, sendAfterPersist, emit } = seat.raft.drain()
+    seat.sent.push(...sendNow, ...sendAfterPersist)
+    seat.events.push(...emit)
+    this.queue.push(...sendNow)
+    if (persist !== null) seat.persists.push(persist)
+    if (seat.isDiskHeld) {
+      if (persist !== null) seat.held.push(persist)
+      seat.waiting.push(...sendAfterPersist)
+      return
+    }
+    this.queue.push(...sendAfterPersist)
+    if (persist === null) return
+    store(seat, persist)
+    seat.raft.handlePersisted(persist.sequence, at(this.now))
+    this.#carryOut(seat)
+  }
+}
+
+function store(seat: Seat, request: RaftPersist): void {
+  if (request.hardState !== null) seat.hardState = request.hardState
+  const first = request.entries[0]
+  if (first !== undefined) seat.entries.splice(first.index - 1)
+  seat.entries.push(...request.entries)
+}

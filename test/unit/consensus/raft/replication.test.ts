@@ -1,0 +1,275 @@
+import t from 'tap'
+import {
+  type AppendEntries,
+  type AppendEntriesResponse,
+  type appendEntriesMessage,
+  type RaftMessage,
+  raftDeclarations
+} from '../../../../src/consensus/messages.js'
+import { RaftLog } from '../../../../src/consensus/raft/raft-log.js'
+import {
+  DEFAULT_GROUP,
+  type LogEntry,
+  type LogIndex,
+  SplittableRandom,
+  shuffle,
+  type Term
+} from '../../../../src/core/index.js'
+import { ByteReader, ByteWriter } from '../../../../src/wire/index.js'
+import { batch, entry, logOf, RaftTable, replica } from '../../../support/raft/raft-table.js'
+
+const three = ['a', 'b', 'c']
+
+function append(term: number, prev: readonly [number, number], entries: LogEntry[], commit = 0) {
+  return {
+    kind: 'appendEntries',
+    group: DEFAULT_GROUP,
+    from: replica('a'),
+    to: replica('b'),
+    term: term as Term,
+    prevIndex: prev[0] as LogIndex,
+    prevTerm: prev[1] as Term,
+    commitIndex: commit as LogIndex,
+    entries
+  } satisfies AppendEntries
+}
+
+const deliver = (table: RaftTable, message: RaftMessage): AppendEntriesResponse => {
+  table.act('b', (raft, now) => raft.receive(message, now))
+  return table.queue.at(-1) as AppendEntriesResponse
+}
+
+const terms = (table: RaftTable, name: string): number[] =>
+  table.seat(name).entries.map(({ term }) => term)
+
+t.test('R-R01 heartbeats go to all at every interval', async (t) => {
+  const table = new RaftTable({ voters: three })
+  table.elect('a')
+  const before = table.seat('a').sent.length
+  table.advance(1_000)
+  const beats = table
+    .seat('a')
+    .sent.slice(before)
+    .filter(({ kind }) => kind === 'heartbeat')
+  t.equal(beats.length, 20)
+})
+
+t.test('R-R02 R-R03 appends are checked, and truncate only where logs differ', async (t) => {
+  const table = new RaftTable({ voters: three, logs: { b: [1, 1, 2, 2] }, terms: { b: 2 } })
+  t.match(deliver(table, append(3, [9, 3], [])), { rejected: true, index: 9 })
+  t.match(deliver(table, append(3, [5, 3], [])), { rejected: true, hintIndex: 5, hintTerm: 2 })
+  t.match(deliver(table, append(3, [3, 1], [])), { rejected: false, index: 3 })
+  t.same(terms(table, 'b'), [0, 1, 1, 2, 2], 'an empty append truncates nothing')
+  t.match(deliver(table, append(3, [3, 1], [entry(4, 2)])), { rejected: false, index: 4 })
+  t.same(terms(table, 'b'), [0, 1, 1, 2, 2], 'nor does one that is there already')
+  t.match(deliver(table, append(3, [3, 1], [entry(4, 3)])), { rejected: false, index: 4 })
+  t.same(terms(table, 'b'), [0, 1, 1, 3])
+})
+
+t.test('R-R03 R-R06 appends in any order, twice, give the leader’s log', async (t) => {
+  const random = SplittableRandom.fromSeed(7)
+  for (let round = 0; round < 200; round++) {
+    const log = logOf(three.map(replica), [1, 1, 2, 2, 3, 3, 3])
+    const table = new RaftTable({ voters: three, logs: { b: [1, 1, 1, 1] }, terms: { b: 3 } })
+    const appends = [...log.keys()].flatMap((i) =>
+      [1, 3].map((size) => append(3, [i + 1, log[i]?.term ?? 0], log.slice(i + 1, i + 1 + size), 8))
+    )
+    let longest = 0
+    for (const message of shuffle(random, [...appends, ...appends, ...appends, ...appends])) {
+      const { rejected, index } = deliver(table, message)
+      longest = Math.max(longest, rejected ? 0 : index)
+      t.ok(table.raft('b').status().lastIndex >= longest, 'what was acknowledged stays')
+    }
+    for (const message of appends) deliver(table, message)
+    t.same(terms(table, 'b'), [0, 1, 1, 2, 2, 3, 3, 3])
+  }
+})
+
+t.test('R-R04 all logs of figure 7 are repaired', async (t) => {
+  const leading = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6]
+  const table = new RaftTable({
+    voters: ['l', 'a', 'b', 'c', 'd', 'e', 'f'],
+    logs: {
+      l: leading,
+      a: [1, 1, 1, 4, 4, 5, 5, 6, 6],
+      b: [1, 1, 1, 4],
+      c: [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6],
+      d: [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7],
+      e: [1, 1, 1, 4, 4, 4, 4],
+      f: [1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3]
+    },
+    terms: Object.fromEntries([...'labcdef'].map((name) => [name, 7]))
+  })
+  table.elect('l')
+  table.advance(300)
+  t.same(table.leaders, ['l'])
+  for (const name of 'abcdef') t.same(terms(table, name), [0, ...leading, 8], name)
+})
+
+t.test('R-R05 a long divergence takes a round trip per term, not per entry', async (t) => {
+  const run = (term: number) => Array.from({ length: 2_000 }, () => term)
+  const table = new RaftTable({
+    voters: three,
+    logs: {
+      a: [...run(1), ...run(3), ...run(5), ...run(7), ...run(9)],
+      b: [...run(1), ...run(2), ...run(4), ...run(6), ...run(8)]
+    },
+    terms: { a: 9, b: 9, c: 9 },
+    options: { appendSizeBytesMax: 1_048_576 }
+  })
+  table.passes = ({ kind, from, to }) =>
+    kind.startsWith('append') ? ![from, to].includes(replica('c')) : true
+  table.elect('a')
+  const rejections = table
+    .seat('b')
+    .sent.filter((message) => message.kind === 'appendEntriesResponse' && message.rejected)
+  t.ok(rejections.length <= 6, `${rejections.length} rejections`)
+  t.equal(table.raft('b').status().lastIndex, 10_002)
+})
+
+t.test('R-R07 a proposal elsewhere is refused with the leader’s name', async (t) => {
+  const table = new RaftTable({ voters: three })
+  t.match(
+    table.act('b', (raft, now) => raft.propose(batch(1), now)),
+    {
+      kind: 'refused',
+      reason: 'notLeader',
+      leaderHint: null
+    }
+  )
+  table.elect('a')
+  t.match(
+    table.act('b', (raft, now) => raft.propose(batch(1), now)),
+    {
+      reason: 'notLeader',
+      leaderHint: replica('a')
+    }
+  )
+})
+
+t.test('R-R08 while probing, one append goes per heartbeat', async (t) => {
+  const table = new RaftTable({ voters: three })
+  table.passes = ({ kind, to }) => kind !== 'appendEntries' || to !== replica('c')
+  table.elect('a')
+  const before = table.seat('a').sent.length
+  for (let i = 0; i < 5; i++) table.act('a', (raft, now) => raft.propose(batch(i), now))
+  table.advance(1_000)
+  const probes = table
+    .seat('a')
+    .sent.slice(before)
+    .filter(({ kind, to }) => kind === 'appendEntries' && to === replica('c'))
+  t.equal(probes.length, 10)
+})
+
+t.test('R-R09 R-F01 appends are sent ahead up to the window', async (t) => {
+  const table = new RaftTable({ voters: three })
+  table.elect('a')
+  table.queue.length = 0
+  for (let i = 0; i < 9; i++) table.act('a', (raft, now) => raft.propose(batch(i), now))
+  const onWay = table.queue.filter(({ to }) => to === replica('b'))
+  t.equal(onWay.length, 4)
+  t.match(table.raft('a').status().progress[0], { mode: 'replicate', appendsInFlight: 4 })
+  table.settle()
+  t.equal(table.raft('b').status().lastIndex, 11)
+})
+
+t.test('R-R10 R-R11 lost appends and a lost commit index are made good', async (t) => {
+  const table = new RaftTable({ voters: three })
+  table.elect('a')
+  table.isolate('c')
+  for (let i = 0; i < 9; i++) {
+    table.act('a', (raft, now) => raft.propose(batch(i), now))
+    table.settle()
+  }
+  table.advance(400)
+  table.heal()
+  table.advance(300)
+  t.equal(table.raft('c').status().commitIndex, 11)
+  table.passes = ({ kind, to }) => kind !== 'appendEntries' || to !== replica('c')
+  table.act('a', (raft, now) => raft.propose(batch(1), now))
+  table.settle()
+  table.heal()
+  table.advance(400)
+  t.equal(table.raft('c').status().commitIndex, 12)
+})
+
+t.test('R-R12 an old answer never moves match back', async (t) => {
+  const table = new RaftTable({ voters: three })
+  table.elect('a')
+  for (let i = 0; i < 3; i++) table.act('a', (raft, now) => raft.propose(batch(i), now))
+  table.settle()
+  const match = () =>
+    table
+      .raft('a')
+      .status()
+      .progress.map(({ matchIndex }) => matchIndex)
+  t.same(match(), [5, 5])
+  const answers = table.seat('b').sent.filter(({ kind }) => kind === 'appendEntriesResponse')
+  for (const answer of [...answers].reverse()) {
+    table.act('a', (raft, now) => raft.receive(answer, now))
+    const rejection = { ...answer, rejected: true } as AppendEntriesResponse
+    table.act('a', (raft, now) => raft.receive(rejection, now))
+  }
+  t.same(match(), [5, 5])
+})
+
+t.test('R-R13 R-F03 appends are paged by size, an entry above it goes alone', async (t) => {
+  const log = new RaftLog(logOf([replica('a')], [1, 1, 1]))
+  log.append([entry(5, 1, new Uint8Array(5_000)), entry(6, 1)])
+  const page = (from: number) =>
+    log.page(from as LogIndex, 10, 100).map(({ index }) => index as number)
+  t.same(page(2), [2, 3])
+  t.same(page(4), [4])
+  t.same(page(5), [5])
+  t.same(page(7), [])
+  t.same(log.page(2 as LogIndex, 9_999, 2).length, 2)
+})
+
+t.test('R-F02 uncommitted entries are bounded, and flat without a quorum', async (t) => {
+  const table = new RaftTable({ voters: three })
+  table.elect('a')
+  table.isolate('a')
+  const outcomes = Array.from({ length: 100 }, () =>
+    table.act('a', (raft, now) => raft.propose(batch(...new Uint8Array(98)), now))
+  )
+  t.equal(outcomes.filter(({ kind }) => kind === 'proposed').length, 10)
+  t.match(outcomes.at(-1), { kind: 'refused', reason: 'backpressure', leaderHint: replica('a') })
+  t.equal(table.raft('a').status().uncommittedBytes, 1_000)
+})
+
+t.test('R-M10 a configuration holds when appended and is rolled back when truncated', async (t) => {
+  const log = new RaftLog(logOf([replica('a')], [1]))
+  const [newer] = logOf([replica('a'), replica('b')], [])
+  log.append([entry(3, 2, newer?.payload)])
+  t.same(log.configuration.voters, [replica('a'), replica('b')])
+  log.truncateFrom(3 as LogIndex)
+  t.same(log.configuration.voters, [replica('a')])
+})
+
+t.test('malformed appends change nothing', async (t) => {
+  const table = new RaftTable({ voters: three })
+  for (const entries of [[entry(3, 1)], [entry(2, 4)], [entry(2, 1), entry(3, 0)]]) {
+    table.act('b', (raft, now) => raft.receive(append(1, [1, 0], entries), now))
+  }
+  t.match(table.raft('b').status(), { lastIndex: 1, messagesIgnored: 3 })
+})
+
+t.test('every message comes back from its bytes as it was', async (t) => {
+  const table = new RaftTable({ voters: three })
+  table.elect('a')
+  table.act('a', (raft, now) => raft.propose(batch(1, 2, 3), now))
+  table.settle()
+  table.act('a', (raft, now) => raft.transferLeadership(replica('b'), now))
+  table.advance(200)
+  const seen = new Set<string>()
+  for (const message of table.seats.flatMap(({ sent }) => sent)) {
+    const { codec } = raftDeclarations[message.kind] as typeof appendEntriesMessage
+    const writer = new ByteWriter(1 << 20)
+    codec.write(writer, message as AppendEntries)
+    const reader = new ByteReader(writer.take())
+    t.same(codec.read(reader), message)
+    reader.expectEnd()
+    seen.add(message.kind)
+  }
+  t.same([...seen].sort(), Object.keys(raftDeclarations).sort())
+})
