@@ -82,7 +82,7 @@ class Bench {
   /** Begins to probe; stops at the moment of the first ping and answers it. */
   firstPing(): { sequence: number; target: NodeId } {
     this.act((swim, now) => swim.start(now))
-    for (;;) {
+    for (let tries = 0; tries < 1_000; tries++) {
       this.now = this.swim.nextDeadline()
       this.act((swim, now) => swim.handleTimeout(now))
       for (const effect of this.sent) {
@@ -90,6 +90,7 @@ class Bench {
         for (const message of effect.messages) if (message.kind === 'ping') return message
       }
     }
+    throw new Error('nobody is probed')
   }
 
   drain(): void {
@@ -160,10 +161,13 @@ t.test('S-05: an earlier life of this node is outdone, whatever it said', async 
 })
 
 t.test('S-09: who probes a suspect tells it so', async (t) => {
-  const bench = new Bench(['a'])
+  const bench = new Bench(['a', 'b', 'c', 'd'])
+  for (const name of ['b', 'c', 'd']) bench.hear(dead(name))
   bench.hear(suspect('a', 1, 'x'))
-  bench.act((swim, now) => swim.start(now))
-  bench.pass(600)
+  bench.pass(1_500)
+  bench.sent = []
+  t.same(bench.swim.member(id('a'))?.liveness, 'suspect')
+  bench.firstPing()
   const effect = bench.sent.find(
     (one) => one.kind === 'datagram' && one.messages.some(({ kind }) => kind === 'ping')
   )
@@ -174,6 +178,8 @@ t.test('S-09: who probes a suspect tells it so', async (t) => {
 t.test('S-09: a ping from one that is held dead is answered with the accusation', async (t) => {
   const bench = new Bench(['a'])
   bench.hear(dead('a', 1))
+  // Its rumour has gone round by then.
+  bench.pass(60_000)
   bench.sent = []
   bench.hear({ kind: 'ping', sequence: 9, target: id('me') }, 'a')
   t.match(bench.messagesTo('a').slice(0, 2), [
@@ -289,6 +295,42 @@ t.test(
     t.equal(diesAfter(['b', 'c', 'd', 'e']), minMs)
   }
 )
+
+t.test('S-15: a rumour moves no living member to another address', async (t) => {
+  const bench = new Bench(['a'])
+  const moved = stated('a', { incarnation: inc(3), address: 'elsewhere:1' })
+  bench.hear(moved)
+  bench.hear(moved)
+  t.match(bench.events, [{ type: 'MemberConflict', nodeId: 'a', address: 'elsewhere:1' }])
+  t.match(bench.swim.member(id('a')), { address: 'a:1', incarnation: 1 })
+  bench.hear(dead('a', 1))
+  bench.hear(moved)
+  t.match(bench.swim.member(id('a')), { address: 'elsewhere:1', liveness: 'alive' })
+})
+
+t.test('each member is probed once a round, in another order each round', async (t) => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f']
+  const bench = new Bench(names)
+  const targets: string[] = []
+  let ping = bench.firstPing()
+  for (let probe = 0; probe < names.length * 10; probe++) {
+    targets.push(ping.target)
+    bench.hear({ kind: 'ack', sequence: ping.sequence }, ping.target)
+    bench.sent = []
+    bench.pass(500)
+    const next = names.flatMap((name) => bench.sentOf(name, 'ping'))
+    t.equal(next.length, 1)
+    ping = next[0] ?? ping
+  }
+  const rounds = new Set<string>()
+  // Members came one by one before the first round began, so it is whole as well.
+  for (let at = 0; at < targets.length; at += names.length) {
+    const round = targets.slice(at, at + names.length)
+    t.same([...round].sort(), names)
+    rounds.add(round.join())
+  }
+  t.ok(rounds.size > 7, `${rounds.size} different orders of 10`)
+})
 
 t.test('X-34: incarnations that nobody has are not believed', async (t) => {
   const bench = new Bench(['a'])
