@@ -85,8 +85,8 @@ async function readToken(file: string): Promise<string> {
 /** The engine's package is an optional one, loaded by who runs a node. */
 async function loadEngine(): Promise<EngineProvider> {
   try {
-    const face: unknown = await import(new URL('../../lib/sqlite.js', import.meta.url).href)
-    return (face as { sqliteEngine(): EngineProvider }).sqliteEngine()
+    const { sqliteEngine } = await import('../../lib/sqlite.js')
+    return sqliteEngine()
   } catch (cause) {
     const message = 'the SQLite engine cannot be loaded; run npm install better-sqlite3'
     throw new CliError(message, ExitCodes.Failed, cause)

@@ -18,7 +18,7 @@ export interface RunningNode {
 
 /** What of the process the runner touches. */
 export interface NodeHost {
-  on(event: string, listener: (...given: never[]) => void): unknown
+  on(event: string, listener: () => void): unknown
   send?(message: NodeMessage, callback: (error: Error | null) => void): unknown
   readonly connected?: boolean
   exit(code: number): void

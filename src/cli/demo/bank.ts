@@ -4,7 +4,7 @@ import type { DemoStatement } from './cluster-client.js'
 
 const accountsPerScale = 100_000
 const tellersPerScale = 10
-const deltaMax = 5_000
+const largestDelta = 5_000
 
 /** Accounts of one command while loading; a command is bounded in size. */
 export const loadBatchRows = 2_000
@@ -50,7 +50,7 @@ export function drawTransfer(random: Random, scale: number): Transfer {
     aid: drawAccount(random, scale),
     tid,
     bid: Math.floor((tid - 1) / tellersPerScale) + 1,
-    delta: random.nextInt(2 * deltaMax + 1) - deltaMax
+    delta: random.nextInt(2 * largestDelta + 1) - largestDelta
   }
 }
 

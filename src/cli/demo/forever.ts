@@ -16,7 +16,8 @@ import type { Workspace } from './workspace.js'
 
 const startTimeoutMs = 30_000
 const refreshIntervalMs = 1_000
-const shownEventsMax = 6
+const shownEvents = 6
+const earlyEvents = 256
 
 /** What the running demo shows: a screen, or one JSON object a line. */
 export interface Display {
@@ -111,22 +112,23 @@ class Meter {
 
 /** One JSON object a line on standard output. */
 export function jsonDisplay(output: Output): Display {
-  const say = (facts: object) => output.line(JSON.stringify(facts))
+  // Readers wait for the line `ready` first: what happens before it is told after it.
+  const early = new RingBuffer<object>(earlyEvents)
+  let isReady = false
+  const tell = (facts: object) => output.line(JSON.stringify(facts))
+  const say = (facts: object) => (isReady ? tell(facts) : early.push(facts))
   return {
     event: (node, event) => say({ event: event.type, node, ...event }),
     exit: (node, how) => say({ event: 'exit', node, how }),
-    ready: (supervisor, workspace) =>
-      say({
-        event: 'ready',
-        nodes: supervisor.nodes.map(({ options, pid }) => ({
-          id: options.id,
-          pid,
-          address: options.address,
-          admin: options.admin,
-          data: options.dataDirectory
-        })),
-        token: workspace.authority.tokenFile
-      }),
+    ready(supervisor, workspace) {
+      const nodes = supervisor.nodes.map(({ options, pid }) => {
+        const { id, address, admin, dataDirectory: data } = options
+        return { id, pid, address, admin, data }
+      })
+      tell({ event: 'ready', nodes, token: workspace.authority.tokenFile })
+      isReady = true
+      for (const facts of early.toArray()) tell(facts)
+    },
     refresh: async (_supervisor, _workspace, figures) => say({ event: 'figures', ...figures }),
     close: () => {}
   }
@@ -134,7 +136,7 @@ export function jsonDisplay(output: Output): Display {
 
 /** A screen that is drawn again in place. */
 export function terminalDisplay(terminal: NodeJS.WriteStream): Display {
-  const events = new RingBuffer<string>(shownEventsMax)
+  const events = new RingBuffer<string>(shownEvents)
   terminal.write('\x1b[?25l\x1b[2J\x1b[Hstarting…\n')
   return {
     event: (node, event) => void events.push(describeEvent(node, event)),

@@ -5,7 +5,7 @@ import { expectGoing } from './pause.js'
 import { readRows } from './verify.js'
 
 const loadTimeoutMs = 30_000
-const attemptsMax = 10
+const attemptsPerBatch = 10
 
 /** Creates the tables and fills them through the cluster, unless they are there from before. */
 export async function loadBank(
@@ -31,7 +31,7 @@ export async function loadBank(
 /** Every statement of the load may be executed twice, so what is unknown is sent again. */
 async function execute(cluster: ClusterClient, statement: DemoStatement): Promise<void> {
   let reason = ''
-  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+  for (let attempt = 1; attempt <= attemptsPerBatch; attempt++) {
     const result = await cluster.write([statement], { home: attempt, timeoutMs: loadTimeoutMs })
     if (result.kind === 'done') return
     reason = result.reason

@@ -11,7 +11,7 @@ export interface NodePorts {
 
 /** Below the range from which systems give outgoing connections their ports. */
 const pickedPorts = { from: 20_000, to: 32_000 } as const
-const pickAttemptsMax = 200
+const pickAttempts = 200
 
 /**
  * Two ports for each node: consecutive ones from `first`, or any that are free.
@@ -39,7 +39,7 @@ async function expectFree(port: number): Promise<NodePorts> {
 
 async function pickFree(taken: ReadonlyMap<string, NodePorts>): Promise<NodePorts> {
   const used = new Set([...taken.values()].map(({ cluster }) => cluster))
-  for (let attempt = 0; attempt < pickAttemptsMax; attempt++) {
+  for (let attempt = 0; attempt < pickAttempts; attempt++) {
     const port = 2 * randomInt(pickedPorts.from / 2, pickedPorts.to / 2)
     if (used.has(port)) continue
     if ((await isFree(port)) && (await isFree(port + 1))) return { cluster: port, admin: port + 1 }

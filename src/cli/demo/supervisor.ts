@@ -31,7 +31,7 @@ const askTimeoutMs = 2_000
 /** Every table is read. */
 const checksumTimeoutMs = 10_000
 const pollIntervalMs = 50
-const clientSocketsMax = 64
+const clientSockets = 64
 
 /** The node processes of one cluster, from their start to their end. */
 export class Supervisor {
@@ -103,7 +103,7 @@ export class Supervisor {
   /** A client that asks any of the nodes. */
   clusterClient(): ClusterClient {
     return new ClusterClient(
-      this.nodes.map(({ options }) => this.#connect(options.admin, clientSocketsMax))
+      this.nodes.map(({ options }) => this.#connect(options.admin, clientSockets))
     )
   }
 

@@ -2,7 +2,7 @@ import { build, type Histogram } from 'hdr-histogram-js'
 
 /** Latencies are kept in tenths of a millisecond. */
 const ticksPerMs = 10
-const latencyMsMax = 60_000
+const longestLatencyMs = 60_000
 /** Writes of one client that are not acknowledged, kept for the look-up. */
 export const exceptionsMax = 100_000
 
@@ -117,13 +117,13 @@ export class Tally {
 function newHistogram(): Histogram {
   return build({
     lowestDiscernibleValue: 1,
-    highestTrackableValue: latencyMsMax * ticksPerMs,
+    highestTrackableValue: longestLatencyMs * ticksPerMs,
     numberOfSignificantValueDigits: 3
   })
 }
 
 function recordLatency(histogram: Histogram, ms: number): void {
   histogram.recordValue(
-    Math.min(Math.max(1, Math.round(ms * ticksPerMs)), latencyMsMax * ticksPerMs)
+    Math.min(Math.max(1, Math.round(ms * ticksPerMs)), longestLatencyMs * ticksPerMs)
   )
 }
