@@ -45,8 +45,6 @@ export function expectAnswer(outcome: Outcome, url: string): unknown {
     case 'notSent':
       throw new CliError(
         `no node answers at ${url} (${outcome.reason}); does it run? Name another: --admin URL`
-        `no node answers at ${url} (${outcome.reason}); is it running? ` +
-          'Name another with --admin URL'
       )
     case 'unknown':
       throw new CliError(

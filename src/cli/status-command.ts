@@ -60,8 +60,6 @@ export function renderStatus(view: ClusterAnswer): string {
   const lines = [
     `cluster ${printable(view.clusterName)} (${view.clusterId ?? 'not founded'}), ` +
       `seen by ${view.nodeId}, version ${view.version}`,
-    `cluster ${printable(view.clusterName)} (${view.clusterId ?? 'not founded'})`,
-    `as ${view.nodeId} sees it, version ${view.version}`,
     '',
     table(
       ['node', 'address', 'liveness', 'lifecycle', 'health'],
@@ -80,8 +78,6 @@ function renderGroup(group: GroupStatus): string {
   const leader = group.leader ?? 'no leader known'
   const { term, commitIndex } = group
   const head = `group ${group.group}: leader ${leader}, term ${term}, committed ${commitIndex}`
-  const log = `term ${group.term}, committed ${group.commitIndex}`
-  const head = `group ${group.group}: leader ${leader}, ${log}`
   const own = `this node: ${group.role}, applied ${group.appliedIndex}, last ${group.lastIndex}`
   const failed =
     group.failed === null ? [] : [`this replica has stopped: ${printable(group.failed)}`]

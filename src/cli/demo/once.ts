@@ -69,16 +69,20 @@ async function runWorkload(
   const startedAt = performance.now()
   workload.start()
   let disturbance: Disturbance
-  let writesPerSync: number | null
+  // The counters of a killed process are gone: each half has its own two samples.
+  const samples: (SyncSample | null)[] = []
   try {
+    samples.push(await syncSample(supervisor, tally))
     await pause((options.seconds * 1_000) / 2, signal)
+    samples.push(await syncSample(supervisor, tally))
     disturbance = await disturb(supervisor, tally, output, signal)
-    const before = await syncSample(supervisor, tally)
+    samples.push(await syncSample(supervisor, tally))
     await pause(startedAt + options.seconds * 1_000 - performance.now(), signal)
-    writesPerSync = perSync(before, await syncSample(supervisor, tally))
+    samples.push(await syncSample(supervisor, tally))
   } finally {
     await workload.stop()
   }
+  const writesPerSync = perSync(samples)
   const elapsedSeconds = (performance.now() - startedAt) / 1_000
   output.note('reading everything back')
   const history = await verifyHistory(cluster, tally.clients)
@@ -151,7 +155,7 @@ async function restart(
   return isBack ? tookMs : null
 }
 
-interface SyncSample {
+export interface SyncSample {
   readonly leader: string
   readonly writes: number
   readonly syncs: number
@@ -164,11 +168,21 @@ async function syncSample(supervisor: Supervisor, tally: Tally): Promise<SyncSam
   return syncs === undefined ? null : { leader, writes: tally.figures.writes, syncs }
 }
 
-/** Acknowledged writes per fsync of the leader's log, between two samples of the same leader. */
-export function perSync(before: SyncSample | null, after: SyncSample | null): number | null {
-  if (before === null || after === null || before.leader !== after.leader) return null
-  const syncs = after.syncs - before.syncs
-  return syncs > 0 ? (after.writes - before.writes) / syncs : null
+/**
+ * Acknowledged writes per fsync of the leader's log, between each two consecutive samples that one
+ * leader gave; null: there are none.
+ */
+export function perSync(samples: readonly (SyncSample | null)[]): number | null {
+  let writes = 0
+  let syncs = 0
+  for (const [i, after] of samples.entries()) {
+    const before = samples[i - 1] ?? null
+    const isPair = after !== null && before !== null && after.leader === before.leader
+    if (!isPair || after.syncs < before.syncs) continue
+    writes += after.writes - before.writes
+    syncs += after.syncs - before.syncs
+  }
+  return syncs > 0 ? writes / syncs : null
 }
 
 function progressNotes(output: Output): (share: number) => void {

@@ -165,7 +165,7 @@ t.test('query and status print tables or JSON, and fail with what to do', async 
   const json = await skein('query', 'SELECT 1', '--admin', url, '--json')
   t.same(JSON.parse(json.stdout), answer)
   const gone = await skein('status', '--admin', `http://${await vacantAddress()}`)
-  t.match(gone, { status: 1, stderr: /is it running\? Name another with --admin/ })
+  t.match(gone, { status: 1, stderr: /does it run\? Name another: --admin/ })
 })
 
 t.test('results are rendered by their kind', async (t) => {

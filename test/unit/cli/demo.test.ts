@@ -197,10 +197,18 @@ t.test('the report is ok only when everything is', async (t) => {
 
 t.test('writes per fsync need two samples of one leader', async (t) => {
   const sample = (leader: string, writes: number, syncs: number) => ({ leader, writes, syncs })
-  t.equal(perSync(sample('a', 10, 5), sample('a', 110, 30)), 4)
-  t.equal(perSync(sample('a', 10, 5), sample('b', 110, 30)), null)
-  t.equal(perSync(sample('a', 10, 5), sample('a', 10, 5)), null)
-  t.equal(perSync(null, sample('a', 1, 1)), null)
+  t.equal(perSync([sample('a', 10, 5), sample('a', 110, 30)]), 4)
+  t.equal(perSync([sample('a', 10, 5), sample('b', 110, 30)]), null)
+  t.equal(perSync([sample('a', 10, 5), sample('a', 10, 5)]), null)
+  t.equal(perSync([null, sample('a', 1, 1)]), null)
+  const both = [
+    sample('a', 0, 0),
+    sample('a', 60, 20),
+    sample('b', 90, 5),
+    sample('b', 120, 15),
+    sample('b', 130, 2)
+  ]
+  t.equal(perSync(both), 3, 'a restarted leader counts from nothing')
 })
 
 const view = (id: string, role: string, term: number): NodeView =>

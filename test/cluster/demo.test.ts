@@ -1,0 +1,108 @@
+/** The main job, shortened: real processes, real TLS, a leader killed with SIGKILL under load. */
+import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+
+type Tap = { teardown(handler: () => unknown): void }
+
+const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+
+/** Outside tap's own hooks, as a user starts it. */
+function demo(t: Tap, ...args: string[]) {
+  const env = { ...process.env, NODE_OPTIONS: '' }
+  const child = spawn(process.execPath, [main, 'demo', '--json', ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const closed = new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { child, closed, lines: createInterface({ input: child.stdout }) }
+}
+
+const isRunning = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function untilGone(pids: readonly number[]): Promise<void> {
+  while (pids.some(isRunning)) await new Promise((resolve) => setImmediate(resolve))
+}
+
+t.test('kill -9 of the leader under load loses nothing', async (t) => {
+  const data = await temporaryDirectory(t)
+  const { closed, lines } = demo(t, '--once', '--seconds', '6', '--data', data)
+  let last = ''
+  for await (const line of lines) last = line
+  t.equal(await closed, 0)
+  const report = JSON.parse(last)
+  t.match(report, {
+    ok: true,
+    reasons: [],
+    nodes: 3,
+    writes_lost: 0,
+    writes_unexpected: 0,
+    killed_was_leader: true,
+    balances_consistent: true,
+    replicas_identical: true
+  })
+  t.ok(report.writes_acknowledged > 0 && report.reads > 0)
+  t.not(report.new_leader, report.killed)
+})
+
+interface Ready {
+  readonly nodes: readonly { readonly id: string; readonly pid: number; readonly admin: string }[]
+  readonly token: string
+}
+
+/** A running demo, once all its nodes serve. */
+async function running(t: Tap, data: string) {
+  const { child, closed, lines } = demo(t, '--data', data)
+  const iterator = lines[Symbol.asyncIterator]()
+  const { value } = await iterator.next()
+  const ready: Ready & { event: string } = JSON.parse(value)
+  lines.resume()
+  return { child, closed, ready, pids: ready.nodes.map(({ pid }) => pid) }
+}
+
+t.test('SIGTERM stops everything cleanly, and the data is there again', async (t) => {
+  const data = await temporaryDirectory(t)
+  const first = await running(t, data)
+  t.equal(first.ready.event, 'ready')
+  t.same(
+    first.ready.nodes.map(({ id }) => id),
+    ['n1', 'n2', 'n3']
+  )
+  const [node] = first.ready.nodes
+  const url = `${node?.admin}/v1/cluster`
+  t.equal((await fetch(url)).status, 401, 'the token is needed')
+  const authorization = `Bearer ${(await readFile(first.ready.token, 'utf8')).trim()}`
+  const clusterIdAt = async (at: string) => {
+    const view: unknown = await (await fetch(at, { headers: { authorization } })).json()
+    return (view as { clusterId: string }).clusterId
+  }
+  const clusterId = await clusterIdAt(url)
+  first.child.kill('SIGTERM')
+  t.equal(await first.closed, 0)
+  await untilGone(first.pids)
+  const second = await running(t, data)
+  t.equal(await clusterIdAt(`${second.ready.nodes[0]?.admin}/v1/cluster`), clusterId)
+  second.child.kill('SIGINT')
+  t.equal(await second.closed, 0)
+  await untilGone(second.pids)
+})
+
+t.test('no node outlives a supervisor that was killed', async (t) => {
+  const { child, closed, pids } = await running(t, await temporaryDirectory(t))
+  t.ok(pids.every(isRunning))
+  child.kill('SIGKILL')
+  await closed
+  await untilGone(pids)
+  t.notOk(pids.some(isRunning))
+})
