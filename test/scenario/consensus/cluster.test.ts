@@ -174,6 +174,29 @@ t.test('R-X01 a retry is executed once, over leaders and restarts', async (t) =>
   }
 })
 
+t.test('R-X05 kept answers survive the power failure of all, from engine and log', async (t) => {
+  const cluster = new TestCluster()
+  await cluster.startAll()
+  const leader = await cluster.untilLeader()
+  const registered = cluster.group(leader).registerClient(tag(1).clientId, cluster.deadline())
+  await cluster.clock.settle(registered)
+  const answers: WriteAnswer[] = []
+  for (let serial = 1; serial <= 30; serial++) {
+    answers.push(await cluster.written(leader, 'add sum 1', tag(serial)))
+  }
+  for (const name of ['a', 'b', 'c']) cluster.crash(name)
+  await cluster.startAll()
+  for (const name of ['a', 'b', 'c']) {
+    t.ok(cluster.group(name).status().appliedIndex > 20, `${name} goes on from its engine's disk`)
+  }
+  const next = await cluster.untilLeader()
+  for (const [i, answer] of answers.entries()) {
+    const again = await cluster.written(next, 'add sum 1', tag(i + 1))
+    t.same(again, { ...answer, repeated: true })
+  }
+  t.equal(await cluster.read(next, 'sum'), '30')
+})
+
 t.test('R-X02 duplicates within one batch are one command with one answer', async (t) => {
   const cluster = new TestCluster()
   await cluster.startAll()
