@@ -197,6 +197,47 @@ t.test('R-X05 kept answers survive the power failure of all, from engine and log
   t.equal(await cluster.read(next, 'sum'), '30')
 })
 
+t.test('R-X01 a retry that meets its original uncommitted is not executed again', async (t) => {
+  let met = 0
+  for (let seed = 0; seed < 12; seed++) {
+    const cluster = new TestCluster({ seed, syncLatencyMs: 10 })
+    await cluster.startAll()
+    const first = await cluster.untilLeader()
+    const registered = cluster.group(first).registerClient(tag(1).clientId, cluster.deadline())
+    await cluster.clock.settle(registered)
+    await cluster.untilCaughtUp()
+    cluster.write(first, 'add sum 1', tag(1)).catch(() => {})
+    await cluster.clock.advance(3)
+    cluster.crash(first)
+    await cluster.clock.until(() => ![first, null].includes(cluster.leader()))
+    const next = cluster.leader() as string
+    const { commitIndex, lastIndex } = cluster.group(next).status()
+    if (lastIndex > commitIndex + 1) met++
+    await cluster.written(next, 'add sum 1', tag(1))
+    t.equal(await cluster.read(next, 'sum'), '1', `seed ${seed}`)
+  }
+  t.ok(met > 5, `${met} times`)
+})
+
+t.test('what was planned in vain is forgotten before the node leads again', async (t) => {
+  const cluster = new TestCluster()
+  await cluster.startAll()
+  const first = await cluster.untilLeader()
+  await cluster.untilCaughtUp()
+  cluster.network.isolate(first as never)
+  const lost = cluster.write(first, 'add n 1')
+  lost.catch(() => {})
+  await cluster.clock.until(() => ![first, null].includes(cluster.leader()))
+  cluster.network.heal()
+  await cluster.untilCaughtUp()
+  await t.rejects(lost, { code: 'ERR_SKEIN_INDETERMINATE' })
+  const group = cluster.group(cluster.leader() as string)
+  await cluster.clock.settle(group.transferLeadership(first as never, cluster.deadline()))
+  t.equal(await cluster.untilLeader(), first)
+  await cluster.written(first, 'add n 1')
+  t.equal(await cluster.read(first, 'n'), '1')
+})
+
 t.test('R-X02 duplicates within one batch are one command with one answer', async (t) => {
   const cluster = new TestCluster()
   await cluster.startAll()
