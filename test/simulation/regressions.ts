@@ -1,0 +1,20 @@
+import type { SimulationOptions } from '../../lib/testing.js'
+
+export interface Regression extends SimulationOptions {
+  readonly seed: number
+  /** What the seed once showed. */
+  readonly why: string
+}
+
+/**
+ * Seeds that failed once. What a seed does changes with every draw that is added to the code before it,
+ * so each stands for its kind of trouble rather than for the very same course of events.
+ */
+export const regressions: readonly Regression[] = [
+  {
+    seed: 9,
+    nodes: 5,
+    seconds: 30,
+    why: '16 bits were written into the buffer from before it grew, and the leader stopped'
+  }
+]

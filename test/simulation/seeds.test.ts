@@ -1,0 +1,19 @@
+import t from 'tap'
+import { simulate } from '../../lib/testing.js'
+
+const seeds = 16
+
+t.test('D-02 short seeds of the whole cluster break nothing, and heal', async (t) => {
+  let acknowledged = 0
+  const faults = new Set<string>()
+  for (let seed = 1_001; seed <= 1_000 + seeds; seed++) {
+    const nodes = seed % 2 === 0 ? 3 : 5
+    const result = await simulate(seed, { nodes, seconds: 6 })
+    t.strictSame(result.violations, [], `seed ${seed}: ${JSON.stringify(result.swarm)}`)
+    t.not(result.healedInMs, null, `seed ${seed} heals`)
+    acknowledged += result.operations.ok
+    for (const [kind, count] of Object.entries(result.faults)) if (count > 0) faults.add(kind)
+  }
+  t.ok(acknowledged > 100 * seeds, `${acknowledged} operations`)
+  t.ok(faults.size >= 9, [...faults].sort().join(', '))
+})
