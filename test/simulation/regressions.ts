@@ -7,8 +7,8 @@ export interface Regression extends SimulationOptions {
 }
 
 /**
- * Seeds that failed once. What a seed does changes with every draw that is added to the code before it,
- * so each stands for its kind of trouble rather than for the very same course of events.
+ * Seeds that failed once. What a seed does changes with every draw that is added before it, so
+ * each stands for its kind of trouble rather than for the very same course of events.
  */
 export const regressions: readonly Regression[] = [
   {
