@@ -1,10 +1,12 @@
 /** `demo` without `--once`: the cluster and its workload until interrupted. */
 import { randomBytes } from 'node:crypto'
+import { relative } from 'node:path'
 import { type ClusterEvent, RingBuffer, SplittableRandom } from '../../core/index.js'
 import type { Output } from '../output.js'
 import type { ClusterClient } from './cluster-client.js'
 import { describeEvent, frame, type LiveFigures, renderLive } from './live-view.js'
 import { loadBank } from './load.js'
+import { mainFile } from './node-process.js'
 import { readersPerNode, writersPerNode } from './once.js'
 import type { DemoOptions } from './options.js'
 import { pause } from './pause.js'
@@ -153,7 +155,8 @@ export function terminalDisplay(terminal: NodeJS.WriteStream): Display {
         figures,
         events: events.toArray(),
         tokenFile: workspace.authority.tokenFile,
-        dataDirectory: workspace.directory
+        dataDirectory: workspace.directory,
+        command: `node ${relative(process.cwd(), mainFile)}`
       })
       terminal.write(frame(lines, terminal.columns ?? 80, terminal.rows ?? 24))
     },

@@ -21,6 +21,8 @@ export interface LiveState {
   readonly events: readonly string[]
   readonly tokenFile: string
   readonly dataDirectory: string
+  /** How to call `skein` from here. */
+  readonly command: string
 }
 
 /** The screen, as lines without colour. */
@@ -28,7 +30,6 @@ export function renderLive(state: LiveState): string[] {
   const leader = leaderAmong(state.nodes)
   const { figures } = state
   const url = state.nodes.find(({ view }) => view !== null)?.admin ?? state.nodes[0]?.admin
-  const access = `--admin ${url} --token-file ${state.tokenFile}`
   return [
     `skein demo: ${state.nodes.length} nodes, leader ${leader ?? 'none'}`,
     '',
@@ -45,9 +46,11 @@ export function renderLive(state: LiveState): string[] {
     ...state.events.map((event) => `  ${event}`),
     '',
     'try in another terminal',
-    `  npx skein status ${access}`,
-    `  npx skein query 'SELECT count(*) FROM pgbench_history' ${access}`,
-    `  curl -H "authorization: Bearer $(cat ${state.tokenFile})" ${url}/metrics`,
+    `  export SKEIN_ADMIN_URL=${url}`,
+    `  export SKEIN_TOKEN_FILE=${state.tokenFile}`,
+    `  ${state.command} status --watch`,
+    `  ${state.command} query 'SELECT count(*) FROM pgbench_history'`,
+    '  curl -H "authorization: Bearer $(cat $SKEIN_TOKEN_FILE)" $SKEIN_ADMIN_URL/metrics',
     `  kill -9 ${state.nodes.find(({ id }) => id === leader)?.pid ?? 'PID'}`,
     '',
     `data in ${state.dataDirectory}; Ctrl-C stops everything`

@@ -27,7 +27,8 @@ const startTimeoutMs = 30_000
 const stopTimeoutMs = 10_000
 const logTailLines = 8
 
-const main = fileURLToPath(new URL('../main.js', import.meta.url))
+/** The command itself, as a file. */
+export const mainFile = fileURLToPath(new URL('../main.js', import.meta.url))
 
 /** One `skein node` under supervision; it stops by itself when this process is gone. */
 export class NodeProcess {
@@ -51,7 +52,7 @@ export class NodeProcess {
     assert(this.#child === null, `${this.options.id} runs`)
     this.#isStopping = false
     const log = openSync(this.options.logFile, 'a', 0o600)
-    const child = fork(main, ['node', '--config', this.options.configFile], {
+    const child = fork(mainFile, ['node', '--config', this.options.configFile], {
       stdio: ['ignore', log, log, 'ipc'],
       execArgv: []
     })

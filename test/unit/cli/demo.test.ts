@@ -253,13 +253,16 @@ t.test('the live view names leader, rates, and what to try', async (t) => {
     },
     events: [describeEvent('n1', event), describeEvent('n\x1b[2J', event)],
     tokenFile: '/t',
-    dataDirectory: '/d'
+    dataDirectory: '/d',
+    command: 'skein'
   })
   const text = lines.join('\n')
   t.match(text, /2 nodes, leader n1/)
   t.match(text, /writes\/s 1234 {3}reads\/s 9/)
   t.match(text, /n2 +- +down/)
   t.match(text, /kill -9 77/)
+  t.match(text, /SKEIN_ADMIN_URL=http:\/\/127\.0\.0\.1:90\n/)
+  t.match(text, /skein status --watch/)
   t.notMatch(text, '\x1b', 'X-45 nothing drives the terminal')
   const drawn = frame(lines, 20, 5)
   t.equal(drawn.split('\n').length, 5)
