@@ -2,6 +2,7 @@ import { assert, unreachable } from '../../core/assert.js'
 import type { Command } from '../../core/ports/engine.js'
 import { deleteByKey, insertRow, keyPositions } from './capture-sql.js'
 import type { Connection } from './connection-store.js'
+import { quoteName } from './names.js'
 import { type ChangePart, decodeCommand, type RowsPart, type StoredRow } from './row-change.js'
 import { shapeOf } from './schema-store.js'
 import { RawText } from './stored-value.js'
@@ -28,7 +29,7 @@ export class Applier {
   #applyPart(part: ChangePart): void {
     switch (part.kind) {
       case 'rows':
-        this.#applyRows(part)
+        this.#applyRowsAround(part)
         return
       case 'ddl':
         this.#connection.db.exec(part.sql)
@@ -41,6 +42,35 @@ export class Applier {
       default:
         unreachable(part)
     }
+  }
+
+  /**
+   * SQLite compiles a silent trigger too, and one that names what is gone does not compile. It may
+   * not have been in the leader's way, which made the same rows by another statement.
+   */
+  #applyRowsAround(part: RowsPart): void {
+    try {
+      this.#applyRows(part)
+    } catch (thrown) {
+      const triggers = this.#triggersOf(part.table)
+      if (triggers.length === 0 || (thrown as { code?: unknown }).code !== 'SQLITE_ERROR')
+        throw thrown
+      for (const { name } of triggers) {
+        this.#connection.db.exec(`DROP TRIGGER main.${quoteName(name)}`)
+      }
+      this.#applyRows(part)
+      for (const { sql } of triggers) this.#connection.db.exec(sql)
+      this.#connection.forgetStatements()
+    }
+  }
+
+  #triggersOf(table: string): { name: string; sql: string }[] {
+    return this.#connection.db
+      .prepare<[string], { name: string; sql: string }>(
+        `SELECT name, sql FROM main.sqlite_schema
+         WHERE type = 'trigger' AND lower(tbl_name) = lower(?) ORDER BY rowid`
+      )
+      .all(table)
   }
 
   /**

@@ -13,7 +13,8 @@ import { isInternalName, isReservedName } from './names.js'
 import { type Token, TokenKinds, tokenize } from './tokenizer.js'
 import { guardTrigger } from './trigger-guard.js'
 
-export type DdlAction = 'create-table-as' | 'alter' | 'drop' | 'other'
+/** `aside`: no table and no unique index changes, so capture stays as it is. */
+export type DdlAction = 'create-table-as' | 'alter' | 'other' | 'aside'
 
 export type StatementShape =
   | { readonly kind: 'read' }
@@ -151,8 +152,11 @@ function classifyDdl(sql: string, tokens: readonly Token[], verb: string): State
     sql: text,
     mayReplace: replaces
   })
-  if (verb === 'ANALYZE') return ddl('other', null)
-  if (verb === 'DROP') return ddl('drop', null)
+  if (verb === 'ANALYZE') return ddl('aside', null)
+  if (verb === 'DROP') {
+    const isAside = isWord(tokens[1], 'TRIGGER') || isWord(tokens[1], 'VIEW')
+    return ddl(isAside ? 'aside' : 'other', null)
+  }
   if (verb === 'ALTER') {
     if (!isWord(tokens[1], 'TABLE')) throw new SqlError('near "ALTER": syntax error')
     return ddl('alter', null)
@@ -169,9 +173,10 @@ function classifyDdl(sql: string, tokens: readonly Token[], verb: string): State
     throw new SqlError(`near "${textOf(sql, tokens[at])}": syntax error`)
   }
   const { name, next } = createdName(tokens, at + 1)
-  if (what === 'TRIGGER') return ddl('other', name, guardTrigger(sql, tokens, next))
+  if (what === 'TRIGGER') return ddl('aside', name, guardTrigger(sql, tokens, next))
   const isFilled = what === 'TABLE' && isWord(tokens[next], 'AS')
-  return ddl(isFilled ? 'create-table-as' : 'other', name)
+  const isAside = what === 'VIEW' || (what === 'INDEX' && at === 1)
+  return ddl(isFilled ? 'create-table-as' : isAside ? 'aside' : 'other', name)
 }
 
 /** `[IF NOT EXISTS] [schema.]name`; the index after it. */

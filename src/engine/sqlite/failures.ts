@@ -2,8 +2,12 @@
 import { EngineFailedError, SkeinError } from '../../core/errors.js'
 import type { StatementFailure } from '../../core/ports/engine.js'
 
-/** Primary codes that the statement itself causes. */
-const callersCodes = /^SQLITE_(ERROR|CONSTRAINT|MISMATCH|RANGE|TOOBIG|READONLY|AUTH|MISUSE)(_|$)/
+/**
+ * Primary codes that the statement itself causes. FULL is among them: a table whose largest rowid is
+ * taken answers it too, and a disk that is full fails the commit as well.
+ */
+const callersCodes =
+  /^SQLITE_(ERROR|CONSTRAINT|MISMATCH|RANGE|TOOBIG|READONLY|AUTH|MISUSE|FULL)(_|$)/
 
 /**
  * @throws EngineFailedError when the caller did not cause it; the replica must stop

@@ -7,7 +7,7 @@ import type { ReadOutcome } from '../../core/ports/engine.js'
 import type { Statement, StatementResult } from '../../core/sql.js'
 import { ByteWriter } from '../../wire/byte-writer.js'
 import { selectAll } from './capture-sql.js'
-import { Connection } from './connection-store.js'
+import { Connection, type Row } from './connection-store.js'
 import { engineFailed, failureOf } from './failures.js'
 import { isInternalName, isReservedName, stateTable } from './names.js'
 import type { SqliteEngineSettings } from './options.js'
@@ -24,6 +24,7 @@ export class ReaderStore {
   readonly #connection: Connection
   readonly #runner: StatementRunner
   readonly #now: () => number
+  readonly #tables = new Map<string, TableReader>()
   #schemaVersion = -1n
 
   constructor(directory: string, settings: SqliteEngineSettings, now: () => number) {
@@ -61,7 +62,9 @@ export class ReaderStore {
       return this.#snapshot((index) => {
         const hash = createHash('sha256')
         this.#hashSchema(hash)
-        for (const table of userTables(this.#connection)) this.#hashTable(hash, table)
+        for (const [name, table] of this.#tableReaders()) {
+          hashRows(hash, name, exactRows(table))
+        }
         return { index, hash: hash.digest('hex') }
       })
     } catch (thrown) {
@@ -90,6 +93,7 @@ export class ReaderStore {
     if (version === this.#schemaVersion) return
     this.#schemaVersion = version
     this.#connection.forgetStatements()
+    this.#tables.clear()
   }
 
   #hashSchema(hash: Hash): void {
@@ -103,16 +107,24 @@ export class ReaderStore {
     hashRows(hash, 'sequences', sequences)
   }
 
-  #hashTable(hash: Hash, table: string): void {
-    const shape = shapeOf(this.#connection, table)
-    const reader = new RowReader(this.#connection, shape)
-    const rows = this.#connection.db.prepare<[], never>(selectAll(shape)).raw(true)
-    hashRows(hash, table, exactRows(rows.iterate(), reader))
+  #tableReaders(): Map<string, TableReader> {
+    if (this.#tables.size > 0) return this.#tables
+    for (const name of userTables(this.#connection)) {
+      const shape = shapeOf(this.#connection, name)
+      const rows = this.#connection.db.prepare<[], Row>(selectAll(shape)).raw(true)
+      this.#tables.set(name, { rows, exact: new RowReader(this.#connection, shape) })
+    }
+    return this.#tables
   }
 }
 
-function* exactRows(rows: Iterable<never>, reader: RowReader): Generator<readonly StoredValue[]> {
-  for (const row of rows) yield reader.exact(row)
+interface TableReader {
+  readonly rows: { iterate(): IterableIterator<Row> }
+  readonly exact: RowReader
+}
+
+function* exactRows({ rows, exact }: TableReader): Generator<readonly StoredValue[]> {
+  for (const row of rows.iterate()) yield exact.exact(row)
 }
 
 function hashRows(hash: Hash, name: string, rows: Iterable<readonly StoredValue[]>): void {

@@ -44,6 +44,7 @@ export class WriterStore {
   #isBatchOpen = false
   /** The batch changed tables or capture; rolled back, both are unknown. */
   #batchChangedSchema = false
+  #requestChangedSchema = false
 
   constructor(directory: string, settings: SqliteEngineSettings, now: () => number) {
     mkdirSync(directory, { recursive: true })
@@ -87,6 +88,7 @@ export class WriterStore {
     }
     this.#beginPlan(shapes)
     this.#connection.run('SAVEPOINT _skein_request')
+    this.#requestChangedSchema = false
     let at = 0
     try {
       this.#capture.start(deadline)
@@ -184,15 +186,18 @@ export class WriterStore {
     if (shape.kind !== 'ddl') return this.#runner.run(statement, shape, budget)
     parts.push(...this.#capture.take())
     this.#batchChangedSchema = true
+    this.#requestChangedSchema = true
     // ALTER checks every trigger that names a changed column, and ours name all.
     if (shape.action === 'alter') this.#capture.remove()
     const before = shape.action === 'create-table-as' ? this.#textOf(shape.name) : null
     const result = this.#runner.run(statement, shape, budget)
     // Dropping a table may have changed rows of others by foreign keys.
     const cascades = this.#capture.isInstalled ? this.#capture.take() : []
-    this.#capture.install()
-    this.#hasSequences = hasSequences(this.#connection)
-    this.#applier.forgetShapes()
+    if (shape.action !== 'aside') {
+      this.#capture.install()
+      this.#hasSequences = hasSequences(this.#connection)
+      this.#applier.forgetShapes()
+    }
     this.#pushDdl(shape, before, parts)
     parts.push(...cascades)
     return result
@@ -228,7 +233,7 @@ export class WriterStore {
     }
     this.#connection.run('ROLLBACK TO _skein_request')
     this.#connection.run('RELEASE _skein_request')
-    if (this.#batchChangedSchema) {
+    if (this.#requestChangedSchema) {
       this.#capture.install()
       this.#connection.forgetStatements()
       this.#hasSequences = hasSequences(this.#connection)

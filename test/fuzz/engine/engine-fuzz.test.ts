@@ -1,0 +1,25 @@
+import t from 'tap'
+import { fuzzEngine } from './engine-fuzz.js'
+
+const statements = 20_000
+const statementsPerRun = 1_000
+/** Seeds that once found a fault. */
+const regressions: readonly number[] = []
+
+/** Another one each day, told when it fails; `npm run fuzz -- engine --seed S` repeats it. */
+const firstSeed = Math.floor(Date.now() / 86_400_000)
+
+t.test(`${statements} random statements leave four replicas the same`, async (t) => {
+  for (let run = 0; run < statements / statementsPerRun; run++) {
+    const seed = firstSeed * 1000 + run
+    const outcome = fuzzEngine(seed, statementsPerRun)
+    t.equal(outcome.fault, null, `seed ${seed}`)
+    t.ok(outcome.planned > 0, `seed ${seed} planned something`)
+  }
+})
+
+for (const seed of regressions) {
+  t.test(`seed ${seed} stays right`, async (t) => {
+    t.equal(fuzzEngine(seed, statementsPerRun).fault, null)
+  })
+}
