@@ -1,7 +1,7 @@
 import { must } from '../../core/assert.js'
 import { CommandTooLargeError, StatementTimeoutError } from '../../core/errors.js'
 import { commandSizeBytesMax } from '../../core/limits.js'
-import { captureTriggers, touchAll, triggerPrefix } from './capture-sql.js'
+import { captureTriggers, keyPositions, touchAll, triggerPrefix } from './capture-sql.js'
 import type { Connection } from './connection-store.js'
 import { firesFunction, quoteName, touchFunction, touchKeyFunction } from './names.js'
 import type { ChangePart, StoredRow } from './row-change.js'
@@ -218,5 +218,14 @@ function rowsOf({ shape, reader, rowids, keys }: CapturedTable): ChangePart {
   }
   for (const rowid of rowids) look([rowid])
   for (const key of keys.values()) look(key)
-  return { kind: 'rows', table: shape.name, valuesPerRow: valuesPerRow(shape), gone, there }
+  const rows = keys.size > 1 ? withoutRepeats(shape, there) : there
+  return { kind: 'rows', table: shape.name, valuesPerRow: valuesPerRow(shape), gone, there: rows }
+}
+
+/** Keys that a collation or a type tells apart no more than the index does lead to the same row. */
+function withoutRepeats(shape: TableShape, rows: readonly StoredRow[]): StoredRow[] {
+  const positions = keyPositions(shape)
+  const byKey = new Map<string, StoredRow>()
+  for (const row of rows) byKey.set(positions.map((at) => keyTextOf(row[at] ?? null)).join(), row)
+  return [...byKey.values()]
 }
