@@ -1,6 +1,6 @@
 import { connect as connectTcp } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import {
   after,
   type ByteStream,
@@ -17,12 +17,22 @@ import { clusterName, End, nodePeer, streamNetworkContract } from './stream-netw
 type Tap = { teardown(handler: () => unknown): void }
 
 const clock = nodeClock()
-const authority = await TestAuthority.make(t, clusterName)
 const dayMs = 86_400_000
 
 const peers = [nodePeer('a'), nodePeer('b'), nodePeer('c'), clientPeer('app')]
 const materials = new Map<string, TlsMaterial>()
-for (const peer of peers) materials.set(peerNameOf(peer), await authority.material(peer))
+const prepared = prepare()
+
+async function prepare(): Promise<TestAuthority> {
+  const authority = await TestAuthority.make(t, clusterName)
+  for (const peer of peers) materials.set(peerNameOf(peer), await authority.material(peer))
+  return authority
+}
+
+/** Certificates take a while, and tests must be known before the file's first pause. */
+function prove(name: string, body: (t: Test, authority: TestAuthority) => Promise<void>): void {
+  t.test(name, async (t) => body(t, await prepared))
+}
 
 function clientPeer(name: string): PeerIdentity {
   return { kind: 'client', name, clusterName }
@@ -38,12 +48,15 @@ const materialOf = (peer: PeerIdentity) => materials.get(peerNameOf(peer)) as Tl
 const networkOf = (peer: PeerIdentity) => networkWith(materialOf(peer))
 const soon = () => after(clock.now(), 5_000)
 
-streamNetworkContract('TLS', async () => ({
-  networkOf,
-  address: () => '127.0.0.1:0',
-  vacantAddress,
-  deadline: (ms) => after(clock.now(), ms)
-}))
+streamNetworkContract('TLS', async () => {
+  await prepared
+  return {
+    networkOf,
+    address: () => '127.0.0.1:0',
+    vacantAddress,
+    deadline: (ms) => after(clock.now(), ms)
+  }
+})
 
 async function listening(t: Tap, network = networkOf(nodePeer('b'))) {
   const accepted: ByteStream[] = []
@@ -76,7 +89,7 @@ async function stranger(port: number, options: ConnectionOptions) {
 
 const credentials = ({ certificate, key }: TlsMaterial) => ({ cert: certificate, key })
 
-t.test('X-01 TLS 1.2 is refused', async (t) => {
+prove('X-01 TLS 1.2 is refused', async (t) => {
   const { network, port } = await listening(t)
   const { received } = await stranger(port, {
     ...credentials(materialOf(nodePeer('a'))),
@@ -92,7 +105,7 @@ for (const garbage of [
   '\x80\x2e\x01\x00\x02',
   '\xff\xff\xff\xff\xff\xff'
 ]) {
-  t.test(`X-01 plain bytes ${JSON.stringify(garbage.slice(0, 4))} are refused`, async (t) => {
+  prove(`X-01 plain bytes ${JSON.stringify(garbage.slice(0, 4))} are refused`, async (t) => {
     const { network, port } = await listening(t)
     const socket = connectTcp(port, '127.0.0.1')
     socket.on('error', () => socket.destroy())
@@ -104,7 +117,7 @@ for (const garbage of [
   })
 }
 
-t.test('X-02 no client certificate is refused with an alert', async (t) => {
+prove('X-02 no client certificate is refused with an alert', async (t) => {
   const { network, port, accepted } = await listening(t)
   const { received, errors } = await stranger(port, {})
   t.same([received, accepted.length], ['', 0])
@@ -112,7 +125,7 @@ t.test('X-02 no client certificate is refused with an alert', async (t) => {
   t.equal(network.counters.get('refused_no_certificate'), 1)
 })
 
-t.test('X-03 another authority of the same cluster name is refused both ways', async (t) => {
+prove('X-03 another authority of the same cluster name is refused both ways', async (t) => {
   const { network, port, listener, accepted } = await listening(t)
   const other = await TestAuthority.make(t, clusterName)
   const material = await other.material(nodePeer('a'))
@@ -127,7 +140,7 @@ t.test('X-03 another authority of the same cluster name is refused both ways', a
   t.equal(outsider.counters.get('dials_refused_identity'), 1)
 })
 
-t.test('X-04 expired and not yet valid certificates are refused', async (t) => {
+prove('X-04 expired and not yet valid certificates are refused', async (t, authority) => {
   const { network, port, accepted } = await listening(t)
   for (const now of [Date.now() - 10 * dayMs, Date.now() + 10 * dayMs]) {
     const material = await authority.material(nodePeer('c'), { now, days: 5 })
@@ -137,7 +150,7 @@ t.test('X-04 expired and not yet valid certificates are refused', async (t) => {
   t.equal(network.counters.get('refused_expired'), 2)
 })
 
-t.test('X-04 a listener with an expired certificate is not believed', async (t) => {
+prove('X-04 a listener with an expired certificate is not believed', async (t, authority) => {
   const now = Date.now() - 10 * dayMs
   const expired = await authority.material(nodePeer('c'), { now, days: 5 })
   const { listener } = await listening(t, networkWith(expired))
@@ -147,7 +160,7 @@ t.test('X-04 a listener with an expired certificate is not believed', async (t) 
   })
 })
 
-t.test('a refused dialler learns it: connected is not accepted', async (t) => {
+prove('a refused dialler learns it: connected is not accepted', async (t, authority) => {
   const { listener } = await listening(t)
   const now = Date.now() - 10 * dayMs
   const expired = await authority.material(nodePeer('c'), { now, days: 5 })
@@ -157,7 +170,7 @@ t.test('a refused dialler learns it: connected is not accepted', async (t) => {
   t.equal(dialler.counters.get('dials_failed'), 1)
 })
 
-t.test('X-05 the right authority and another cluster name is refused', async (t) => {
+prove('X-05 the right authority and another cluster name is refused', async (t) => {
   const network = networkWith({
     ...materialOf(nodePeer('b')),
     peer: { kind: 'node', nodeId: toNodeId('b'), clusterName: 'elsewhere' }
@@ -168,7 +181,7 @@ t.test('X-05 the right authority and another cluster name is refused', async (t)
   t.equal(network.counters.get('refused_identity'), 1)
 })
 
-t.test('a client that listens is no node', async (t) => {
+prove('a client that listens is no node', async (t) => {
   const { certificate, key } = materialOf(clientPeer('app'))
   const { createServer } = await import('node:tls')
   const server = createServer({ cert: certificate, key, ALPNProtocols: ['skein/1'] }, (socket) => {
@@ -183,7 +196,7 @@ t.test('a client that listens is no node', async (t) => {
   })
 })
 
-t.test('without our protocol in ALPN nobody is accepted', async (t) => {
+prove('without our protocol in ALPN nobody is accepted', async (t) => {
   const { network, port, accepted } = await listening(t)
   for (const ALPNProtocols of [['h2'], []]) {
     await stranger(port, { ...credentials(materialOf(nodePeer('a'))), ALPNProtocols })
@@ -192,7 +205,7 @@ t.test('without our protocol in ALPN nobody is accepted', async (t) => {
   t.equal(network.counters.get('refused_version'), 2)
 })
 
-t.test('X-16 half-open connections end at the deadline and are bounded', async (t) => {
+prove('X-16 half-open connections end at the deadline and are bounded', async (t) => {
   const { network, port, listener } = await listening(t)
   const sockets = Array.from({ length: 6 }, () => connectTcp(port, '127.0.0.1'))
   for (const socket of sockets) {
@@ -210,7 +223,7 @@ t.test('X-16 half-open connections end at the deadline and are bounded', async (
   t.same(stream.peer, nodePeer('b'), 'room again for those who are welcome')
 })
 
-t.test('a dial to a silent listener ends at its deadline', async (t) => {
+prove('a dial to a silent listener ends at its deadline', async (t) => {
   const { createServer } = await import('node:net')
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy())
@@ -228,7 +241,7 @@ t.test('a dial to a silent listener ends at its deadline', async (t) => {
   t.ok(clock.now() >= began + 100, 'not before the deadline')
 })
 
-t.test('no session is ever resumed', async (t) => {
+prove('no session is ever resumed', async (t) => {
   const { port } = await listening(t)
   const options = {
     port,
@@ -254,7 +267,7 @@ t.test('no session is ever resumed', async (t) => {
   t.equal(second.isReused, false)
 })
 
-t.test('a reset in the middle is told as one', async (t) => {
+prove('a reset in the middle is told as one', async (t) => {
   const { listener, accepted } = await listening(t)
   const options = { expectedNodeId: toNodeId('b'), deadline: soon() }
   const stream = await networkOf(nodePeer('a')).dial(listener.address, options)
