@@ -19,6 +19,8 @@ export interface Model<State> {
   step(state: State, operation: Operation): State | undefined
   /** Equal states, and only those, have equal texts. */
   textOf(state: State): string
+  /** A model of the same object that knows which states this history cannot pass through. */
+  forHistory?(operations: readonly Operation[]): Model<State>
 }
 
 export type Verdict =
@@ -74,42 +76,76 @@ interface Entry {
 
 function search<State>(
   operations: readonly Operation[],
-  model: Model<State>,
+  general: Model<State>,
   stepsMax: number
 ): Outcome {
+  const model = general.forHistory?.(operations) ?? general
   const head = listOf(operations)
   let required = operations.filter(isCompleted).length
   const executed = new ExecutedSet(operations.length)
   const visited = new Set<string>()
-  const stack: { entry: Entry; state: State }[] = []
+  const stack: Choice<State>[] = []
   let state = model.initial
-  let entry = head.next
+  let candidates: readonly Entry[] = candidatesAt(head, state, model)
+  let next = 0
   for (let steps = 0; required > 0; steps++) {
     if (steps >= stepsMax) return 'unknown'
-    if (entry?.isCall) {
-      const next = model.step(state, entry.operation)
-      if (next !== undefined && visitFirst(visited, executed, entry.id, model.textOf(next))) {
-        stack.push({ entry, state })
-        state = next
-        if (entry.completion) required--
-        lift(entry)
-        entry = head.next
-      } else {
-        entry = entry.next
-      }
+    const entry = candidates[next++]
+    if (entry === undefined) {
+      // Whatever is executed next, some completion comes too early: undo the last choice.
+      const last = stack.pop()
+      if (last === undefined) return 'rejected'
+      const undone = last.candidates[last.next - 1] as Entry
+      executed.remove(undone.id)
+      if (undone.completion) required++
+      unlift(undone)
+      state = last.state
+      candidates = last.candidates
+      next = last.next
       continue
     }
-    // A completion is met whose call could not be executed before it: undo the last choice.
-    const last = stack.pop()
-    if (last === undefined) return 'rejected'
-    executed.remove(last.entry.id)
-    state = last.state
-    if (last.entry.completion) required++
-    unlift(last.entry)
-    entry = last.entry.next
+    const after = model.step(state, entry.operation)
+    if (after === undefined) continue
+    if (!visitFirst(visited, executed, entry.id, model.textOf(after))) continue
+    stack.push({ candidates, next, state })
+    state = after
+    if (entry.completion) required--
+    lift(entry)
+    candidates = candidatesAt(head, state, model)
+    next = 0
   }
   return 'accepted'
 }
+
+/** A point of the search: what may be executed there, and what was tried of it. */
+interface Choice<State> {
+  readonly candidates: readonly Entry[]
+  readonly next: number
+  readonly state: State
+}
+
+/**
+ * The calls that were made before anything open completed, those that completed first in front. A
+ * read that is possible now may as well be executed now: nothing that comes later becomes
+ * impossible by it, so it is the only candidate.
+ */
+function candidatesAt<State>(head: Entry, state: State, model: Model<State>): Entry[] {
+  const candidates: Entry[] = []
+  const text = model.textOf(state)
+  for (let entry = head.next; entry?.isCall; entry = entry.next) {
+    if (entry.completion && entry.operation.op === 'read') {
+      const after = model.step(state, entry.operation)
+      if (after !== undefined && model.textOf(after) === text) return [entry]
+    }
+    candidates.push(entry)
+  }
+  return candidates.sort(byCompletion)
+}
+
+const byCompletion = (a: Entry, b: Entry): number =>
+  a.operation.completedAt === b.operation.completedAt
+    ? a.id - b.id
+    : a.operation.completedAt - b.operation.completedAt
 
 /**
  * Executes `id` in the set when the pair of set and state was never seen; otherwise changes

@@ -21,7 +21,36 @@ export const registerModel: Model<HistoryValue> = {
       }
     }
   },
-  textOf: (state) => (typeof state === 'string' ? `"${state}` : JSON.stringify(state))
+  textOf: (state) => (typeof state === 'string' ? `"${state}` : JSON.stringify(state)),
+  forHistory(operations) {
+    const isGrowing = operations.every(({ op }) => op === 'append' || op === 'read')
+    return isGrowing ? growingModel(longestRead(operations)) : registerModel
+  }
+}
+
+/**
+ * A text that only grows: up to the read that saw most of it, every state is a beginning of what
+ * that read saw, and afterwards it begins with it.
+ */
+function growingModel(longest: string): Model<HistoryValue> {
+  return {
+    initial: registerModel.initial,
+    step(state, operation) {
+      const next = registerModel.step(state, operation)
+      if (typeof next !== 'string') return next
+      return longest.startsWith(next) || next.startsWith(longest) ? next : undefined
+    },
+    textOf: registerModel.textOf
+  }
+}
+
+function longestRead(operations: readonly Operation[]): string {
+  let longest = ''
+  for (const { op, output } of operations) {
+    const isLonger = op === 'read' && typeof output === 'string' && output.length > longest.length
+    if (isLonger) longest = output
+  }
+  return longest
 }
 
 function casOf(operation: Operation): readonly [HistoryValue, HistoryValue] {

@@ -95,7 +95,7 @@ t.test('decides 1,000 operations of ten clients on one key', async (t) => {
 t.test('dumb twin: agrees with trying every order, on small random histories', async (t) => {
   const random = SplittableRandom.fromSeed(11)
   const counts = { accepted: 0, rejected: 0, unknown: 0 }
-  for (let round = 0; round < 3_000; round++) {
+  for (let round = 0; round < 6_000; round++) {
     const operations = pairOperations(randomHistory(random))
     const verdict = checkLinearizability(operations, registerModel)
     const expected = tryEveryOrder(operations) ? 'accepted' : 'rejected'
@@ -159,6 +159,9 @@ function tryEveryOrder(operations: readonly Operation[]): boolean {
 function randomHistory(random: SplittableRandom): HistoryEvent[] {
   const events: HistoryEvent[] = []
   const open = new Map<string, HistoryEvent>()
+  const isGrowing = random.nextInt(3) === 0
+  const allKinds = ['read', 'read', 'write', 'cas', 'append'] as const
+  const texts = [null, 'a', 'ab', 'ba', 'aa', 'b', 'abb']
   let processes = ['a', 'b', 'c', 'd']
   let started = 0
   while (processes.length > 0 && (started < 7 || open.size > 0)) {
@@ -166,13 +169,18 @@ function randomHistory(random: SplittableRandom): HistoryEvent[] {
     const invoked = open.get(process)
     if (invoked) {
       const type = (['ok', 'ok', 'ok', 'ok', 'fail', 'info'] as const)[random.nextInt(6)] ?? 'ok'
-      const value = invoked.op === 'read' ? smallValue(random) : invoked.value
+      const text = texts[random.nextInt(texts.length)] ?? null
+      const read = isGrowing ? text : smallValue(random)
+      const value = invoked.op === 'read' ? read : invoked.value
       events.push({ ...invoked, type, value })
       open.delete(process)
       if (type === 'info') processes = processes.filter((other) => other !== process)
     } else if (started < 7) {
-      const op = (['read', 'read', 'write', 'cas'] as const)[random.nextInt(4)] ?? 'read'
-      const value = op === 'cas' ? [smallValue(random), smallValue(random)] : smallValue(random)
+      const kinds = isGrowing ? (['read', 'append'] as const) : allKinds
+      const op = kinds[random.nextInt(kinds.length)] ?? 'read'
+      const letter = random.nextInt(2) === 0 ? 'a' : 'b'
+      const plain = op === 'append' ? letter : smallValue(random)
+      const value = op === 'cas' ? [smallValue(random), smallValue(random)] : plain
       const invoke = event(process, 'invoke', op, op === 'read' ? null : value)
       events.push(invoke)
       open.set(process, invoke)
