@@ -2,6 +2,12 @@
 // exactly once in the compiled file. The simulator must find every one of them.
 export const mutants = [
   {
+    name: 'term not persisted',
+    file: 'src/consensus/raft/replica.js',
+    find: 'this.#vote = null;\n        this.persists.noteHardState();',
+    replace: 'this.#vote = null;'
+  },
+  {
     name: 'vote not persisted',
     file: 'src/consensus/raft/raft.js',
     find: '{ term, vote }, log, now',
