@@ -52,6 +52,12 @@ export const mutants = [
     replace: ''
   },
   {
+    name: 'append answer of an older term accepted',
+    file: `${raft}/raft.js`,
+    find: 'else if (message.term < replica.term) {',
+    replace: "else if (message.term < replica.term && message.kind !== 'appendEntriesResponse') {"
+  },
+  {
     name: 'commit beyond match on heartbeat',
     file: `${raft}/leader.js`,
     find: 'commitIndex: Math.min(progress.match, commitIndex)',

@@ -1,7 +1,8 @@
 /**
  * A cluster of pure Raft cores on virtual time, driven by one seed: loss, duplicates, reordering,
- * one-way cuts, slow and stalled disks, crashes that lose what was not synced, pauses, transfers.
- * Messages pass through their codecs. Everything is checked after every event.
+ * one-way cuts, slow and stalled disks, crashes that lose what was not synced, pauses, transfers,
+ * answers of older terms, and every fourth seed the figure of `OldTermsNemesis`. Messages pass
+ * through their codecs. Everything is checked after every event.
  */
 import {
   encodeEntryPayload,
@@ -26,6 +27,7 @@ import {
   toReplicaId
 } from '../../../src/core/index.js'
 import { ByteReader, ByteWriter } from '../../../src/wire/index.js'
+import { OldTermsNemesis } from './old-terms-nemesis.js'
 import { ApplyCheck, hold, type Image, RaftChecks } from './raft-checks.js'
 
 interface DiskRequest {
@@ -62,6 +64,8 @@ export interface RaftRunOptions {
 
 /** A run of some seconds takes a few ten thousand. */
 const eventsMax = 500_000
+/** Answers kept, to come again in a later term. */
+const keptAnswersMax = 64
 
 const writer = () => new ByteWriter(1 << 20)
 
@@ -81,8 +85,10 @@ export class RaftCluster {
   readonly #faultRarity: number
   /** Every new leader is soon cut off with some others: short terms, unfinished entries. */
   readonly #isStormy: boolean
+  readonly #oldTerms: OldTermsNemesis | null
   #isFaulty = true
   #packets: Packet[] = []
+  #keptAnswers: RaftMessage[] = []
   #sequence = 0
   #requestId = 0
   #tickAt = 0
@@ -93,7 +99,8 @@ export class RaftCluster {
   constructor(seed: number) {
     const random = SplittableRandom.fromSeed(seed).split('cluster')
     this.#random = random
-    const count = 1 + random.nextInt(5)
+    const isOldTerms = seed % 4 === 0
+    const count = isOldTerms ? 3 + random.nextInt(3) : 1 + random.nextInt(5)
     const ids = Array.from({ length: count }, (_, i) => toReplicaId(`n${i}/${'0'.repeat(15)}${i}`))
     const learners = count > 3 && random.nextInt(3) === 0 ? ids.slice(-1) : []
     this.#voters = ids.filter((id) => !learners.includes(id))
@@ -107,7 +114,8 @@ export class RaftCluster {
       electionTimeoutMinMs: 150,
       electionTimeoutMaxMs: 300,
       appendsInFlightMax: 1 + random.nextInt(8),
-      appendSizeBytesMax: pick(random, [8, 64, 4096]),
+      // Each entry alone, when the old ones are to arrive without the new.
+      appendSizeBytesMax: isOldTerms ? 1 : pick(random, [8, 64, 4096]),
       uncommittedBytesMax: 400,
       pendingReadsMax: 16,
       transferTimeoutMs: 0
@@ -127,6 +135,7 @@ export class RaftCluster {
       readsWhenResumed: false
     }))
     for (const node of this.#nodes) this.#start(node)
+    this.#oldTerms = isOldTerms ? this.#makeOldTerms(random.split('old terms')) : null
   }
 
   /** Faults for a while, then none: everything must converge. */
@@ -172,9 +181,46 @@ export class RaftCluster {
     else if (packet !== undefined && packet.at <= this.now) this.#deliver()
     if (this.now < this.#tickAt) return
     this.#tickAt = this.now + 0.5 + this.#random.nextInt(8)
-    if (this.#isFaulty && this.#isStormy) this.#maybeStorm()
-    else if (this.#isFaulty) this.#maybeFault()
+    if (this.#isFaulty) this.#trouble()
     this.#work()
+  }
+
+  #trouble(): void {
+    if (this.#oldTerms !== null) this.#oldTerms.tick()
+    else if (this.#isStormy) this.#maybeStorm()
+    else this.#maybeFault()
+    this.#maybeRepeatAnswer()
+  }
+
+  #makeOldTerms(random: SplittableRandom): OldTermsNemesis {
+    return new OldTermsNemesis({
+      random,
+      nodes: this.#nodes.filter(({ id }) => this.#voters.includes(id)),
+      now: () => this.now,
+      connect: (...groups) => {
+        for (const node of this.#nodes) if (node.raft === null) this.#start(node)
+        this.#cut.clear()
+        for (const { id: a } of this.#nodes) {
+          for (const { id: b } of this.#nodes) {
+            const has = (id: ReplicaId) => groups.find((group) => group.some((n) => n.id === id))
+            if (has(a) === undefined || has(a) !== has(b)) this.#cut.add(`${a}>${b}`)
+          }
+        }
+      },
+      crash: ({ id }) => this.#crash(this.#node(id)),
+      propose: ({ id }) => this.#propose(this.#node(id)),
+      count: (fault) => this.#count(fault)
+    })
+  }
+
+  /** What was acknowledged in an older term comes late, to a leader of a later one. */
+  #maybeRepeatAnswer(): void {
+    if (this.#keptAnswers.length === 0 || this.#random.nextInt(8) !== 0) return
+    const message = pick(this.#random, this.#keptAnswers)
+    const { leads } = this.#node(message.to)
+    if (leads === null || message.term >= leads) return
+    this.#count('oldAnswer')
+    this.#queue(message, this.now)
   }
 
   #readWhenResumed(): void {
@@ -195,6 +241,7 @@ export class RaftCluster {
     const { message } = must(this.#packets.shift(), 'packet')
     const node = this.#node(message.to)
     if (this.#cut.has(`${message.from}>${message.to}`)) return
+    if (this.#isFaulty && this.#oldTerms?.loses(message)) return
     if (node.pausedUntil > this.now) this.#queue(message, node.pausedUntil)
     else this.#call(node, (raft, now) => raft.receive(message, now))
   }
@@ -242,6 +289,7 @@ export class RaftCluster {
 
   #send(node: Node, message: RaftMessage): void {
     this.checks.sent(message, node.image)
+    if (message.kind === 'appendEntriesResponse' && !message.rejected) this.#keepAnswer(message)
     if (this.#isFaulty && this.#random.nextFloat() < this.#loss) {
       this.#count('loss')
       return
@@ -254,6 +302,13 @@ export class RaftCluster {
         this.now + this.#random.nextInt(pick(this.#random, [50, 400, 2_000]))
       )
     }
+  }
+
+  #keepAnswer(message: RaftMessage): void {
+    if (this.#keptAnswers.length >= keptAnswersMax) {
+      this.#keptAnswers.splice(this.#random.nextInt(keptAnswersMax), 1)
+    }
+    this.#keptAnswers.push(message)
   }
 
   #queue(message: RaftMessage, at: number): void {

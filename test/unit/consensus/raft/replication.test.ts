@@ -213,6 +213,34 @@ t.test('R-R12 an old answer never moves match back', async (t) => {
   t.same(match(), [5, 5])
 })
 
+t.test('R-R12 an answer of an older term counts for nothing', async (t) => {
+  const table = new RaftTable({ voters: three })
+  table.elect('a')
+  table.isolate('c')
+  table.act('a', (raft, now) => raft.propose(batch(1), now))
+  table.settle()
+  const acknowledged = (message: RaftMessage) =>
+    message.kind === 'appendEntriesResponse' && !message.rejected && message.index === 3
+  const old = table.seat('b').sent.find(acknowledged) as AppendEntriesResponse
+  table.heal()
+  table.elect('b')
+  table.isolate('a')
+  table.elect('a')
+  table.passes = ({ kind }) => kind !== 'appendEntries'
+  table.elect('a')
+  const before = table.raft('a').status()
+  t.match(before, { role: 'leader', term: 3 })
+  t.ok(before.lastIndex > old.index && old.term < before.term)
+  table.act('a', (raft, now) => raft.receive(old, now))
+  t.same(
+    table
+      .raft('a')
+      .status()
+      .progress.map(({ matchIndex }) => matchIndex),
+    [0, 0]
+  )
+})
+
 t.test('R-R13 R-F03 appends are paged by size, an entry above it goes alone', async (t) => {
   const log = new RaftLog(logOf([replica('a')], [1, 1, 1]))
   log.append([entry(5, 1, new Uint8Array(5_000)), entry(6, 1)])

@@ -13,6 +13,8 @@ t.test(
       'crash',
       'duplicate',
       'loss',
+      'oldAnswer',
+      'oldTerms',
       'oneWayCut',
       'partition',
       'pause',
@@ -20,6 +22,7 @@ t.test(
       'transfer'
     ])
     t.ok(elections > 4 * seeds, `${elections} elections`)
+    t.ok((faults.oldTerms ?? 0) > seeds / 2, `${faults.oldTerms} times entries of old terms`)
     t.ok(committed > 50 * seeds, `${committed} entries committed`)
   }
 )
