@@ -18,6 +18,8 @@ export const consensusCounterNames = [
   'batch_commands',
   /** Answered from the table of kept answers. */
   'repeated_answers',
+  /** Writes of clients that left as many answers as are kept. */
+  'answers_refused',
   'indeterminate_answers',
   'read_rounds',
   'reads',

@@ -26,6 +26,12 @@ export const keptResultSizeBytesMax = 4 * 1024
 /** One statement's text. */
 export const sqlTextBytesMax = 512 * 1024
 
+/**
+ * Writes that a node keeps open under its own client id, from the oldest to the newest; every
+ * leader must keep answers for as many.
+ */
+export const openSerialsMax = 1_024
+
 assert(frameHeaderBytes + extensionSizeBytesMax < frameSizeBytesMax, 'a frame must have a body')
 assert(commandSizeBytesMax < messageSizeBytesMax, 'a command must fit a message')
 assert(resultSizeBytesMax < messageSizeBytesMax, 'a result must fit a message')

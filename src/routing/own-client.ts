@@ -6,10 +6,8 @@
  * 2. `answeredBelow` is at or below every open serial, so no open write's answer is forgotten.
  */
 import type { ClientId, Serial } from '../core/ids.js'
+import { openSerialsMax } from '../core/limits.js'
 import type { ClientTag } from '../core/ports/replicated-group.js'
-
-/** Serials between the oldest open one and the newest; the cluster keeps answers for as many. */
-export const openSerialsMax = 1_024
 
 export class OwnClient {
   readonly clientId: ClientId

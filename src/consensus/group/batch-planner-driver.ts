@@ -17,6 +17,7 @@ import {
   SerialForgottenError,
   SkeinError
 } from '../../core/errors.js'
+import type { ClientId, Serial } from '../../core/ids.js'
 import { commandSizeBytesMax } from '../../core/limits.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Command, Engine, PlanOutcome } from '../../core/ports/engine.js'
@@ -59,6 +60,18 @@ interface Candidate {
 
 interface OpenCandidate extends Candidate {
   readonly callers: PendingWrite[]
+}
+
+interface Admission {
+  readonly table: ClientTable
+  readonly logTime: number
+  readonly limits: ClientLimits
+}
+
+/** What of one batch is admitted already. */
+interface Admitted {
+  readonly byTag: Map<string, OpenCandidate>
+  readonly serials: Map<ClientId, Serial[]>
 }
 
 interface Gathered {
@@ -115,11 +128,11 @@ export class BatchPlanner {
 
   async #gather(
     source: WriteSource,
-    admission: { table: ClientTable; logTime: number; limits: ClientLimits },
+    admission: Admission,
     windowMax: number,
     gathered: Gathered
   ): Promise<void> {
-    const byTag = new Map<string, OpenCandidate>()
+    const admitted: Admitted = { byTag: new Map(), serials: new Map() }
     const { batchCommandsMax } = this.#config
     while (gathered.planned.length < batchCommandsMax && gathered.sizeBytes < batchTargetBytes) {
       const window: Candidate[] = []
@@ -127,7 +140,7 @@ export class BatchPlanner {
       while (window.length < room) {
         const write = source.next()
         if (write === undefined) break
-        const candidate = this.#admit(write, byTag, admission)
+        const candidate = this.#admit(write, admitted, admission)
         if (candidate !== null) window.push(candidate)
       }
       if (window.length === 0) break
@@ -141,11 +154,7 @@ export class BatchPlanner {
   }
 
   /** Null: answered, refused, or joined to a candidate that is there already. */
-  #admit(
-    write: PendingWrite,
-    byTag: Map<string, OpenCandidate>,
-    admission: { table: ClientTable; logTime: number; limits: ClientLimits }
-  ): Candidate | null {
+  #admit(write: PendingWrite, admitted: Admitted, admission: Admission): Candidate | null {
     const { caller, request } = write
     if (caller.isSettled) return null
     if (request.deadline <= this.#clock.now()) {
@@ -154,22 +163,35 @@ export class BatchPlanner {
     }
     if (request.client === null) return { callers: [write] }
     const key = `${request.client.serial} ${request.client.clientId}`
-    const twin = byTag.get(key)
+    const twin = admitted.byTag.get(key)
     if (twin !== undefined) {
       twin.callers.push(write)
       return null
     }
     if (!this.#isNew(write, request.client, admission)) return null
+    if (!this.#makeRoom(request.client, admitted, admission.table)) {
+      const { clientId } = request.client
+      this.#counters.add('answers_refused')
+      caller.reject(new BackpressureError(`client ${clientId} leaves too many answers`))
+      return null
+    }
     const candidate = { callers: [write] }
-    byTag.set(key, candidate)
+    admitted.byTag.set(key, candidate)
     return candidate
   }
 
-  #isNew(
-    { caller }: PendingWrite,
-    tag: ClientTag,
-    { table, logTime, limits }: { table: ClientTable; logTime: number; limits: ClientLimits }
-  ): boolean {
+  /** False: with the rest of the batch the client would have more kept answers than it may. */
+  #makeRoom(tag: ClientTag, admitted: Admitted, table: ClientTable): boolean {
+    const serials = admitted.serials.get(tag.clientId) ?? []
+    const room = this.#config.clientAnswersMax - table.unansweredCount(tag)
+    const isOpen = (serial: Serial) => serial >= tag.answeredBelow
+    if (serials.length >= room && serials.filter(isOpen).length >= room) return false
+    if (serials.length === 0) admitted.serials.set(tag.clientId, serials)
+    serials.push(tag.serial)
+    return true
+  }
+
+  #isNew({ caller }: PendingWrite, tag: ClientTag, { table, logTime, limits }: Admission): boolean {
     const found = table.lookup(tag, logTime, limits)
     switch (found.kind) {
       case 'executed':
@@ -190,9 +212,7 @@ export class BatchPlanner {
         caller.reject(new ClientExpiredError(`client ${tag.clientId} is not registered`))
         return false
       case 'new':
-        if (table.unansweredCount(tag) < this.#config.clientAnswersMax) return true
-        caller.reject(new BackpressureError(`client ${tag.clientId} leaves too many answers`))
-        return false
+        return true
     }
   }
 

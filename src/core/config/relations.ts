@@ -1,9 +1,13 @@
 /** Relations between fields that no single range can say. */
 import type { ConfigFault } from '../errors.js'
+import { openSerialsMax } from '../limits.js'
 import type { Config } from './schema.js'
 
 interface Relation {
+  /** The field to change. */
   readonly path: string
+  /** What else it looks at. */
+  readonly others: readonly string[]
   readonly message: string
   holds(config: Config): boolean
 }
@@ -11,43 +15,57 @@ interface Relation {
 const relations: readonly Relation[] = [
   {
     path: 'consensus.electionTimeoutMaxMs',
+    others: ['consensus.electionTimeoutMinMs'],
     message: 'must be above electionTimeoutMinMs',
     holds: ({ consensus }) => consensus.electionTimeoutMaxMs > consensus.electionTimeoutMinMs
   },
   {
     path: 'consensus.electionTimeoutMinMs',
+    others: ['consensus.heartbeatIntervalMs'],
     message: 'must be at least twice heartbeatIntervalMs',
     holds: ({ consensus }) => consensus.electionTimeoutMinMs >= 2 * consensus.heartbeatIntervalMs
   },
   {
+    path: 'consensus.clientAnswersMax',
+    others: [],
+    message: `must be at least ${openSerialsMax}, the writes that a node keeps open at once`,
+    holds: ({ consensus }) => consensus.clientAnswersMax >= openSerialsMax
+  },
+  {
     path: 'membership.probeTimeoutMs',
+    others: ['membership.probeIntervalMs'],
     message: 'must be below probeIntervalMs',
     holds: ({ membership }) => membership.probeTimeoutMs < membership.probeIntervalMs
   },
   {
     path: 'transport.reconnectBackoffMaxMs',
+    others: ['transport.reconnectBackoffMinMs'],
     message: 'must not be below reconnectBackoffMinMs',
     holds: ({ transport }) => transport.reconnectBackoffMaxMs >= transport.reconnectBackoffMinMs
   },
   {
     path: 'transport.idleTimeoutMs',
+    others: ['transport.keepAliveIntervalMs'],
     message: 'must be at least three times keepAliveIntervalMs',
     holds: ({ transport }) => transport.idleTimeoutMs >= 3 * transport.keepAliveIntervalMs
   },
   {
     path: 'cluster.bootstrap.voters',
+    others: [],
     message: 'must name each voter once',
     holds: ({ cluster }) =>
       new Set(cluster.bootstrap?.voters).size === (cluster.bootstrap?.voters.length ?? 0)
   },
   {
     path: 'cluster.seeds',
+    others: ['cluster.bootstrap', 'node.id'],
     message: 'a node outside bootstrap.voters needs at least one seed',
     holds: ({ cluster, node }) =>
       cluster.seeds.length > 0 || (cluster.bootstrap?.voters.includes(node.id) ?? false)
   },
   {
     path: 'security',
+    others: [],
     message:
       'needs certificateFile, keyFile, caFile and gossipKeyFile (or, for tests, insecure: true)',
     holds: ({ security }) =>
@@ -58,6 +76,7 @@ const relations: readonly Relation[] = [
   },
   {
     path: 'admin.tokenFile',
+    others: ['admin.listenAddress'],
     message: 'is required when admin.listenAddress is not loopback',
     holds: ({ admin }) =>
       admin.listenAddress === undefined ||
@@ -66,11 +85,18 @@ const relations: readonly Relation[] = [
   }
 ]
 
-export function brokenRelations(config: Config): ConfigFault[] {
+/** @param faulty paths whose values are not those that were given; what looks at them is skipped */
+export function brokenRelations(config: Config, faulty: readonly string[] = []): ConfigFault[] {
+  const isFaulty = (path: string) =>
+    faulty.some((fault) => isWithin(fault, path) || isWithin(path, fault))
   return relations
+    .filter(({ path, others }) => ![path, ...others].some(isFaulty))
     .filter((relation) => !relation.holds(config))
     .map(({ path, message }) => ({ path, message }))
 }
+
+const isWithin = (path: string, outer: string): boolean =>
+  path === outer || path.startsWith(`${outer}.`)
 
 /** Whether only this machine can reach the address. */
 export function isLoopback(address: string): boolean {

@@ -3,6 +3,8 @@ import { type PresetName, presetNames, presets } from './presets.js'
 import { brokenRelations } from './relations.js'
 import { type Config, configSchema } from './schema.js'
 
+type Issue = NonNullable<ReturnType<typeof configSchema.safeParse>['error']>['issues'][number]
+
 export interface ConfigSources {
   readonly preset?: PresetName
   /** A parsed file. */
@@ -25,14 +27,45 @@ export function resolveConfig(sources: ConfigSources): Config {
   const merged = [...layers, sources.code].reduce<unknown>(merge, {})
   const parsed = configSchema.safeParse(merged)
   if (!parsed.success) {
-    for (const issue of parsed.error.issues) {
+    const { issues } = parsed.error
+    for (const issue of issues) {
       faults.push({ path: issue.path.join('.') || '(root)', message: issue.message })
     }
-    throw new InvalidConfigError(faults)
+    throw new InvalidConfigError([...faults, ...relationFaults(merged, issues)])
   }
   faults.push(...brokenRelations(parsed.data))
   if (faults.length > 0) throw new InvalidConfigError(faults)
   return deepFreeze(parsed.data)
+}
+
+/** Relations that hold no more, among the fields that are right by themselves. */
+function relationFaults(merged: unknown, issues: readonly Issue[]): ConfigFault[] {
+  const rest = structuredClone(merged)
+  for (const issue of issues) {
+    const keys = issue.code === 'unrecognized_keys' ? issue.keys : []
+    if (keys.length === 0) removeAt(rest, issue.path)
+    for (const key of keys) removeAt(rest, [...issue.path, key])
+  }
+  // Required fields that were faulty too need some value, at which no relation will look.
+  const parsed = configSchema.safeParse(merge({ node: { id: 'x', dataDirectory: 'x' } }, rest))
+  const faulty = issues
+    .filter(({ code }) => code !== 'unrecognized_keys')
+    .map(({ path }) => path.join('.'))
+  return parsed.success ? brokenRelations(parsed.data, faulty) : []
+}
+
+/** An item of a list goes with its list. */
+function removeAt(root: unknown, path: readonly PropertyKey[]): void {
+  let parent: unknown = root
+  for (const [depth, key] of path.entries()) {
+    if (!isPlainObject(parent) || typeof key !== 'string') return
+    const child = parent[key]
+    if (depth === path.length - 1 || Array.isArray(child)) {
+      delete parent[key]
+      return
+    }
+    parent = child
+  }
 }
 
 function presetLayer(sources: ConfigSources, faults: ConfigFault[]): unknown {

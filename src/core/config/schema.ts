@@ -143,7 +143,10 @@ const consensus = z.strictObject({
   clientsMax: count(16, 1_048_576).default(10_000),
   /** By log time, since its last command. */
   clientIdleTimeoutMs: ms(1_000, 604_800_000).default(3_600_000),
-  /** Kept answers per client, beyond its low-water mark. */
+  /**
+   * Kept answers per client that it has not said to have; beyond it its writes are refused. At
+   * least 1,024, what a node itself leaves open. Higher: clients may leave more open, for memory.
+   */
   clientAnswersMax: count(1, 65_536).default(1_024),
   /** Content hashes of all replicas are compared at this interval. Zero: never. */
   checkIntervalMs: ms(0, 86_400_000).default(0),

@@ -238,6 +238,31 @@ t.test('what was planned in vain is forgotten before the node leads again', asyn
   t.equal(await cluster.read(first, 'n'), '1')
 })
 
+t.test('R-X02 a client that leaves its answers is refused at the bound, exactly', async (t) => {
+  const cluster = new TestCluster({ seed: 11, consensus: { clientAnswersMax: 4 } })
+  await cluster.startAll()
+  const leader = await cluster.untilLeader()
+  await cluster.clock.settle(
+    cluster.group(leader).registerClient('client-1' as ClientId, cluster.deadline())
+  )
+  // All in one batch, so that none of them can see another's answer in the table.
+  const attempts = [1, 2, 3, 4, 5, 6].map((serial) =>
+    cluster.write(leader, 'add sum 1', tag(serial))
+  )
+  const outcomes = await cluster.clock.settle(Promise.allSettled(attempts))
+  t.same(
+    outcomes.map((one) => (one.status === 'fulfilled' ? 'done' : one.reason.code)),
+    [...Array(4).fill('done'), ...Array(2).fill('ERR_SKEIN_BACKPRESSURE')]
+  )
+  t.equal(await cluster.read(leader, 'sum'), '4', 'what was refused was not executed')
+  t.match(await cluster.written(leader, 'add sum 1', tag(4)), { repeated: true }, 'answers stay')
+  await cluster.written(leader, 'add sum 1', tag(5, 2))
+  await t.rejects(cluster.written(leader, 'add sum 1', tag(6, 2)), {
+    code: 'ERR_SKEIN_BACKPRESSURE'
+  })
+  t.match(await cluster.written(leader, 'add sum 1', tag(6, 6)), { repeated: false })
+})
+
 t.test('R-X02 duplicates within one batch are one command with one answer', async (t) => {
   const cluster = new TestCluster()
   await cluster.startAll()

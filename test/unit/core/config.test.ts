@@ -55,7 +55,8 @@ t.test('X-11: all faults are reported at once, with their paths', async (t) => {
     'node.id',
     'routing',
     'routing.retriesMax',
-    'routing.strategy'
+    'routing.strategy',
+    'security'
   ])
   const error = new InvalidConfigError(faults)
   for (const { path } of faults) t.match(error.message, path)
@@ -65,6 +66,7 @@ t.test('relations between fields are checked, each with the field to change', as
   for (const [section, fields, path] of [
     ['consensus', { electionTimeoutMinMs: 500, electionTimeoutMaxMs: 500 }, 'electionTimeoutMaxMs'],
     ['consensus', { heartbeatIntervalMs: 300 }, 'electionTimeoutMinMs'],
+    ['consensus', { clientAnswersMax: 1_023 }, 'clientAnswersMax'],
     ['membership', { probeIntervalMs: 100, probeTimeoutMs: 100 }, 'probeTimeoutMs'],
     ['transport', { reconnectBackoffMinMs: 9_000 }, 'reconnectBackoffMaxMs'],
     ['transport', { keepAliveIntervalMs: 2_000 }, 'idleTimeoutMs'],
@@ -77,6 +79,29 @@ t.test('relations between fields are checked, each with the field to change', as
   }
   t.same(pathsOf({ code: { ...minimal, security: {} } }), ['security'])
   t.same(pathsOf({ code: { ...minimal, admin: { listenAddress: '[::1]:80' } } }), [])
+})
+
+t.test('X-11: relations are reported beside faults of single fields', async (t) => {
+  const paths = pathsOf({
+    code: {
+      node: { id: 'A B' },
+      cluster: { seeds: ['host:1', 'nowhere'] },
+      consensus: { electionTimeoutMinMs: 'soon', electionTimeoutMaxMs: 300, clientAnswersMax: 16 },
+      transport: { keepAliveIntervalMs: 2_000, noSuchField: 1 },
+      admin: { listenAddress: '0.0.0.0:80' }
+    }
+  })
+  t.same(paths.sort(), [
+    'admin.tokenFile',
+    'cluster.seeds.1',
+    'consensus.clientAnswersMax',
+    'consensus.electionTimeoutMinMs',
+    'node.dataDirectory',
+    'node.id',
+    'security',
+    'transport',
+    'transport.idleTimeoutMs'
+  ])
 })
 
 t.test('later sources win field by field: preset, file, environment, code', async (t) => {
