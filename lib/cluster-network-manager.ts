@@ -235,11 +235,13 @@ export class ClusterNetworkManager implements ClusterManager {
 
   getAllMetrics(): MetricsSnapshot {
     const { transport, membership, consensus, queries } = this.#running()
+    const { streams } = must(this.#ports, 'ports')
     return {
       topology: membership.counters,
       communication: transport.counters.snapshot(),
       load_balancer: queries.counters.snapshot(),
-      consensus: consensus.counters.snapshot()
+      consensus: consensus.counters.snapshot(),
+      security: { ...streams.counters?.snapshot(), ...membership.refusals }
     }
   }
 

@@ -16,6 +16,7 @@ import {
   NotFoundError,
   SkeinError
 } from '../core/index.js'
+import { type AdminCounters, counterOf, createAdminCounters } from './admin-counters.js'
 import { createGuard } from './authentication.js'
 import { EventStreams } from './event-streams.js'
 import { errorBodyOf, statusOf } from './http-status.js'
@@ -51,7 +52,8 @@ export function createAdminServer(
   }
   const { logger, eventSubscribersMax } = options
   const streams = new EventStreams({ manager, logger }, { eventSubscribersMax })
-  const app = createApp(createRoutes(manager, streams), options)
+  const counters = createAdminCounters()
+  const app = createApp(createRoutes({ manager, streams, counters }), { ...options, counters })
   const closeQuietly = closerOf(app)
   return {
     start: () => listen(app, options.listenAddress),
@@ -88,19 +90,31 @@ function closerOf(app: FastifyInstance): () => Promise<void> {
   }
 }
 
-function createApp(routes: readonly Route[], options: AdminServerOptions): FastifyInstance {
+interface AppOptions extends AdminServerOptions {
+  readonly counters: AdminCounters
+}
+
+function createApp(routes: readonly Route[], options: AppOptions): FastifyInstance {
+  const { counters } = options
+  const fail = (error: unknown, reply: FastifyReply) => answer(reply, codedOf(error), options)
   const app = Fastify({
     logger: false,
     bodyLimit: bodyBytesMax,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
-    frameworkErrors: (error, _request, reply) => answer(reply, codedOf(error), options.logger)
+    clientErrorHandler(_error, socket) {
+      counters.add('connections_malformed')
+      if (socket.writable) socket.write(malformedAnswer)
+      socket.destroy()
+    },
+    frameworkErrors: (error, _request, reply) => fail(error, reply)
   })
   app.server.maxConnections = connectionsMax
   // A form of a foreign page can post text; only a program posts JSON.
   app.removeContentTypeParser('text/plain')
   const guard = createGuard(options.token)
   app.addHook('onRequest', async (request) => {
+    counters.add('requests')
     const { isOpen } = request.routeOptions.config as { isOpen?: boolean }
     const isPlainProbe = isOpen === true && !Object.hasOwn(request.query as object, 'verbose')
     if (!isPlainProbe) guard(request.headers)
@@ -109,7 +123,7 @@ function createApp(routes: readonly Route[], options: AdminServerOptions): Fasti
     reply.header('cache-control', 'no-store')
     reply.header('x-content-type-options', 'nosniff')
   })
-  app.setErrorHandler((error, _request, reply) => answer(reply, codedOf(error), options.logger))
+  app.setErrorHandler((error, _request, reply) => fail(error, reply))
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? ''
     const allowed = routes.filter(({ url }) => matches(url, path)).map(({ method }) => method)
@@ -138,8 +152,21 @@ function codedOf(error: unknown): unknown {
   return new InvalidArgumentError(field, error.message)
 }
 
-function answer(reply: FastifyReply, thrown: unknown, logger: Logger): FastifyReply {
+/** To bytes that are no HTTP request. */
+const malformedAnswer = (() => {
+  const error = new InvalidArgumentError('request', 'is no HTTP')
+  const body = JSON.stringify(errorBodyOf(error.toFacts()))
+  const head = 'HTTP/1.1 400 Bad Request\r\ncontent-type: application/json; charset=utf-8\r\n'
+  return `${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
+})()
+
+function answer(
+  reply: FastifyReply,
+  thrown: unknown,
+  { counters, logger }: AppOptions
+): FastifyReply {
   const facts = factsOf(thrown)
+  counters.add(counterOf(facts.code))
   if (!(thrown instanceof SkeinError)) logger.error({ error: thrown }, 'a request met a defect')
   if (facts.code === 'ERR_SKEIN_UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer')
   if (facts.code === 'ERR_SKEIN_BACKPRESSURE') reply.header('retry-after', '1')

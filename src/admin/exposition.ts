@@ -3,7 +3,7 @@
  * follow its conventions: prefix `skein_`, base units, `_total` on counters.
  */
 import { Counter, Gauge, Registry } from 'prom-client'
-import type { ClusterManager } from '../core/index.js'
+import type { ClusterManager, MetricsSnapshot } from '../core/index.js'
 
 /** A name with one of these words stands for a state now; everything else only rises. */
 const gaugeWords = [
@@ -84,12 +84,15 @@ const snake = (text: string): string =>
     .toLowerCase()
 
 /** The whole page. Each call has its own registry: several servers in one process share nothing. */
-export async function exposition(manager: ClusterManager): Promise<string> {
+export async function exposition(
+  manager: ClusterManager,
+  metrics: MetricsSnapshot
+): Promise<string> {
   const registry = new Registry()
   const registers = [registry]
   exposeNode(manager, registry)
-  for (const [category, metrics] of Object.entries(manager.getAllMetrics())) {
-    for (const [name, value] of Object.entries(metrics)) {
+  for (const [category, values] of Object.entries(metrics)) {
+    for (const [name, value] of Object.entries(values)) {
       const { name: exposed, help, isGauge, factor } = exposedAs(category, name)
       if (!Number.isFinite(value) || registry.getSingleMetric(exposed) !== undefined) continue
       if (isGauge) new Gauge({ name: exposed, help, registers }).set(value * factor)

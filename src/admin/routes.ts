@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type ClusterManager, NotFoundError } from '../core/index.js'
+import { type ClusterManager, type MetricsSnapshot, NotFoundError } from '../core/index.js'
+import type { AdminCounters } from './admin-counters.js'
 import type { EventStreams } from './event-streams.js'
 import { exposition, expositionType } from './exposition.js'
 import { parseClient, parseQuery, parseRoute } from './request-bodies.js'
@@ -14,7 +15,17 @@ export interface Route {
   handle(request: FastifyRequest, reply: FastifyReply): unknown
 }
 
-export function createRoutes(manager: ClusterManager, streams: EventStreams): readonly Route[] {
+export interface RouteParts {
+  readonly manager: ClusterManager
+  readonly streams: EventStreams
+  readonly counters: AdminCounters
+}
+
+export function createRoutes({ manager, streams, counters }: RouteParts): readonly Route[] {
+  const metrics = (): MetricsSnapshot => ({
+    ...manager.getAllMetrics(),
+    admin: counters.snapshot()
+  })
   return [
     ...probeRoutes(manager),
     ...viewRoutes(manager),
@@ -24,9 +35,10 @@ export function createRoutes(manager: ClusterManager, streams: EventStreams): re
       url: '/metrics',
       async handle(_request, reply) {
         reply.type(expositionType)
-        return exposition(manager)
+        return exposition(manager, metrics())
       }
     },
+    { method: 'GET', url: '/v1/metrics', handle: metrics },
     {
       method: 'GET',
       url: '/v1/events',
@@ -97,7 +109,6 @@ const viewRoutes = (manager: ClusterManager): Route[] => [
     }
   },
   { method: 'GET', url: '/v1/health', handle: () => manager.healthCheck() },
-  { method: 'GET', url: '/v1/metrics', handle: () => manager.getAllMetrics() },
   { method: 'GET', url: '/v1/raft', handle: () => ({ groups: manager.getClusterView().groups }) },
   {
     method: 'GET',

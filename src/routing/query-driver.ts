@@ -84,6 +84,7 @@ export const queryCounterNames = [
   'queries_forwarded',
   'queries_served',
   'queries_refused',
+  'statements_refused',
   'query_retries',
   'queries_indeterminate',
   'queries_in_flight',
@@ -275,8 +276,13 @@ export class QueryDriver {
     } catch (thrown) {
       if (outcomeOf(thrown) !== Outcomes.Final) this.#counters.add('routing_failures')
       if (hasCode(thrown, 'ERR_SKEIN_INDETERMINATE')) this.#counters.add('queries_indeterminate')
+      this.#countRefusal(thrown)
       throw thrown
     }
+  }
+
+  #countRefusal(error: unknown): void {
+    if (hasCode(error, 'ERR_SKEIN_SQL_REFUSED')) this.#counters.add('statements_refused')
   }
 
   /** A registration is idempotent, so any failure that may pass is tried again. */
@@ -358,7 +364,12 @@ export class QueryDriver {
 
   #plan(given: string | readonly Statement[], options: QueryOptions): QueryPlan {
     const { classify } = this.#parts
-    return planQuery(given, options, (sql) => (classify ?? this.#classify)(sql))
+    try {
+      return planQuery(given, options, (sql) => (classify ?? this.#classify)(sql))
+    } catch (error) {
+      this.#countRefusal(error)
+      throw error
+    }
   }
 
   readonly #classify = (sql: string) => this.#classifier.classify(sql)

@@ -36,13 +36,15 @@ export interface Workspace {
   release(): Promise<void>
 }
 
+type WorkspaceOptions = Pick<DemoOptions, 'nodes' | 'scale' | 'dataDirectory'>
+
 interface Marker {
   readonly nodes: number
   readonly scale: number
 }
 
 /** @throws CliError exit status 2: unusable, in use, or made for something else */
-export async function openWorkspace(options: DemoOptions): Promise<Workspace> {
+export async function openWorkspace(options: WorkspaceOptions): Promise<Workspace> {
   const isTemporary = options.dataDirectory === null
   const directory = resolve(options.dataDirectory ?? (await mkdtemp(join(tmpdir(), 'skein-demo-'))))
   let lock: DiskLock | null = null
@@ -114,7 +116,7 @@ async function makeCertificates(directory: string, nodeIds: readonly string[]): 
 async function checkMarker(
   directory: string,
   names: readonly string[],
-  options: DemoOptions
+  options: WorkspaceOptions
 ): Promise<boolean> {
   if (names.includes('demo.json')) {
     const found: unknown = JSON.parse(await readFile(join(directory, 'demo.json'), 'utf8'))
@@ -130,7 +132,7 @@ async function checkMarker(
   throw usageError(`${directory} holds other files (${foreign[0]}, …); name an empty directory`)
 }
 
-const markerOf = ({ nodes, scale }: DemoOptions): Marker => ({ nodes, scale })
+const markerOf = ({ nodes, scale }: WorkspaceOptions): Marker => ({ nodes, scale })
 
 const peerOf = (id: string): PeerIdentity => ({ kind: 'node', nodeId: toNodeId(id), clusterName })
 

@@ -60,6 +60,8 @@ export interface StreamListener {
 }
 
 export interface StreamNetwork {
+  /** Who was let in and who was not, by reason; absent where nobody is ever refused. */
+  readonly counters?: { snapshot(): Readonly<Record<string, number>> }
   listen(address: Address, onStream: (stream: ByteStream) => void): Promise<StreamListener>
   /**
    * @throws DialFailedError unreachable, refused, or the deadline passed

@@ -16,6 +16,11 @@ export const datagramCounterNames = [
   'datagrams_received',
   'datagram_bytes_sent',
   'datagram_bytes_received',
+  'datagram_parts_unknown'
+] as const
+export type DatagramCounterName = (typeof datagramCounterNames)[number]
+
+export const datagramRefusalNames = [
   'datagrams_refused_oversized',
   'datagrams_refused_truncated',
   'datagrams_refused_unknown_version',
@@ -25,12 +30,11 @@ export const datagramCounterNames = [
   'datagrams_refused_old_boot',
   'datagrams_refused_replayed',
   'datagrams_refused_reflected',
-  'datagrams_refused_malformed',
-  'datagram_parts_unknown'
+  'datagrams_refused_malformed'
 ] as const
-export type DatagramCounterName = (typeof datagramCounterNames)[number]
+export type DatagramRefusalName = (typeof datagramRefusalNames)[number]
 
-const counterOfRefusal: Readonly<Record<DatagramRefusal, DatagramCounterName>> = {
+const counterOfRefusal: Readonly<Record<DatagramRefusal, DatagramRefusalName>> = {
   oversized: 'datagrams_refused_oversized',
   truncated: 'datagrams_refused_truncated',
   unknownVersion: 'datagrams_refused_unknown_version',
@@ -60,6 +64,8 @@ export interface DatagramChannelOptions {
 /** Packets of messages over datagrams: sealed on the way out, opened and checked on the way in. */
 export class DatagramChannel {
   readonly counters = new Counters<DatagramCounterName>(datagramCounterNames)
+  /** Datagrams that were not believed, by reason. */
+  readonly refusals = new Counters<DatagramRefusalName>(datagramRefusalNames)
   readonly #datagrams: DatagramNetwork
   readonly #clusterId: () => ClusterId | null
   readonly #sealer: DatagramSealer
@@ -121,13 +127,13 @@ export class DatagramChannel {
     if (this.#socket === null) return null
     const outcome = this.#opener.open(bytes)
     if (outcome.kind === 'refused') {
-      this.counters.add(counterOfRefusal[outcome.reason])
+      this.refusals.add(counterOfRefusal[outcome.reason])
       return null
     }
     const packet = this.#read(outcome.payload)
     if (packet === null) return null
     if (isForeign(packet.clusterId, this.#clusterId())) {
-      this.counters.add('datagrams_refused_foreign_cluster')
+      this.refusals.add('datagrams_refused_foreign_cluster')
       return null
     }
     this.counters.add('datagrams_received')
@@ -141,7 +147,7 @@ export class DatagramChannel {
       return readPacket(payload)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      this.counters.add('datagrams_refused_malformed')
+      this.refusals.add('datagrams_refused_malformed')
       return null
     }
   }

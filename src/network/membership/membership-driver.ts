@@ -23,7 +23,11 @@ import type { Random } from '../../core/ports/random.js'
 import type { Address } from '../../core/ports/stream-network.js'
 import { factsOf } from '../../core/remote-error.js'
 import { isForeign, type JoinRequestBody, refusalOfJoin } from './admission.js'
-import { DatagramChannel, type DatagramCounterName } from './datagram-channel-driver.js'
+import {
+  DatagramChannel,
+  type DatagramCounterName,
+  type DatagramRefusalName
+} from './datagram-channel-driver.js'
 import type { DeathRecord } from './death-records.js'
 import { steadyLocalHealth } from './local-health.js'
 import {
@@ -244,6 +248,11 @@ export class MembershipDriver {
       ...this.#channel.counters.snapshot(),
       ...this.#counters.snapshot()
     }
+  }
+
+  /** Datagrams that were not believed, by reason. */
+  get refusals(): Readonly<Record<DatagramRefusalName, number>> {
+    return this.#channel.refusals.snapshot()
   }
 
   /** The inputs of the latest verdict about a member; null when none is kept. */

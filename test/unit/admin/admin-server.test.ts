@@ -276,6 +276,44 @@ t.test('with a token only its bearer is answered, but for the plain probes', asy
   t.equal((await get('/readyz')).status, 200)
 })
 
+t.test('every refusal is counted, in both forms of the metrics', async (t) => {
+  const { manager, url, get, post } = await serve(t, { token: 's3cret-token' })
+  const bearer = { authorization: 'Bearer s3cret-token' }
+  manager.metrics = { topology: { ping_count: 1 } }
+  await get('/v1/cluster')
+  await get('/nothing', bearer)
+  await get('/v1/query', bearer)
+  await post('/v1/query', { sql: 7 }, bearer)
+  await post('/v1/query', { sql: 'x'.repeat(bodyBytesMax) }, bearer)
+  manager.error = new NotLeaderError('not here')
+  await post('/v1/query', { sql: 'SELECT 1' }, bearer)
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  socket.end('\x16\x03\x01 no request\r\n\r\n')
+  let received = ''
+  for await (const chunk of socket) received += chunk
+  t.match(received, /^HTTP\/1\.1 400 /)
+  const said = received.slice(received.indexOf('{'))
+  t.match(JSON.parse(said), { code: 'ERR_SKEIN_INVALID_ARGUMENT', details: { field: 'request' } })
+  const { json } = await get('/v1/metrics', bearer)
+  t.same(json, {
+    topology: { ping_count: 1 },
+    admin: {
+      requests: 7,
+      requests_unauthenticated: 1,
+      requests_not_authorized: 0,
+      requests_invalid: 1,
+      requests_too_large: 1,
+      requests_not_found: 1,
+      requests_method_not_allowed: 1,
+      requests_failed: 1,
+      connections_malformed: 1
+    }
+  })
+  const { text } = await get('/metrics', bearer)
+  t.match(text, /\nskein_admin_requests_total 8\n/)
+  t.match(text, /\nskein_admin_requests_unauthenticated_total 1\n/)
+})
+
 t.test('without a token a foreign host name is refused', async (t) => {
   const { url } = await serve(t)
   const request = httpRequest(`${url}/v1/cluster`, { headers: { host: 'evil.example:80' } })

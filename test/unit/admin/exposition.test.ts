@@ -42,7 +42,7 @@ t.test('the page has HELP, TYPE and value of every metric, and of the node itsel
     topology: { ping_count: 12, suspect_count: Number.NaN },
     health: { average_latency_ms: 250 }
   }
-  const page = await exposition(manager)
+  const page = await exposition(manager, manager.metrics)
   t.match(page, /# HELP skein_topology_ping_count_total .+\n# TYPE skein_topology_ping_count_/)
   t.match(page, / counter\nskein_topology_ping_count_total 12\n/)
   t.match(page, /skein_health_average_latency_seconds 0\.25\n/)
@@ -64,7 +64,9 @@ t.test('several pages at once share nothing', async (t) => {
   const other = new FakeManager()
   one.metrics = { topology: { ping_count: 1 } }
   other.metrics = { topology: { ping_count: 2 } }
-  const pages = await Promise.all([one, other, one].map((manager) => exposition(manager)))
+  const pages = await Promise.all(
+    [one, other, one].map((manager) => exposition(manager, manager.metrics))
+  )
   t.same(
     pages.map((page) => /ping_count_total (\d)\n/.exec(page)?.[1]),
     ['1', '2', '1']
