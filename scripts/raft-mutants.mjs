@@ -100,6 +100,12 @@ export const mutants = [
     replace: 'true ||'
   },
   {
+    name: 'committed entries handed over without a bound',
+    file: `${raft}/replica.js`,
+    find: 'unappliedBytes > this.options.unappliedBytesMax',
+    replace: 'unappliedBytes < 0'
+  },
+  {
     name: 'applied twice after a restart',
     file: `${raft}/replica.js`,
     find: 'this.#emittedIndex = init.appliedIndex;',

@@ -467,7 +467,7 @@ export class GroupDriver implements ReplicatedGroup {
   }
 
   async #applyNext(): Promise<void> {
-    const { pipeline } = this.#started()
+    const { pipeline, raft } = this.#started()
     const head = decodeEntry(this.#committed.shift() as LogEntry)
     if (head.payload === null) {
       this.#applier.skip(head)
@@ -482,6 +482,7 @@ export class GroupDriver implements ReplicatedGroup {
       this.#components.counters.add('commands_applied', sum(entries.map(countCommands)))
     }
     pipeline.handleApplied(head.index, head.term)
+    raft.handleApplied(this.#applier.appliedIndex)
     this.#applied.resolveWhere((index) => index <= this.#applier.appliedIndex, undefined)
   }
 

@@ -92,6 +92,10 @@ export class RaftDriver {
     this.#step((now) => this.#raft.stepDown(reason, now))
   }
 
+  handleApplied(index: LogIndex): void {
+    this.#step((now) => this.#raft.handleApplied(index, now))
+  }
+
   setCandidacy(allowed: boolean): void {
     this.#step(() => this.#raft.setCandidacy(allowed))
   }

@@ -76,6 +76,7 @@ export class Leader implements Role {
     if (this.#transfer.target !== null) {
       return { kind: 'refused', reason: 'transferring', leaderHint: this.#transfer.target }
     }
+    if (this.#replica.isApplyBehind) return { kind: 'refused', reason: 'backpressure', leaderHint }
     const uncommittedBytes = this.#uncommittedBytes + payload.length
     // A proposal larger than the bound goes when nothing else is on its way.
     if (this.#uncommittedBytes > 0 && uncommittedBytes > options.uncommittedBytesMax) {

@@ -10,12 +10,15 @@ export type RaftOptions = Pick<
   | 'appendsInFlightMax'
   | 'appendSizeBytesMax'
   | 'uncommittedBytesMax'
+  | 'unappliedBytesMax'
   | 'pendingReadsMax'
   | 'transferTimeoutMs'
 >
 
 /** Entries of one `Committed` event. */
 export const committedEntriesMax = 256
+/** Entries handed over as committed that the owner has not applied yet. */
+export const unappliedEntriesMax = 4_096
 /** Decisions kept for `explainElection`; the oldest is dropped. */
 export const electionRecordsMax = 64
 

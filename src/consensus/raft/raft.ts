@@ -17,7 +17,8 @@
  * 2. `handlePersisted(sequence)` when the request is durable, in order; never after an error.
  * 3. Hand over only messages whose sender is the node that it says; read reads' answers as
  *    applied state at or above the index of `ReadReady`.
- * 4. On RoleChanged away from leader: the outcome of what was proposed and is not committed is
+ * 4. `handleApplied` as the entries of `Committed` are applied: more come only then.
+ * 5. On RoleChanged away from leader: the outcome of what was proposed and is not committed is
  *    unknown.
  */
 import { assert } from '../../core/assert.js'
@@ -92,6 +93,12 @@ export class Raft {
     this.#replica.persists.confirm(sequence)
     this.#replica.emitCommitted()
     this.#role.handlePersisted()
+  }
+
+  /** Everything up to `index` is applied, so that more may be handed over. */
+  handleApplied(index: LogIndex, now: MonotonicMs): void {
+    this.#replica.now = now
+    this.#replica.noteApplied(index)
   }
 
   /**

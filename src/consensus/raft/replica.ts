@@ -4,7 +4,8 @@
  * 1. the term never falls, and a vote is cast once per term;
  * 2. nothing at or below the commit index is truncated;
  * 3. the commit index never falls; `Committed` carries each entry once, in order, when it is
- *    durable here, so that the engine is never ahead of the log on disk;
+ *    durable here, so that the engine is never ahead of the log on disk, and no further ahead of
+ *    what was applied than the bounds (R-C09);
  * 4. a message that promises durable state leaves behind it.
  */
 import { assert } from '../../core/assert.js'
@@ -14,7 +15,12 @@ import type { LogEntry } from '../../core/ports/log-store.js'
 import type { Random } from '../../core/ports/random.js'
 import { RingBuffer } from '../../core/ring-buffer.js'
 import type { RaftMessage } from '../messages.js'
-import { committedEntriesMax, electionRecordsMax, type RaftOptions } from './options.js'
+import {
+  committedEntriesMax,
+  electionRecordsMax,
+  type RaftOptions,
+  unappliedEntriesMax
+} from './options.js'
 import { PersistTracker } from './persist-tracker.js'
 import { RaftLog } from './raft-log.js'
 import type { ElectionRecord, RaftEvent, RaftInit, RaftPersist } from './types.js'
@@ -41,6 +47,9 @@ export class Replica {
   #leaderHeardAt: MonotonicMs | null = null
   #commitIndex: LogIndex
   #emittedIndex: LogIndex
+  #appliedIndex: LogIndex
+  /** Of the entries between the two. */
+  #unappliedBytes = 0
 
   constructor(init: RaftInit) {
     this.group = init.group
@@ -54,6 +63,7 @@ export class Replica {
     this.#vote = init.recovered.hardState.vote
     this.#commitIndex = init.appliedIndex
     this.#emittedIndex = init.appliedIndex
+    this.#appliedIndex = init.appliedIndex
     assert(init.appliedIndex <= this.log.lastIndex, 'the engine is ahead of the log')
     assert(this.log.lastTerm <= this.#term, 'the log is ahead of the term')
   }
@@ -76,6 +86,11 @@ export class Replica {
 
   get emittedIndex(): LogIndex {
     return this.#emittedIndex
+  }
+
+  /** Committed entries wait in the log, because those before them wait to be applied. */
+  get isApplyBehind(): boolean {
+    return this.#emittedIndex < Math.min(this.#commitIndex, this.persists.durableIndex)
   }
 
   get voters(): readonly ReplicaId[] {
@@ -162,11 +177,22 @@ export class Replica {
   emitCommitted(): void {
     const upTo = Math.min(this.#commitIndex, this.persists.durableIndex)
     while (this.#emittedIndex < upTo) {
-      const to = Math.min(upTo, this.#emittedIndex + committedEntriesMax) as LogIndex
-      const entries = this.log.between((this.#emittedIndex + 1) as LogIndex, to)
+      const entries = this.#nextToEmit(upTo as LogIndex)
+      const last = entries.at(-1)
+      if (last === undefined) return
       this.effects.emit({ type: 'Committed', entries })
-      this.#emittedIndex = to
+      this.#emittedIndex = last.index
     }
+  }
+
+  noteApplied(index: LogIndex): void {
+    assert(index <= this.#emittedIndex, `${index} applied, ${this.#emittedIndex} handed over`)
+    if (index <= this.#appliedIndex) return
+    for (const entry of this.log.between((this.#appliedIndex + 1) as LogIndex, index)) {
+      this.#unappliedBytes -= entry.payload.length
+    }
+    this.#appliedIndex = index
+    this.emitCommitted()
   }
 
   envelope(to: ReplicaId): Envelope {
@@ -191,5 +217,19 @@ export class Replica {
       leader: this.#leader,
       leaderSilentMs: this.leaderSilentMs
     })
+  }
+
+  /** One entry goes whatever its size, when all before it are applied. */
+  #nextToEmit(upTo: LogIndex): LogEntry[] {
+    const countMax = this.#appliedIndex + unappliedEntriesMax - this.#emittedIndex
+    const to = Math.min(upTo, this.#emittedIndex + Math.min(committedEntriesMax, countMax))
+    const entries: LogEntry[] = []
+    for (const entry of this.log.between((this.#emittedIndex + 1) as LogIndex, to as LogIndex)) {
+      const unappliedBytes = this.#unappliedBytes + entry.payload.length
+      if (this.#unappliedBytes > 0 && unappliedBytes > this.options.unappliedBytesMax) break
+      this.#unappliedBytes = unappliedBytes
+      entries.push(entry)
+    }
+    return entries
   }
 }

@@ -131,6 +131,12 @@ const consensus = z.strictObject({
   appendSizeBytesMax: count(1_024, 1_048_576).default(512 * 1024),
   /** Proposed and not committed; beyond it proposals are refused. */
   uncommittedBytesMax: count(65_536, 1_073_741_824).default(64 * 1024 * 1024),
+  /**
+   * Committed and handed over, but not applied here yet; beyond it commits go on, what they commit
+   * waits in the log, and a leader refuses proposals. Higher: a slow engine is noticed later, and
+   * takes more memory; lower: its pauses hold writers up sooner.
+   */
+  unappliedBytesMax: count(65_536, 1_073_741_824).default(16 * 1024 * 1024),
   /** Requests waiting for the next batch. */
   proposalQueueLengthMax: count(1, 1_048_576).default(8_192),
   /** Commands of one batch, one log entry. */

@@ -153,9 +153,17 @@ export class RaftChecks {
 
 export class ApplyCheck {
   applied: LogIndex
+  #unappliedBytes = 0
+  readonly #unappliedBytesMax: number
 
-  constructor(applied: LogIndex) {
+  constructor(applied: LogIndex, unappliedBytesMax: number) {
     this.applied = applied
+    this.#unappliedBytesMax = unappliedBytesMax
+  }
+
+  /** The core has heard that all of it is applied. */
+  told(): void {
+    this.#unappliedBytes = 0
   }
 
   emitted(replica: ReplicaId, event: RaftEvent, durableLength: number): void {
@@ -163,6 +171,13 @@ export class ApplyCheck {
     for (const entry of event.entries) {
       hold('6 applied once', entry.index === this.applied + 1, `${replica} applied ${entry.index}`)
       this.applied = entry.index
+      const isFirst = this.#unappliedBytes === 0
+      this.#unappliedBytes += entry.payload.length
+      hold(
+        '15 bounded',
+        isFirst || this.#unappliedBytes <= this.#unappliedBytesMax,
+        `${replica} was handed ${this.#unappliedBytes} bytes`
+      )
     }
     hold('6 apply durable', this.applied <= durableLength, `${replica} is ahead of its log`)
   }

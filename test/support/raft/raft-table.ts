@@ -33,6 +33,7 @@ export const tableOptions: RaftOptions = {
   appendsInFlightMax: 4,
   appendSizeBytesMax: 1_024,
   uncommittedBytesMax: 1_000,
+  unappliedBytesMax: 1_000,
   pendingReadsMax: 4,
   transferTimeoutMs: 0
 }
@@ -64,6 +65,8 @@ export interface Seat {
   readonly sent: RaftMessage[]
   readonly persists: RaftPersist[]
   isDiskHeld: boolean
+  /** The engine does not get on. */
+  isApplyHeld: boolean
   /** On their way to a disk that is held, and what leaves behind them. */
   held: RaftPersist[]
   waiting: RaftMessage[]
@@ -184,6 +187,17 @@ export class RaftTable {
     this.#carryOut(seat)
   }
 
+  holdApply(name: string): void {
+    this.seat(name).isApplyHeld = true
+  }
+
+  releaseApply(name: string): void {
+    const seat = this.seat(name)
+    seat.isApplyHeld = false
+    seat.raft.handleApplied(seat.raft.status().emittedIndex, at(this.now))
+    this.#carryOut(seat)
+  }
+
   /** The process dies and starts again on what is durable. */
   restart(name: string): void {
     const { hardState, entries } = this.seat(name)
@@ -223,6 +237,7 @@ export class RaftTable {
       sent: [],
       persists: [],
       isDiskHeld: false,
+      isApplyHeld: false,
       held: [],
       waiting: []
     })
@@ -234,16 +249,19 @@ export class RaftTable {
     seat.events.push(...emit)
     this.queue.push(...sendNow)
     if (persist !== null) seat.persists.push(persist)
+    const isApplied = !seat.isApplyHeld && emit.some(({ type }) => type === 'Committed')
+    if (isApplied) seat.raft.handleApplied(seat.raft.status().emittedIndex, at(this.now))
     if (seat.isDiskHeld) {
       if (persist !== null) seat.held.push(persist)
       seat.waiting.push(...sendAfterPersist)
-      return
+    } else {
+      this.queue.push(...sendAfterPersist)
+      if (persist !== null) {
+        store(seat, persist)
+        seat.raft.handlePersisted(persist.sequence, at(this.now))
+      }
     }
-    this.queue.push(...sendAfterPersist)
-    if (persist === null) return
-    store(seat, persist)
-    seat.raft.handlePersisted(persist.sequence, at(this.now))
-    this.#carryOut(seat)
+    if (isApplied || (persist !== null && !seat.isDiskHeld)) this.#carryOut(seat)
   }
 }
 

@@ -75,6 +75,47 @@ t.test('R-C08 committed entries come in order, once, in bounded batches', async 
   }
 })
 
+t.test('R-C09 what is committed and not applied is bounded; the leader refuses more', async (t) => {
+  const table = new RaftTable({ voters: three, options: { uncommittedBytesMax: 100_000 } })
+  table.elect('a')
+  const propose = () => {
+    const outcome = table.act('a', (raft, now) => raft.propose(batch(...new Uint8Array(98)), now))
+    table.settle()
+    return outcome
+  }
+  table.holdApply('b')
+  for (let i = 0; i < 30; i++) t.equal(propose().kind, 'proposed', 'a slow follower is no obstacle')
+  table.advance(200)
+  t.match(table.raft('b').status(), { commitIndex: 32, emittedIndex: 12 })
+  t.equal(table.committed('b').length, 12)
+  table.holdApply('a')
+  for (let i = 0; i < 11; i++) t.equal(propose().kind, 'proposed')
+  t.match(table.raft('a').status(), { commitIndex: 43, emittedIndex: 42 })
+  t.match(propose(), { kind: 'refused', reason: 'backpressure', leaderHint: replica('a') })
+  t.equal(table.raft('c').status().lastIndex, 43, 'nothing was proposed')
+  table.releaseApply('a')
+  t.equal(table.raft('a').status().emittedIndex, 43)
+  t.equal(propose().kind, 'proposed')
+  table.releaseApply('b')
+  table.advance(200)
+  t.same(
+    table.committed('b').map(({ index }) => index as number),
+    Array.from({ length: 44 }, (_, i) => i + 1)
+  )
+})
+
+t.test('R-C09 an entry above the bound is handed over alone', async (t) => {
+  const table = new RaftTable({ voters: ['a'], options: { uncommittedBytesMax: 100_000 } })
+  table.advance(0)
+  table.holdApply('a')
+  for (const size of [5_000, 1]) {
+    table.act('a', (raft, now) => raft.propose(batch(...new Uint8Array(size)), now))
+  }
+  t.match(table.raft('a').status(), { commitIndex: 4, emittedIndex: 3 })
+  table.releaseApply('a')
+  t.match(table.raft('a').status(), { commitIndex: 4, emittedIndex: 4 })
+})
+
 t.test('R-P03 R-P15 a leader counts itself when its own disk has the entry', async (t) => {
   const table = new RaftTable({ voters: three })
   table.elect('a')
