@@ -50,6 +50,7 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
   ERR_SKEIN_NOT_FOUND: 404,
   ERR_SKEIN_LISTEN_FAILED: 500,
   ERR_SKEIN_METHOD_NOT_ALLOWED: 405,
+  ERR_SKEIN_WORKER_LOST: 503,
   ERR_SKEIN_INTERNAL: 500
 }
 

@@ -51,6 +51,7 @@ export const errorCodes = [
   'ERR_SKEIN_UNAUTHENTICATED',
   'ERR_SKEIN_NOT_FOUND',
   'ERR_SKEIN_METHOD_NOT_ALLOWED',
+  'ERR_SKEIN_WORKER_LOST',
   'ERR_SKEIN_INTERNAL'
 ] as const
 export type ErrorCode = (typeof errorCodes)[number]
@@ -333,6 +334,12 @@ export class NotFoundError extends SkeinError {
 
 export class MethodNotAllowedError extends SkeinError {
   readonly code = 'ERR_SKEIN_METHOD_NOT_ALLOWED'
+}
+
+/** A worker thread ended or stood still; it is replaced, what it remembered is gone. */
+export class WorkerLostError extends SkeinError {
+  readonly code = 'ERR_SKEIN_WORKER_LOST'
+  override readonly retryable = true
 }
 
 /** A defect of ours met at a border; the cause says more. */

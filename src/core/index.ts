@@ -76,7 +76,8 @@ export {
   TransferFailedError,
   UnauthenticatedError,
   UnknownMessageError,
-  UnknownNodeError
+  UnknownNodeError,
+  WorkerLostError
 } from './errors.js'
 export { EventHub, type EventHubOptions } from './event-hub.js'
 export {
@@ -213,6 +214,7 @@ export {
   type StreamListener,
   type StreamNetwork
 } from './ports/stream-network.js'
+export type { TaskRunner, TasksOf, WorkerModule, Workers } from './ports/workers.js'
 export { factsOf, hasCode, RemoteError } from './remote-error.js'
 export { RingBuffer } from './ring-buffer.js'
 export { pick, SplittableRandom, shuffle } from './splittable-random.js'

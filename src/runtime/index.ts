@@ -5,12 +5,14 @@ export {
   handshakeCounterNames,
   handshakesPerAddressMax
 } from './handshake-gate.js'
+export { InlineWorkers } from './inline-workers.js'
 export { bindPortPair, type PortPair } from './listening.js'
 export { nodeClock } from './node-clock.js'
 export { nodeCrypto } from './node-crypto.js'
 export { NodeDisk } from './node-disk.js'
 export { type LogLevel, logLevels, type NodeLoggerOptions, nodeLogger } from './node-logger.js'
 export { nodeRandom } from './node-random.js'
+export { NodeWorkers, type NodeWorkersOptions } from './node-workers.js'
 export { PlainStreamNetwork, type PlainStreamNetworkOptions } from './plain-stream-network.js'
 export { streamBufferBytesMax } from './socket-stream.js'
 export {
