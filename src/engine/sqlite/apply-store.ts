@@ -4,7 +4,7 @@ import { deleteByKey, insertRow, keyPositions } from './capture-sql.js'
 import type { Connection } from './connection-store.js'
 import { quoteName } from './names.js'
 import { type ChangePart, decodeCommand, type RowsPart, type StoredRow } from './row-change.js'
-import { shapeOf } from './schema-store.js'
+import { hasSequences, shapeOf } from './schema-store.js'
 import { RawText } from './stored-value.js'
 import { type TableShape, valuesPerRow } from './table-shape.js'
 
@@ -12,6 +12,7 @@ import { type TableShape, valuesPerRow } from './table-shape.js'
 export class Applier {
   readonly #connection: Connection
   readonly #shapes = new Map<string, TableShape>()
+  #hasSequences: boolean | null = null
 
   constructor(connection: Connection) {
     this.#connection = connection
@@ -20,6 +21,7 @@ export class Applier {
   /** The schema may have changed otherwise. */
   forgetShapes(): void {
     this.#shapes.clear()
+    this.#hasSequences = null
   }
 
   apply(command: Command): void {
@@ -29,12 +31,12 @@ export class Applier {
   #applyPart(part: ChangePart): void {
     switch (part.kind) {
       case 'rows':
-        this.#applyRowsAround(part)
+        this.#keepingSequences(() => this.#applyRowsAround(part))
         return
       case 'ddl':
         this.#connection.db.exec(part.sql)
         this.#connection.forgetStatements()
-        this.#shapes.clear()
+        this.forgetShapes()
         return
       case 'sequence':
         this.#applySequence(part.table, part.value)
@@ -42,6 +44,28 @@ export class Applier {
       default:
         unreachable(part)
     }
+  }
+
+  /**
+   * Rows move no counter, the command states those that moved. SQLite would: for rowids that it is
+   * given, and for tables that a silent trigger names.
+   */
+  #keepingSequences(body: () => void): void {
+    this.#hasSequences ??= hasSequences(this.#connection)
+    const before = this.#hasSequences ? this.#readSequences() : new Map<string, bigint>()
+    body()
+    if (!this.#hasSequences) return
+    for (const [table, value] of this.#readSequences()) {
+      const kept = before.get(table)
+      if (kept !== value) this.#applySequence(table, kept ?? null)
+      before.delete(table)
+    }
+    for (const [table, value] of before) this.#applySequence(table, value)
+  }
+
+  #readSequences(): Map<string, bigint> {
+    const rows = this.#connection.rows('SELECT name, seq FROM main.sqlite_sequence')
+    return new Map(rows.map(([table, value]) => [String(table), value as bigint]))
   }
 
   /**

@@ -26,15 +26,22 @@ export function captureTriggers(shape: TableShape, number: number, replaces: boo
   const trigger = (kind: string, event: string, body: string) =>
     `CREATE TEMP TRIGGER "${triggerPrefix}${kind}_${number}" ${event} ON main.${table}
      BEGIN ${body}; END`
+  // Checking foreign keys may turn the values of OLD and NEW into the types of another table, so
+  // keys are told before the change wherever they are known then.
   const triggers = [
-    trigger('insert', 'AFTER INSERT', `SELECT ${told('NEW.')}`),
     trigger(
       'update',
-      'AFTER UPDATE',
+      'BEFORE UPDATE',
       `SELECT ${told('NEW.')}, CASE WHEN ${moved} THEN ${told('OLD.')} END`
     ),
-    trigger('delete', 'AFTER DELETE', `SELECT ${told('OLD.')}`)
+    trigger('delete', 'BEFORE DELETE', `SELECT ${told('OLD.')}`),
+    trigger('insert', 'AFTER INSERT', `SELECT ${told('NEW.')}`)
   ]
+  // A key column that may not be NULL gets its default only when the row is made.
+  if (shape.rowid === null) {
+    triggers.push(trigger('insert_early', 'BEFORE INSERT', `SELECT ${told('NEW.')}`))
+    triggers.push(trigger('update_late', 'AFTER UPDATE', `SELECT ${told('NEW.')}`))
+  }
   if (replaces && shape.uniques.length > 0) {
     const searches = shape.uniques.map((index) => conflictSearch(shape, number, index)).join(';\n')
     triggers.push(trigger('conflict_insert', 'BEFORE INSERT', searches))
@@ -119,7 +126,10 @@ function conflictSearch(shape: TableShape, number: number, index: UniqueIndex): 
     const row = `(SELECT ${fresh.join(', ')}) AS ${table}`
     return `(${text}\n) = (SELECT ${text}\n FROM ${row}) ${collate}`
   })
-  return `SELECT ${touchCall(shape, number, '')} FROM main.${table} WHERE ${terms.join(' AND ')}`
+  const conflicts = terms.join(' AND ')
+  // SQLite shows -1 for a rowid that it has yet to choose; then any row may be in the way.
+  const where = index.mayNeedRowid ? `NEW.${shape.rowid} = -1 OR (${conflicts})` : conflicts
+  return `SELECT ${touchCall(shape, number, '')} FROM main.${table} WHERE ${where}`
 }
 
 /** The terms of CREATE INDEX … ON t (a, b + 1 COLLATE NOCASE DESC) WHERE …, as written. */

@@ -59,6 +59,14 @@ export function shapeOf(connection: Connection, name: string): TableShape {
     !isWithoutRowid && keys.length === 1 && !indexes.some(({ origin }) => origin === 'pk')
       ? keys[0]?.name
       : undefined
+  const rowidNames = new Set([alias?.toLowerCase(), 'rowid', '_rowid_', 'oid'])
+  const generated = new Set(
+    columns.filter(({ isGenerated }) => isGenerated).map((column) => column.name)
+  )
+  const mayNeedRowid = ({ column, expression }: UniqueIndex['terms'][number]): boolean =>
+    column !== null
+      ? generated.has(column) && alias !== undefined
+      : tokenize(expression ?? '').some(({ value }) => rowidNames.has(value.toLowerCase()))
   const isKeyIndex = (origin: string) => isWithoutRowid && origin === 'pk'
   return {
     name,
@@ -74,7 +82,8 @@ export function shapeOf(connection: Connection, name: string): TableShape {
     isAutoincrement: alias !== undefined && isAutoincrement(connection, name),
     uniques: indexes
       .filter(({ isUnique, origin }) => isUnique && !isKeyIndex(origin))
-      .map((index) => uniqueIndex(connection, index.name))
+      .map((index) => uniqueTerms(connection, index.name))
+      .map((terms) => ({ terms, mayNeedRowid: !isWithoutRowid && terms.some(mayNeedRowid) }))
   }
 }
 
@@ -87,22 +96,20 @@ function freeRowid(table: string, columns: readonly { name: string }[]): string 
   )
 }
 
-function uniqueIndex(connection: Connection, name: string): UniqueIndex {
+function uniqueTerms(connection: Connection, name: string): UniqueIndex['terms'] {
   const [row] = connection.db
     .prepare<[string], Row>("SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = ?")
     .raw(true)
     .all(name)
   const sql = row?.[0]
   const texts = typeof sql === 'string' ? indexTerms(sql) : []
-  return {
-    terms: pragma(connection, `index_xinfo(${quoteText(name)})`)
-      .filter(([, , , , , isKey]) => Number(isKey) === 1)
-      .map(([position, , column, , collation]) => ({
-        column: column === null || column === undefined ? null : String(column),
-        expression: texts[Number(position)] ?? null,
-        collation: String(collation)
-      }))
-  }
+  return pragma(connection, `index_xinfo(${quoteText(name)})`)
+    .filter(([, , , , , isKey]) => Number(isKey) === 1)
+    .map(([position, , column, , collation]) => ({
+      column: column === null || column === undefined ? null : String(column),
+      expression: texts[Number(position)] ?? null,
+      collation: String(collation)
+    }))
 }
 
 function isAutoincrement(connection: Connection, name: string): boolean {

@@ -16,6 +16,8 @@ export interface TableShape {
 }
 
 export interface UniqueIndex {
+  /** A term may follow from the rowid, which is not known before a row is inserted without one. */
+  readonly mayNeedRowid: boolean
   readonly terms: readonly {
     /** A column's name, or the text of an expression. */
     readonly column: string | null
