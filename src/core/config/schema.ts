@@ -66,6 +66,18 @@ const membership = z.strictObject({
   suspicionMult: count(1, 32).default(4),
   /** Upper bound of suspicion, in multiples of its minimum; shrinks with confirmations. */
   suspicionMaxTimeoutMult: count(1, 32).default(6),
+  /**
+   * A node that doubts itself stretches its probe interval and timeouts by up to this + 1. Higher:
+   * fewer false deaths from overloaded nodes, which notice real ones later. Zero: never.
+   */
+  localHealthScoreMax: count(0, 63).default(7),
+  /**
+   * Time in which this process stood still counts against nobody, and raises its local health
+   * score. Off: verdicts may come from timers that fired late.
+   */
+  loopLagAware: z.boolean().default(true),
+  /** A suspect is told of its suspicion with every ping, so that it can refute at once. */
+  buddySystem: z.boolean().default(true),
   /** A fresh rumour is retransmitted mult · ceil(log10(n+1)) times. */
   retransmitMult: count(1, 32).default(4),
   /** Rumours are also pushed at this interval, to `gossipFanout` members. */

@@ -19,6 +19,12 @@ export interface ProbeEvidence {
   readonly localHealthMultiplier: number
 }
 
+/** A timer of this node that fired `lateMs` after its time. */
+export interface Lateness {
+  readonly at: MonotonicMs
+  readonly lateMs: number
+}
+
 /** Why this node holds a member dead: the inputs of the verdict as they were. */
 export interface DeathRecord {
   readonly nodeId: NodeId
@@ -34,6 +40,8 @@ export interface DeathRecord {
   /** Live members when the verdict fell, this node included. */
   readonly liveMembers: number
   readonly localHealthMultiplier: number
+  /** When this node itself last stood still. */
+  readonly lastLate: Lateness | null
 }
 
 export class DeathRecords {

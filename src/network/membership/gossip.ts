@@ -38,6 +38,7 @@ export class Gossip {
       case Ranks.Alive:
         return null
       case Ranks.Suspect: {
+        if (!this.#state.config.buddySystem) return null
         const accuser = suspicions.of(about.nodeId)?.accuser ?? nodeId
         return { kind: 'suspect', ...about, accuser }
       }

@@ -29,7 +29,6 @@ import {
   type DatagramRefusalName
 } from './datagram-channel-driver.js'
 import type { DeathRecord } from './death-records.js'
-import { steadyLocalHealth } from './local-health.js'
 import {
   type DatagramMessage,
   type ExchangeAnswer,
@@ -123,7 +122,7 @@ export class MembershipDriver {
       peersMax: config.membersMax * peersPerMember
     })
     this.#swim = new Swim(
-      { random: random.split(`membership of ${nodeId}`), localHealth: steadyLocalHealth },
+      { random: random.split(`membership of ${nodeId}`) },
       { ...options, address: advertiseAddress },
       clock.now()
     )

@@ -19,11 +19,11 @@ interface Probe {
   readonly target: NodeId
   readonly sequence: number
   readonly sentAt: MonotonicMs
-  readonly endsAt: MonotonicMs
   readonly localHealthMultiplier: number
   readonly helpers: NodeId[]
   readonly nackedBy: NodeId[]
   streamTried: boolean
+  hadGrace: boolean
 }
 
 export class Prober {
@@ -67,6 +67,20 @@ export class Prober {
     this.#tickAt = after(now, this.#state.config.probeIntervalMs)
   }
 
+  /**
+   * The time that the node stood still does not count; and once in a probe there is time left to
+   * read the answer that may have come meanwhile.
+   */
+  postpone(lateMs: number, now: MonotonicMs): void {
+    if (this.#helpersAt !== NEVER) this.#helpersAt = after(this.#helpersAt, lateMs)
+    if (this.#tickAt === NEVER) return
+    this.#tickAt = after(this.#tickAt, lateMs)
+    if (this.#probe === null || this.#probe.hadGrace) return
+    this.#probe.hadGrace = true
+    const leastAt = after(now, this.#state.config.probeTimeoutMs)
+    if (this.#tickAt < leastAt) this.#tickAt = leastAt
+  }
+
   add(nodeId: NodeId): void {
     const at = this.#position + this.#state.random.nextInt(this.#round.length - this.#position + 1)
     this.#round.splice(at, 0, nodeId)
@@ -85,7 +99,7 @@ export class Prober {
   }
 
   handleTimeout(now: MonotonicMs): void {
-    if (this.#helpersAt <= now && this.#tickAt > now) this.#askHelpers(now)
+    if (this.#helpersAt <= now && this.#tickAt > now) this.#askHelpers()
     if (this.#tickAt > now) return
     if (this.#probe !== null) this.#fail(this.#probe, now)
     this.#begin(now)
@@ -118,9 +132,8 @@ export class Prober {
 
   #begin(now: MonotonicMs): void {
     const { config, localHealth, counters } = this.#state
-    const multiplier = localHealth.multiplier()
-    const endsAt = after(now, config.probeIntervalMs * multiplier)
-    this.#tickAt = endsAt
+    const multiplier = localHealth.multiplier
+    this.#tickAt = after(now, config.probeIntervalMs * multiplier)
     const record = this.#nextInRound()
     if (record === null) return
     const target = record.statement.nodeId
@@ -129,11 +142,11 @@ export class Prober {
       target,
       sequence,
       sentAt: now,
-      endsAt,
       localHealthMultiplier: multiplier,
       helpers: [],
       nackedBy: [],
-      streamTried: false
+      streamTried: false,
+      hadGrace: false
     }
     this.#helpersAt = after(now, config.probeTimeoutMs * multiplier)
     counters.add('ping_count')
@@ -156,13 +169,13 @@ export class Prober {
     return null
   }
 
-  #askHelpers(now: MonotonicMs): void {
+  #askHelpers(): void {
     this.#helpersAt = NEVER
     const probe = this.#probe
     const record = probe && this.#state.table.get(probe.target)
     if (probe === null || !record) return
     const { table, random, config, counters, effects } = this.#state
-    const { target, sequence, endsAt } = probe
+    const { target, sequence } = probe
     const helpers = table.pickOthers(
       random,
       config.indirectProbes,
@@ -173,29 +186,30 @@ export class Prober {
       counters.add('indirect_ping_count')
       this.#gossip.send(statement.address, [{ kind: 'pingRequest', sequence, target }])
     }
-    if (endsAt <= now) return
     probe.streamTried = true
     counters.add('stream_ping_count')
     const { address } = record.statement
-    effects.send({ kind: 'streamPing', nodeId: target, address, sequence, deadline: endsAt })
+    effects.send({ kind: 'streamPing', nodeId: target, address, sequence, deadline: this.#tickAt })
   }
 
   #succeed(): void {
     this.#state.counters.add('ack_count')
-    this.#state.localHealth.onProbeAnswered()
+    this.#state.judgeSelf((localHealth) => localHealth.onProbeAnswered())
     this.#end()
   }
 
   #fail(probe: Probe, now: MonotonicMs): void {
-    const { table, counters, localHealth, nodeId } = this.#state
+    const { table, counters, nodeId } = this.#state
     this.#end()
     const record = table.get(probe.target)
     if (record === undefined || !isLive(record)) return
     counters.add('failed_ping_count')
-    localHealth.onProbeFailed({
-      asked: probe.helpers.length,
-      nacksMissing: probe.helpers.length - probe.nackedBy.length
-    })
+    this.#state.judgeSelf((localHealth) =>
+      localHealth.onProbeFailed({
+        asked: probe.helpers.length,
+        nacksMissing: probe.helpers.length - probe.nackedBy.length
+      })
+    )
     const { sentAt, helpers, nackedBy, streamTried, localHealthMultiplier } = probe
     record.lastFailedProbe = {
       sentAt,

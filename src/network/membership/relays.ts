@@ -4,6 +4,7 @@ import { after, NEVER } from '../../core/deadlines.js'
 import type { MonotonicMs, NodeId } from '../../core/ids.js'
 import type { Address } from '../../core/ports/stream-network.js'
 import type { Gossip } from './gossip.js'
+import type { DatagramMessage } from './messages.js'
 import { Ranks } from './precedence.js'
 import type { SwimState } from './swim-state.js'
 
@@ -54,7 +55,9 @@ export class Relays {
       expiresAt: after(now, config.probeIntervalMs)
     })
     counters.add('relayed_ping_count')
-    this.#gossip.send(record.statement.address, [{ kind: 'ping', sequence: own, target }])
+    const accusation = this.#gossip.accusationOf(record)
+    const ping: DatagramMessage = { kind: 'ping', sequence: own, target }
+    this.#gossip.send(record.statement.address, accusation ? [ping, accusation] : [ping])
   }
 
   /** False: no relay of this node has the sequence number. */

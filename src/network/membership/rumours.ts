@@ -234,7 +234,8 @@ export class Rumours {
       lastFailedProbe: record.lastFailedProbe,
       lastSeen: record.lastSeen,
       liveMembers: table.liveCount,
-      localHealthMultiplier: localHealth.multiplier()
+      localHealthMultiplier: localHealth.multiplier,
+      lastLate: this.#state.lastLate
     })
     this.#live.remove(nodeId)
     this.#state.armReaping(now)
@@ -243,11 +244,11 @@ export class Rumours {
   }
 
   #refute(accusation: Accusation, now: MonotonicMs): void {
-    const { self, counters, localHealth } = this.#state
+    const { self, counters } = this.#state
     if (this.#state.hasLeft || accusation.incarnation < self.incarnation) return
     if (this.#isAbsurd(self, accusation.incarnation)) return
     counters.add('refute_count')
-    localHealth.onRefuted()
+    this.#state.judgeSelf((localHealth) => localHealth.onRefuted())
     this.#state.restate({}, accusation.incarnation + 1, now)
   }
 

@@ -8,9 +8,9 @@ import { HealthStatuses, type Lifecycle, Lifecycles } from '../../core/member.js
 import type { Random } from '../../core/ports/random.js'
 import type { Address } from '../../core/ports/stream-network.js'
 import { BroadcastQueue } from './broadcast-queue.js'
-import { DeathRecords } from './death-records.js'
+import { DeathRecords, type Lateness } from './death-records.js'
 import { retransmitLimit } from './formulas.js'
-import type { LocalHealth } from './local-health.js'
+import { LocalHealth } from './local-health.js'
 import { isLive, type MemberRecord, MemberTable } from './member-table.js'
 import {
   type DatagramMessage,
@@ -34,7 +34,6 @@ export interface SwimOptions {
 
 export interface SwimComponents {
   readonly random: Random
-  readonly localHealth: LocalHealth
 }
 
 export type SwimSend =
@@ -76,7 +75,9 @@ export const swimCounterNames = [
   'rumours_oversized',
   'rumours_dropped',
   'push_pull_count',
-  'stalls'
+  'late_timers',
+  'stalls',
+  'local_health_score'
 ] as const
 export type SwimCounterName = (typeof swimCounterNames)[number]
 
@@ -91,13 +92,18 @@ export class SwimState {
   readonly deaths = new DeathRecords()
   readonly counters = new Counters<SwimCounterName>(swimCounterNames)
   readonly effects = new EffectsBuffer<SwimSend, never, MemberEvent>()
+  /** The last time that this node's own timers fired late. */
+  lastLate: Lateness | null = null
   readonly deadlines = new Deadlines<'gossip' | 'pushPull' | 'reap'>()
   readonly packets = new PacketWriter()
 
   constructor(components: SwimComponents, options: SwimOptions, now: MonotonicMs) {
     this.options = options
     this.random = components.random
-    this.localHealth = components.localHealth
+    this.localHealth = new LocalHealth({
+      scoreMax: options.config.localHealthScoreMax,
+      probeTimeoutMs: options.config.probeTimeoutMs
+    })
     this.table = new MemberTable(newRecord(firstStatement(options), now), options.config.membersMax)
     this.queue = new BroadcastQueue(options.config.broadcastQueueLengthMax)
   }
@@ -116,6 +122,12 @@ export class SwimState {
 
   get hasLeft(): boolean {
     return this.self.rank === Ranks.Left
+  }
+
+  /** Moves the local health score; its owner reads the counter of this name. */
+  judgeSelf(judge: (localHealth: LocalHealth) => void): void {
+    judge(this.localHealth)
+    this.counters.set('local_health_score', this.localHealth.score)
   }
 
   get retransmitsMax(): number {

@@ -51,6 +51,9 @@ export interface Sender {
   readonly address: Address
 }
 
+/** How late a timer may fire without a doubt about this node, in probe timeouts. */
+const toleratedLateness = 0.5
+
 export type SwimEffects = Effects<SwimSend, never, MemberEvent>
 
 export class Swim {
@@ -105,6 +108,7 @@ export class Swim {
       case 'dead':
         this.#state.counters.add('gossip_messages_received')
         this.#rumours.handleAccusation(message, now)
+        if (message.nodeId === this.#state.nodeId) this.#contradict(from)
         return
       default:
         unreachable(message)
@@ -112,7 +116,7 @@ export class Swim {
   }
 
   handleTimeout(now: MonotonicMs): void {
-    this.#maybeForgiveStall(now)
+    this.#maybeForgiveLateness(now)
     this.#relays.handleTimeout(now)
     this.#prober.handleTimeout(now)
     this.#rumours.handleTimeout(now)
@@ -245,6 +249,13 @@ export class Swim {
     this.#gossip.send(from.address, accusation ? [ack, accusation] : [ack])
   }
 
+  /** Whoever passes on an accusation of this node hears the answer to it first-hand, at once. */
+  #contradict(accuser: Sender): void {
+    if (this.#state.hasLeft) return
+    const { statement } = this.#state.self
+    this.#gossip.send(accuser.address, [{ kind: 'statement', statement }])
+  }
+
   #restateSelf(change: Parameters<SwimState['restate']>[0], now: MonotonicMs): void {
     const { lifecycle, health } = this.#state.self.statement
     if (change.lifecycle === lifecycle || change.health === health) return
@@ -257,14 +268,19 @@ export class Swim {
     })
   }
 
-  /** Timers so late mean that the process stood still: what it missed is nobody else's fault. */
-  #maybeForgiveStall(now: MonotonicMs): void {
+  /** A late timer means that the process stood still: what it missed is nobody else's fault. */
+  #maybeForgiveLateness(now: MonotonicMs): void {
+    const { config, counters, suspicions } = this.#state
     const lateMs = now - this.nextDeadline()
-    if (lateMs <= this.#state.config.probeIntervalMs) return
-    this.#state.counters.add('stalls')
-    this.#state.localHealth.onStalled(lateMs)
-    this.#state.suspicions.postpone(lateMs)
-    if (this.#isProbing) this.#prober.restart(now)
+    if (!config.loopLagAware || lateMs < config.probeTimeoutMs * toleratedLateness) return
+    counters.add('late_timers')
+    this.#state.lastLate = { at: now, lateMs }
+    this.#state.judgeSelf((localHealth) => localHealth.onLate(lateMs))
+    suspicions.postpone(lateMs)
+    if (lateMs > config.probeIntervalMs) {
+      counters.add('stalls')
+      if (this.#isProbing) this.#prober.restart(now)
+    } else if (this.#isProbing) this.#prober.postpone(lateMs, now)
   }
 
   #armPushPull(now: MonotonicMs): void {

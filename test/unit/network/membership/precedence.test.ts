@@ -6,7 +6,6 @@ import {
   type NodeId,
   SplittableRandom
 } from '../../../../src/core/index.js'
-import { steadyLocalHealth } from '../../../../src/network/membership/local-health.js'
 import type { DatagramMessage } from '../../../../src/network/membership/messages.js'
 import { Swim } from '../../../../src/network/membership/swim.js'
 import { membershipConfig } from './swim-world.js'
@@ -47,7 +46,7 @@ const config = membershipConfig()
 
 function afterHearing(news: readonly News[]): News {
   const swim = new Swim(
-    { random: SplittableRandom.fromSeed(1), localHealth: steadyLocalHealth },
+    { random: SplittableRandom.fromSeed(1) },
     { nodeId: 'me' as NodeId, address: 'me:1', datacenter: '', rack: '', metadata: {}, config },
     now
   )

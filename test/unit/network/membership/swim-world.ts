@@ -9,7 +9,6 @@ import {
   resolveConfig,
   SplittableRandom
 } from '../../../../src/core/index.js'
-import { steadyLocalHealth } from '../../../../src/network/membership/local-health.js'
 import { PacketWriter, readPacket } from '../../../../src/network/membership/messages.js'
 import { Swim } from '../../../../src/network/membership/swim.js'
 import type { SwimSend } from '../../../../src/network/membership/swim-state.js'
@@ -84,7 +83,7 @@ export class SwimWorld {
     const before = this.nodes.get(nodeId)
     if (before !== undefined) this.crash(name)
     const swim = new Swim(
-      { random: this.random.split(`${name} ${this.#order}`), localHealth: steadyLocalHealth },
+      { random: this.random.split(`${name} ${this.#order}`) },
       { nodeId, address, datacenter: 'dc', rack: 'r1', metadata: { name }, config: this.config },
       this.#ms()
     )
