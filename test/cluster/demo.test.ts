@@ -48,6 +48,8 @@ t.test('kill -9 of the leader under load loses nothing', async (t) => {
     nodes: 3,
     writes_lost: 0,
     writes_unexpected: 0,
+    writes_repeated: 0,
+    writes_indeterminate: 0,
     killed_was_leader: true,
     balances_consistent: true,
     replicas_identical: true

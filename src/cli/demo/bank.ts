@@ -91,9 +91,14 @@ export const balanceStatement = (aid: number): DemoStatement => ({
   params: [aid]
 })
 
-export const serialsStatement = (client: string, above: number, limit: number): DemoStatement => ({
-  sql: 'SELECT serial FROM pgbench_history WHERE client = ? AND serial > ? ORDER BY serial LIMIT ?',
-  params: [client, above, limit]
+export const serialsStatement = (
+  client: string,
+  aboveRow: number,
+  limit: number
+): DemoStatement => ({
+  sql: `SELECT serial, rowid FROM pgbench_history
+    WHERE client = ? AND rowid > ? ORDER BY rowid LIMIT ?`,
+  params: [client, aboveRow, limit]
 })
 
 /** The four sums are equal when every transaction was atomic. */

@@ -1,7 +1,15 @@
 import type { Consistency, SqlValue } from '../../core/index.js'
 import type { AdminClient, Outcome } from '../admin-client.js'
 import type { QueryAnswer } from '../query-command.js'
-import { reasonOf, type Verdict, Verdicts, verdictOfRead, verdictOfWrite } from './retry-rules.js'
+import {
+  leavesDoubt,
+  reasonOf,
+  type Verdict,
+  Verdicts,
+  verdictOfRead,
+  verdictOfTaggedWrite,
+  verdictOfWrite
+} from './retry-rules.js'
 
 export interface DemoStatement {
   readonly sql: string
@@ -22,7 +30,16 @@ export interface CallOptions {
 const attemptTimeoutMs = 5_000
 const retryPauseMs = 20
 
-/** Talks to whichever node answers, and never sends a write again that may have been done. */
+/** Whose write it is, and which of them; registered before. */
+export interface WriteTag {
+  readonly clientId: string
+  readonly serial: number
+}
+
+/**
+ * Talks to whichever node answers. A write without a tag is never sent again when it may have been
+ * done; one with a tag is sent until it is answered, and executed once.
+ */
 export class ClusterClient {
   readonly #nodes: readonly AdminClient[]
 
@@ -31,7 +48,17 @@ export class ClusterClient {
   }
 
   write(statements: readonly DemoStatement[], options: CallOptions): Promise<CallResult> {
-    return this.#call({ statements }, options, verdictOfWrite)
+    return this.#call('/v1/query', { statements }, options, verdictOfWrite)
+  }
+
+  /** Serials of a client rise by one, and each is answered before the next is sent. */
+  writeOnce(
+    statements: readonly DemoStatement[],
+    tag: WriteTag,
+    options: CallOptions
+  ): Promise<CallResult> {
+    const client = { ...tag, answeredBelow: tag.serial }
+    return this.#call('/v1/query', { statements, client }, options, verdictOfTaggedWrite)
   }
 
   read(
@@ -39,7 +66,12 @@ export class ClusterClient {
     consistency: Consistency,
     options: CallOptions
   ): Promise<CallResult> {
-    return this.#call({ statements: [statement], consistency }, options, verdictOfRead)
+    return this.#call('/v1/query', { statements: [statement], consistency }, options, verdictOfRead)
+  }
+
+  /** Makes tagged writes of the client possible; registering twice is harmless. */
+  register(clientId: string, options: CallOptions): Promise<CallResult> {
+    return this.#call('/v1/clients', { clientId }, options, verdictOfRead)
   }
 
   close(): void {
@@ -47,32 +79,36 @@ export class ClusterClient {
   }
 
   async #call(
+    path: string,
     query: object,
     options: CallOptions,
     verdictOf: (outcome: Outcome) => Verdict
   ): Promise<CallResult> {
     const deadline = performance.now() + options.timeoutMs
+    let isInDoubt = false
     for (let attempt = 0; ; attempt++) {
       const leftMs = deadline - performance.now()
       const timeoutMs = Math.ceil(Math.min(leftMs, attemptTimeoutMs))
-      const outcome = await this.#attempt(options.home + attempt, query, timeoutMs)
+      const outcome = await this.#attempt(options.home + attempt, path, query, timeoutMs)
       const verdict = verdictOf(outcome)
       if (verdict === Verdicts.Done && outcome.kind === 'answer') {
         return { kind: 'done', results: resultsOf(outcome.body) }
       }
       const reason = reasonOf(outcome)
-      if (verdict === Verdicts.Indeterminate) return { kind: 'indeterminate', reason }
+      isInDoubt ||= leavesDoubt(outcome)
       const isLate = performance.now() + retryPauseMs >= deadline
-      if (verdict === Verdicts.Failed || isLate) return { kind: 'failed', reason }
+      if (verdict !== Verdicts.Retry || isLate) {
+        return { kind: isInDoubt ? 'indeterminate' : 'failed', reason }
+      }
       await new Promise((resolve) => setTimeout(resolve, retryPauseMs))
     }
   }
 
-  #attempt(turn: number, query: object, timeoutMs: number): Promise<Outcome> {
+  #attempt(turn: number, path: string, query: object, timeoutMs: number): Promise<Outcome> {
     const node = this.#nodes[turn % this.#nodes.length] as AdminClient
     // The node gives up first, so that its answer says what became of the query.
     const body = { ...query, timeoutMs: Math.max(1, timeoutMs - 500) }
-    return node.post('/v1/query', body, timeoutMs)
+    return node.post(path, body, timeoutMs)
   }
 }
 

@@ -95,6 +95,7 @@ async function runWorkload(
     writes_indeterminate: figures.writesIndeterminate,
     writes_indeterminate_done: history.indeterminateDone,
     writes_unexpected: history.unexpected,
+    writes_repeated: history.repeated,
     write_errors: figures.writeErrors,
     reads: figures.reads,
     read_errors: figures.readErrors,

@@ -9,6 +9,8 @@ export interface DemoReport {
   readonly writes_indeterminate: number
   readonly writes_indeterminate_done: number
   readonly writes_unexpected: number
+  /** History rows beyond one per write. */
+  readonly writes_repeated: number
   readonly write_errors: number
   readonly reads: number
   readonly read_errors: number
@@ -41,6 +43,7 @@ export function reasonsAgainst(report: Omit<DemoReport, 'ok' | 'reasons'>): stri
     report.writes_unexpected === 0,
     `${report.writes_unexpected} writes nobody made were found`
   )
+  expect(report.writes_repeated === 0, `${report.writes_repeated} writes were executed again`)
   expect(report.killed_was_leader, `${report.killed} was not the leader when it was killed`)
   expect(report.new_leader !== null, 'no other node came to lead')
   expect(report.unavailable_ms !== null, 'no write was acknowledged after the leader was killed')

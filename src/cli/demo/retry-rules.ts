@@ -42,6 +42,25 @@ export function verdictOfWrite(outcome: Outcome): Verdict {
   }
 }
 
+/** Nothing more can be learned by sending it again: the cluster has forgotten the client. */
+const forgottenCodes: ReadonlySet<string> = new Set([
+  'ERR_SKEIN_CLIENT_EXPIRED',
+  'ERR_SKEIN_SERIAL_FORGOTTEN',
+  'ERR_SKEIN_RESULT_NOT_KEPT'
+])
+
+/** A write that carries client and serial is executed once, however often it is sent. */
+export function verdictOfTaggedWrite(outcome: Outcome): Verdict {
+  const verdict = verdictOfWrite(outcome)
+  if (verdict !== Verdicts.Indeterminate) return verdict
+  const isForgotten = outcome.kind === 'refused' && forgottenCodes.has(outcome.error.code)
+  return isForgotten ? Verdicts.Indeterminate : Verdicts.Retry
+}
+
+/** Whether the attempt may have been executed although it was not answered. */
+export const leavesDoubt = (outcome: Outcome): boolean =>
+  verdictOfWrite(outcome) === Verdicts.Indeterminate
+
 /** A read has no effect: everything but a mistake may be tried again. */
 export function verdictOfRead(outcome: Outcome): Verdict {
   const verdict = verdictOfWrite(outcome)

@@ -12,6 +12,8 @@ export interface HistoryVerdict {
   readonly indeterminateDone: number
   /** In the history although refused for certain, or never sent. */
   readonly unexpected: number
+  /** Rows beyond the first of a write: it was executed more than once. */
+  readonly repeated: number
 }
 
 const pageRows = 5_000
@@ -23,18 +25,22 @@ export async function verifyHistory(
 ): Promise<HistoryVerdict> {
   const verdicts: HistoryVerdict[] = []
   for (const record of clients) {
-    verdicts.push(judgeHistory(record, await serialsOf(cluster, record.client)))
+    const rows = await serialsOf(cluster, record.client)
+    verdicts.push(judgeHistory(record, rows))
   }
   const sum = (field: keyof HistoryVerdict) =>
     verdicts.reduce((total, verdict) => total + verdict[field], 0)
   return {
     lost: sum('lost'),
     indeterminateDone: sum('indeterminateDone'),
-    unexpected: sum('unexpected')
+    unexpected: sum('unexpected'),
+    repeated: sum('repeated')
   }
 }
 
-export function judgeHistory(record: ClientRecord, found: ReadonlySet<number>): HistoryVerdict {
+/** `rows`: the serials of the client's history rows, each as often as it is there. */
+export function judgeHistory(record: ClientRecord, rows: readonly number[]): HistoryVerdict {
+  const found = new Set(rows)
   let lost = 0
   let indeterminateDone = 0
   let expected = 0
@@ -45,7 +51,8 @@ export function judgeHistory(record: ClientRecord, found: ReadonlySet<number>): 
     if (record.indeterminate.has(serial)) indeterminateDone += isFound ? 1 : 0
     else if (!isFound) lost++
   }
-  return { lost, indeterminateDone, unexpected: found.size - expected }
+  const unexpected = found.size - expected
+  return { lost, indeterminateDone, unexpected, repeated: rows.length - found.size }
 }
 
 /** Whether accounts, tellers, branches and history add up to the same. */
@@ -64,15 +71,16 @@ export async function readRows(
   throw new CliError(`could not read back: ${result.reason}`)
 }
 
-async function serialsOf(cluster: ClusterClient, client: string): Promise<Set<number>> {
-  const found = new Set<number>()
-  for (let above = 0; ; ) {
-    const rows = await readRows(cluster, serialsStatement(client, above, pageRows))
-    for (const [serial] of rows) {
-      above = Number(serial)
-      found.add(above)
+/** Pages by row, not by serial, so that a row that is there twice is seen twice. */
+async function serialsOf(cluster: ClusterClient, client: string): Promise<number[]> {
+  const serials: number[] = []
+  for (let aboveRow = 0; ; ) {
+    const rows = await readRows(cluster, serialsStatement(client, aboveRow, pageRows))
+    for (const [serial, row] of rows) {
+      serials.push(Number(serial))
+      aboveRow = Number(row)
     }
-    if (rows.length < pageRows) return found
+    if (rows.length < pageRows) return serials
   }
 }
 

@@ -60,14 +60,17 @@ export class Workload {
   }
 
   async #write(record: ClientRecord, home: number, random: Random): Promise<void> {
+    const options = { home, timeoutMs: operationTimeoutMs }
+    const registered = await this.#cluster.register(record.client, options)
+    if (registered.kind !== 'done') return this.#tally.onClientRefused(registered.reason)
     while (this.#isRunning) {
       const serial = record.lastSerial + 1
       const transfer = drawTransfer(random, this.#options.scale)
       const time = new Date().toISOString()
       const statements = transferStatements(transfer, record.client, serial, time)
       const startedAt = performance.now()
-      const options = { home, timeoutMs: operationTimeoutMs }
-      const result = await this.#cluster.write(statements, options)
+      const tag = { clientId: record.client, serial }
+      const result = await this.#cluster.writeOnce(statements, tag, options)
       record.lastSerial = serial
       if (result.kind === 'done') this.#tally.onWriteAcknowledged(startedAt, performance.now())
       else this.#isRunning &&= this.#noteUnacknowledged(record, serial, result)

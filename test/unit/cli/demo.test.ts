@@ -16,7 +16,12 @@ import { perSync } from '../../../src/cli/demo/once.js'
 import { demoDefaults, parseDemoOptions } from '../../../src/cli/demo/options.js'
 import { choosePorts } from '../../../src/cli/demo/ports.js'
 import { type DemoReport, finishReport } from '../../../src/cli/demo/report.js'
-import { verdictOfRead, verdictOfWrite } from '../../../src/cli/demo/retry-rules.js'
+import {
+  leavesDoubt,
+  verdictOfRead,
+  verdictOfTaggedWrite,
+  verdictOfWrite
+} from '../../../src/cli/demo/retry-rules.js'
 import { haveDiverged, leaderAmong, type NodeView } from '../../../src/cli/demo/supervisor.js'
 import { Tally } from '../../../src/cli/demo/tally.js'
 import { judgeHistory } from '../../../src/cli/demo/verify.js'
@@ -74,6 +79,18 @@ t.test('a write is sent again only when it was not done for certain', async (t) 
   }
 })
 
+t.test('a write with client and serial is sent until it is answered', async (t) => {
+  const unknown: Outcome = { kind: 'unknown', reason: 'ECONNRESET' }
+  t.equal(verdictOfTaggedWrite(unknown), 'retry')
+  t.equal(verdictOfTaggedWrite(refused('ERR_SKEIN_INDETERMINATE')), 'retry')
+  t.equal(verdictOfTaggedWrite(refused('ERR_SKEIN_CLIENT_EXPIRED')), 'indeterminate')
+  t.equal(verdictOfTaggedWrite(refused('ERR_SKEIN_RESULT_NOT_KEPT')), 'indeterminate')
+  t.equal(verdictOfTaggedWrite(refused('ERR_SKEIN_SQL')), 'failed')
+  t.ok(leavesDoubt(unknown) && leavesDoubt(refused('ERR_SKEIN_INDETERMINATE')))
+  t.notOk(leavesDoubt({ kind: 'notSent', reason: 'ECONNREFUSED' }))
+  t.notOk(leavesDoubt(refused('ERR_SKEIN_NOT_LEADER', true)))
+})
+
 t.test('the load covers every account once', async (t) => {
   const batches = [...loadBatches(2)].filter(({ sql }) => sql.includes('pgbench_accounts'))
   let next = 1
@@ -103,15 +120,17 @@ t.test('history is judged by what the client was told', async (t) => {
     indeterminate: new Set([2, 3]),
     failed: new Set([4])
   }
-  t.same(judgeHistory(record, new Set([1, 2, 5, 6])), {
+  t.same(judgeHistory(record, [1, 2, 5, 6]), {
     lost: 0,
     indeterminateDone: 1,
-    unexpected: 0
+    unexpected: 0,
+    repeated: 0
   })
-  t.same(judgeHistory(record, new Set([1, 4, 7])), {
+  t.same(judgeHistory(record, [1, 4, 7, 1, 1]), {
     lost: 2,
     indeterminateDone: 0,
-    unexpected: 2
+    unexpected: 2,
+    repeated: 2
   })
 })
 
@@ -155,6 +174,7 @@ const good: Omit<DemoReport, 'ok' | 'reasons'> = {
   writes_indeterminate: 1,
   writes_indeterminate_done: 1,
   writes_unexpected: 0,
+  writes_repeated: 0,
   write_errors: 0,
   reads: 10,
   read_errors: 0,
@@ -180,6 +200,7 @@ t.test('the report is ok only when everything is', async (t) => {
     { writes_acknowledged: 0 },
     { writes_lost: 1 },
     { writes_unexpected: 1 },
+    { writes_repeated: 1 },
     { reads: 0 },
     { killed_was_leader: false },
     { unavailable_ms: null },
