@@ -37,8 +37,9 @@ export const hasSequences = (connection: Connection): boolean =>
 /** @throws SqlRefusedError when its rows have no name */
 export function shapeOf(connection: Connection, name: string): TableShape {
   const columns = pragma(connection, `table_xinfo(${quoteText(name)})`).map(
-    ([, column, , , , key, hidden]) => ({
+    ([, column, , notNull, fallback, key, hidden]) => ({
       name: String(column),
+      isDefaulted: Number(notNull) === 1 && fallback !== null,
       key: Number(key),
       isGenerated: Number(hidden) > 1
     })
@@ -79,6 +80,7 @@ export function shapeOf(connection: Connection, name: string): TableShape {
     keyColumns: isWithoutRowid ? keys.map((column) => column.name) : [],
     storedColumns: columns.filter(({ isGenerated }) => !isGenerated).map((column) => column.name),
     allColumns: columns.map((column) => column.name),
+    defaultedColumns: columns.filter(({ isDefaulted }) => isDefaulted).map((column) => column.name),
     isAutoincrement: alias !== undefined && isAutoincrement(connection, name),
     uniques: indexes
       .filter(({ isUnique, origin }) => isUnique && !isKeyIndex(origin))

@@ -10,6 +10,8 @@ export interface TableShape {
   /** Every column that is not generated, in order. */
   readonly storedColumns: readonly string[]
   readonly allColumns: readonly string[]
+  /** NOT NULL with a default, which REPLACE puts in the place of NULL after the triggers. */
+  readonly defaultedColumns: readonly string[]
   readonly isAutoincrement: boolean
   /** Unique indexes other than the key: whose rows a REPLACE may remove. */
   readonly uniques: readonly UniqueIndex[]

@@ -4,7 +4,7 @@ import { fuzzEngine } from './engine-fuzz.js'
 const statements = 20_000
 const statementsPerRun = 1_000
 /** Seeds that once found a fault. */
-const regressions: readonly number[] = [1, 68, 5000, 5011, 5073, 9030, 20000, 40008]
+const regressions: readonly number[] = [1, 68, 5000, 5011, 5073, 9030, 20000, 40008, 40010]
 
 /** Another one each day, told when it fails; `npm run fuzz -- engine --seed S` repeats it. */
 const firstSeed = Math.floor(Date.now() / 86_400_000)
