@@ -72,6 +72,16 @@ export interface Seat {
   waiting: RaftMessage[]
 }
 
+export type Drained = ReturnType<Raft['drain']>
+
+/** Hears what happens at the table, in order. */
+export interface TableObserver {
+  /** `isHeld`: the disk does not answer, so that what waits for it does not leave. */
+  onDrained(seat: Seat, drained: Drained, isHeld: boolean): void
+  onDurable(seat: Seat, sequence: number, leaving: readonly RaftMessage[]): void
+  onLost(message: RaftMessage): void
+}
+
 export interface TableInit {
   readonly voters: readonly string[]
   readonly learners?: readonly string[]
@@ -87,6 +97,7 @@ export class RaftTable {
   readonly options: RaftOptions
   /** False: the message is lost. */
   passes: (message: RaftMessage) => boolean = () => true
+  observer: TableObserver | null = null
   readonly #seats = new Map<string, Seat>()
   readonly #seed: number
 
@@ -135,10 +146,19 @@ export class RaftTable {
     for (let message = this.queue.shift(); message !== undefined; message = this.queue.shift()) {
       const { to } = message
       const seat = this.seats.find(({ id }) => id === to)
-      if (seat === undefined || !this.passes(message)) continue
-      seat.raft.receive(message, at(this.now))
-      this.#carryOut(seat)
+      if (seat === undefined) continue
+      if (this.passes(message)) this.deliver(message)
+      else this.observer?.onLost(message)
     }
+  }
+
+  deliver(message: RaftMessage): void {
+    const seat = must(
+      this.seats.find(({ id }) => id === message.to),
+      message.to
+    )
+    seat.raft.receive(message, at(this.now))
+    this.#carryOut(seat)
   }
 
   /** Time passes, timers fire, messages arrive at once. */
@@ -175,14 +195,17 @@ export class RaftTable {
     this.seat(name).isDiskHeld = true
   }
 
-  releaseDisk(name: string): void {
+  /** Of all that is held, or of the oldest requests; messages leave behind the last. */
+  releaseDisk(name: string, count = Number.POSITIVE_INFINITY): void {
     const seat = this.seat(name)
-    seat.isDiskHeld = false
-    const held = seat.held.splice(0)
+    const held = seat.held.splice(0, count)
+    seat.isDiskHeld = seat.held.length > 0
+    const waiting = seat.isDiskHeld ? [] : seat.waiting.splice(0)
     for (const request of held) store(seat, request)
-    this.queue.push(...seat.waiting.splice(0))
+    this.queue.push(...waiting)
     const last = held.at(-1)
     if (last === undefined) return
+    this.observer?.onDurable(seat, last.sequence, waiting)
     seat.raft.handlePersisted(last.sequence, at(this.now))
     this.#carryOut(seat)
   }
@@ -244,7 +267,9 @@ export class RaftTable {
   }
 
   #carryOut(seat: Seat): void {
-    const { sendNow, persist, sendAfterPersist, emit } = seat.raft.drain()
+    const drained = seat.raft.drain()
+    this.observer?.onDrained(seat, drained, seat.isDiskHeld)
+    const { sendNow, persist, sendAfterPersist, emit } = drained
     seat.sent.push(...sendNow, ...sendAfterPersist)
     seat.events.push(...emit)
     this.queue.push(...sendNow)
