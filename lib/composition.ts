@@ -243,14 +243,16 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
 function makeQueries(container: DependencyContainer): QueryDriver {
   const { config, ports, engine } = container.resolve(TOKENS.composition)
   const { clock, random, logger } = ports
+  const membership = container.resolve(TOKENS.membership)
+  const consensus = container.resolve(TOKENS.consensus)
   return new QueryDriver(
     {
       clock,
       random: random.split('routing'),
       messenger: container.resolve(TOKENS.transport),
       logger: logger.child({ room: 'routing' }),
-      members: () => container.resolve(TOKENS.membership).members(),
-      groupOf: (group) => container.resolve(TOKENS.consensus).group(group) ?? undefined,
+      members: () => membership.members(),
+      groupOf: (group) => consensus.group(group) ?? undefined,
       ...(engine?.classify === undefined ? {} : { classify: engine.classify.bind(engine) })
     },
     {

@@ -238,7 +238,18 @@ export class QueryDriver {
       })
     )
     const { index, node } = answered
-    const results = answered.results.map((one) => ({ ...one, index, group: plan.group, node }))
+    const { group } = plan
+    const results = answered.results.map(
+      ({ columns, rows, rowsAffected, lastInsertRowid }): QueryResult => ({
+        columns,
+        rows,
+        rowsAffected,
+        lastInsertRowid,
+        index,
+        group,
+        node
+      })
+    )
     return typeof given === 'string' ? (results[0] as QueryResult) : results
   }
 

@@ -3,6 +3,8 @@ import { MessageTooLargeError } from '../core/errors.js'
 
 const encoder = new TextEncoder()
 const initialBytes = 512
+/** Longer texts are encoded apart, which spares room for the worst case. */
+const inPlaceTextLengthMax = 4_096
 
 /**
  * Big-endian writer into a buffer that grows up to `sizeBytesMax`. It is meant to be kept:
@@ -114,6 +116,22 @@ export class ByteWriter {
       for (let i = 0; i < value.length; i++) this.#bytes[at + i] = value.charCodeAt(i)
       return value.length
     }
+    const worstEnd = this.#length + 1 + 3 * value.length
+    const fits = value.length <= inPlaceTextLengthMax && worstEnd <= this.sizeBytesMax
+    return fits ? this.#textInPlace(value) : this.#textApart(value)
+  }
+
+  /** Encoded where it belongs; it takes at most three bytes a character. */
+  #textInPlace(value: string): number {
+    const start = this.beginSized()
+    const at = this.#grow(3 * value.length)
+    const { written } = encoder.encodeInto(value, this.#bytes.subarray(at))
+    this.#length = at + written
+    this.endSized(start)
+    return written
+  }
+
+  #textApart(value: string): number {
     const bytes = encoder.encode(value)
     this.varint(bytes.length)
     this.raw(bytes)

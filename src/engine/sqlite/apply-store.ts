@@ -8,10 +8,19 @@ import { hasSequences, shapeOf } from './schema-store.js'
 import { RawText } from './stored-value.js'
 import { type TableShape, valuesPerRow } from './table-shape.js'
 
+/** A table with its statements for rows without raw text. */
+interface KnownTable {
+  readonly shape: TableShape
+  readonly canReplace: boolean
+  readonly positions: readonly number[]
+  readonly insert: string
+  readonly remove: string
+}
+
 /** Brings the changes of commands into the database, without planner, triggers or constraints. */
 export class Applier {
   readonly #connection: Connection
-  readonly #shapes = new Map<string, TableShape>()
+  readonly #tables = new Map<string, KnownTable>()
   #hasSequences: boolean | null = null
 
   constructor(connection: Connection) {
@@ -20,7 +29,7 @@ export class Applier {
 
   /** The schema may have changed otherwise. */
   forgetShapes(): void {
-    this.#shapes.clear()
+    this.#tables.clear()
     this.#hasSequences = null
   }
 
@@ -102,26 +111,23 @@ export class Applier {
    * another one has not given up yet, so all of them go first; a conflict then is a divergence.
    */
   #applyRows({ table, valuesPerRow: count, gone, there }: RowsPart): void {
-    const shape = this.#shape(table)
+    const { shape, positions, canReplace, insert, remove } = this.#table(table)
     assert(count === valuesPerRow(shape), `rows of ${table} have ${count} values here`)
-    for (const key of gone) this.#run(key, (raw) => deleteByKey(shape, raw))
-    const canReplace = shape.uniques.length === 0
+    const removeRaw = (raw: readonly boolean[]) => deleteByKey(shape, raw)
+    for (const key of gone) this.#run(key, remove, removeRaw)
     if (!canReplace) {
-      const positions = keyPositions(shape)
       for (const row of there) {
         const key = positions.map((at) => row[at] ?? null)
-        this.#run(key, (raw) => deleteByKey(shape, raw))
+        this.#run(key, remove, removeRaw)
       }
     }
-    const insert = insertRow(shape, canReplace)
-    for (const row of there) {
-      this.#run(row, (raw) => (raw.length === 0 ? insert : insertRow(shape, canReplace, raw)))
-    }
+    const insertRaw = (raw: readonly boolean[]) => insertRow(shape, canReplace, raw)
+    for (const row of there) this.#run(row, insert, insertRaw)
   }
 
-  #run(values: StoredRow, sqlFor: (rawText: readonly boolean[]) => string): void {
+  #run(values: StoredRow, sql: string, sqlFor: (rawText: readonly boolean[]) => string): void {
     if (!values.some((value) => value instanceof RawText)) {
-      this.#connection.run(sqlFor([]), ...values)
+      this.#connection.run(sql, ...values)
       return
     }
     const raw = values.map((value) => value instanceof RawText)
@@ -136,11 +142,19 @@ export class Applier {
     }
   }
 
-  #shape(table: string): TableShape {
-    const known = this.#shapes.get(table)
+  #table(name: string): KnownTable {
+    const known = this.#tables.get(name)
     if (known !== undefined) return known
-    const shape = shapeOf(this.#connection, table)
-    this.#shapes.set(table, shape)
-    return shape
+    const shape = shapeOf(this.#connection, name)
+    const canReplace = shape.uniques.length === 0
+    const table = {
+      shape,
+      canReplace,
+      positions: keyPositions(shape),
+      insert: insertRow(shape, canReplace),
+      remove: deleteByKey(shape)
+    }
+    this.#tables.set(name, table)
+    return table
   }
 }

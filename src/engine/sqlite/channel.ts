@@ -14,6 +14,13 @@ export type EngineCallBody =
       readonly writes: readonly SystemWrite[]
       readonly index: number
     }
+  | {
+      /** Applies the first commands of the open batch. */
+      readonly op: 'commit'
+      readonly count: number
+      readonly writes: readonly SystemWrite[]
+      readonly index: number
+    }
   | { readonly op: 'discard' }
   | { readonly op: 'readSystem'; readonly prefix: string }
   | { readonly op: 'flush' }

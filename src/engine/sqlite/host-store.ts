@@ -42,6 +42,8 @@ export class EngineHost {
         return this.#writer.plan(body.statements, now() + body.budgetMs)
       case 'apply':
         return this.#writer.apply(body.commands, body.writes, body.index)
+      case 'commit':
+        return this.#writer.commit(body.count, body.writes, body.index)
       case 'discard':
         return this.#writer.discard()
       case 'readSystem':

@@ -22,6 +22,8 @@ export interface SqliteEngineSettings {
   readonly deadlineGraceMs: number
   /** Prepared statements of each connection. */
   readonly statementCacheMax: number
+  /** Page cache of each connection, in KiB. Raising it: fewer reads of the file, more memory. */
+  readonly cacheSizeKib: number
   /** Pages in the write-ahead file that start a checkpoint. Raising it: rarer, longer pauses. */
   readonly walAutocheckpointPages: number
 }
@@ -35,6 +37,7 @@ const defaults: SqliteEngineSettings = {
   abandonedReadersMax: 2,
   deadlineGraceMs: 250,
   statementCacheMax: 256,
+  cacheSizeKib: 16_384,
   walAutocheckpointPages: 4_000
 }
 

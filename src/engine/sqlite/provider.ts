@@ -4,7 +4,7 @@ import {
   StatementKinds
 } from '../../core/ports/engine-provider.js'
 import { channelOpener } from './channels-worker.js'
-import { classify } from './classifier.js'
+import { KnownShapes } from './known-shapes.js'
 import { resolveSettings, type SqliteEngineOptions } from './options.js'
 import { SqliteEngineDriver } from './sqlite-engine-driver.js'
 
@@ -14,6 +14,7 @@ import { SqliteEngineDriver } from './sqlite-engine-driver.js'
  */
 export function sqliteEngine(options: SqliteEngineOptions = {}): EngineProvider {
   const settings = resolveSettings(options)
+  const shapes = new KnownShapes(settings.statementCacheMax)
   return {
     create: ({ directory, clock, logger }) =>
       new SqliteEngineDriver(
@@ -21,7 +22,7 @@ export function sqliteEngine(options: SqliteEngineOptions = {}): EngineProvider 
         settings
       ),
     classify(statement): StatementKind {
-      return classify(statement).kind === 'read' ? StatementKinds.Read : StatementKinds.Write
+      return shapes.of(statement).kind === 'read' ? StatementKinds.Read : StatementKinds.Write
     }
   }
 }

@@ -33,6 +33,7 @@ export class ReaderStore {
     this.#connection = new Connection(file, { ...settings, readonly: true })
     this.#connection.db.pragma('query_only = ON')
     this.#connection.db.pragma('temp_store = MEMORY')
+    this.#connection.db.pragma(`cache_size = -${settings.cacheSizeKib}`)
     this.#runner = new StatementRunner(this.#connection, settings.statementCacheMax)
     this.#now = now
   }

@@ -40,11 +40,17 @@ export class SqliteEngineDriver implements Engine {
   readonly #readers: ReaderPoolDriver
   readonly #timer: DeadlineTimer
   #writer: EngineRpc | null = null
-  #plans: WatchedPlan[] = []
+  /** Oldest first. */
+  readonly #plans = new Set<WatchedPlan>()
+  /** Not after the end of the oldest plan's patience. */
+  #armedAt: MonotonicMs = NEVER
+  /** The commands of the open batch, as they were answered. */
+  #planned: Command[] = []
+  /** Those of a commit on its way: another writer must be told them. */
+  #committing: readonly Command[] = []
   #failed: EngineFailedError | null = null
   /** Commands that a killed writer had planned and that are neither applied nor discarded. */
   #hasLostBatch = false
-  #hasOpenBatch = false
   /** Calls that wait until a killed writer is back. */
   #held: PendingCall[] | null = null
 
@@ -91,11 +97,11 @@ export class SqliteEngineDriver implements Engine {
           reject(error)
         }
       }
-      this.#plans.push(plan)
+      this.#plans.add(plan)
       this.#send(plan)
-      if (this.#plans.length === 1) this.#arm()
+      this.#armFor(plan.deadline)
     })
-    if (outcome.kind === 'planned') this.#hasOpenBatch = true
+    if (outcome.kind === 'planned') this.#planned.push(outcome.command)
     return outcome
   }
 
@@ -104,7 +110,8 @@ export class SqliteEngineDriver implements Engine {
     writes: readonly SystemWrite[],
     index: LogIndex
   ): Promise<void> {
-    await this.#call({ op: 'apply', commands, writes, index })
+    if (this.#isPlanned(commands)) await this.#commit(commands, writes, index)
+    else await this.#call({ op: 'apply', commands, writes, index })
     this.#forgetBatch()
     this.#readers.onApplied(index)
   }
@@ -140,6 +147,17 @@ export class SqliteEngineDriver implements Engine {
     await writer.kill()
   }
 
+  /** The writer keeps what it planned: it need not travel back. */
+  async #commit(
+    commands: readonly Command[],
+    writes: readonly SystemWrite[],
+    index: LogIndex
+  ): Promise<void> {
+    this.#committing = commands
+    await this.#call({ op: 'commit', count: commands.length, writes, index })
+    this.#committing = []
+  }
+
   #call<T>(body: PendingCall['body']): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#send({ body, resolve: resolve as (value: unknown) => void, reject })
@@ -154,38 +172,56 @@ export class SqliteEngineDriver implements Engine {
 
   #forgetBatch(): void {
     this.#hasLostBatch = false
-    this.#hasOpenBatch = false
+    this.#planned = []
+  }
+
+  #isPlanned(commands: readonly Command[]): boolean {
+    if (this.#hasLostBatch || commands.length === 0) return false
+    if (commands.length !== this.#planned.length) return false
+    return commands.every((command, i) => command === this.#planned[i])
   }
 
   #unwatch(plan: WatchedPlan): void {
-    this.#plans = this.#plans.filter((other) => other !== plan)
-    this.#arm()
+    this.#plans.delete(plan)
+  }
+
+  /** The timer is left where it is when plans end: it looks again when it fires. */
+  #armFor(deadline: MonotonicMs): void {
+    const at = after(deadline, this.#settings.deadlineGraceMs)
+    if (at >= this.#armedAt) return
+    this.#armedAt = at
+    this.#timer.arm(at)
   }
 
   /** Calls are executed in order, so only the oldest plan can be the one that runs. */
-  #arm(): void {
-    const oldest = this.#plans[0]
-    this.#timer.arm(
-      oldest === undefined ? NEVER : after(oldest.deadline, this.#settings.deadlineGraceMs)
-    )
-  }
-
   #handleTimeout(now: MonotonicMs): void {
-    const oldest = this.#plans[0]
+    this.#armedAt = NEVER
+    const [oldest] = this.#plans
     if (oldest === undefined || this.#writer === null || this.#held !== null) return
-    if (this.#writer.pending()[0] === oldest) this.#abandonWriter(this.#writer, oldest)
-    else this.#timer.arm(after(now, this.#settings.deadlineGraceMs))
+    const isLate = after(oldest.deadline, this.#settings.deadlineGraceMs) <= now
+    if (!isLate) this.#armFor(oldest.deadline)
+    else if (this.#writer.pending()[0] === oldest) this.#abandonWriter(this.#writer, oldest)
+    else this.#armFor(now)
   }
 
   #abandonWriter(writer: EngineRpc, plan: WatchedPlan): void {
     const left = writer.pending().filter((pending) => pending !== plan)
     const isPlan = ({ body }: PendingCall) => body.op === 'plan'
-    this.#hasLostBatch = this.#hasOpenBatch
-    this.#held = left.filter((pending) => !isPlan(pending))
+    this.#hasLostBatch = this.#planned.length > 0
+    this.#held = left
+      .filter((pending) => !isPlan(pending))
+      .map((pending) => this.#forOtherWriter(pending))
     plan.resolve(timedOut())
     for (const pending of left.filter(isPlan)) pending.resolve(lostBatch())
     this.#logger.error({}, 'a request held the writer beyond its deadline')
     this.#replaceWriter(writer).catch((cause) => this.#fail('the writer did not open again', cause))
+  }
+
+  #forOtherWriter(pending: PendingCall): PendingCall {
+    const { body, resolve, reject } = pending
+    if (body.op !== 'commit') return pending
+    const { writes, index } = body
+    return { body: { op: 'apply', commands: this.#committing, writes, index }, resolve, reject }
   }
 
   async #replaceWriter(writer: EngineRpc): Promise<void> {
@@ -202,7 +238,8 @@ export class SqliteEngineDriver implements Engine {
       if (body.op === 'apply' && body.index <= appliedIndex) pending.resolve(undefined)
       else this.#send(pending)
     }
-    this.#arm()
+    const [oldest] = this.#plans
+    if (oldest !== undefined) this.#armFor(oldest.deadline)
   }
 
   #newWriter(): EngineRpc {

@@ -2,8 +2,9 @@ import { unreachable } from '../../core/assert.js'
 import { ResultTooLargeError, SqlError, StatementTimeoutError } from '../../core/errors.js'
 import { resultSizeBytesMax } from '../../core/limits.js'
 import type { SqlValue, Statement, StatementResult } from '../../core/sql.js'
-import { classify, type StatementShape } from './classifier.js'
+import type { StatementShape } from './classifier.js'
 import type { Connection, Prepared, Row } from './connection-store.js'
+import { KnownShapes } from './known-shapes.js'
 import { sizeOf, toBinding, toSqlValue } from './stored-value.js'
 
 const rowsPerClockRead = 128
@@ -27,22 +28,16 @@ export const newBudget = (deadline: number, now: () => number): RunBudget => ({
  */
 export class StatementRunner {
   readonly #connection: Connection
-  readonly #classifiedMax: number
-  readonly #classified = new Map<string, StatementShape>()
+  readonly #shapes: KnownShapes
 
   constructor(connection: Connection, classifiedMax: number) {
     this.#connection = connection
-    this.#classifiedMax = classifiedMax
+    this.#shapes = new KnownShapes(classifiedMax)
   }
 
   /** @throws SqlError, SqlRefusedError */
   classify(sql: string): StatementShape {
-    const known = this.#classified.get(sql)
-    if (known !== undefined) return known
-    const shape = classify(sql)
-    if (this.#classified.size >= this.#classifiedMax) this.#classified.clear()
-    this.#classified.set(sql, shape)
-    return shape
+    return this.#shapes.of(sql)
   }
 
   run(statement: Statement, shape: StatementShape, budget: RunBudget): StatementResult {

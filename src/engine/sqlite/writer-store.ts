@@ -40,7 +40,7 @@ export class WriterStore {
   #appliedIndex: number
   #hasSequences = false
   /** The commands of the open batch, as they were answered. */
-  #planned: Uint8Array[] = []
+  #planned: Command[] = []
   #isBatchOpen = false
   /** The batch changed tables or capture; rolled back, both are unknown. */
   #batchChangedSchema = false
@@ -55,6 +55,7 @@ export class WriterStore {
     db.pragma('journal_mode = WAL')
     db.pragma('synchronous = NORMAL')
     db.pragma('temp_store = MEMORY')
+    db.pragma(`cache_size = -${settings.cacheSizeKib}`)
     db.pragma(`wal_autocheckpoint = ${settings.walAutocheckpointPages}`)
     db.exec(`CREATE TABLE IF NOT EXISTS ${systemTable}
       (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT`)
@@ -104,13 +105,19 @@ export class WriterStore {
       if (this.#hasSequences) parts.push(...this.#capture.takeSequences(true))
       const command = encodeCommand(parts)
       this.#connection.run('RELEASE _skein_request')
-      this.#planned.push(command.bytes)
+      this.#planned.push(command)
       return { kind: 'planned', command, results }
     } catch (thrown) {
       return { kind: 'failed', failure: this.#undoRequest(thrown, at) }
     } finally {
       this.#capture.stop()
     }
+  }
+
+  /** Applies the first `count` commands of the open batch. */
+  commit(count: number, writes: readonly SystemWrite[], index: number): void {
+    assert(count <= this.#planned.length, `commit of ${count} planned commands`)
+    this.apply(this.#planned.slice(0, count), writes, index)
   }
 
   apply(commands: readonly Command[], writes: readonly SystemWrite[], index: number): void {
@@ -286,7 +293,7 @@ export class WriterStore {
     return (
       this.#planned.length > 0 &&
       this.#planned.length === commands.length &&
-      commands.every(({ bytes }, i) => Buffer.compare(bytes, this.#planned[i] as Uint8Array) === 0)
+      commands.every((command, i) => isSame(command, this.#planned[i] as Command))
     )
   }
 
@@ -309,6 +316,9 @@ export class WriterStore {
     this.#planned = []
   }
 }
+
+const isSame = (one: Command, other: Command): boolean =>
+  one === other || Buffer.compare(one.bytes, other.bytes) === 0
 
 /** The names of new files must survive a power failure too. */
 function syncDirectory(directory: string): void {
