@@ -6,12 +6,12 @@ const statementsPerRun = 1_000
 /** Seeds that once found a fault. */
 const regressions: readonly number[] = [1, 68, 5000, 5011, 5073, 9030, 20000, 40008, 40010]
 
-/** Another one each day, told when it fails; `npm run fuzz -- engine --seed S` repeats it. */
-const firstSeed = Math.floor(Date.now() / 86_400_000)
+/** `npm run fuzz -- engine --seed S` goes on from others. */
+const firstSeed = 40_100
 
 t.test(`${statements} random statements leave four replicas the same`, async (t) => {
   for (let run = 0; run < statements / statementsPerRun; run++) {
-    const seed = firstSeed * 1000 + run
+    const seed = firstSeed + run
     const outcome = fuzzEngine(seed, statementsPerRun)
     t.equal(outcome.fault, null, `seed ${seed}`)
     t.ok(outcome.planned > 0, `seed ${seed} planned something`)

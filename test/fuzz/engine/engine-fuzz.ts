@@ -132,7 +132,7 @@ class FuzzRun {
       .filter(({ isView }) => !isView)
       .map(({ name }) => `"${name.replaceAll('"', '""')}"`)
       .filter((name) => Number(leader.rows(`SELECT count(*) FROM ${name}`)[0]?.[0]) > rowsMax)
-      .map((name) => `DELETE FROM ${name}`)
+      .map((name) => `DROP TABLE ${name}`)
   }
 
   #compare(): string | null {

@@ -9,7 +9,7 @@ import type { KnownTable } from './sql-generator.js'
 const settings = resolveSettings({ statementCacheMax: 64 })
 const now = (): number => performance.now()
 /** Triggers that call one another can run for ever. */
-const planBudgetMs = 1_000
+const planBudgetMs = 300
 const NO_DEADLINE = Number.POSITIVE_INFINITY
 
 /** The stores of one engine, without threads. */
