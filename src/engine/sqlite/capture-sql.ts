@@ -127,8 +127,8 @@ function conflictSearch(shape: TableShape, number: number, index: UniqueIndex): 
     return `(${text}\n) = (SELECT ${text}\n FROM ${row}) ${collate}`
   })
   const conflicts = terms.join(' AND ')
-  // Where a value is chosen later, any row may be in the way: SQLite shows -1 for a rowid that it has
-  // yet to choose, and NULL for a default that it has yet to put in.
+  // Where a value is chosen later, any row may be in the way: SQLite shows -1 for a rowid that it
+  // has yet to choose, and NULL for a default that it has yet to put in.
   const unknown = shape.defaultedColumns.map((column) => `NEW.${quoteName(column)} IS NULL`)
   if (index.mayNeedRowid) unknown.push(`NEW.${shape.rowid} = -1`)
   const where = [...unknown, `(${conflicts})`].join(' OR ')

@@ -3,8 +3,8 @@ import { EngineFailedError, SkeinError } from '../../core/errors.js'
 import type { StatementFailure } from '../../core/ports/engine.js'
 
 /**
- * Primary codes that the statement itself causes. FULL is among them: a table whose largest rowid is
- * taken answers it too, and a disk that is full fails the commit as well.
+ * Primary codes that the statement itself causes. FULL is among them: a table whose largest rowid
+ * is taken answers it too, and a disk that is full fails the commit as well.
  */
 const callersCodes =
   /^SQLITE_(ERROR|CONSTRAINT|MISMATCH|RANGE|TOOBIG|READONLY|AUTH|MISUSE|FULL)(_|$)/

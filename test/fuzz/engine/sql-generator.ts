@@ -246,7 +246,7 @@ export class SqlGenerator {
         return { sql: `INSERT INTO ${sql} DEFAULT VALUES` }
       case 1:
         return {
-          sql: `${into} SELECT ${names.map((name) => pick(this.#random, [name, this.#literal()])).join(', ')}
+          sql: `${into} SELECT ${this.#chosen(names)}
                 FROM ${this.#table().sql} LIMIT 5`
         }
       case 2:
@@ -339,6 +339,10 @@ export class SqlGenerator {
       columns: columns.map(quote),
       isView
     }
+  }
+
+  #chosen(names: readonly string[]): string {
+    return names.map((name) => pick(this.#random, [name, this.#literal()])).join(', ')
   }
 
   #literal(): string {

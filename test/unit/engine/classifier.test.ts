@@ -92,7 +92,8 @@ t.test('a trigger is given its guard, whatever its head looks like', async (t) =
     guarded(
       'CREATE TRIGGER g BEFORE UPDATE OF a ON main.t FOR EACH ROW WHEN a OR b BEGIN SELECT 1; END'
     ),
-    'CREATE TRIGGER g BEFORE UPDATE OF a ON main.t FOR EACH ROW WHEN _skein_fires() AND ( a OR b ) BEGIN SELECT 1; END'
+    'CREATE TRIGGER g BEFORE UPDATE OF a ON main.t FOR EACH ROW ' +
+      'WHEN _skein_fires() AND ( a OR b ) BEGIN SELECT 1; END'
   )
   const view = 'CREATE TRIGGER g INSTEAD OF INSERT ON v BEGIN SELECT 1; END'
   t.equal(guarded(view), view)
