@@ -1,7 +1,7 @@
 /**
- * Plays a story on a table of Raft cores and writes down what they do. A story is a text: lines that
- * begin with `>` are commands, with `#` remarks; what stands between them is the transcript. Played
- * again, the same core gives the same text.
+ * Plays a story on a table of Raft cores and writes down what they do. A story is a text: lines
+ * that begin with `>` are commands, with `#` remarks; what stands between is the transcript.
+ * Played again, the same cores give the same text.
  */
 import type { RaftEvent, RaftMessage, RaftPersist } from '../../../src/consensus/index.js'
 import { decodeEntryPayload } from '../../../src/consensus/index.js'
