@@ -1,7 +1,7 @@
 /**
  * Random requests planned on one of four replicas and applied on all; after every batch the
- * contents must be the same. The leader changes, batches are discarded, one replica restarts at random, one
- * lives in another time zone and has gathered statistics.
+ * contents must be the same. The leader changes, batches are discarded, one replica restarts at
+ * random, one lives in another time zone and has gathered statistics.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
