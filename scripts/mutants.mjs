@@ -76,8 +76,8 @@ export const mutants = [
   {
     name: 'log not synced',
     file: 'src/consensus/log/segmented-log-driver.js',
-    find: 'await file.sync()',
-    replace: 'await null'
+    find: 'await file.writeDurably(',
+    replace: 'await file.write('
   },
   {
     name: 'a vote for everybody who asks',

@@ -18,7 +18,7 @@ import { nodeClock } from '../../src/runtime/index.js'
 import { type Draws, readText, transactionTexts } from './transactions.js'
 
 /** As a group plans: so many at a time, and at most so many in a batch. */
-const windowMax = 32
+const windowMax = 64
 const batchMax = 256
 const timeoutMs = 5_000
 

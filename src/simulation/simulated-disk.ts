@@ -366,6 +366,11 @@ class OpenFile implements DiskFile {
     await this.#disk.perform(this.#life, 'write', () => {})
   }
 
+  async writeDurably(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    await this.write(offset, chunks)
+    await this.sync()
+  }
+
   async truncate(sizeBytes: number): Promise<void> {
     this.#expectOpen()
     await this.#disk.perform(this.#life, 'none', () => this.#file.truncate(sizeBytes))

@@ -24,6 +24,7 @@ function countedFile(file: DiskFile, count: SyncCount): DiskFile {
       return file.sizeBytes
     },
     write: (offset, chunks) => file.write(offset, chunks),
+    writeDurably: (offset, chunks) => counted(count, file.writeDurably(offset, chunks)),
     truncate: (sizeBytes) => file.truncate(sizeBytes),
     sync: () => counted(count, file.sync()),
     close: () => file.close()

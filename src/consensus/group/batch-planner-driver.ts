@@ -36,7 +36,7 @@ import type { PendingWrite } from './pending-write.js'
 import { statementError } from './statement-error.js'
 
 /** Plans handed to the engine together. */
-export const planWindowMax = 32
+export const planWindowMax = 64
 /** Commands of one entry, with room for what surrounds them in a message. */
 export const entrySizeBytesMax = 960 * 1024
 

@@ -151,8 +151,8 @@ export class SegmentedLog implements LogStore {
     if (this.#sizeBytes >= this.#options.segmentBytes) await this.#roll()
     const file = this.#openFile()
     const frame = this.#encoder.finish(this.#position)
-    await file.write(this.#sizeBytes, [frame.bytes])
-    await this.#sync(file)
+    await file.writeDurably(this.#sizeBytes, [frame.bytes])
+    this.#syncCount++
     this.#sizeBytes += frame.bytes.length
     this.#position = frame.next
   }

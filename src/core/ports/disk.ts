@@ -25,6 +25,8 @@ export interface DiskFile {
   readonly sizeBytes: number
   /** Writes at `offset`; the chunks are one write. */
   write(offset: number, chunks: readonly Uint8Array[]): Promise<void>
+  /** `write`, durable when it resolves: what `write` and `sync` do, in one step where it can be. */
+  writeDurably(offset: number, chunks: readonly Uint8Array[]): Promise<void>
   truncate(sizeBytes: number): Promise<void>
   /** Durable when it resolves (fdatasync). */
   sync(): Promise<void>

@@ -21,6 +21,17 @@ export function diskContract(name: string, make: (t: Tap) => Promise<Disk>): voi
     t.equal(file.sizeBytes, 11)
   })
 
+  t.test(`${name}: durable writes and plain ones see the same file`, async (t) => {
+    const disk = await make(t)
+    const file = await opened(t, disk, 'file')
+    await file.writeDurably(0, [text('hello '), text('world')])
+    await file.write(6, [text('W')])
+    await file.sync()
+    await file.writeDurably(11, [text('!')])
+    t.equal(await read(disk, 'file'), 'hello World!')
+    t.equal(file.sizeBytes, 12)
+  })
+
   t.test(`${name}: writing beyond the end leaves zeros between`, async (t) => {
     const disk = await make(t)
     const file = await opened(t, disk, 'sparse')
