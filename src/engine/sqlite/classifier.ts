@@ -62,8 +62,8 @@ const nameKeywords = new Set(
 )
 
 /**
- * @throws SqlError when the text is no statement, or more than one
- * @throws SqlRefusedError when it is one that a replicated engine does not take
+ * @throws SqlError when the text is no statement
+ * @throws SqlRefusedError when it is one that a replicated engine does not take, or several
  */
 export function classify(sql: string): StatementShape {
   if (sql.length > sqlTextBytesMax) throw new SqlError(`longer than ${sqlTextBytesMax} bytes`)
@@ -76,7 +76,7 @@ export function classify(sql: string): StatementShape {
   if (reason !== undefined) throw refused(verb, reason)
   if (verb === 'PRAGMA') return classifyPragma(tokens)
   const shape = verb === 'EXPLAIN' ? explained(tokens) : classifyBody(sql, tokens)
-  if (!(shape.kind === 'ddl' && isTrigger(tokens))) refuseSecond(tokens)
+  refuseSecond(shape.kind === 'ddl' && isTrigger(tokens) ? afterTrigger(tokens) : tokens)
   if (shape.kind !== 'read') refuseInWrites(tokens)
   return shape
 }
@@ -255,8 +255,14 @@ function withoutEnd(tokens: readonly Token[]): readonly Token[] {
 
 function refuseSecond(tokens: readonly Token[]): void {
   if (tokens.some((token) => isMark(token, ';'))) {
-    throw new SqlError('the text contains more than one statement')
+    throw refused('more than one statement in one text', 'send a list, it is one transaction')
   }
+}
+
+/** The body of a trigger has semicolons of its own, and ends with `; END`. */
+function afterTrigger(tokens: readonly Token[]): readonly Token[] {
+  const end = tokens.findIndex((token, i) => isWord(token, 'END') && isMark(tokens[i - 1], ';'))
+  return end < 0 ? [] : tokens.slice(end + 1)
 }
 
 const isTrigger = (tokens: readonly Token[]): boolean =>
