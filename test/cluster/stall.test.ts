@@ -58,7 +58,13 @@ class Writers {
   }
 }
 
-const cluster = await ProcessCluster.start(t, 3)
+/** The product's own defaults. */
+const consensus = {
+  heartbeatIntervalMs: 100,
+  electionTimeoutMinMs: 500,
+  electionTimeoutMaxMs: 1_000
+}
+const cluster = await ProcessCluster.start(t, 3, { consensus })
 await cluster.run(await cluster.leader(), 'CREATE TABLE event (id INTEGER PRIMARY KEY)')
 
 async function elections(): Promise<number> {

@@ -1,10 +1,11 @@
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AdminClient, type Outcome } from '../../src/cli/admin-client.js'
 import { type ReplicaChecksum, Supervisor } from '../../src/cli/demo/supervisor.js'
 import { openWorkspace, type Workspace } from '../../src/cli/demo/workspace.js'
 import type { QueryAnswer } from '../../src/cli/query-command.js'
 import type { ClusterAnswer } from '../../src/cli/status-command.js'
-import { type GroupStatus, must } from '../../src/core/index.js'
+import { type ConfigInput, type GroupStatus, must } from '../../src/core/index.js'
 
 type Tap = { teardown(handler: () => unknown): void }
 type Metrics = Readonly<Record<string, Readonly<Record<string, number>>>>
@@ -28,7 +29,12 @@ export class ProcessCluster {
   readonly unexpectedExits: string[] = []
   readonly #admins = new Map<string, AdminClient>()
 
-  static async start(t: Tap, nodes: number): Promise<ProcessCluster> {
+  /** @param changes fields in the place of the demo's, by section */
+  static async start(
+    t: Tap,
+    nodes: number,
+    changes: Pick<ConfigInput, 'consensus'> = {}
+  ): Promise<ProcessCluster> {
     const workspace = await openWorkspace({ nodes, scale: 1, dataDirectory: null })
     t.teardown(() => workspace.release())
     const exits: string[] = []
@@ -37,6 +43,7 @@ export class ProcessCluster {
       onUnexpectedExit: (id, how) => exits.push(`${id}: ${how}`)
     })
     const cluster = new ProcessCluster(workspace, supervisor, exits)
+    for (const id of workspace.nodeIds) await changeConfig(cluster.configFile(id), changes)
     t.teardown(() => cluster.#end())
     await supervisor.start(startTimeoutMs)
     return cluster
@@ -164,6 +171,14 @@ export class ProcessCluster {
     await Promise.all(this.supervisor.nodes.map((node) => node.exited()))
     await this.supervisor.stop()
   }
+}
+
+async function changeConfig(file: string, changes: object): Promise<void> {
+  const config = JSON.parse(await readFile(file, 'utf8'))
+  for (const [section, fields] of Object.entries(changes)) {
+    config[section] = { ...config[section], ...fields }
+  }
+  await writeFile(file, JSON.stringify(config))
 }
 
 /** Asks again and again; a throw counts as no. @throws Error naming what did not come about */
