@@ -3,7 +3,7 @@ import { simulate } from '../../lib/testing.js'
 
 const seeds = 16
 
-t.test('D-02 short seeds of the whole cluster break nothing, and heal', async (t) => {
+t.test('D-02 D-03 D-11 short seeds of the whole cluster break nothing, and heal', async (t) => {
   let acknowledged = 0
   const faults = new Set<string>()
   for (let seed = 1_001; seed <= 1_000 + seeds; seed++) {

@@ -483,7 +483,7 @@ t.test('R-P11 a failed sync of the log stops the replica; the others elect', asy
   await cluster.written(next, 'set k w')
 })
 
-t.test('reads wait for their index, and not for ever', async (t) => {
+t.test('R-Q06 reads wait for their index, and not for ever', async (t) => {
   const cluster = new TestCluster()
   await cluster.startAll()
   const leader = await cluster.untilLeader()

@@ -33,7 +33,13 @@ type Happening = { readonly at: number; readonly order: number; run(): void }
 /** After this the group counts as without a leader for good. */
 const giveUpMs = 60_000
 
-export function electionMs(seed: number, options: TimingOptions): number {
+export interface Election {
+  readonly ms: number
+  /** How many terms it took; one without a split vote. */
+  readonly terms: number
+}
+
+export function timeElection(seed: number, options: TimingOptions): Election {
   return new TimedGroup(seed, options).measure()
 }
 
@@ -74,7 +80,7 @@ class TimedGroup {
     }
   }
 
-  measure(): number {
+  measure(): Election {
     this.#runUntil(() => this.#leader !== null)
     const [timeoutMs] = this.#options.timeoutsMs
     const settledAt = this.#now + 4 * timeoutMs
@@ -82,8 +88,13 @@ class TimedGroup {
     this.#in((this.#random.nextFloat() * timeoutMs) / 2, () => this.#killLeader())
     this.#runUntil(() => this.#cores.size === 4)
     const diedAt = this.#now
+    const termBefore = this.#termMax()
     this.#runUntil(() => this.#leader !== null || this.#now - diedAt > giveUpMs)
-    return this.#now - diedAt
+    return { ms: this.#now - diedAt, terms: this.#termMax() - termBefore }
+  }
+
+  #termMax(): number {
+    return Math.max(...[...this.#cores.values()].map((raft) => raft.status().term))
   }
 
   #killLeader(): void {

@@ -1,11 +1,11 @@
 import t from 'tap'
-import { electionMs } from '../../../support/raft/election-timing.js'
+import { timeElection } from '../../../support/raft/election-timing.js'
 
 /** A broadcast, with the disks of both ends, takes 15 ms, as in the published experiment. */
 const lan = { latencyMs: [0, 2], diskMs: 6.5 } as const
 
-function measure(trials: number, options: Parameters<typeof electionMs>[1]) {
-  const times = Array.from({ length: trials }, (_, i) => electionMs(i + 1, options))
+function measure(trials: number, options: Parameters<typeof timeElection>[1]) {
+  const times = Array.from({ length: trials }, (_, i) => timeElection(i + 1, options).ms)
   times.sort((a, b) => a - b)
   const quantile = (share: number) => times[Math.min(trials - 1, Math.floor(trials * share))] ?? 0
   return { mean: times.reduce((a, b) => a + b, 0) / trials, quantile }
@@ -33,6 +33,17 @@ t.test('R-E33 150 to 300 ms: the promised figures', async (t) => {
   t.ok(quantile(0.5) <= 300, `median ${quantile(0.5)} ms`)
   t.ok(quantile(0.99) <= 600, `99 % ${quantile(0.99)} ms`)
   t.ok(quantile(1) <= 1_000, `worst ${quantile(1)} ms`)
+})
+
+t.test('R-E10 five terms are enough for 999 of 1,000 elections', async (t) => {
+  const options = { ...lan, timeoutsMs: [150, 300] } as const
+  const terms = Array.from({ length: 10_000 }, (_, i) => timeElection(i + 1, options).terms)
+  const long = terms.filter((count) => count > 5).length
+  t.ok(long <= 10, `${long} of 10,000 took more than five terms`)
+  t.ok(
+    terms.some((count) => count > 1),
+    'some votes were split'
+  )
 })
 
 t.test('R-E33 30 to 40 ms one way: 999 of 1,000 within 3 s', async (t) => {

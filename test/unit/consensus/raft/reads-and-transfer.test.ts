@@ -1,4 +1,5 @@
 import t from 'tap'
+import { decodeEntryPayload } from '../../../../src/consensus/index.js'
 import { batch, RaftTable, replica } from '../../../support/raft/raft-table.js'
 
 const three = ['a', 'b', 'c']
@@ -136,6 +137,36 @@ t.test('R-T04 the same target again changes nothing, another replaces it', async
   transfer('c')
   t.match(endings(table, 'a'), [{ target: replica('b'), outcome: 'replaced' }])
   t.equal(table.raft('a').status().transferTarget, replica('c'))
+})
+
+t.test('R-T05 1,000 transfers under load succeed, and lose no write', async (t) => {
+  const table = new RaftTable({ voters: three, options: { uncommittedBytesMax: 100_000 } })
+  table.elect('a')
+  let succeeded = 0
+  let proposed = 0
+  for (let i = 0; i < 1_000; i++) {
+    const [leader = 'a'] = table.leaders
+    for (let k = 0; k < 3; k++) {
+      const bytes = batch(proposed & 255, proposed >> 8)
+      if (table.act(leader, (raft, now) => raft.propose(bytes, now)).kind === 'proposed') proposed++
+    }
+    table.act(leader, (raft, now) => raft.transferLeadership(null, now))
+    table.advance(20)
+    if (table.leaders.length === 1 && table.leaders[0] !== leader) succeeded++
+  }
+  t.ok(succeeded >= 999, `${succeeded} of 1,000`)
+  t.equal(proposed, 3_000)
+  for (const name of three) {
+    const written = table
+      .committed(name)
+      .map(({ payload }) => decodeEntryPayload(payload))
+      .flatMap((payload) => (payload.kind === 'batch' ? [...payload.bytes] : []))
+    t.same(
+      written,
+      Array.from({ length: 3_000 }, (_, i) => [i & 255, i >> 8]).flat(),
+      `${name} has every write once, in order`
+    )
+  }
 })
 
 t.test('R-T06 a higher term ends a transfer', async (t) => {
