@@ -145,7 +145,7 @@ function skein(...args: string[]): Promise<Ended> {
   })
 }
 
-t.test('X-11 a wrong configuration lists all its faults at once and ends with 2', async (t) => {
+t.test('a wrong configuration lists all its faults at once and ends with 2', async (t) => {
   const file = join(t.testdir(), 'wrong.json')
   const own = JSON.parse(await readFile(cluster.configFile(follower), 'utf8'))
   const wrong = {
@@ -286,7 +286,7 @@ attack('X-01…X-05 peers whose TLS is not right are not let in', async (t) => {
 
 const fourGiB = new Uint8Array(64).fill(0xff)
 
-attack('X-06 a length of 4 GiB closes the connection before anything is allocated', async (t) => {
+attack('X-18 a length of 4 GiB closes the connection before anything is allocated', async (t) => {
   for (const [node, own] of [
     [leader, stranger],
     [follower, client]
@@ -310,7 +310,7 @@ attack('X-06 a length of 4 GiB closes the connection before anything is allocate
   }
 })
 
-attack('X-07 a Hello in another name than the certificate is refused', async (t) => {
+attack('X-12 a Hello in another name than the certificate is refused', async (t) => {
   const expected = { handshakes_refused: 3 }
   await counted(t, { node: leader, category: 'communication', expected }, async () => {
     for (const claim of [
@@ -349,7 +349,7 @@ const forbidden = declareMessage({
   about: 'For tests.'
 })
 
-attack('X-08 unknown messages and those of another role are answered by code', async (t) => {
+attack('X-20, X-27 unknown messages and those of another role are answered by code', async (t) => {
   for (const node of [leader, follower]) {
     const target = { address: cluster.node(node).options.address, nodeId: toNodeId(node) }
     const peer = await RawPeer.connect(t, { ...target, material: client })
@@ -377,7 +377,7 @@ attack('X-08 unknown messages and those of another role are answered by code', a
   }
 })
 
-attack('X-30…X-36 datagrams that are not a member’s change nothing', async (t) => {
+attack('X-28…X-30 datagrams that are not a member’s change nothing', async (t) => {
   const keys = await readGossipKeys(gossipKeyFile)
   const socket = createSocket('udp4')
   t.teardown(() => socket.close())
@@ -492,7 +492,7 @@ const wrongStatements: readonly (readonly [sql: string, code: string])[] = [
   ['INSERT INTO event SELECT id, 0 FROM event', 'ERR_SKEIN_SQL_CONSTRAINT']
 ]
 
-attack('E-20 SQL that is not taken, through the admin API of each node', async (t) => {
+attack('SQL that is not taken, through the admin API of each node', async (t) => {
   for (const node of [leader, follower]) {
     const expected = { statements_refused: refusedStatements.length }
     await counted(t, { node, category: 'load_balancer', expected }, async () => {
@@ -507,7 +507,7 @@ attack('E-20 SQL that is not taken, through the admin API of each node', async (
   }
 })
 
-attack('E-20 SQL that is not taken, through the command', async (t) => {
+attack('SQL that is not taken, through the command', async (t) => {
   const connection = [
     '--admin',
     cluster.node(follower).options.admin,
@@ -523,7 +523,7 @@ attack('E-20 SQL that is not taken, through the command', async (t) => {
   }
 })
 
-attack('A-10 requests that are not right, all their faults by field', async (t) => {
+attack('requests that are not right, all their faults by field', async (t) => {
   const { token } = cluster.workspace
   const base = cluster.node(follower).options.admin
   const ask = async (path: string, init: RequestInit = {}, bearer = token) => {
@@ -582,7 +582,7 @@ attack('A-10 requests that are not right, all their faults by field', async (t) 
   }
 })
 
-t.test('X-09 another member at the address of one is not taken for it', async (t) => {
+t.test('X-12 another member at the address of one is not taken for it', async (t) => {
   const victim = otherFollower
   const before = await stateOf()
   const address = cluster.node(victim).options.address

@@ -47,7 +47,7 @@ export class WriterStore {
   #requestChangedSchema = false
 
   constructor(directory: string, settings: SqliteEngineSettings, now: () => number) {
-    mkdirSync(directory, { recursive: true })
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
     const file = join(directory, databaseFile)
     this.#now = now
     this.#connection = new Connection(file, { ...settings, readonly: false })

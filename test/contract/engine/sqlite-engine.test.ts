@@ -1,3 +1,6 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
 import { DEFAULT_GROUP } from '../../../src/core/ids.js'
 import { silentLogger } from '../../../src/core/ports/logger.js'
 import { Isolations, sqliteEngine } from '../../../src/engine/index.js'
@@ -25,3 +28,16 @@ for (const isolation of Object.values(Isolations)) {
     valueIn: ({ rows }) => (rows[0]?.[0] as string | undefined) ?? null
   })
 }
+
+t.test('the database lies in a directory that its owner alone may enter', async (t) => {
+  const directory = join(await temporaryDirectory(t), 'engine-0')
+  const engine = sqliteEngine({ readers: 1 }).create({
+    group: DEFAULT_GROUP,
+    directory,
+    clock: nodeClock(),
+    logger: silentLogger
+  })
+  t.teardown(() => engine.close())
+  await engine.open()
+  t.equal((await stat(directory)).mode & 0o777, 0o700)
+})
