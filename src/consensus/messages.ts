@@ -19,7 +19,8 @@ import {
   struct,
   type TypeOf,
   term,
-  u64
+  u64,
+  withKind
 } from '../wire/codec.js'
 import { declareMessage, type MessageDeclaration } from '../wire/declaration.js'
 
@@ -51,7 +52,13 @@ const appendEntries = mapped(
   (body: Omit<TypeOf<typeof wireAppendEntries>, 'entries'> & { entries: readonly LogEntry[] }) =>
     body,
   (wire) => ({
-    ...wire,
+    group: wire.group,
+    from: wire.from,
+    to: wire.to,
+    term: wire.term,
+    prevIndex: wire.prevIndex,
+    prevTerm: wire.prevTerm,
+    commitIndex: wire.commitIndex,
     // The index is implied, and the payload outlives the received bytes.
     entries: wire.entries.map(
       (entry, i): LogEntry => ({
@@ -189,6 +196,6 @@ function tagged<const Kind extends string, Body extends object>(
   return {
     shape: body.shape,
     write: (writer, value) => body.write(writer, value),
-    read: (reader) => ({ kind, ...body.read(reader) })
+    read: (reader) => withKind(kind, body.read(reader))
   }
 }

@@ -104,6 +104,29 @@ export class ByteReader {
     }
   }
 
+  /** Of a text shorter than 128 bytes that comes next: something for a table; reads nothing. */
+  peekTextHash(): number {
+    const at = this.#at
+    if (at >= this.#end) return 0
+    const length = this.#bytes[at] as number
+    const last = at + length
+    if (length === 0 || last >= this.#end) return length
+    const middle = this.#bytes[at + 1 + (length >> 1)] as number
+    return length + 31 * (this.#bytes[last] as number) + 7 * middle
+  }
+
+  /** True, and behind it, when the next text is this one; `ascii` is shorter than 128. */
+  skipText(ascii: string): boolean {
+    const { length } = ascii
+    const start = this.#at + 1
+    if (start + length > this.#end || this.#bytes[this.#at] !== length) return false
+    for (let i = 0; i < length; i++) {
+      if (this.#bytes[start + i] !== ascii.charCodeAt(i)) return false
+    }
+    this.#at = start + length
+    return true
+  }
+
   /** @throws ProtocolError when bytes are left over */
   expectEnd(): void {
     if (this.#at !== this.#end) throw new ProtocolError(`${this.remaining} bytes left over`)

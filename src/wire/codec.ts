@@ -28,6 +28,9 @@ import * as ids from '../core/ids.js'
 import type { ByteReader } from './byte-reader.js'
 import type { ByteWriter } from './byte-writer.js'
 
+/** Ids that one codec recognises; a new one takes the place of the one in its slot. */
+const recentIdsMax = 64
+
 export interface Codec<T> {
   /** Grammar of the shape, for inspection and the generated part of the documentation. */
   readonly shape: string
@@ -283,9 +286,19 @@ export function union<const M extends UnionMembers>(members: M): Codec<UnionOf<M
       const number = reader.u8()
       const member = byNumber.get(number)
       if (member === undefined) throw new ProtocolError(`no member has number ${number}`)
-      return { kind: member.kind, ...member.codec.read(reader) } as UnionOf<M>
+      return withKind(member.kind, member.codec.read(reader)) as unknown as UnionOf<M>
     }
   }
+}
+
+/** What a codec has just read is nobody else's yet: the tag is put into it, not into a copy. */
+export function withKind<Kind extends string, Body extends object>(
+  kind: Kind,
+  fresh: Body
+): { readonly kind: Kind } & Body {
+  const record = fresh as Body & { kind: Kind }
+  record.kind = kind
+  return record
 }
 
 /** Another type over the same bytes; `from` throws for values that are out of its range. */
@@ -311,11 +324,31 @@ export function mapped<Wire, T>(
 const branded = <Wire, T extends Wire>(codec: Codec<Wire>, from: (wire: Wire) => T): Codec<T> =>
   mapped<Wire, T>(codec, (value) => value, from)
 
-export const nodeId: Codec<NodeId> = branded(text(63), ids.toNodeId)
-export const clusterId: Codec<ClusterId> = branded(text(32), ids.toClusterId)
-export const storageId: Codec<StorageId> = branded(text(16), ids.toStorageId)
-export const replicaId: Codec<ReplicaId> = branded(text(80), ids.toReplicaId)
-export const clientId: Codec<ClientId> = branded(text(64), ids.toClientId)
+/**
+ * An id as text. The same few come again and again: one that was read lately is recognised by its
+ * bytes, and neither decoded nor checked a second time.
+ */
+function textId<T extends string>(sizeBytesMax: number, from: (text: string) => T): Codec<T> {
+  const checked = branded(text(sizeBytesMax), from)
+  const recent: (T | undefined)[] = new Array(recentIdsMax).fill(undefined)
+  return {
+    ...checked,
+    read(reader) {
+      const slot = reader.peekTextHash() % recentIdsMax
+      const known = recent[slot]
+      if (known !== undefined && reader.skipText(known)) return known
+      const id = checked.read(reader)
+      recent[slot] = id
+      return id
+    }
+  }
+}
+
+export const nodeId: Codec<NodeId> = textId(63, ids.toNodeId)
+export const clusterId: Codec<ClusterId> = textId(32, ids.toClusterId)
+export const storageId: Codec<StorageId> = textId(16, ids.toStorageId)
+export const replicaId: Codec<ReplicaId> = textId(80, ids.toReplicaId)
+export const clientId: Codec<ClientId> = textId(64, ids.toClientId)
 export const groupId: Codec<GroupId> = branded(u32, ids.toGroupId)
 export const term: Codec<Term> = branded(u64, ids.toTerm)
 export const logIndex: Codec<LogIndex> = branded(u64, ids.toLogIndex)
