@@ -4,7 +4,7 @@ import { runSeeds } from '../../../support/raft/run-seeds.js'
 const seeds = 300
 
 t.test(
-  'D-03 D-06 D-10 R-E12 R-R03 R-R06 R-R12 R-C02 R-P01 R-P02 R-P05 R-P06 R-P07 R-Q01: random clusters',
+  'D-03 D-06 D-10 R-E12 R-R03 R-R06 R-R12 R-C02 R-P01 R-P02 R-P05 R-P06 R-P07 R-Q01 by seed',
   async (t) => {
     const { failure, elections, committed, faults } = runSeeds(seeds, 6_000)
     t.equal(failure, null)
