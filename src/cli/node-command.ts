@@ -42,7 +42,7 @@ async function node(options: NodeOptions): Promise<void> {
 }
 
 async function startNode(config: Config, logger: Logger): Promise<RunningNode> {
-  const engine = await loadEngine()
+  const engine = await loadEngine(config.engine)
   const manager = ClusterNetworkManager.create({
     config: config as ConfigInput,
     engine,
@@ -83,10 +83,10 @@ async function readToken(file: string): Promise<string> {
 }
 
 /** The engine's package is an optional one, loaded by who runs a node. */
-async function loadEngine(): Promise<EngineProvider> {
+async function loadEngine(options: Config['engine']): Promise<EngineProvider> {
   try {
     const { sqliteEngine } = await import('../../lib/sqlite.js')
-    return sqliteEngine()
+    return sqliteEngine(options)
   } catch (cause) {
     const message = 'the SQLite engine cannot be loaded; run npm install better-sqlite3'
     throw new CliError(message, ExitCodes.Failed, cause)

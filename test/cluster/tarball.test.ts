@@ -59,8 +59,9 @@ t.test('the packed tarball can be imported by each entry point', async (t) => {
      import { sqliteEngine } from 'skein/sqlite'
      import { createAdminServer } from 'skein/admin'
      import { checkLinearizability } from 'skein/testing'
-     const kinds = [skein.ClusterNetworkManager, sqliteEngine, createAdminServer, checkLinearizability]
-     console.log(JSON.stringify({ version: skein.version, kinds: kinds.map((one) => typeof one) }))`
+     const { ClusterNetworkManager, version } = skein
+     const entries = [ClusterNetworkManager, sqliteEngine, createAdminServer, checkLinearizability]
+     console.log(JSON.stringify({ version, kinds: entries.map((one) => typeof one) }))`
   )
   const printed = run(app, 'node', 'main.mjs')
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))

@@ -188,6 +188,18 @@ const routing = z.strictObject({
   explainedDecisionsMax: count(1, 65_536).default(256)
 })
 
+/** Of the SQLite engine of `skein node`; an embedder gives its engine's options to the engine. */
+const engine = z.strictObject({
+  /**
+   * `process`: a statement beyond its deadline is killed, whatever it does. `thread`: a quarter
+   * less time per round trip, but a statement inside SQLite cannot be stopped and may stop the
+   * replica.
+   */
+  isolation: z.enum(['process', 'thread']).default('process'),
+  /** Reads that run at the same time. Raising it: more processes or threads, 10 to 40 MB each. */
+  readers: count(1, 64).default(2)
+})
+
 const admin = z.strictObject({
   /** Absent: no admin server. */
   listenAddress: address.optional(),
@@ -212,6 +224,7 @@ export const configSchema = z.strictObject({
   transport: transport.prefault({}),
   consensus: consensus.prefault({}),
   routing: routing.prefault({}),
+  engine: engine.prefault({}),
   admin: admin.prefault({}),
   facade: facade.prefault({})
 })

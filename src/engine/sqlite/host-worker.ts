@@ -1,5 +1,5 @@
 /** The entry of a writer's or reader's own thread or process. */
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, Worker, workerData } from 'node:worker_threads'
 import type { EngineCall, EngineReply } from './channel.js'
 import { EngineHost, type HostOptions } from './host-store.js'
 
@@ -16,6 +16,10 @@ if (parentPort !== null) {
   const execute = handler(JSON.parse(process.argv[2] ?? '') as HostOptions)
   // A parent that ends closes the channel, and nothing else keeps this process alive.
   process.on('message', (calls) => process.send?.(execute(calls as EngineCall[])))
+  const guard = new Worker(new URL('./orphan-guard-worker.js', import.meta.url), {
+    workerData: process.ppid
+  })
+  guard.unref()
   // Signals are for the parent, which closes the database first.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
 }
