@@ -87,6 +87,16 @@ for (const [round, role] of ['leader', 'follower', 'leader'].entries()) {
     const seen = watch(t, rest[0] as string)
     await until('status is watched', 10_000, async () => seen.length > 0)
     const clients = rest.map((node, i) => traffic(node, (round + 1) * 1_000_000 + i * 100_000))
+    t.teardown(() => Promise.all(clients.map((client) => client.stop())))
+    t.teardown(() => {
+      if (t.passing()) return
+      const facts = clients.map(({ acknowledged, reads, faults }) => ({
+        writes: acknowledged.length,
+        reads,
+        faults
+      }))
+      t.comment(JSON.stringify(facts))
+    })
     await until('writes are under way', 10_000, async () =>
       clients.every(({ acknowledged }) => acknowledged.length > 10)
     )
