@@ -73,6 +73,11 @@ export class BenchCluster {
     return this.#manager.getAllMetrics().consensus ?? {}
   }
 
+  isLed(where: 'here' | 'elsewhere'): boolean {
+    const leader = this.#manager.getClusterView().groups[0]?.leader ?? null
+    return leader !== null && (leader === embeddedId) === (where === 'here')
+  }
+
   /** Whoever leads and should not is stopped, which hands over, and started again. */
   async lead(where: 'here' | 'elsewhere'): Promise<void> {
     for (let attempt = 0; attempt < leadAttemptsMax; attempt++) {
