@@ -2,6 +2,7 @@
  * Everything a subscriber of the facade can be told, as tagged unions. Rooms emit their own part;
  * the facade numbers and dates them.
  */
+import type { HealthVerdict } from './health-verdict.js'
 import type { GroupId, LogIndex, NodeId, Term, WallMs } from './ids.js'
 import type { HealthStatus, Lifecycle, Member } from './member.js'
 import type { Address } from './ports/stream-network.js'
@@ -62,6 +63,18 @@ export type TransportEvent =
       readonly type: 'PeerRefused'
       readonly address: Address
       readonly code: string
+      readonly reason: string
+    }
+
+export type HealthEvent =
+  | { readonly type: 'HealthVerdictChanged'; readonly verdict: HealthVerdict }
+  | {
+      readonly type: 'RouteChanged'
+      readonly target: NodeId
+      /** Null: the direct path. */
+      readonly relay: NodeId | null
+      /** 0…1, the share of the direct path's cost that the relay is expected to save. */
+      readonly expectedImprovement: number
       readonly reason: string
     }
 

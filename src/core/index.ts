@@ -85,12 +85,20 @@ export {
   type ClusterEventBody,
   type ConsensusEvent,
   type FacadeEvent,
+  type HealthEvent,
   type MemberEvent,
   type RaftRole,
   RaftRoles,
   type TransportEvent
 } from './events.js'
 export { type HealthInputs, healthReportOf } from './health-report.js'
+export {
+  Diagnoses,
+  type Diagnosis,
+  type HealthVerdict,
+  type VerdictStatus,
+  VerdictStatuses
+} from './health-verdict.js'
 export {
   type ClientId,
   type ClusterId,

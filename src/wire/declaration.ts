@@ -48,12 +48,16 @@ export function declareMessage<Body>(init: MessageInit<Body>): MessageDeclaratio
 
 /** Declares a request and its response; the response has the number behind the request's. */
 export function declareRequest<Body, Answer>(
-  init: MessageInit<Body> & { readonly answer: Codec<Answer> }
+  init: MessageInit<Body> & {
+    readonly answer: Codec<Answer>
+    /** Default: the request's name with `Response` behind it. */
+    readonly answerName?: string
+  }
 ): RequestDeclaration<Body, Answer> {
   const response = declare('response', {
     ...init,
     number: init.number + 1,
-    name: `${init.name}Response`,
+    name: init.answerName ?? `${init.name}Response`,
     senders: ['node'],
     body: init.answer,
     about: `Answers ${init.name}.`

@@ -43,6 +43,11 @@ export class MemoryNetwork {
     this.#tell(nodeId, false)
   }
 
+  /** One way. */
+  delayBetween(_from: NodeId, _to: NodeId): number {
+    return this.delayMs
+  }
+
   /** Silent both ways, without anybody being told. */
   isolate(nodeId: NodeId): void {
     this.#cut.add(nodeId)
@@ -82,7 +87,7 @@ export class MemoryMessenger implements Messenger {
   send<Body>(to: NodeId, type: MessageType<Body>, body: Body): boolean {
     if (this.#isDead || !this.#network.nodes.has(to)) return false
     const bytes = encode(type, body)
-    this.#later(() => {
+    this.#later(to, () => {
       if (!this.#network.isLinked(this.#self, to)) return
       this.#network.nodes.get(to)?.deliver(this.#self, type, bytes)
     })
@@ -108,7 +113,7 @@ export class MemoryMessenger implements Messenger {
         finish(() => reject(new RequestTimeoutError('no answer in time')))
       )
       this.#waiting.set(lost, to)
-      this.#later(() => {
+      this.#later(to, () => {
         if (!this.#network.isLinked(this.#self, to)) return
         this.#network.nodes
           .get(to)
@@ -164,8 +169,8 @@ export class MemoryMessenger implements Messenger {
     if (handle === undefined) return
     const answered = handle(this.#inbound(from, decode(type, bytes), deadline)) as Promise<unknown>
     answered.then(
-      (answer) => this.#later(() => reply(encode(type.response, answer))),
-      (error: unknown) => this.#later(() => reply(new RemoteError(factsOf(error))))
+      (answer) => this.#later(from, () => reply(encode(type.response, answer))),
+      (error: unknown) => this.#later(from, () => reply(new RemoteError(factsOf(error))))
     )
   }
 
@@ -183,9 +188,9 @@ export class MemoryMessenger implements Messenger {
     }
   }
 
-  #later(work: () => void): void {
-    const { clock, delayMs } = this.#network
-    clock.schedule(after(clock.now(), delayMs), () => {
+  #later(to: NodeId, work: () => void): void {
+    const { clock } = this.#network
+    clock.schedule(after(clock.now(), this.#network.delayBetween(this.#self, to)), () => {
       if (!this.#isDead) work()
     })
   }

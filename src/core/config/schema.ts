@@ -200,6 +200,73 @@ const engine = z.strictObject({
   readers: count(1, 64).default(2)
 })
 
+const health = z.strictObject({
+  /** Each neighbour is pinged once per interval. Lower: quicker verdicts, more messages. */
+  latencyIntervalMs: ms(100, 3_600_000).default(5_000),
+  /** A ping or check that is not answered in this time has failed. */
+  latencyTimeoutMs: ms(10, 60_000).default(2_000),
+  /** Each neighbour is asked how it is. */
+  checkIntervalMs: ms(100, 3_600_000).default(10_000),
+  /** Byte counters are read; costs no traffic. */
+  bandwidthIntervalMs: ms(100, 3_600_000).default(10_000),
+  /** A train of datagrams to each neighbour. Lower: narrower intervals sooner, more datagrams. */
+  lossIntervalMs: ms(100, 3_600_000).default(15_000),
+  /** Relay paths are searched; an outage is looked at without waiting for it. */
+  routeIntervalMs: ms(100, 3_600_000).default(60_000),
+  /** In a cluster smaller than this everybody is a neighbour, else `neighbours` members are. */
+  neighboursAllBelow: count(1, 256).default(20),
+  neighbours: count(1, 256).default(8),
+  /** Round trips kept per peer. */
+  windowLengthMax: count(10, 10_000).default(100),
+  /** Percentiles are of so much time. */
+  percentileWindowMs: ms(1_000, 86_400_000).default(500_000),
+  /** Samples on their way to the worker, rounded up to a power of two; the oldest are lost. */
+  sampleSlots: count(256, 4_194_304).default(65_536),
+  /** Samples are handed to the worker so long after the first of them. */
+  collectIntervalMs: ms(1, 60_000).default(250),
+  /** Datagrams of a train, and the pause between two: a burst would measure buffers. */
+  lossTrainLength: count(1, 256).default(20),
+  lossTrainSpacingMs: ms(0, 1_000).default(10),
+  /** Trains that a rate is taken from. */
+  lossTrains: count(1, 1_000).default(40),
+  /** Below so many datagrams the answer is "insufficient data". */
+  lossDatagramsMin: count(1, 100_000).default(100),
+  /** One capacity probe sends at most this. */
+  capacityProbeBytesMax: count(65_536, 1_073_741_824).default(8 * 1024 * 1024),
+  /** Capacity probes of others are served with at most this in ten seconds. */
+  capacityServedBytesMax: count(65_536, 1_073_741_824).default(16 * 1024 * 1024),
+  /** A part of the quality is worth one half here. Higher: more is forgiven. */
+  latencyHalfMs: ms(1, 60_000).default(100),
+  jitterHalfMs: ms(1, 60_000).default(30),
+  lossHalfRate: z.number().gt(0).max(1).default(0.05),
+  /** Below it a peer is degraded, above the second it has recovered. */
+  degradedBelow: z.number().gt(0).lt(1).default(0.4),
+  recoveredAbove: z.number().gt(0).lt(1).default(0.6),
+  /** Pings in a row without an answer. */
+  unreachableAfter: count(1, 100).default(3),
+  /** Pings in a row without an answer after which the path counts as out for the optimiser. */
+  outageAfter: count(1, 100).default(2),
+  /** Observations in a row that change a verdict or a route. */
+  confirmations: count(1, 100).default(2),
+  /** A main loop that is later than this stood still. */
+  loopDelayMs: ms(1, 60_000).default(250),
+  /** A relay must be so many times cheaper, and this much, to be taken for a path that works. */
+  routeSevereFactor: z.number().min(1).max(100).default(3),
+  routeSevereFloorMs: ms(0, 60_000).default(20),
+  /** A relay that no search confirms any more goes after this. */
+  routeTtlMs: ms(100, 86_400_000).default(180_000),
+  /** Members told of new measurements per interval. */
+  matrixFanout: count(0, 64).default(3),
+  /** Measurements of others are forgotten after this. */
+  matrixTtlMs: ms(100, 86_400_000).default(60_000),
+  /** Nodes of the latency matrix. */
+  matrixRowsMax: count(2, 1_024).default(64),
+  /** Peers that are measured. */
+  peersMax: count(1, 1_024).default(256),
+  /** Changed verdicts kept for explanation. */
+  recordsMax: count(1, 65_536).default(256)
+})
+
 const admin = z.strictObject({
   /** Absent: no admin server. */
   listenAddress: address.optional(),
@@ -225,6 +292,7 @@ export const configSchema = z.strictObject({
   consensus: consensus.prefault({}),
   routing: routing.prefault({}),
   engine: engine.prefault({}),
+  health: health.prefault({}),
   admin: admin.prefault({}),
   facade: facade.prefault({})
 })
