@@ -1,5 +1,7 @@
 // Bugs to plant, by the names of the reliability catalogue: each replaces one text, which must occur
-// exactly once in the compiled file. The simulator must find every one of them.
+// exactly once in the compiled file, so that none outlives the line that it spoils. Two harnesses hunt
+// them: whole clusters (`cluster`), and Raft cores alone over messages in any order (`core`). Streams keep
+// messages in order, so what only a late or doubled message brings to light is rare in a whole cluster.
 export const mutants = [
   {
     name: 'term not persisted',
@@ -96,5 +98,43 @@ export const mutants = [
     file: 'src/consensus/raft/replica.js',
     find: 'this.#emittedIndex = init.appliedIndex',
     replace: 'this.#emittedIndex = 0'
+  },
+  {
+    name: 'votes asked for before the own is durable',
+    file: 'src/consensus/raft/candidate.js',
+    find: 'replica.effects.sendAfterPersist(',
+    replace: 'replica.effects.send('
+  },
+  {
+    name: 'consistency check left out',
+    file: 'src/consensus/raft/follower.js',
+    find: 'log.termAt(message.prevIndex) !== message.prevTerm',
+    replace: 'log.termAt(message.prevIndex) === undefined'
+  },
+  {
+    // A leader's term ends with its connections' order: a late answer of an old term needs a core.
+    name: 'append answer of an older term accepted',
+    file: 'src/consensus/raft/raft.js',
+    find: 'else if (message.term < replica.term) {',
+    replace: "else if (message.term < replica.term && message.kind !== 'appendEntriesResponse') {"
+  },
+  {
+    name: 'overwritten entries stay durable',
+    file: 'src/consensus/raft/persist-tracker.js',
+    find: 'const kept = (from - 1);',
+    replace: 'const kept = Infinity;'
+  },
+  {
+    name: 'majority off by one',
+    file: 'src/consensus/raft/quorum.js',
+    find: 'Math.floor(voterCount / 2) + 1',
+    replace: 'Math.ceil(voterCount / 2)'
+  },
+  {
+    // A bound of memory: whole clusters have no load that comes near it.
+    name: 'committed entries handed over without a bound',
+    file: 'src/consensus/raft/replica.js',
+    find: 'unappliedBytes > this.options.unappliedBytesMax',
+    replace: 'unappliedBytes < 0'
   }
 ]

@@ -1,73 +1,101 @@
-// Does the simulator have teeth? Each bug of `mutants.mjs` is planted in a copy of the compiled library,
-// and the copy is simulated until an invariant breaks. Ends with one JSON object; fails when one of the
-// bugs is not found. `--only TEXT` picks by name, `--seeds N` bounds the search.
-import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+// Do the simulators have teeth? Each bug of `mutants.mjs` is planted in a copy of the built sources, and
+// both harnesses look for it: whole clusters first, a few seeds; then Raft cores alone, which are quick;
+// then the clusters again, up to the bound. Ends with a table on stderr and one JSON object; fails
+// when a bug is not found.
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { clear, huntInCluster, huntInCore, plant } from './mutant-hunt.mjs'
 import { mutants } from './mutants.mjs'
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: '' },
-    seeds: { type: 'string', default: '300' },
-    nodes: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '30' }
-  }
-})
-const root = '.build/mutants'
-const chosen = mutants.filter(({ name }) => name.includes(values.only))
-const results = []
-for (const mutant of chosen) {
-  const result = await hunt(mutant)
-  results.push(result)
-  const told = result.caught ? `${result.invariant}, seed ${result.seed}` : 'NOT CAUGHT'
-  console.error(`${results.length}/${chosen.length} ${mutant.name}: ${told} (${result.seconds} s)`)
-}
-rmSync(root, { recursive: true, force: true })
-const ok = results.length > 0 && results.every(({ caught }) => caught)
-console.log(
-  JSON.stringify({ ok, caught: results.filter(({ caught }) => caught).length, mutants: results })
-)
-process.exitCode = ok ? 0 : 1
+const usage = `usage: npm run simulate:mutants -- [--only TEXT] [--seeds N] [--workers N] [--json]
+  --only TEXT   plants only the bugs whose names contain TEXT
+  --seeds N     seeds after which a bug counts as not found (300)
+  --workers N   bugs hunted at the same time (${availableParallelism()})`
+const { only, seeds, workers } = readArguments()
+/** Seeds of whole clusters before the cores have their turn. */
+const firstSeeds = Math.min(24, seeds)
+const cluster = { nodes: 5, seconds: 30 }
 
-async function hunt(mutant) {
-  const startedAt = performance.now()
-  plant(mutant)
-  const { seeds, nodes, seconds } = values
-  const args = ['--seed', '1', '--seeds', seeds, '--nodes', nodes, '--seconds', seconds]
-  const report = await simulate([...args, '--fail-fast', '--json'])
-  const [violation] = report.violations
-  return {
-    name: mutant.name,
-    caught: violation !== undefined,
-    invariant: violation?.invariant ?? null,
-    seed: violation?.seed ?? null,
-    seeds: report.seeds,
-    seconds: Math.round((performance.now() - startedAt) / 1000)
+const wanted = mutants.filter(({ name }) => name.includes(only))
+if (wanted.length === 0) fail(`--only: no bug is called like '${only}'`)
+const startedAt = performance.now()
+const results = new Map()
+const queue = [...wanted.entries()]
+await Promise.all(Array.from({ length: workers }, (_, number) => work(number)))
+clear()
+report()
+
+async function work(number) {
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const [at, mutant] = next
+    const begunAt = performance.now()
+    const found = await hunt(plant(mutant, number))
+    const seconds = Math.round((performance.now() - begunAt) / 1_000)
+    const { seed = null, by = null, why = '' } = found ?? {}
+    results.set(at, { name: mutant.name, caught: found !== null, by, seed, seconds })
+    const told = found ? `${by}, seed ${seed}: ${firstLine(why)}` : 'NOT CAUGHT'
+    console.error(`${results.size}/${wanted.length} ${mutant.name}: ${told} (${seconds} s)`)
   }
 }
 
-function plant({ file, find, replace }) {
-  rmSync(root, { recursive: true, force: true })
-  mkdirSync(root, { recursive: true })
-  cpSync('dist', root, { recursive: true })
-  const path = join(root, file)
-  const text = readFileSync(path, 'utf8')
-  const occurrences = text.split(find).length - 1
-  if (occurrences !== 1) throw new Error(`${file} has ${occurrences} times: ${find}`)
-  writeFileSync(
-    path,
-    text.replace(find, () => replace)
-  )
+async function hunt(root) {
+  const early = await huntInCluster(root, { ...cluster, first: 1, seeds: firstSeeds })
+  if (early !== null) return { by: 'cluster', ...early }
+  const inCore = await huntInCore(root, seeds)
+  if (inCore !== null) return { by: 'core', ...inCore }
+  if (firstSeeds === seeds) return null
+  const rest = { first: firstSeeds + 1, seeds: seeds - firstSeeds }
+  const late = await huntInCluster(root, { ...cluster, ...rest })
+  return late && { by: 'cluster', ...late }
 }
 
-async function simulate(args) {
-  const child = spawn(process.execPath, [join(root, 'src/cli/simulate-main.js'), ...args], {
-    stdio: ['ignore', 'pipe', 'ignore']
-  })
-  const chunks = []
-  for await (const chunk of child.stdout) chunks.push(chunk)
-  const line = Buffer.concat(chunks).toString().trim().split('\n').at(-1) ?? ''
-  return JSON.parse(line)
+function report() {
+  const rows = wanted.map((_, at) => results.get(at))
+  const width = Math.max(...rows.map(({ name }) => name.length))
+  console.error(`\n${'bug'.padEnd(width)}  caught by  seed  seconds`)
+  for (const { name, caught, by, seed, seconds } of rows) {
+    const [who, which] = caught ? [by, String(seed)] : ['NOBODY', '']
+    const cells = [name.padEnd(width), who.padEnd(9), which.padStart(4), `${seconds}`.padStart(7)]
+    console.error(cells.join('  '))
+  }
+  const caught = rows.filter((row) => row.caught).length
+  const ok = caught === rows.length
+  const wall_seconds = Math.round((performance.now() - startedAt) / 1_000)
+  console.log(JSON.stringify({ ok, caught, seeds, wall_seconds, mutants: rows }))
+  process.exitCode = ok ? 0 : 1
+}
+
+function readArguments() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        only: { type: 'string', default: '' },
+        seeds: { type: 'string', default: '300' },
+        workers: { type: 'string', default: String(availableParallelism()) },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' }
+      }
+    })
+    if (values.help) {
+      console.log(usage)
+      process.exit(0)
+    }
+    const count = (name) => {
+      const value = Number(values[name])
+      if (Number.isSafeInteger(value) && value >= 1) return value
+      return fail(`--${name} must be a whole number from 1, not '${values[name]}'`)
+    }
+    return { only: values.only, seeds: count('seeds'), workers: count('workers') }
+  } catch (error) {
+    return fail(error.message)
+  }
+}
+
+function fail(message) {
+  console.error(`${message}\n${usage}`)
+  process.exit(2)
+}
+
+function firstLine(text) {
+  return text.split('\n')[0].slice(0, 120)
 }

@@ -1,8 +1,8 @@
 /**
- * Invariants 1 to 8, judged from what replicas say of themselves after each event. Everything here
+ * Invariants 1 to 6, judged from what replicas say of themselves after each event. Everything here
  * is incremental: an event costs what changed in it.
  */
-import type { HardState, LogEntry, PersistRequest, RaftRole } from '../core/index.js'
+import type { LogEntry, PersistRequest, RaftRole } from '../core/index.js'
 import { LogMirror } from './log-mirror.js'
 import { Invariants, type Violations } from './violations.js'
 
@@ -37,8 +37,7 @@ export class ConsensusInvariants {
   readonly #chainByPosition = new Map<string, number>()
   readonly #committed: Committed[] = []
   readonly #states = new Map<number, string>()
-  readonly #votes = new Map<string, string>()
-  readonly #promisedTerm = new Map<string, number>()
+  #appliedIndexMax = 0
 
   constructor(size: number, violations: Violations) {
     this.#violations = violations
@@ -55,8 +54,19 @@ export class ConsensusInvariants {
     return this.#leaderByTerm.size
   }
 
+  /** The highest index that any engine has applied: what a linearizable read must see. */
+  get appliedIndex(): number {
+    return this.#appliedIndexMax
+  }
+
   isLeader(host: number): boolean {
     return this.#replica(host).view?.role === 'leader'
+  }
+
+  /** What a leader has committed; zero when it does not lead. */
+  ledCommitIndex(host: number): number {
+    const { view } = this.#replica(host)
+    return view?.role === 'leader' ? view.commitIndex : 0
   }
 
   onExit(host: number): void {
@@ -64,12 +74,7 @@ export class ConsensusInvariants {
   }
 
   /** The replica starts again with what its disk gave it. */
-  onRecovered(
-    host: number,
-    replicaId: string,
-    hardState: HardState,
-    entries: readonly LogEntry[]
-  ): void {
+  onRecovered(host: number, entries: readonly LogEntry[]): void {
     const replica = this.#replica(host)
     const before = replica.durable
     replica.log = new LogMirror()
@@ -80,17 +85,6 @@ export class ConsensusInvariants {
         Invariants.DurablePromises,
         `node ${host} lost its durable log up to ${before.index}, has ${replica.log.lastIndex}`
       )
-    }
-    const promised = this.#promisedTerm.get(replicaId) ?? 0
-    if (hardState.term < promised) {
-      const detail = `node ${host} sent in term ${promised} and recovered term ${hardState.term}`
-      this.#violations.report(Invariants.DurablePromises, detail)
-    }
-    const vote = this.#votes.get(`${replicaId} ${hardState.term}`)
-    if (vote !== undefined && vote !== hardState.vote) {
-      const given = `gave ${vote} its vote of term ${hardState.term}`
-      const detail = `node ${host} ${given}, recovered ${hardState.vote}`
-      this.#violations.report(Invariants.DurablePromises, detail)
     }
     replica.durable = {
       index: replica.log.lastIndex,
@@ -111,31 +105,29 @@ export class ConsensusInvariants {
       const detail = `leader ${host} of term ${first.term} replaces its entry ${first.index}`
       this.#violations.report(Invariants.LeaderAppendOnly, detail)
     }
-    if (first.index <= replica.durable.index) replica.durable = { index: 0, chain: 0 }
+    if (isReplaced && replica.log.termAt(first.index) === first.term) {
+      const detail = `node ${host} replaces entry ${first.index} by itself and drops what follows`
+      this.#violations.report(Invariants.NeedlessTruncation, detail)
+    }
+    if (first.index <= replica.durable.index) {
+      const kept = first.index - 1
+      replica.durable = { index: kept, chain: replica.log.chainAt(kept) ?? 0 }
+    }
     for (const entry of request.entries) this.#put(host, entry)
   }
 
-  /** The disk confirmed everything up to an index, unless it was replaced meanwhile. */
-  onPersisted(host: number, index: number, term: number): void {
-    const { log, durable } = this.#replica(host)
-    if (log.termAt(index) !== term || index <= durable.index) return
-    this.#replica(host).durable = { index, chain: log.chainAt(index) ?? 0 }
+  /** The disk confirmed these, but for what was replaced meanwhile. */
+  onPersisted(host: number, { entries }: PersistRequest): void {
+    const replica = this.#replica(host)
+    const { log, durable } = replica
+    const last = entries.findLast(({ index, term }) => log.termAt(index) === term)
+    if (last === undefined || last.index <= durable.index) return
+    replica.durable = { index: last.index, chain: log.chainAt(last.index) ?? 0 }
   }
 
-  /** A promise left the node: a message of this term, other than a question before an election. */
-  onPromise(replicaId: string, term: number): void {
-    if (term > (this.#promisedTerm.get(replicaId) ?? 0)) this.#promisedTerm.set(replicaId, term)
-  }
-
-  /** A vote left the node, or a request for votes, which is a vote for oneself. */
-  onVote(replicaId: string, term: number, candidate: string): void {
-    const key = `${replicaId} ${term}`
-    const earlier = this.#votes.get(key)
-    if (earlier === undefined) this.#votes.set(key, candidate)
-    else if (earlier !== candidate) {
-      const detail = `${replicaId} voted in term ${term} for ${earlier} and for ${candidate}`
-      this.#violations.report(Invariants.OneVotePerTerm, detail)
-    }
+  /** Up to here the replica's log, as it stands, survives a crash. */
+  durableIndex(host: number): number {
+    return this.#replica(host).durable.index
   }
 
   onView(host: number, view: ReplicaView): void {
@@ -143,6 +135,9 @@ export class ConsensusInvariants {
     const before = replica.view
     replica.view = view
     if (before !== null) this.#checkMonotonic(host, before, view)
+    if (view.role === 'leader' && before?.role === 'leader' && before.term === view.term) {
+      if (view.commitIndex > before.commitIndex) this.#checkCounting(host, view)
+    }
     if (view.role === 'leader' && (before?.role !== 'leader' || before.term !== view.term)) {
       this.#checkNewLeader(host, view.term)
     }
@@ -163,6 +158,7 @@ export class ConsensusInvariants {
       this.#violations.report(Invariants.MonotonicIndexes, detail)
     }
     replica.appliedIndex = index
+    this.#appliedIndexMax = Math.max(this.#appliedIndexMax, index)
     this.#checkState(host, index, state)
   }
 
@@ -216,6 +212,23 @@ export class ConsensusInvariants {
     let index = this.#committed.length
     while (index > 0 && (this.#committed[index - 1] as Committed).seenInTerm >= term) index--
     this.#checkHas(host, term, index)
+  }
+
+  /** A leader has just committed: its own term's entry, that a majority has on its disks. */
+  #checkCounting(host: number, { term, commitIndex }: ReplicaView): void {
+    const { log } = this.#replica(host)
+    if (log.termAt(commitIndex) !== term) {
+      const found = `entry ${commitIndex} of term ${log.termAt(commitIndex)}`
+      const detail = `leader ${host} of term ${term} commits ${found} by counting`
+      this.#violations.report(Invariants.OwnTermCommit, detail)
+    }
+    const chained = log.chainAt(commitIndex)
+    const holders = this.#replicas.filter(
+      (other) => other.durable.index >= commitIndex && other.log.chainAt(commitIndex) === chained
+    ).length
+    if (holders >= Math.floor(this.#replicas.length / 2) + 1) return
+    const detail = `leader ${host} of term ${term} commits ${commitIndex}, durable on ${holders}`
+    this.#violations.report(Invariants.DurableMajority, detail)
   }
 
   #checkHas(leader: number, term: number, index: number): void {

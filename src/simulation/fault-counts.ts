@@ -6,6 +6,7 @@ export const faultKinds = [
   'pause',
   'partition',
   'one_way',
+  'swizzle',
   'loss',
   'duplicate',
   'reorder',

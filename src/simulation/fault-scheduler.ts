@@ -5,6 +5,18 @@ import { type Cut, CutKinds, type Links } from './links.js'
 import type { EventRate, SwarmOptions } from './swarm-options.js'
 import { type ProcessExit, ProcessExits, type VirtualTime } from './virtual-clock.js'
 
+/** Sync: while a disk is busy with one. Commit: a leader has just committed. */
+export const CrashMoments = { Sync: 'sync', Commit: 'commit' } as const
+
+export interface ArmedCrash {
+  readonly moment: (typeof CrashMoments)[keyof typeof CrashMoments]
+  readonly exit: ProcessExit
+  /** It happens at the end of the event of its host that is the `eventsLeft`-th such moment. */
+  readonly eventsLeft: number
+  /** Hosts that crash with it. */
+  readonly others: readonly number[]
+}
+
 /** What the scheduler may do to a cluster. */
 export interface FaultTarget {
   readonly size: number
@@ -12,8 +24,7 @@ export interface FaultTarget {
   isPaused(host: number): boolean
   leaders(): readonly number[]
   crash(host: number, exit: ProcessExit): void
-  /** Crashes at the end of an event that leaves a sync under way, the `eventsLeft`-th from now. */
-  armCrash(host: number, exit: ProcessExit, eventsLeft: number): void
+  armCrash(host: number, crash: ArmedCrash): void
   /** A crash that is armed does not happen. */
   disarm(host: number): void
   restart(host: number): void
@@ -62,6 +73,10 @@ export class FaultScheduler {
     this.#loop(partition, partitions, (lengthMs) => this.#partition(partitions, lengthMs))
     const oneWays = random('oneWay')
     this.#loop(oneWay, oneWays, (lengthMs) => this.#cutOneWay(oneWays, lengthMs))
+    const hunts = random('leaderHunt')
+    this.#loop(this.#options.leaderHunt, hunts, (lengthMs) => this.#huntLeader(hunts, lengthMs))
+    const swizzles = random('swizzle')
+    this.#loop(this.#options.swizzle, swizzles, (lengthMs) => this.#swizzle(swizzles, lengthMs))
     const skews = random('skew')
     for (let host = 0; host < this.#target.size; host++) this.#skew(skews, host)
     const jumps = { meanIntervalMs: skew.meanIntervalMs, lengthMsMin: 0, lengthMsMax: 0 }
@@ -113,23 +128,96 @@ export class FaultScheduler {
   }
 
   #crashSome(random: Random): void {
-    const { powerProbability, manyProbability, duringSyncProbability } = this.#options.crash
-    const duringSync = random.nextFloat() < duringSyncProbability
-    const many = random.nextFloat() < manyProbability
+    const { crash } = this.#options
+    const duringSync = random.nextFloat() < crash.duringSyncProbability
+    const afterCommit = random.nextFloat() < crash.afterCommitProbability
+    const many = random.nextFloat() < crash.manyProbability
     const count = many ? 1 + random.nextInt(this.#target.size) : 1
-    const exit = random.nextFloat() < powerProbability ? ProcessExits.Power : ProcessExits.Killed
+    const isPower = random.nextFloat() < crash.powerProbability
+    const exit = isPower ? ProcessExits.Power : ProcessExits.Killed
     for (let i = 0; i < count; i++) {
-      const host = this.#victim(random)
+      const leader = this.#target.leaders()[0]
+      const aimed = afterCommit && i === 0 && leader !== undefined
+      const host = aimed ? leader : this.#victim(random)
       if (host === null) return
-      const eventsLeft = random.nextInt(6)
-      if (duringSync) this.#target.armCrash(host, exit, eventsLeft)
-      else this.#target.crash(host, exit)
+      const others = this.#othersThatCrash(random, host)
+      const eventsLeft = random.nextInt(aimed ? 3 : 6)
+      const moment = aimed ? CrashMoments.Commit : CrashMoments.Sync
+      if (aimed || duringSync) this.#target.armCrash(host, { moment, exit, eventsLeft, others })
+      else for (const victim of [host, ...others]) this.#target.crash(victim, exit)
     }
+  }
+
+  #othersThatCrash(random: Random, host: number): number[] {
+    if (random.nextFloat() >= this.#options.crash.majorityProbability) return []
+    const others = this.#hosts().filter((other) => other !== host)
+    return shuffle(random, others).slice(0, Math.floor(this.#target.size / 2))
+  }
+
+  /**
+   * Leaders are taken from power as soon as they have appended something that only few hold: what
+   * the next one does with it is the subject of the Raft paper's figure 8.
+   */
+  #huntLeader(random: Random, lengthMs: number): void {
+    const leaders = this.#target.leaders().filter((host) => !this.#target.isPaused(host))
+    const leader = leaders.at(-1)
+    if (leader === undefined) return
+    const others = shuffle(
+      random,
+      this.#hosts().filter((host) => host !== leader)
+    )
+    const companions = others.slice(0, random.nextInt(Math.ceil(this.#target.size / 2)))
+    const outside = others.filter((host) => !companions.includes(host))
+    const inside = [leader, ...companions]
+    const out = inside.flatMap((a) => outside.map((b) => [a, b] as const))
+    const back = out.map(([a, b]) => [b, a] as const)
+    switch (random.nextInt(5)) {
+      case 0:
+        this.#cut(out, this.#drawCut(random, CutKinds.OneWay), lengthMs)
+        return
+      case 1:
+        this.#cut(back, this.#drawCut(random, CutKinds.OneWay), lengthMs)
+        return
+      case 2:
+        this.#cut([...out, ...back], this.#drawCut(random, CutKinds.Partition), lengthMs)
+        this.#later(random.nextFloat() * lengthMs, () => {
+          if (this.#target.isUp(leader)) this.#target.crash(leader, ProcessExits.Power)
+        })
+        return
+      case 3:
+        this.#pause(leader, lengthMs)
+        return
+      default:
+        this.#cut([...out, ...back], this.#drawCut(random, CutKinds.Partition), lengthMs)
+    }
+  }
+
+  /** FoundationDB's: clogged one by one, freed one by one in another order; and a few odd pairs. */
+  #swizzle(random: Random, lengthMs: number): void {
+    const hosts = shuffle(random, this.#hosts())
+    const clogged = hosts.slice(0, 1 + random.nextInt(hosts.length))
+    const freed = shuffle(random, clogged)
+    const cut = this.#drawCut(random, CutKinds.Swizzle)
+    for (const host of clogged) {
+      const others = hosts.filter((other) => other !== host)
+      const pairs = others.flatMap((other) => [[host, other] as const, [other, host] as const])
+      this.#later(random.nextFloat() * lengthMs, () => this.#cutNow(pairs, cut))
+    }
+    freed.forEach((host, i) => {
+      const pairs = hosts.flatMap((other) => [[host, other] as const, [other, host] as const])
+      const at = lengthMs * (1 + (i + random.nextFloat()) / freed.length)
+      this.#later(at, () => this.#links.heal(pairs))
+    })
+    const odd = [pick(random, hosts), pick(random, hosts)] as const
+    if (odd[0] !== odd[1]) this.#cut([odd], cut, lengthMs)
   }
 
   #pauseOne(random: Random, lengthMs: number): void {
     const host = this.#victim(random)
-    if (host === null) return
+    if (host !== null) this.#pause(host, lengthMs)
+  }
+
+  #pause(host: number, lengthMs: number): void {
     this.#faults.pause++
     this.#target.pause(host)
     this.#later(lengthMs, () => {
@@ -169,8 +257,12 @@ export class FaultScheduler {
     this.#cut(pairs, this.#drawCut(random, CutKinds.OneWay), lengthMs)
   }
 
-  #cut(pairs: readonly Pair[], cut: Cut, lengthMs: number): void {
+  #cutNow(pairs: readonly Pair[], cut: Cut): void {
     for (const [from, to] of pairs) this.#links.cut(from, to, cut)
+  }
+
+  #cut(pairs: readonly Pair[], cut: Cut, lengthMs: number): void {
+    this.#cutNow(pairs, cut)
     this.#later(lengthMs, () => this.#links.heal(pairs))
   }
 

@@ -23,7 +23,7 @@ export interface LinkOptions {
   readonly breakProbability: number
 }
 
-export const CutKinds = { Partition: 'partition', OneWay: 'one_way' } as const
+export const CutKinds = { Partition: 'partition', OneWay: 'one_way', Swizzle: 'swizzle' } as const
 export type CutKind = (typeof CutKinds)[keyof typeof CutKinds]
 
 export interface Cut {

@@ -6,6 +6,7 @@ import type { EngineProvider, ReplicaObserver } from '../core/index.js'
 import { ConsensusInvariants } from './consensus-invariants.js'
 import { watchEngine } from './engine-watch.js'
 import { MembershipInvariants } from './membership-invariants.js'
+import { PromiseInvariants } from './promise-invariants.js'
 import type { ClusterWatch, SimulatedCluster } from './simulated-cluster.js'
 import { Invariants, type Violations } from './violations.js'
 import type { SimulatedProcess } from './virtual-clock.js'
@@ -13,6 +14,7 @@ import type { SimulatedProcess } from './virtual-clock.js'
 export class RunWatch implements ClusterWatch {
   readonly #violations: Violations
   readonly #consensus: ConsensusInvariants
+  readonly #promises: PromiseInvariants
   readonly #membership: MembershipInvariants
   readonly #log: (line: string) => void
   readonly #onCrash: (host: number) => void
@@ -26,6 +28,8 @@ export class RunWatch implements ClusterWatch {
   ) {
     this.#violations = violations
     this.#consensus = new ConsensusInvariants(size, violations)
+    const durableIndex = (host: number) => this.#consensus.durableIndex(host)
+    this.#promises = new PromiseInvariants(violations, durableIndex)
     this.#membership = new MembershipInvariants(violations)
     this.#log = log
     this.#onCrash = onCrash
@@ -37,6 +41,16 @@ export class RunWatch implements ClusterWatch {
 
   get committedIndex(): number {
     return this.#consensus.committedIndex
+  }
+
+  /** The highest index that any engine has applied. */
+  get appliedIndex(): number {
+    return this.#consensus.appliedIndex
+  }
+
+  /** What a leader has committed; zero when it does not lead. */
+  ledCommitIndex(host: number): number {
+    return this.#consensus.ledCommitIndex(host)
   }
 
   observe(cluster: SimulatedCluster): void {
@@ -67,22 +81,23 @@ export class RunWatch implements ClusterWatch {
   observerOf(process: SimulatedProcess): ReplicaObserver {
     const { host } = process
     const consensus = this.#consensus
+    const promises = this.#promises
     return {
       onRecovered(_group, replica, { hardState, entries }) {
-        if (process.alive) consensus.onRecovered(host, replica, hardState, entries)
+        if (!process.alive) return
+        consensus.onRecovered(host, entries)
+        promises.onRecovered(host, replica, hardState)
       },
       onPersist(request) {
         if (process.alive) consensus.onPersist(host, request)
       },
-      onPersisted({ entries }) {
-        const last = entries.at(-1)
-        if (process.alive && last) consensus.onPersisted(host, last.index, last.term)
+      onPersisted(request) {
+        if (!process.alive) return
+        consensus.onPersisted(host, request)
+        promises.onPersisted(host, request)
       },
-      onSend({ kind, from, to, term, granted }) {
-        if (!process.alive || kind === 'preVote' || kind === 'preVoteResponse') return
-        consensus.onPromise(from, term)
-        if (kind === 'vote') consensus.onVote(from, term, from)
-        if (kind === 'voteResponse' && granted) consensus.onVote(from, term, to)
+      onSend(message) {
+        if (process.alive) promises.onSend(host, message)
       }
     }
   }

@@ -15,7 +15,7 @@ import {
   type ReplicaObserver,
   toNodeId
 } from '../core/index.js'
-import type { FaultTarget } from './fault-scheduler.js'
+import { type ArmedCrash, CrashMoments, type FaultTarget } from './fault-scheduler.js'
 import { kvEngineProvider } from './kv-engine.js'
 import type { CreateManager, SimulatedManager } from './manager.js'
 import { simulatedCrypto } from './simulated-crypto.js'
@@ -52,6 +52,8 @@ export interface ClusterWatch {
   observerOf(process: SimulatedProcess): ReplicaObserver
   wrapEngine(process: SimulatedProcess, engine: EngineProvider): EngineProvider
   isLeader(host: number): boolean
+  /** What a leader has committed; zero when it does not lead. */
+  ledCommitIndex(host: number): number
 }
 
 export interface ClusterOptions {
@@ -75,8 +77,8 @@ interface Machine {
   process: SimulatedProcess | null
   node: RunningNode | null
   syncs: SyncCount
-  /** A crash that waits for an event of the process that ends while a sync is under way. */
-  armed: { readonly exit: ProcessExit; eventsLeft: number } | null
+  /** A crash that waits for its moment. */
+  armed: { readonly crash: ArmedCrash; eventsLeft: number; readonly ledBefore: number } | null
 }
 
 const clusterName = 'simulated'
@@ -155,8 +157,9 @@ export class SimulatedCluster implements FaultTarget {
     }
   }
 
-  armCrash(host: number, exit: ProcessExit, eventsLeft: number): void {
-    this.#machine(host).armed = { exit, eventsLeft }
+  armCrash(host: number, crash: ArmedCrash): void {
+    const ledBefore = this.#components.watch.ledCommitIndex(host)
+    this.#machine(host).armed = { crash, eventsLeft: crash.eventsLeft, ledBefore }
   }
 
   disarm(host: number): void {
@@ -166,11 +169,17 @@ export class SimulatedCluster implements FaultTarget {
   /** After each event of a process: the moment for a crash that waited for it. True: it crashed. */
   maybeCrash(process: SimulatedProcess): boolean {
     const machine = this.#machine(process.host)
-    const { armed, syncs } = machine
-    if (armed === null || syncs.inFlight === 0 || machine.process !== process) return false
+    const { armed } = machine
+    if (armed === null || machine.process !== process || !this.#isMoment(machine)) return false
     if (armed.eventsLeft-- > 0) return false
-    this.crash(process.host, armed.exit)
+    const { exit, others } = armed.crash
+    for (const host of [process.host, ...others]) this.crash(host, exit)
     return true
+  }
+
+  #isMoment({ host, armed, syncs }: Machine): boolean {
+    if (armed?.crash.moment === CrashMoments.Sync) return syncs.inFlight > 0
+    return this.#components.watch.ledCommitIndex(host) > (armed?.ledBefore ?? 0)
   }
 
   restart(host: number): void {
@@ -265,7 +274,7 @@ export class SimulatedCluster implements FaultTarget {
       clock: new MachineClock(time, Math.floor(ofMachine.nextFloat() * 1e6)),
       disk: new SimulatedDisk(
         { clock: clockOfPresentProcess(time, () => machine), random: ofMachine.split('disk') },
-        this.#options.swarm.disk
+        this.#diskOptions(host)
       ),
       lives: 0,
       process: null,
@@ -274,6 +283,14 @@ export class SimulatedCluster implements FaultTarget {
       armed: null
     }
     return machine
+  }
+
+  /** Which disks are the slow ones is the same as drawing them: hosts differ in nothing else. */
+  #diskOptions(host: number): SwarmOptions['disk'] {
+    const { disk } = this.#options.swarm
+    if (host < this.size - disk.slowDisks) return disk
+    const [min, max] = disk.syncLatencyMs
+    return { ...disk, syncLatencyMs: [min * disk.slowFactor, max * disk.slowFactor] }
   }
 
   #machine(host: number): Machine {

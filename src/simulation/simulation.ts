@@ -137,7 +137,13 @@ class Run {
       this.#swarm
     )
     this.#workload = new Workload(
-      { time, random: random.split('workload'), cluster: this.#cluster },
+      {
+        time,
+        random: random.split('workload'),
+        cluster: this.#cluster,
+        appliedIndex: () => this.#watch.appliedIndex,
+        violations: this.#violations
+      },
       this.#swarm.workload
     )
   }
@@ -251,7 +257,8 @@ class Run {
       this.#events++
       if (event.process === null) continue
       await new Promise<void>(setImmediate)
-      if (!this.#cluster.maybeCrash(event.process)) this.#watch.afterEvent(event.process)
+      this.#watch.afterEvent(event.process)
+      this.#cluster.maybeCrash(event.process)
       this.#checkProgress()
     }
   }

@@ -19,6 +19,9 @@ export interface SwarmOptions {
   readonly disk: {
     readonly writeLatencyMs: readonly [number, number]
     readonly syncLatencyMs: readonly [number, number]
+    /** How many machines have a disk whose syncs take `slowFactor` times as long. */
+    readonly slowDisks: number
+    readonly slowFactor: number
     readonly sectorBytes: number
   }
   /** Virtual time before the first fault. */
@@ -28,12 +31,20 @@ export interface SwarmOptions {
     readonly powerProbability: number
     /** It happens while a disk is busy with a sync. */
     readonly duringSyncProbability: number
+    /** It strikes a leader that has just committed, and so is about to acknowledge. */
+    readonly afterCommitProbability: number
     /** Several at once, up to all. */
     readonly manyProbability: number
+    /** A majority at the very same moment, whatever the victim was waiting for. */
+    readonly majorityProbability: number
   }
   readonly pause: EventRate
   readonly partition: EventRate
   readonly oneWay: EventRate
+  /** One blow after another against whoever leads, quicker than a term gets anything done. */
+  readonly leaderHunt: EventRate
+  /** Nodes are clogged one by one and freed in another order. */
+  readonly swizzle: EventRate
   /** Streams of a cut link are lost for good instead of held. */
   readonly lostStreamProbability: number
   /** A leader is the victim, when there is one. */
@@ -49,6 +60,8 @@ export interface SwarmOptions {
     readonly keys: number
     readonly thinkMsMean: number
     readonly readShare: number
+    /** Share of operations that are brought to a node that believes to lead. */
+    readonly leaderShare: number
     /** Operations on a key before a fresh one takes its place. */
     readonly operationsPerKey: number
   }
@@ -63,6 +76,8 @@ export function drawSwarmOptions(random: Random): SwarmOptions {
     disk: {
       writeLatencyMs: [0, draw.between(0, 0.2)],
       syncLatencyMs: [draw.between(0.05, 1), draw.between(1, draw.chance(0.3) ? 60 : 5)],
+      slowDisks: draw.chance(0.3) ? 1 + draw.integer(2) : 0,
+      slowFactor: draw.between(2, 30),
       sectorBytes: draw.chance(0.5) ? 512 : 64
     },
     calmMs: draw.chance(0.15) ? 0 : 2_000,
@@ -70,11 +85,15 @@ export function drawSwarmOptions(random: Random): SwarmOptions {
       ...draw.rate(0.8, [1_500, 10_000], [50, 4_000]),
       powerProbability: draw.chance(0.8) ? draw.between(0.3, 1) : 0,
       duringSyncProbability: draw.between(0, 1),
-      manyProbability: draw.chance(0.5) ? draw.between(0, 0.4) : 0
+      afterCommitProbability: draw.chance(0.5) ? draw.between(0, 1) : 0,
+      manyProbability: draw.chance(0.5) ? draw.between(0, 0.4) : 0,
+      majorityProbability: draw.chance(0.4) ? draw.between(0, 0.5) : 0
     },
     pause: draw.rate(0.6, [2_000, 12_000], [100, 3_000]),
     partition: draw.rate(0.7, [2_000, 10_000], [300, 6_000]),
     oneWay: draw.rate(0.5, [2_000, 12_000], [300, 5_000]),
+    leaderHunt: draw.rate(0.35, [400, 2_500], [100, 2_000]),
+    swizzle: draw.rate(0.25, [4_000, 12_000], [500, 4_000]),
     lostStreamProbability: draw.chance(0.5) ? draw.between(0, 1) : 0,
     leaderProbability: draw.between(0, 0.8),
     skew: {
@@ -87,6 +106,7 @@ export function drawSwarmOptions(random: Random): SwarmOptions {
       keys: 1 + draw.integer(4),
       thinkMsMean: draw.between(15, 120),
       readShare: draw.between(0.2, 0.7),
+      leaderShare: draw.chance(0.6) ? draw.between(0, 0.6) : 0,
       operationsPerKey: 50 + draw.integer(200)
     }
   }

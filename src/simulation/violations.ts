@@ -4,15 +4,24 @@ export const Invariants = {
   OneLeaderPerTerm: 'one_leader_per_term',
   /** 2. A leader never removes or replaces entries of its log. */
   LeaderAppendOnly: 'leader_append_only',
+  /** 2b. A follower removes entries only where the leader's are of another term. */
+  NeedlessTruncation: 'needless_truncation',
   /** 3. Same index and term: same entry, and the same entries before it. */
   LogMatching: 'log_matching',
   /** 4. Every committed entry is in the log of every later leader. */
   LeaderCompleteness: 'leader_completeness',
+  /** 4b. A leader commits by counting only entries of its own term. */
+  OwnTermCommit: 'own_term_commit',
+  /** 4c. What a leader commits is durable on a majority at that moment. */
+  DurableMajority: 'durable_majority',
   /** 5. Same index: the same thing committed, and the same bytes applied. */
   StateMachineSafety: 'state_machine_safety',
   /** 6. Commit and applied index never go back within one life of a process. */
   MonotonicIndexes: 'monotonic_indexes',
-  /** 7. What was promised in a message is still there after a restart: term, vote, entries. */
+  /**
+   * 7. What a message promises is durable when it leaves, and still there after a restart: term,
+   * vote, entries.
+   */
   DurablePromises: 'durable_promises',
   /** 8. At most one vote per term and replica, ever. */
   OneVotePerTerm: 'one_vote_per_term',
@@ -25,6 +34,8 @@ export const Invariants = {
   /** 15. No queue is longer than its bound. */
   QueueBounds: 'queue_bounds',
   Linearizable: 'linearizable',
+  /** A linearizable read answers from a state that has all that was committed when it began. */
+  StaleRead: 'stale_read',
   /** The checker's budget was not enough: counts as a failure. */
   LinearizabilityUnknown: 'linearizability_unknown',
   /** After heal: a leader in time, every operation answered. */
@@ -37,6 +48,8 @@ export const Invariants = {
   Unhandled: 'unhandled',
   /** Time stands still: events follow one another without end. */
   DrainBudget: 'drain_budget',
+  /** Code under simulation used the real clock, real timers or real chance. */
+  RealWorld: 'real_world',
   /** The same seed did something else the second time. */
   Determinism: 'determinism'
 } as const

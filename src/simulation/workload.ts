@@ -18,12 +18,16 @@ import {
 } from '../core/index.js'
 import type { RunningNode, SimulatedCluster } from './simulated-cluster.js'
 import type { SwarmOptions } from './swarm-options.js'
+import { Invariants, type Violations } from './violations.js'
 import type { VirtualTime } from './virtual-clock.js'
 
 export interface WorkloadComponents {
   readonly time: VirtualTime
   readonly random: Random
   readonly cluster: SimulatedCluster
+  /** The highest index that any node has applied by now. */
+  readonly appliedIndex: () => number
+  readonly violations: Violations
 }
 
 export interface OperationCounts {
@@ -87,9 +91,9 @@ export class Workload {
   }
 
   #buildClient(number: number): Client {
-    const { time, cluster } = this.#components
     const random = this.#components.random.split(`client ${number}`)
-    return new Client({ time, cluster, random, board: this }, { number, ...this.#options })
+    const components = { ...this.#components, random, board: this }
+    return new Client(components, { number, ...this.#options })
   }
 
   nextKey(random: Random): string {
@@ -126,6 +130,7 @@ interface ClientComponents extends WorkloadComponents {
 }
 
 class Client {
+  readonly #components: ClientComponents
   readonly #time: VirtualTime
   readonly #cluster: SimulatedCluster
   readonly #random: Random
@@ -146,6 +151,7 @@ class Client {
     components: ClientComponents,
     options: SwarmOptions['workload'] & { readonly number: number }
   ) {
+    this.#components = components
     this.#time = components.time
     this.#cluster = components.cluster
     this.#random = components.random
@@ -220,7 +226,7 @@ class Client {
       return
     }
     this.#board.counts.attempts++
-    const node = pick(this.#random, nodes)
+    const node = this.#choose(nodes)
     const answer = (outcome: QueryResult | Error) => {
       if (attempt === this.#attempt) this.#handleAnswer(operation, outcome)
     }
@@ -232,17 +238,33 @@ class Client {
     })
   }
 
+  /** Whoever believes to lead, as often as the seed wants: an old leader that is cut off, too. */
+  #choose(nodes: readonly RunningNode[]): RunningNode {
+    const wantsLeader = this.#random.nextFloat() < this.#options.leaderShare
+    if (!wantsLeader) return pick(this.#random, nodes)
+    const leaders = this.#cluster.leaders()
+    const leading = nodes.filter(({ process }) => leaders.includes(process.host))
+    return pick(this.#random, leading.length > 0 ? leading : nodes)
+  }
+
   async #ask(node: RunningNode, operation: Operation): Promise<QueryResult> {
     const isRead = operation.op === 'read'
+    const appliedBefore = this.#components.appliedIndex()
     if (!isRead && !this.#isRegistered) {
       const generation = this.#generation
       await node.manager.registerClient(toClientId(this.#process), { timeoutMs: attemptTimeoutMs })
       if (generation === this.#generation) this.#isRegistered = true
     }
-    return node.manager.executeQuery(statementOf(operation), {
+    const result = await node.manager.executeQuery(statementOf(operation), {
       timeoutMs: attemptTimeoutMs,
       ...(isRead ? { consistency: 'linearizable' } : { client: this.#tagOf(operation) })
     })
+    if (isRead && result.index < appliedBefore) {
+      const read = `reads ${operation.key} at index ${result.index} through ${node.process.name}`
+      const detail = `${this.#process} ${read}; ${appliedBefore} was applied before it asked`
+      this.#components.violations.report(Invariants.StaleRead, detail)
+    }
+    return result
   }
 
   #tagOf(operation: Operation): ClientTag {

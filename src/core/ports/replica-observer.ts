@@ -1,4 +1,4 @@
-import type { GroupId, ReplicaId, Term } from '../ids.js'
+import type { GroupId, LogIndex, ReplicaId, Term } from '../ids.js'
 import type { PersistRequest, RecoveredGroup } from './log-store.js'
 
 /** What a replica tells another, as far as an observer cares. */
@@ -8,6 +8,10 @@ export interface ObservedMessage {
   readonly to: ReplicaId
   readonly term: Term
   readonly granted?: boolean
+  /** Of an `appendEntriesResponse`: `index` was not accepted. */
+  readonly rejected?: boolean
+  /** Of an `appendEntriesResponse`: accepted and durable up to here. */
+  readonly index?: LogIndex
 }
 
 /**

@@ -4,6 +4,7 @@ import type {
   LogEntry,
   LogIndex,
   Member,
+  ObservedMessage,
   PersistRequest,
   RaftRole,
   ReplicaId,
@@ -11,20 +12,29 @@ import type {
 } from '../../../src/core/index.js'
 import { ConsensusInvariants } from '../../../src/simulation/consensus-invariants.js'
 import { MembershipInvariants } from '../../../src/simulation/membership-invariants.js'
+import { PromiseInvariants } from '../../../src/simulation/promise-invariants.js'
 import { Invariants, Violations } from '../../../src/simulation/violations.js'
 
-const A = 'a/0000000000000000'
+const [A, B, C] = ['a', 'b', 'c'].map((name) => `${name}/0000000000000000` as ReplicaId) as [
+  ReplicaId,
+  ReplicaId,
+  ReplicaId
+]
 
 t.test('a healthy history breaks nothing', async (t) => {
-  const { invariants, found } = make()
-  invariants.onVote(A, 1, 'a')
-  invariants.onPromise(A, 1)
+  const { invariants, promises, found } = make()
+  promises.onPersisted(0, { ...request(), hardState: hardState(1, A) })
+  promises.onSend(0, message('vote', 1))
   invariants.onView(0, view('leader', 1, 0))
-  for (const host of [0, 1]) invariants.onPersist(host, request([1, 1], [2, 1]))
-  invariants.onPersisted(0, 2, 1)
+  for (const host of [0, 1]) {
+    invariants.onPersist(host, request([1, 1], [2, 1]))
+    invariants.onPersisted(host, request([1, 1], [2, 1]))
+  }
+  promises.onSend(0, { ...message('appendEntriesResponse', 1), index: 2 as LogIndex })
   invariants.onView(0, view('leader', 1, 2))
   invariants.onView(1, view('follower', 1, 2))
-  invariants.onRecovered(0, A, hardState(1, 'a'), entries([1, 1], [2, 1]))
+  invariants.onRecovered(0, entries([1, 1], [2, 1]))
+  promises.onRecovered(0, A, hardState(1, A))
   invariants.onView(1, view('leader', 2, 2))
   t.strictSame(found(), [])
 })
@@ -91,12 +101,15 @@ t.test('6: indexes that go back, or are applied twice', async (t) => {
 })
 
 t.test('7: a restart that forgets its term, its vote, its durable log', async (t) => {
-  const { invariants, found } = make()
+  const { invariants, promises, found } = make()
   invariants.onPersist(0, request([1, 1], [2, 1]))
-  invariants.onPersisted(0, 2, 1)
-  invariants.onPromise(A, 4)
-  invariants.onVote(A, 3, 'b')
-  invariants.onRecovered(0, A, hardState(3, null), entries([1, 1]))
+  invariants.onPersisted(0, request([1, 1], [2, 1]))
+  promises.onPersisted(0, { ...request(), hardState: hardState(4, null) })
+  promises.onSend(0, message('voteResponse', 4))
+  promises.onPersisted(0, { ...request(), hardState: hardState(3, B) })
+  promises.onSend(0, { ...message('voteResponse', 3), granted: true })
+  invariants.onRecovered(0, entries([1, 1]))
+  promises.onRecovered(0, A, hardState(3, null))
   t.strictSame(found(), [
     Invariants.DurablePromises,
     Invariants.DurablePromises,
@@ -105,13 +118,66 @@ t.test('7: a restart that forgets its term, its vote, its durable log', async (t
 })
 
 t.test('8: two votes in one term, a crash between them', async (t) => {
-  const { invariants, found } = make()
-  invariants.onVote(A, 3, 'b')
+  const { invariants, promises, found } = make()
+  const vote = { ...message('voteResponse', 3), granted: true }
+  promises.onPersisted(0, { ...request(), hardState: hardState(3, B) })
+  promises.onSend(0, vote)
   invariants.onExit(0)
-  invariants.onVote(A, 3, 'b')
+  promises.onSend(0, vote)
   t.strictSame(found(), [])
-  invariants.onVote(A, 3, 'c')
+  promises.onPersisted(0, { ...request(), hardState: hardState(3, C) })
+  promises.onSend(0, { ...vote, to: C })
   t.strictSame(found(), [Invariants.OneVotePerTerm])
+})
+
+t.test('2b: an entry that is replaced by itself', async (t) => {
+  const { invariants, found } = make()
+  invariants.onPersist(0, request([1, 1], [2, 1], [3, 1]))
+  invariants.onPersist(0, request([2, 1]))
+  t.strictSame(found(), [Invariants.NeedlessTruncation])
+})
+
+t.test('4b, 4c: a commit by counting old entries, or what few have on disk', async (t) => {
+  const { invariants, found } = make()
+  for (const host of [0, 1]) invariants.onPersist(host, request([1, 1], [2, 2]))
+  invariants.onPersisted(1, request([1, 1], [2, 2]))
+  invariants.onView(0, view('leader', 2, 0))
+  invariants.onView(0, view('leader', 2, 2))
+  t.strictSame(found(), [Invariants.DurableMajority])
+  invariants.onPersisted(0, request([1, 1], [2, 2]))
+  invariants.onPersist(0, request([3, 3]))
+  invariants.onPersisted(0, request([3, 3]))
+  invariants.onPersist(1, request([3, 3]))
+  invariants.onPersisted(1, request([3, 3]))
+  invariants.onView(0, view('leader', 4, 2))
+  invariants.onView(0, view('leader', 4, 3))
+  t.strictSame(found(), [Invariants.DurableMajority, Invariants.OwnTermCommit])
+})
+
+t.test('4c: what was overwritten on the way to the disk does not count', async (t) => {
+  const { invariants, found } = make()
+  const old = request([1, 1], [2, 1], [3, 1])
+  invariants.onPersist(1, old)
+  invariants.onPersist(1, request([2, 2]))
+  invariants.onPersisted(1, old)
+  t.equal(invariants.durableIndex(1), 1)
+  invariants.onPersisted(1, request([2, 2]))
+  t.equal(invariants.durableIndex(1), 2)
+  t.strictSame(found(), [])
+})
+
+t.test('7: promises that leave before they are durable', async (t) => {
+  const { promises, found } = make()
+  promises.onSend(0, message('preVote', 9))
+  promises.onSend(0, message('heartbeatResponse', 0))
+  t.strictSame(found(), [])
+  promises.onSend(0, message('heartbeatResponse', 1))
+  promises.onPersisted(0, { ...request(), hardState: hardState(2, C) })
+  promises.onSend(0, { ...message('voteResponse', 2), granted: true })
+  promises.onSend(0, { ...message('appendEntriesResponse', 2), index: 1 as LogIndex })
+  const rejected = { ...message('appendEntriesResponse', 2), index: 1 as LogIndex, rejected: true }
+  promises.onSend(0, rejected)
+  t.strictSame(found(), Array(3).fill(Invariants.DurablePromises))
 })
 
 t.test('11: incarnations fall, or rise by somebody else', async (t) => {
@@ -135,7 +201,13 @@ t.test('11: incarnations fall, or rise by somebody else', async (t) => {
 function make() {
   const violations = new Violations(() => 0)
   const invariants = new ConsensusInvariants(3, violations)
-  return { invariants, found: () => violations.toArray().map(({ invariant }) => invariant) }
+  const promises = new PromiseInvariants(violations, (host) => invariants.durableIndex(host))
+  const found = () => violations.toArray().map(({ invariant }) => invariant)
+  return { invariants, promises, found }
+}
+
+function message(kind: string, term: number): ObservedMessage {
+  return { kind, from: A, to: B, term: term as Term }
 }
 
 function view(role: RaftRole, term: number, commitIndex: number) {

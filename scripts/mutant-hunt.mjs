@@ -1,0 +1,53 @@
+// Plants a bug in a copy of the built sources and lets one of the two harnesses look for it.
+import { spawn } from 'node:child_process'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+const build = resolve('.build')
+const parts = ['lib', 'src', 'test/support/raft']
+/** Virtual time with faults of one seed of the cores. */
+const coreFaultsMs = 6_000
+
+/** The copy stands beside what it is a copy of: it must find the same node_modules. */
+export function plant({ name, file, find, replace }, place) {
+  const root = join(build, 'mutants', String(place))
+  rmSync(root, { recursive: true, force: true })
+  for (const part of parts) cpSync(join(build, part), join(root, part), { recursive: true })
+  const path = join(root, file)
+  const pieces = readFileSync(path, 'utf8').split(find)
+  if (pieces.length !== 2) throw new Error(`${name}: found ${pieces.length - 1} times in ${file}`)
+  writeFileSync(path, pieces.join(replace))
+  return root
+}
+
+export const clear = () => rmSync(join(build, 'mutants'), { recursive: true, force: true })
+
+/** Null, or the first seed that shows the bug, and how. */
+export async function huntInCluster(root, { first, seeds, nodes, seconds }) {
+  const numbers = { seed: first, seeds, nodes, seconds, workers: 1 }
+  const flags = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)])
+  const args = [join(root, 'src/cli/simulate-main.js'), ...flags, '--fail-fast', '--json']
+  const { violations } = JSON.parse(await lastLine(args))
+  const [violation] = violations
+  if (violation === undefined) return null
+  const { seed, invariant, detail } = violation
+  return { seed, why: `${invariant}: ${detail}` }
+}
+
+export async function huntInCore(root, seeds) {
+  const harness = pathToFileURL(join(root, 'test/support/raft/run-seeds.js')).href
+  const code = `
+    const { runSeeds } = await import(${JSON.stringify(harness)})
+    const { failure } = runSeeds(${seeds}, ${coreFaultsMs})
+    console.log(JSON.stringify(failure && { seed: failure.seed, why: failure.reason }))`
+  return JSON.parse(await lastLine(['--input-type=module', '--eval', code]))
+}
+
+/** Of what a process of Node's prints. */
+async function lastLine(args) {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  const chunks = []
+  for await (const chunk of child.stdout) chunks.push(chunk)
+  return Buffer.concat(chunks).toString().trim().split('\n').at(-1) ?? ''
+}
