@@ -27,7 +27,8 @@ export const clear = () => rmSync(join(build, 'mutants'), { recursive: true, for
 export async function huntInCluster(root, { first, seeds, nodes, seconds }) {
   const numbers = { seed: first, seeds, nodes, seconds, workers: 1 }
   const flags = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)])
-  const args = [join(root, 'src/cli/simulate-main.js'), ...flags, '--fail-fast', '--json']
+  const command = [join(root, 'src/cli/main.js'), 'simulate']
+  const args = [...command, ...flags, '--fail-fast', '--json']
   const { violations } = JSON.parse(await lastLine(args))
   const [violation] = violations
   if (violation === undefined) return null

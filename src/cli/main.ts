@@ -7,6 +7,7 @@ import { CliError, type ExitCode, ExitCodes } from './exit-codes.js'
 import { nodeCommand } from './node-command.js'
 import { type Output, processOutput } from './output.js'
 import { queryCommand } from './query-command.js'
+import { simulateCommand } from './simulate-command.js'
 import { statusCommand } from './status-command.js'
 
 process.exitCode = await main(process.argv, processOutput)
@@ -18,7 +19,8 @@ async function main(argv: readonly string[], output: Output): Promise<ExitCode> 
     nodeCommand(),
     certsCommand(output),
     statusCommand(output),
-    queryCommand(output)
+    queryCommand(output),
+    simulateCommand(output)
   ]
   for (const command of commands) program.addCommand(command)
   exitByThrowing(program)

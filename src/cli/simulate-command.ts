@@ -4,7 +4,9 @@
  */
 import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
-import { type CampaignProgress, runCampaign, simulate } from '../../lib/testing.js'
+import type { CampaignProgress } from '../../lib/testing.js'
+import { CliError } from './exit-codes.js'
+import type { Output } from './output.js'
 
 interface Flags {
   readonly seed: number
@@ -20,23 +22,33 @@ interface Flags {
 /** Real time for one seed, after which its process is taken to be stuck. */
 const seedTimeoutMs = 180_000
 
-export function simulateCommand(): Command {
+const help = `
+Examples:
+  skein simulate --seeds 300            300 clusters, as many at a time as there are processors
+  skein simulate --seed 214 --trace     one seed again, told step by step on stderr
+
+The last line of stdout is one JSON object; a line for each seed goes to stderr. Exit status: 0 when
+nothing was violated, 1 when something was, 2 when the arguments are wrong.`
+
+export function simulateCommand(output: Output): Command {
   return new Command('simulate')
     .description('run whole clusters on virtual time, with faults, and judge them')
     .option('--seed <number>', 'the first seed', count(0), 1)
     .option('--seeds <number>', 'how many seeds', count(1), 1)
-    .option('--nodes <number>', 'nodes of each cluster', count(1, 7), 5)
+    .option('--nodes <number>', 'nodes of each cluster, 1 to 7', count(1, 7), 5)
     .option('--seconds <number>', 'virtual seconds with faults', count(1), 30)
     .option('--workers <number>', 'processes', count(1), availableParallelism())
     .option('--json', 'no summary beside the JSON object')
     .option('--trace', 'tell what happens in the first seed, and run no other')
     .option('--fail-fast', 'begin no seed after the first violation')
-    .action(async (flags: Flags) => {
-      process.exitCode = flags.trace ? await runTraced(flags) : await runAll(flags)
-    })
+    .addHelpText('after', help)
+    .action((flags: Flags) => (flags.trace ? runTraced(flags, output) : runAll(flags, output)))
 }
 
-async function runAll(flags: Flags): Promise<number> {
+/** @throws CliError something was violated */
+async function runAll(flags: Flags, output: Output): Promise<void> {
+  // Only this command needs the simulator.
+  const { runCampaign } = await import('../../lib/testing.js')
   const report = await runCampaign({
     firstSeed: flags.seed,
     seeds: flags.seeds,
@@ -46,40 +58,48 @@ async function runAll(flags: Flags): Promise<number> {
     workerModule: new URL('./simulate-worker.js', import.meta.url),
     seedTimeoutMs,
     stopsAtViolation: flags.failFast ?? false,
-    onProgress: tell
+    onProgress: (progress) => tell(progress, output)
   })
+  const { seeds, violations, virtual_seconds, wall_seconds, speed, operations } = report
   if (!flags.json) {
-    const { seeds, virtual_seconds, wall_seconds, speed, operations } = report
-    process.stderr.write(
+    output.note(
       `${seeds} seeds, ${virtual_seconds} virtual seconds in ${wall_seconds} s ` +
-        `(${speed} times real time), ${operations} operations, ` +
-        `${report.violations.length} violations\n`
+        `(${speed} times real time), ${operations} operations, ${violations.length} violations`
     )
   }
-  process.stdout.write(`${JSON.stringify(report)}\n`)
-  return report.ok ? 0 : 1
+  output.line(JSON.stringify(report))
+  if (report.ok) return
+  const [first] = violations
+  const never = Object.entries(report.faults).flatMap(([kind, hits]) => (hits > 0 ? [] : [kind]))
+  throw new CliError(
+    first === undefined
+      ? `no seed shows ${never.join(', ')}`
+      : `${first.invariant} in seed ${first.seed}: see skein simulate --seed ${first.seed} ` +
+          `--nodes ${flags.nodes} --seconds ${flags.seconds} --trace`
+  )
 }
 
-async function runTraced(flags: Flags): Promise<number> {
-  const write = (line: string) => process.stderr.write(`${line}\n`)
-  const result = await simulate(flags.seed, flags, write)
+/** @throws CliError something was violated */
+async function runTraced(flags: Flags, output: Output): Promise<void> {
+  const { simulate } = await import('../../lib/testing.js')
+  const result = await simulate(flags.seed, flags, (line) => output.note(line))
   for (const { invariant, at, detail } of result.violations) {
-    write(`seed ${flags.seed}: ${invariant} at ${at} ms: ${detail}`)
+    output.note(`seed ${flags.seed}: ${invariant} at ${at} ms: ${detail}`)
   }
   const { history: _, ...rest } = result
-  process.stdout.write(`${JSON.stringify(rest)}\n`)
-  return result.ok ? 0 : 1
+  output.line(JSON.stringify(rest))
+  if (!result.ok) throw new CliError(`seed ${flags.seed} breaks an invariant`)
 }
 
-function tell({ done, total, outcome }: CampaignProgress): void {
+function tell({ done, total, outcome }: CampaignProgress, output: Output): void {
   const { seed, violations, hash, virtualMs, operationsOk, elections, swarm } = outcome
   const verdict = violations.length === 0 ? 'ok' : 'FAILED'
-  process.stderr.write(
+  output.note(
     `${done}/${total} seed ${seed} ${verdict} ${hash} ${virtualMs} ms ` +
-      `${operationsOk} operations ${elections} elections ${swarm}\n`
+      `${operationsOk} operations ${elections} elections ${swarm}`
   )
   for (const { invariant, at, detail } of violations) {
-    process.stderr.write(`  ${invariant} at ${at} ms: ${detail}\n`)
+    output.note(`  ${invariant} at ${at} ms: ${detail}`)
   }
 }
 

@@ -3,6 +3,7 @@
  * is incremental: an event costs what changed in it.
  */
 import type { LogEntry, PersistRequest, RaftRole } from '../core/index.js'
+import { hostName } from './host-name.js'
 import { LogMirror } from './log-mirror.js'
 import { Invariants, type Violations } from './violations.js'
 
@@ -83,7 +84,7 @@ export class ConsensusInvariants {
     if (before.index > 0 && kept !== before.chain) {
       this.#violations.report(
         Invariants.DurablePromises,
-        `node ${host} lost its durable log up to ${before.index}, has ${replica.log.lastIndex}`
+        `${hostName(host)} lost its durable log up to ${before.index}, has ${replica.log.lastIndex}`
       )
     }
     replica.durable = {
@@ -102,11 +103,13 @@ export class ConsensusInvariants {
     const wasLeader = replica.view?.role === 'leader'
     const isReplaced = first.index <= replica.log.lastIndex
     if (wasLeader && isReplaced && replica.view?.term === first.term) {
-      const detail = `leader ${host} of term ${first.term} replaces its entry ${first.index}`
+      const leader = `leader ${hostName(host)} of term ${first.term}`
+      const detail = `${leader} replaces its entry ${first.index}`
       this.#violations.report(Invariants.LeaderAppendOnly, detail)
     }
     if (isReplaced && replica.log.termAt(first.index) === first.term) {
-      const detail = `node ${host} replaces entry ${first.index} by itself and drops what follows`
+      const replaced = `replaces entry ${first.index} by itself`
+      const detail = `${hostName(host)} ${replaced} and drops what follows`
       this.#violations.report(Invariants.NeedlessTruncation, detail)
     }
     if (first.index <= replica.durable.index) {
@@ -154,7 +157,7 @@ export class ConsensusInvariants {
   onApplied(host: number, index: number, state: string): void {
     const replica = this.#replica(host)
     if (index <= replica.appliedIndex) {
-      const detail = `node ${host} applies ${index} after ${replica.appliedIndex}`
+      const detail = `${hostName(host)} applies ${index} after ${replica.appliedIndex}`
       this.#violations.report(Invariants.MonotonicIndexes, detail)
     }
     replica.appliedIndex = index
@@ -166,7 +169,7 @@ export class ConsensusInvariants {
     const earlier = this.#states.get(index)
     if (earlier === undefined) this.#states.set(index, state)
     else if (earlier !== state) {
-      const detail = `node ${host} holds something else at ${index} than another did`
+      const detail = `${hostName(host)} holds something else at ${index} than another did`
       this.#violations.report(Invariants.StateMachineSafety, detail)
     }
   }
@@ -174,7 +177,7 @@ export class ConsensusInvariants {
   #put(host: number, entry: LogEntry): void {
     const { log } = this.#replica(host)
     if (!log.put(entry)) {
-      const detail = `node ${host} puts entry ${entry.index} behind ${log.lastIndex}`
+      const detail = `${hostName(host)} puts entry ${entry.index} behind ${log.lastIndex}`
       this.#violations.report(Invariants.LogMatching, detail)
       return
     }
@@ -183,20 +186,21 @@ export class ConsensusInvariants {
     const earlier = this.#chainByPosition.get(position)
     if (earlier === undefined) this.#chainByPosition.set(position, chained)
     else if (earlier !== chained) {
-      const detail = `node ${host} has another log up to entry ${entry.index} of term ${entry.term}`
+      const where = `entry ${entry.index} of term ${entry.term}`
+      const detail = `${hostName(host)} has another log up to ${where}`
       this.#violations.report(Invariants.LogMatching, detail)
     }
   }
 
   #checkMonotonic(host: number, before: ReplicaView, view: ReplicaView): void {
     if (view.term < before.term) {
-      const detail = `node ${host} goes from term ${before.term} to ${view.term}`
+      const detail = `${hostName(host)} goes from term ${before.term} to ${view.term}`
       this.#violations.report(Invariants.DurablePromises, detail)
     }
     const isBack = view.commitIndex < before.commitIndex || view.appliedIndex < before.appliedIndex
     if (isBack || view.appliedIndex > view.commitIndex) {
       const text = (v: ReplicaView) => `commit ${v.commitIndex}, applied ${v.appliedIndex}`
-      const detail = `node ${host}: ${text(before)}, then ${text(view)}`
+      const detail = `${hostName(host)}: ${text(before)}, then ${text(view)}`
       this.#violations.report(Invariants.MonotonicIndexes, detail)
     }
   }
@@ -205,7 +209,7 @@ export class ConsensusInvariants {
     const other = this.#leaderByTerm.get(term)
     this.#leaderByTerm.set(term, host)
     if (other !== undefined && other !== host) {
-      const detail = `nodes ${other} and ${host} lead term ${term}`
+      const detail = `${hostName(other)} and ${hostName(host)} lead term ${term}`
       this.#violations.report(Invariants.OneLeaderPerTerm, detail)
     }
     // An entry that was seen to be committed only in a later term may be unknown to this leader.
@@ -219,7 +223,7 @@ export class ConsensusInvariants {
     const { log } = this.#replica(host)
     if (log.termAt(commitIndex) !== term) {
       const found = `entry ${commitIndex} of term ${log.termAt(commitIndex)}`
-      const detail = `leader ${host} of term ${term} commits ${found} by counting`
+      const detail = `leader ${hostName(host)} of term ${term} commits ${found} by counting`
       this.#violations.report(Invariants.OwnTermCommit, detail)
     }
     const chained = log.chainAt(commitIndex)
@@ -227,7 +231,8 @@ export class ConsensusInvariants {
       (other) => other.durable.index >= commitIndex && other.log.chainAt(commitIndex) === chained
     ).length
     if (holders >= Math.floor(this.#replicas.length / 2) + 1) return
-    const detail = `leader ${host} of term ${term} commits ${commitIndex}, durable on ${holders}`
+    const leader = `leader ${hostName(host)} of term ${term}`
+    const detail = `${leader} commits ${commitIndex}, durable on ${holders}`
     this.#violations.report(Invariants.DurableMajority, detail)
   }
 
@@ -236,7 +241,8 @@ export class ConsensusInvariants {
     const committed = this.#committed[index - 1] as Committed
     const { log } = this.#replica(leader)
     if (log.chainAt(index) === committed.chain) return
-    const detail = `leader ${leader} of term ${term} lacks what was committed up to ${index}`
+    const told = `leader ${hostName(leader)} of term ${term}`
+    const detail = `${told} lacks what was committed up to ${index}`
     this.#violations.report(Invariants.LeaderCompleteness, detail)
   }
 
@@ -247,7 +253,7 @@ export class ConsensusInvariants {
       const chained = log.chainAt(index)
       const committed = this.#committed[index - 1]
       if (chained === undefined) {
-        const detail = `node ${host} commits ${index}, its log ends at ${log.lastIndex}`
+        const detail = `${hostName(host)} commits ${index}, its log ends at ${log.lastIndex}`
         this.#violations.report(Invariants.StateMachineSafety, detail)
         return
       }
@@ -255,7 +261,8 @@ export class ConsensusInvariants {
         this.#committed.push({ chain: chained, seenInTerm: view.term })
         this.#checkLaterLeaders(index, view.term)
       } else if (committed.chain !== chained) {
-        const detail = `node ${host} commits another log up to ${index} than was committed before`
+        const own = `${hostName(host)} commits another log up to ${index}`
+        const detail = `${own} than was committed before`
         this.#violations.report(Invariants.StateMachineSafety, detail)
         return
       }

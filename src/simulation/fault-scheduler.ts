@@ -1,6 +1,7 @@
 /** Decides who suffers what, and when: one loop per kind of fault, each with its own randomness. */
 import { pick, type Random, shuffle } from '../core/index.js'
 import type { FaultCounts } from './fault-counts.js'
+import { hostName } from './host-name.js'
 import { type Cut, CutKinds, type Links } from './links.js'
 import type { EventRate, SwarmOptions } from './swarm-options.js'
 import { type ProcessExit, ProcessExits, type VirtualTime } from './virtual-clock.js'
@@ -40,6 +41,7 @@ export interface FaultSchedulerComponents {
   readonly links: Links
   readonly faults: FaultCounts
   readonly target: FaultTarget
+  readonly log: (line: string) => void
 }
 
 export class FaultScheduler {
@@ -48,6 +50,7 @@ export class FaultScheduler {
   readonly #links: Links
   readonly #faults: FaultCounts
   readonly #target: FaultTarget
+  readonly #log: (line: string) => void
   readonly #options: SwarmOptions
   readonly #downs: Random
   #isOver = false
@@ -58,6 +61,7 @@ export class FaultScheduler {
     this.#links = components.links
     this.#faults = components.faults
     this.#target = components.target
+    this.#log = components.log
     this.#options = options
     this.#downs = components.random.split('downs')
   }
@@ -143,6 +147,7 @@ export class FaultScheduler {
       const others = this.#othersThatCrash(random, host)
       const eventsLeft = random.nextInt(aimed ? 3 : 6)
       const moment = aimed ? CrashMoments.Commit : CrashMoments.Sync
+      if (aimed || duringSync) this.#log(`fault: a crash waits for ${moment} of ${hostName(host)}`)
       if (aimed || duringSync) this.#target.armCrash(host, { moment, exit, eventsLeft, others })
       else for (const victim of [host, ...others]) this.#target.crash(victim, exit)
     }
@@ -206,7 +211,7 @@ export class FaultScheduler {
     freed.forEach((host, i) => {
       const pairs = hosts.flatMap((other) => [[host, other] as const, [other, host] as const])
       const at = lengthMs * (1 + (i + random.nextFloat()) / freed.length)
-      this.#later(at, () => this.#links.heal(pairs))
+      this.#later(at, () => this.#heal(pairs))
     })
     const odd = [pick(random, hosts), pick(random, hosts)] as const
     if (odd[0] !== odd[1]) this.#cut([odd], cut, lengthMs)
@@ -219,6 +224,7 @@ export class FaultScheduler {
 
   #pause(host: number, lengthMs: number): void {
     this.#faults.pause++
+    this.#log(`fault: ${hostName(host)} stands still for ${Math.round(lengthMs)} ms`)
     this.#target.pause(host)
     this.#later(lengthMs, () => {
       if (this.#target.isPaused(host)) this.#target.resume(host)
@@ -258,12 +264,18 @@ export class FaultScheduler {
   }
 
   #cutNow(pairs: readonly Pair[], cut: Cut): void {
+    this.#log(`fault: ${cut.kind}, streams are ${cut.streams}: ${pairsText(pairs)}`)
     for (const [from, to] of pairs) this.#links.cut(from, to, cut)
   }
 
   #cut(pairs: readonly Pair[], cut: Cut, lengthMs: number): void {
     this.#cutNow(pairs, cut)
-    this.#later(lengthMs, () => this.#links.heal(pairs))
+    this.#later(lengthMs, () => this.#heal(pairs))
+  }
+
+  #heal(pairs: readonly Pair[]): void {
+    this.#log(`healed: ${pairsText(pairs)}`)
+    this.#links.heal(pairs)
   }
 
   #drawCut(random: Random, kind: Cut['kind']): Cut {
@@ -285,3 +297,6 @@ export class FaultScheduler {
 }
 
 type Pair = readonly [number, number]
+
+const pairsText = (pairs: readonly Pair[]): string =>
+  pairs.map(([from, to]) => `${hostName(from)}→${hostName(to)}`).join(' ')

@@ -5,11 +5,12 @@
 import type { EngineProvider, ReplicaObserver } from '../core/index.js'
 import { ConsensusInvariants } from './consensus-invariants.js'
 import { watchEngine } from './engine-watch.js'
+import { hostName } from './host-name.js'
 import { MembershipInvariants } from './membership-invariants.js'
 import { PromiseInvariants } from './promise-invariants.js'
 import type { ClusterWatch, SimulatedCluster } from './simulated-cluster.js'
 import { Invariants, type Violations } from './violations.js'
-import type { SimulatedProcess } from './virtual-clock.js'
+import { type ProcessExit, ProcessExits, type SimulatedProcess } from './virtual-clock.js'
 
 export class RunWatch implements ClusterWatch {
   readonly #violations: Violations
@@ -62,16 +63,18 @@ export class RunWatch implements ClusterWatch {
   }
 
   onStarted(host: number): void {
-    this.#log(`node ${host} has started`)
+    this.#log(`${hostName(host)} has started`)
   }
 
   onStartFailed(host: number, error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    this.#violations.report(Invariants.Start, `node ${host}: ${text}`)
+    this.#violations.report(Invariants.Start, `${hostName(host)}: ${text}`)
   }
 
-  onExit(host: number): void {
-    this.#log(`node ${host} crashes`)
+  onExit(host: number, exit: ProcessExit): void {
+    this.#log(
+      `fault: ${hostName(host)} ${exit === ProcessExits.Power ? 'loses power' : 'is killed'}`
+    )
     this.#consensus.onExit(host)
     this.#onCrash(host)
     if (this.#cluster) this.#membership.onExit(this.#cluster.nodeIdOf(host))
@@ -89,7 +92,9 @@ export class RunWatch implements ClusterWatch {
         promises.onRecovered(host, replica, hardState)
       },
       onPersist(request) {
-        if (process.alive) consensus.onPersist(host, request)
+        if (!process.alive) return
+        consensus.onPersist(host, request)
+        promises.onPersist(host, request)
       },
       onPersisted(request) {
         if (!process.alive) return
@@ -121,9 +126,14 @@ export class RunWatch implements ClusterWatch {
     if (!node || node.process !== process || !node.isStarted) return
     const { groups, members, nodeId } = node.manager.getClusterView()
     for (const status of groups) {
+      const led = this.#consensus.isLeader(process.host)
       this.#consensus.onView(process.host, status)
+      const leads = status.role === 'leader'
+      if (leads !== led) {
+        this.#log(`${nodeId} ${leads ? 'leads' : 'no longer leads: in'} term ${status.term}`)
+      }
       if (status.failed !== null) {
-        this.#violations.report(Invariants.Liveness, `node ${process.host}: ${status.failed}`)
+        this.#violations.report(Invariants.Liveness, `${hostName(process.host)}: ${status.failed}`)
       }
     }
     this.#membership.onMembers(nodeId, members)

@@ -23,6 +23,10 @@ export function outcomeOf(result: SimulationResult): SeedOutcome {
     operationsOk: operations.ok,
     operationsUnknown: operations.unknown,
     elections,
-    swarm: JSON.stringify(result.swarm)
+    swarm: JSON.stringify(result.swarm, toThreeDigits)
   }
 }
+
+/** What a person reads; the seed itself says the rest. */
+const toThreeDigits = (_key: string, value: unknown): unknown =>
+  typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(3)) : value

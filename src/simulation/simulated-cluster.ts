@@ -16,6 +16,7 @@ import {
   toNodeId
 } from '../core/index.js'
 import { type ArmedCrash, CrashMoments, type FaultTarget } from './fault-scheduler.js'
+import { hostName } from './host-name.js'
 import { kvEngineProvider } from './kv-engine.js'
 import type { CreateManager, SimulatedManager } from './manager.js'
 import { simulatedCrypto } from './simulated-crypto.js'
@@ -48,7 +49,7 @@ export interface ClusterComponents {
 export interface ClusterWatch {
   onStarted(host: number): void
   onStartFailed(host: number, error: unknown): void
-  onExit(host: number): void
+  onExit(host: number, exit: ProcessExit): void
   observerOf(process: SimulatedProcess): ReplicaObserver
   wrapEngine(process: SimulatedProcess, engine: EngineProvider): EngineProvider
   isLeader(host: number): boolean
@@ -149,7 +150,7 @@ export class SimulatedCluster implements FaultTarget {
     machine.process = null
     machine.node = null
     machine.armed = null
-    this.#components.watch.onExit(host)
+    this.#components.watch.onExit(host, exit)
     if (exit === ProcessExits.Power) {
       machine.disk.crash(this.#components.random.split(`crash ${host} ${machine.lives}`))
     } else {
@@ -270,7 +271,7 @@ export class SimulatedCluster implements FaultTarget {
     const ofMachine = random.split(`machine ${host}`)
     const machine: Machine = {
       host,
-      nodeId: toNodeId(`n${host + 1}`),
+      nodeId: toNodeId(hostName(host)),
       clock: new MachineClock(time, Math.floor(ofMachine.nextFloat() * 1e6)),
       disk: new SimulatedDisk(
         { clock: clockOfPresentProcess(time, () => machine), random: ofMachine.split('disk') },

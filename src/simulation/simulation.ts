@@ -22,6 +22,7 @@ import { type FaultCounts, noFaults } from './fault-counts.js'
 import { FaultScheduler } from './fault-scheduler.js'
 import { Links } from './links.js'
 import type { CreateManager } from './manager.js'
+import { RunGuard } from './run-guard.js'
 import { RunWatch } from './run-watch.js'
 import { SimulatedCluster } from './simulated-cluster.js'
 import { SimulatedDatagramWorld } from './simulated-datagram-network.js'
@@ -65,6 +66,8 @@ export interface SimulationResult {
   readonly history: readonly HistoryEvent[]
 }
 
+/** Turns of promises that one event may need; more mean that an await loop has no end. */
+const turnsPerEventMax = 1_000_000
 /** Events at one instant; more mean that somebody spins. */
 const eventsPerInstantMax = 100_000
 const pollMs = 50
@@ -96,6 +99,10 @@ class Run {
   readonly #time = new VirtualTime(this.#trace)
   readonly #faults = noFaults()
   readonly #violations = new Violations(() => this.#time.now)
+  readonly #guard = new RunGuard({
+    turnsMax: turnsPerEventMax,
+    onRealWorld: (what, stack) => this.#violations.report(Invariants.RealWorld, `${what}: ${stack}`)
+  })
   readonly #watch: RunWatch
   readonly #cluster: SimulatedCluster
   readonly #scheduler: FaultScheduler
@@ -133,7 +140,14 @@ class Run {
     )
     this.#watch.observe(this.#cluster)
     this.#scheduler = new FaultScheduler(
-      { time, random: random.split('faults'), links, faults: this.#faults, target: this.#cluster },
+      {
+        time,
+        random: random.split('faults'),
+        links,
+        faults: this.#faults,
+        target: this.#cluster,
+        log: this.#log
+      },
       this.#swarm
     )
     this.#workload = new Workload(
@@ -149,6 +163,15 @@ class Run {
   }
 
   async execute(): Promise<SimulationResult> {
+    this.#guard.install()
+    try {
+      return await this.#execute()
+    } finally {
+      this.#guard.remove()
+    }
+  }
+
+  async #execute(): Promise<SimulationResult> {
     this.#cluster.start()
     this.#workload.start()
     this.#time.post(this.#swarm.calmMs, 'faults', null, () => this.#scheduler.start())
@@ -252,11 +275,17 @@ class Run {
   /** Runs events up to a time, each drained with one real turn of the event loop, then judged. */
   async #until(time: number): Promise<void> {
     while (!this.#violations.any) {
+      this.#guard.beginEvent()
       const event = this.#time.step(time)
       if (event === null) return
       this.#events++
       if (event.process === null) continue
       await new Promise<void>(setImmediate)
+      if (this.#guard.isExhausted) {
+        const detail = `${event.label} at ${event.process.name} needs more than ${turnsPerEventMax}`
+        this.#violations.report(Invariants.DrainBudget, `${detail} turns of promises`)
+        return
+      }
       this.#watch.afterEvent(event.process)
       this.#cluster.maybeCrash(event.process)
       this.#checkProgress()
@@ -347,6 +376,6 @@ function loggerTo(log: (line: string) => void, node: NodeId): Logger {
 /** An error's message and causes are what one reads a trace for, and JSON leaves them out. */
 function withErrors(_key: string, value: unknown): unknown {
   if (!(value instanceof Error)) return value
-  const { name, message, stack, cause } = value
-  return cause === undefined ? { name, message, stack } : { name, message, cause }
+  const { name, message, cause } = value
+  return cause === undefined ? { name, message } : { name, message, cause }
 }

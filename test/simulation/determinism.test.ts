@@ -11,8 +11,8 @@ t.test('D-01 the same seed gives the same trace, here and in another process', a
   const again = await simulate(2_001, options)
   t.equal(again.hash, first.hash)
   t.strictSame(again.history, first.history)
-  const command = new URL('../../src/cli/simulate-main.js', import.meta.url).pathname
-  const args = ['--seed', '2001', '--nodes', '5', '--seconds', '5', '--json']
+  const command = new URL('../../src/cli/main.js', import.meta.url).pathname
+  const args = ['simulate', '--seed', '2001', '--nodes', '5', '--seconds', '5', '--json']
   const { stdout } = await run(process.execPath, [command, ...args])
   const report = JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
   t.equal(report.ok, true)
@@ -25,9 +25,18 @@ t.test('another seed gives another trace', async (t) => {
   t.not(one.hash, other.hash)
 })
 
-t.test('bad arguments end with exit status 2', async (t) => {
-  const command = new URL('../../src/cli/simulate-main.js', import.meta.url).pathname
-  for (const args of [['--seed', 'x'], ['--nodes', '0'], ['--what']]) {
-    await t.rejects(run(process.execPath, [command, ...args]), { code: 2 })
+t.test('bad arguments end with exit status 2 and name the argument', async (t) => {
+  const command = new URL('../../src/cli/main.js', import.meta.url).pathname
+  for (const [args, named] of [
+    [['--seed', 'x'], '--seed'],
+    [['--nodes', '0'], '--nodes'],
+    [['--seconds', '-1'], '--seconds'],
+    [['--what'], '--what'],
+    [['13'], 'argument']
+  ] as const) {
+    const failed = run(process.execPath, [command, 'simulate', ...args])
+    await t.rejects(failed, { code: 2, stdout: '', stderr: new RegExp(named) }, args.join(' '))
   }
+  const { stdout } = await run(process.execPath, [command, 'simulate', '--help'])
+  t.match(stdout, /--trace/)
 })

@@ -166,6 +166,23 @@ t.test('4c: what was overwritten on the way to the disk does not count', async (
   t.strictSame(found(), [])
 })
 
+t.test('7: an acknowledgement that waited while its entry was replaced', async (t) => {
+  const { invariants, promises, found } = make()
+  const old = { ...request([1, 1]), hardState: hardState(1, null) }
+  const newer = { ...request([1, 2]), hardState: hardState(2, null) }
+  for (const one of [old, newer]) {
+    invariants.onPersist(0, one)
+    promises.onPersist(0, one)
+  }
+  invariants.onPersisted(0, old)
+  promises.onPersisted(0, old)
+  const response = message('appendEntriesResponse', 1)
+  promises.onSend(0, { ...response, index: 1 as LogIndex })
+  t.strictSame(found(), [])
+  promises.onSend(0, { ...response, index: 2 as LogIndex })
+  t.strictSame(found(), [Invariants.DurablePromises])
+})
+
 t.test('7: promises that leave before they are durable', async (t) => {
   const { promises, found } = make()
   promises.onSend(0, message('preVote', 9))

@@ -58,6 +58,12 @@ t.test('D-14 planted faults of the toy are found', async (t) => {
   }
 })
 
+t.test('an endless loop of awaits fails the seed, and the process goes on', async (t) => {
+  const { violations } = await run(1, { spins: true })
+  t.match(violations, [{ invariant: Invariants.DrainBudget, detail: /turns of promises/ }])
+  t.strictSame((await run(1)).violations, [])
+})
+
 async function firstViolation(faults: ToyFaults): Promise<string | undefined> {
   for (let seed = 1; seed <= 30; seed++) {
     const [violation] = (await run(seed, faults)).violations

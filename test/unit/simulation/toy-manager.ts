@@ -22,6 +22,8 @@ export interface ToyFaults {
   readonly forgetsSerials?: boolean
   readonly readsAnywhere?: boolean
   readonly drawsRealTime?: boolean
+  /** A loop of awaits that never ends. */
+  readonly spins?: boolean
 }
 
 interface Wire {
@@ -122,6 +124,7 @@ class ToyManager {
   }
 
   async #execute(wire: Wire): Promise<Wire> {
+    for (; this.#faults.spins; ) await null
     const result = this.#apply(wire)
     const synced = this.#log?.write(wire.tag ? `${JSON.stringify(wire)}\n` : '')
     if (!this.#faults.acknowledgesBeforeSync) await synced
