@@ -38,6 +38,7 @@ import {
   resolveConfig,
   type Statement,
   StoppedError,
+  type TellQueue,
   viewsDisagree
 } from '../src/core/index.js'
 import { BoundPorts } from '../src/runtime/index.js'
@@ -231,6 +232,15 @@ export class ClusterNetworkManager implements ClusterManager {
       loopDelayMs: rooms?.loop.delayMs() ?? 0,
       loopDelayMsMax
     })
+  }
+
+  /** The length of every queue that messages and queries pass through, and its bound. */
+  tellQueues(tell: TellQueue): void {
+    const rooms = this.#rooms
+    if (rooms === null) return
+    for (const room of [rooms.transport, rooms.membership, rooms.consensus, rooms.queries]) {
+      room.tellQueues(tell)
+    }
   }
 
   getAllMetrics(): MetricsSnapshot {

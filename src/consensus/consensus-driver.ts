@@ -32,6 +32,7 @@ import type { Inbound, MessageType, Messenger } from '../core/ports/messenger.js
 import type { Random } from '../core/ports/random.js'
 import type { ReplicaObserver } from '../core/ports/replica-observer.js'
 import { factsOf } from '../core/remote-error.js'
+import type { TellQueue } from '../core/tell-queue.js'
 import { type ConsensusCounters, consensusCounterNames } from './counters.js'
 import { encodeEntryPayload } from './entry.js'
 import { expectHonest, FoundingDriver, helloOf, type ReplicaHello } from './founding-driver.js'
@@ -152,6 +153,10 @@ export class ConsensusDriver {
     await this.#components.log.close()
     await this.#lock?.release()
     this.#lock = null
+  }
+
+  tellQueues(tell: TellQueue): void {
+    for (const group of this.#groups.values()) group.tellQueues(tell)
   }
 
   group(id: GroupId): GroupDriver | null {

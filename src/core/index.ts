@@ -235,4 +235,5 @@ export {
   sqlValueFromJson,
   sqlValueToJson
 } from './sql.js'
+export type { TellQueue } from './tell-queue.js'
 export { viewsDisagree } from './views.js'

@@ -40,6 +40,7 @@ import type { Random } from '../core/ports/random.js'
 import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
 import { hasCode } from '../core/remote-error.js'
 import type { Statement } from '../core/sql.js'
+import type { TellQueue } from '../core/tell-queue.js'
 import { type Answered, AttemptsDriver } from './attempts-driver.js'
 import { ExecutionDriver } from './execution-driver.js'
 import { placement, type QueryAnswer, type QueryBody, query, registerClient } from './messages.js'
@@ -174,6 +175,10 @@ export class QueryDriver {
       this.#onIdle = resolve
     })
     await this.#waiting.settledBy(idle, deadline)
+  }
+
+  tellQueues(tell: TellQueue): void {
+    tell('routing.queriesInFlightMax', this.#inFlight, this.#options.config.queriesInFlightMax)
   }
 
   /** Counts; `queries_in_flight` and `queries_waiting` are gauges. */

@@ -14,7 +14,8 @@ import type {
   PresetName,
   Random,
   ReplicaObserver,
-  StreamNetwork
+  StreamNetwork,
+  TellQueue
 } from '../core/index.js'
 
 export interface SimulatedPorts {
@@ -32,6 +33,7 @@ export interface SimulatedPorts {
 export interface SimulatedManager extends ClusterManager {
   start(): Promise<void>
   stop(options?: { readonly drain?: boolean }): Promise<void>
+  tellQueues(tell: TellQueue): void
   registerClient(clientId: ClientId, options?: { readonly timeoutMs?: number }): Promise<void>
 }
 

@@ -20,6 +20,10 @@ export class RunWatch implements ClusterWatch {
   readonly #log: (line: string) => void
   readonly #onCrash: (host: number) => void
   #cluster: SimulatedCluster | null = null
+  readonly #judgeQueue = (name: string, length: number, lengthMax: number) => {
+    if (length <= lengthMax) return
+    this.#violations.report(Invariants.QueueBounds, `${name}: ${length}, at most ${lengthMax}`)
+  }
 
   constructor(
     size: number,
@@ -137,6 +141,7 @@ export class RunWatch implements ClusterWatch {
       }
     }
     this.#membership.onMembers(nodeId, members)
+    node.manager.tellQueues(this.#judgeQueue)
   }
 
   /** Who calls whom something else than alive, though all are up. */

@@ -36,6 +36,7 @@ import {
   nodeOf,
   type ReplicaId
 } from '../../core/ids.js'
+import { messageSizeBytesMax } from '../../core/limits.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Engine } from '../../core/ports/engine.js'
 import type { LogEntry } from '../../core/ports/log-store.js'
@@ -50,6 +51,7 @@ import type {
   WriteRequest
 } from '../../core/ports/replicated-group.js'
 import { factsOf } from '../../core/remote-error.js'
+import type { TellQueue } from '../../core/tell-queue.js'
 import type { ConsensusCounters } from '../counters.js'
 import type { RaftEvent } from '../raft/types.js'
 import {
@@ -169,6 +171,23 @@ export class GroupDriver implements ReplicatedGroup {
       lastIndex: raft.lastIndex,
       failed: this.#failure?.code ?? null,
       progress: raft.role === 'leader' ? [own, ...others] : []
+    }
+  }
+
+  tellQueues(tell: TellQueue): void {
+    const { pendingReadsMax, uncommittedBytesMax, appendsInFlightMax, clientsMax } =
+      this.#options.config
+    tell('consensus.pendingReadsMax', this.#readRounds.length, pendingReadsMax)
+    tell('consensus.clientsMax', this.#applier.table.size, clientsMax)
+    this.#pipeline?.tellQueues(tell)
+    if (this.#raft === null) return
+    const { uncommittedBytes, pendingReads, progress } = this.#raft.status()
+    tell('consensus.pendingReadsMax', pendingReads, pendingReadsMax)
+    // One proposal may be larger than all that is allowed, when it is alone.
+    const bytesMax = uncommittedBytesMax + messageSizeBytesMax
+    tell('consensus.uncommittedBytesMax', uncommittedBytes, bytesMax)
+    for (const { appendsInFlight } of progress) {
+      tell('consensus.appendsInFlightMax', appendsInFlight, appendsInFlightMax)
     }
   }
 

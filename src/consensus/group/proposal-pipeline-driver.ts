@@ -17,6 +17,7 @@ import type { LogIndex, MonotonicMs, NodeId, Term } from '../../core/ids.js'
 import { nodeOf } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Command, Engine } from '../../core/ports/engine.js'
+import type { TellQueue } from '../../core/tell-queue.js'
 import type { ClientLimits } from '../client-table.js'
 import type { ConsensusCounters } from '../counters.js'
 import { encodeEntryPayload } from '../entry.js'
@@ -60,6 +61,14 @@ export class ProposalPipeline {
     this.#config = config
     this.#planner = new BatchPlanner(components, config)
     this.#queue = new BoundedQueue(config.proposalQueueLengthMax)
+  }
+
+  tellQueues(tell: TellQueue): void {
+    tell(
+      'consensus.proposalQueueLengthMax',
+      this.#queue.length,
+      this.#config.proposalQueueLengthMax
+    )
   }
 
   get hasInFlight(): boolean {

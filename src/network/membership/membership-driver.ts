@@ -22,6 +22,7 @@ import type { Inbound, Messenger } from '../../core/ports/messenger.js'
 import type { Random } from '../../core/ports/random.js'
 import type { Address } from '../../core/ports/stream-network.js'
 import { factsOf } from '../../core/remote-error.js'
+import type { TellQueue } from '../../core/tell-queue.js'
 import { isForeign, type JoinRequestBody, refusalOfJoin } from './admission.js'
 import {
   DatagramChannel,
@@ -239,6 +240,11 @@ export class MembershipDriver {
   /** Handlers run in the order of registration; register before `start` to miss nothing. */
   onEvent(handler: (event: MemberEvent) => void): void {
     this.#handlers.push(handler)
+  }
+
+  tellQueues(tell: TellQueue): void {
+    this.#swim.tellQueues(tell)
+    tell('exchangesInFlightMax', this.#exchangesInFlight, exchangesInFlightMax)
   }
 
   get counters(): Readonly<Record<MembershipCounterName, number>> {

@@ -33,6 +33,10 @@ export class Relays {
     this.#nextSequence = nextSequence
   }
 
+  get length(): number {
+    return this.#bySequence.size
+  }
+
   /** Only members are pinged, at the address in this node's own table. */
   handleRequest(target: NodeId, sequence: number, from: Address, now: MonotonicMs): void {
     const { table, config, counters } = this.#state

@@ -27,6 +27,7 @@ import type { MemberEvent } from '../../core/events.js'
 import type { MonotonicMs, NodeId } from '../../core/ids.js'
 import { type HealthStatus, type Lifecycle, Lifecycles, type Member } from '../../core/member.js'
 import type { Address } from '../../core/ports/stream-network.js'
+import type { TellQueue } from '../../core/tell-queue.js'
 import type { DeathRecord } from './death-records.js'
 import { pushPullDelayMs } from './formulas.js'
 import { Gossip } from './gossip.js'
@@ -35,7 +36,7 @@ import { exchangedMembers, mergeMembers } from './merge.js'
 import type { DatagramMessage, MemberState, Statement } from './messages.js'
 import { Ranks } from './precedence.js'
 import { Prober } from './prober.js'
-import { Relays } from './relays.js'
+import { Relays, relaysMax } from './relays.js'
 import { Rumours } from './rumours.js'
 import {
   type SwimComponents,
@@ -228,6 +229,12 @@ export class Swim {
 
   explainDeath(nodeId: NodeId): DeathRecord | null {
     return this.#state.deaths.latestOf(nodeId)
+  }
+
+  tellQueues(tell: TellQueue): void {
+    const { queue } = this.#state
+    tell('membership.broadcastQueueLengthMax', queue.length, queue.lengthMax)
+    tell('relaysMax', this.#relays.length, relaysMax)
   }
 
   get counters(): Counters<SwimCounterName> {

@@ -32,6 +32,7 @@ import {
 import type { MonotonicMs, NodeId, WallMs } from '../../core/ids.js'
 import type { PeerIdentity } from '../../core/ports/stream-network.js'
 import { RemoteError } from '../../core/remote-error.js'
+import type { TellQueue } from '../../core/tell-queue.js'
 import {
   type AnyDeclaration,
   type AssembledMessage,
@@ -144,6 +145,13 @@ export class Muxer<Ticket> {
   /** Whether this end has said Hello. */
   get hasGreeted(): boolean {
     return this.#greeter.hasGreeted
+  }
+
+  tellQueues(tell: TellQueue): void {
+    const { requestsInFlightMax, requestsServedMax } = this.#options.limits
+    tell('transport.requestsInFlightMax', this.#pending.size, requestsInFlightMax)
+    tell('transport.requestsServedMax', this.#serving.size, requestsServedMax)
+    this.#sender.tellQueues(tell, requestsServedMax)
   }
 
   get requestsPending(): number {

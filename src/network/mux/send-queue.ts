@@ -8,6 +8,8 @@
  * 3. `offer` answers false at either bound; `force` (answers) allows twice the bytes.
  */
 import { must } from '../../core/assert.js'
+import { messageSizeBytesMax } from '../../core/limits.js'
+import type { TellQueue } from '../../core/tell-queue.js'
 import type { Batch, Outgoing } from './output.js'
 
 const weights = [8, 4, 2, 1] as const
@@ -50,6 +52,16 @@ export class SendQueue<Ticket> {
   /** Messages queued, cancelled ones included until their turn comes. */
   get length(): number {
     return this.#levels.reduce((sum, level) => sum + lengthOf(level), 0)
+  }
+
+  /** `forcedMax`: how many messages may have been taken above the bound. */
+  tellQueues(tell: TellQueue, forcedMax: number): void {
+    const { sendQueueLengthMax, sendQueueBytesMax } = this.#limits
+    const bytesMax = 2 * sendQueueBytesMax + messageSizeBytesMax
+    for (const level of this.#levels) {
+      tell('transport.sendQueueLengthMax', lengthOf(level), sendQueueLengthMax + forcedMax)
+      tell('transport.sendQueueBytesMax', level.sizeBytes, bytesMax)
+    }
   }
 
   /** Whether a message of this priority would be taken. */

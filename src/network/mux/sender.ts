@@ -1,5 +1,6 @@
 import type { WallMs } from '../../core/ids.js'
 import { Priorities } from '../../core/ports/messenger.js'
+import type { TellQueue } from '../../core/tell-queue.js'
 import {
   type Extension,
   encodeMessage,
@@ -64,6 +65,11 @@ export class Sender<Ticket> {
   /** What the header of every later frame says. */
   setRoute(version: number, source: number, destination: number): void {
     this.#header = { ...this.#header, version, source, destination }
+  }
+
+  tellQueues(tell: TellQueue, forcedMax: number): void {
+    tell('controlQueueLengthMax', this.#control.length, controlQueueLengthMax)
+    this.#queue.tellQueues(tell, forcedMax)
   }
 
   hasRoom(priority: number): boolean {

@@ -38,6 +38,7 @@ import type {
   StreamListener,
   StreamNetwork
 } from '../../core/ports/stream-network.js'
+import type { TellQueue } from '../../core/tell-queue.js'
 import {
   type AnyDeclaration,
   type Catalogue,
@@ -183,6 +184,10 @@ export class TransportDriver implements Messenger {
 
   onPeer(handle: (change: { nodeId: NodeId; connected: boolean }) => void): void {
     this.#peerHandlers.push(handle)
+  }
+
+  tellQueues(tell: TellQueue): void {
+    for (const { muxer } of this.#connectionsLive) muxer.tellQueues(tell)
   }
 
   onEvent(handle: (event: TransportEvent) => void): void {

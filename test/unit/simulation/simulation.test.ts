@@ -50,7 +50,8 @@ t.test('D-14 planted faults of the toy are found', async (t) => {
   const expected: [ToyFaults, string[]][] = [
     [{ acknowledgesBeforeSync: true }, [Invariants.Linearizable, Invariants.AcknowledgedKept]],
     [{ forgetsSerials: true }, [Invariants.Linearizable, Invariants.AcknowledgedKept]],
-    [{ readsAnywhere: true }, [Invariants.Linearizable]]
+    [{ readsAnywhere: true }, [Invariants.Linearizable]],
+    [{ boundsNothing: true }, [Invariants.QueueBounds]]
   ]
   for (const [faults, invariants] of expected) {
     const found = await firstViolation(faults)

@@ -7,7 +7,8 @@ import {
   type NodeId,
   type QueryOptions,
   type QueryResult,
-  RequestTimeoutError
+  RequestTimeoutError,
+  type TellQueue
 } from '../../../src/core/index.js'
 import { runKv } from '../../../src/simulation/kv-statements.js'
 import type {
@@ -22,6 +23,8 @@ export interface ToyFaults {
   readonly forgetsSerials?: boolean
   readonly readsAnywhere?: boolean
   readonly drawsRealTime?: boolean
+  /** Its table of open requests grows beyond its bound. */
+  readonly boundsNothing?: boolean
   /** A loop of awaits that never ends. */
   readonly spins?: boolean
 }
@@ -94,6 +97,10 @@ class ToyManager {
       incarnation: 0,
       liveness: 'alive'
     })) as unknown as ClusterView['members']
+  }
+
+  tellQueues(tell: TellQueue): void {
+    tell('waiting', this.#waiting.size, this.#faults.boundsNothing ? 0 : 1_000)
   }
 
   async checksums(): Promise<readonly object[]> {
