@@ -20,6 +20,44 @@ export type MemberEvent =
     }
   | { readonly type: 'MemberConflict'; readonly nodeId: NodeId; readonly address: Address }
 
+/** How the cluster holds together, as this node sees it. */
+export type PartitionEvent =
+  /**
+   * `split`: members lost together. `oneWay`: what this node sends does not arrive there, what
+   * is sent to it does. `indirect`: reached through others only.
+   */
+  | {
+      readonly type: 'PartitionDetected'
+      readonly kind: PartitionKind
+      readonly unreachable: readonly NodeId[]
+    }
+  | {
+      readonly type: 'PartitionHealed'
+      readonly kind: PartitionKind
+      readonly unreachable: readonly NodeId[]
+      readonly lastedMs: number
+    }
+  /** `present` and `missing` are the last committed voters. */
+  | {
+      readonly type: 'QuorumLost' | 'QuorumRegained'
+      readonly needed: number
+      readonly present: readonly NodeId[]
+      readonly missing: readonly NodeId[]
+    }
+  /** `yield`: the other side goes on; this one calls itself degraded. */
+  | {
+      readonly type: 'SplitDecided'
+      readonly strategy: string
+      readonly decision: 'stay' | 'yield'
+      readonly reason: string
+      readonly unreachable: readonly NodeId[]
+    }
+
+export type PartitionKind = 'split' | 'oneWay' | 'indirect'
+
+/** All that membership tells. */
+export type MembershipEvent = MemberEvent | PartitionEvent
+
 export const RaftRoles = {
   Follower: 'follower',
   PreCandidate: 'preCandidate',
@@ -89,7 +127,7 @@ export type FacadeEvent =
       readonly consensus: 'answering' | 'silent'
     }
 
-export type ClusterEventBody = MemberEvent | ConsensusEvent | TransportEvent | FacadeEvent
+export type ClusterEventBody = MembershipEvent | ConsensusEvent | TransportEvent | FacadeEvent
 
 export type ClusterEvent = ClusterEventBody & {
   /** Rises by one per event of this node; a gap tells how many a slow subscriber missed. */

@@ -87,6 +87,9 @@ export {
   type FacadeEvent,
   type HealthEvent,
   type MemberEvent,
+  type MembershipEvent,
+  type PartitionEvent,
+  type PartitionKind,
   type RaftRole,
   RaftRoles,
   type TransportEvent

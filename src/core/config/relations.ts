@@ -38,6 +38,13 @@ const relations: readonly Relation[] = [
     holds: ({ membership }) => membership.probeTimeoutMs < membership.probeIntervalMs
   },
   {
+    path: 'membership.splitQuorumSize',
+    others: ['membership.splitStrategy'],
+    message: 'must be at least 1 with splitStrategy static-quorum',
+    holds: ({ membership }) =>
+      membership.splitStrategy !== 'static-quorum' || membership.splitQuorumSize >= 1
+  },
+  {
     path: 'transport.reconnectBackoffMaxMs',
     others: ['transport.reconnectBackoffMinMs'],
     message: 'must not be below reconnectBackoffMinMs',

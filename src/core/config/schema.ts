@@ -76,11 +76,14 @@ const membership = z.strictObject({
    * score. Off: verdicts may come from timers that fired late.
    */
   loopLagAware: z.boolean().default(true),
-  /** A suspect is told of its suspicion with every ping, so that it can refute at once. */
+  /**
+   * A suspect is told of its suspicion with every ping and answers whoever told it. Off: it learns
+   * of it by gossip, and its answer goes the same way.
+   */
   buddySystem: z.boolean().default(true),
   /** A fresh rumour is retransmitted mult · ceil(log10(n+1)) times. */
   retransmitMult: count(1, 32).default(4),
-  /** Rumours are also pushed at this interval, to `gossipFanout` members. */
+  /** Rumours are also pushed, news at once and then at this interval, to `gossipFanout` members. */
   gossipIntervalMs: ms(10, 60_000).default(200),
   gossipFanout: count(0, 16).default(3),
   /** Whole-state exchange with one member. Zero: never. */
@@ -91,6 +94,22 @@ const membership = z.strictObject({
   deadReclaimMs: ms(0, 604_800_000).default(0),
   /** A dead member is still told so for this long, so that it can refute. Zero: never. */
   gossipToDeadMs: ms(0, 3_600_000).default(30_000),
+  /**
+   * Members lost within this time of one another are a split, not crashes. Higher: fewer splits go
+   * unnoticed, later told, and more crashes are taken for one.
+   */
+  splitTogetherMs: ms(10, 600_000).default(10_000),
+  /**
+   * Which side of a split goes on; the other calls itself degraded and refuses guarded operations.
+   * Who writes, Raft alone decides.
+   */
+  splitStrategy: z
+    .enum(['off', 'keep-majority', 'static-quorum', 'keep-oldest'])
+    .default('keep-majority'),
+  /** A split must last so long, unchanged, before the strategy decides. */
+  splitStableAfterMs: ms(100, 3_600_000).default(20_000),
+  /** For `static-quorum`: who counts on the side that goes on, at least. */
+  splitQuorumSize: count(0, 10_000).default(0),
   /** Members in the table, at most; joins beyond are refused. */
   membersMax: count(1, 10_000).default(1_000),
   /** Rumours queued; the most retransmitted is dropped at the bound. */

@@ -54,6 +54,7 @@ export class Gossip {
     const { deadlines, table, random, config, queue } = this.#state
     if (!deadlines.isDue('gossip', now)) return
     deadlines.clear('gossip')
+    this.#state.gossipedAt = now
     const targets = table.pickOthers(random, config.gossipFanout, (record) =>
       this.#isWorthTelling(record, now)
     )

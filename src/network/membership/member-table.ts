@@ -16,6 +16,8 @@ export interface MemberRecord {
   rank: Rank
   /** When it last spoke to this node itself. */
   lastSeen: MonotonicMs
+  /** When a datagram of its own last came straight to this node. */
+  lastHeardAt: MonotonicMs
   /** When the rank last changed. */
   changedAt: MonotonicMs
   /** The address of a claim to its name that subscribers were told of. */
@@ -32,11 +34,17 @@ export class MemberTable {
   /** Sorted by id; rebuilt after a change of the set. */
   #sorted: MemberRecord[] | null = null
   #liveCount = 1
+  #version = 0
 
   constructor(self: MemberRecord, membersMax: number) {
     this.self = self
     this.membersMax = membersMax
     this.#byId.set(self.statement.nodeId, self)
+  }
+
+  /** Changes whenever a member comes, goes, or changes its rank. */
+  get version(): number {
+    return this.#version
   }
 
   /** Alive and suspected members, this node included. */
@@ -69,6 +77,7 @@ export class MemberTable {
     assert(!this.#byId.has(record.statement.nodeId), 'a member is added twice')
     this.#byId.set(record.statement.nodeId, record)
     this.#sorted = null
+    this.#version++
     if (isLive(record)) this.#liveCount++
   }
 
@@ -77,13 +86,17 @@ export class MemberTable {
     assert(record !== this.self, 'a node does not remove itself')
     this.#byId.delete(nodeId)
     this.#sorted = null
+    this.#version++
     if (isLive(record)) this.#liveCount--
   }
 
   setStanding(record: MemberRecord, standing: Standing, now: MonotonicMs): void {
     assert(standing.incarnation >= record.incarnation, 'an incarnation went back')
     if (isLive(record)) this.#liveCount--
-    if (record.rank !== standing.rank) record.changedAt = now
+    if (record.rank !== standing.rank) {
+      record.changedAt = now
+      this.#version++
+    }
     record.incarnation = standing.incarnation
     record.rank = standing.rank
     if (isLive(record)) this.#liveCount++

@@ -10,8 +10,8 @@ import {
   PeerIdentityError,
   StoppedError
 } from '../../core/errors.js'
-import type { MemberEvent } from '../../core/events.js'
-import type { ClusterId, MonotonicMs, NodeId } from '../../core/ids.js'
+import type { MembershipEvent } from '../../core/events.js'
+import type { ClusterId, MonotonicMs, NodeId, WallMs } from '../../core/ids.js'
 import { memberMetadataBytesMax } from '../../core/limits.js'
 import type { HealthStatus, Lifecycle, Member } from '../../core/member.js'
 import type { Clock } from '../../core/ports/clock.js'
@@ -106,7 +106,7 @@ export class MembershipDriver {
   readonly #seeds: Seeds
   readonly #timer: DeadlineTimer
   readonly #counters = new Counters<DriverCounterName>(driverCounterNames)
-  readonly #handlers: ((event: MemberEvent) => void)[] = []
+  readonly #handlers: ((event: MembershipEvent) => void)[] = []
   readonly #goodbyeWaiters = new Set<() => void>()
   #life: 'new' | 'running' | 'stopped' = 'new'
   #isFlushing = false
@@ -124,7 +124,7 @@ export class MembershipDriver {
     })
     this.#swim = new Swim(
       { random: random.split(`membership of ${nodeId}`) },
-      { ...options, address: advertiseAddress },
+      { ...options, address: advertiseAddress, bornAt: Math.floor(clock.wallNow()) as WallMs },
       clock.now()
     )
     assertStatementFits(this.#swim)
@@ -238,7 +238,7 @@ export class MembershipDriver {
   }
 
   /** Handlers run in the order of registration; register before `start` to miss nothing. */
-  onEvent(handler: (event: MemberEvent) => void): void {
+  onEvent(handler: (event: MembershipEvent) => void): void {
     this.#handlers.push(handler)
   }
 
@@ -431,7 +431,7 @@ export class MembershipDriver {
     }
   }
 
-  #tell(event: MemberEvent): void {
+  #tell(event: MembershipEvent): void {
     const { logger } = this.#components
     for (const handler of this.#handlers) {
       try {

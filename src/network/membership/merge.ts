@@ -47,12 +47,14 @@ export function mergeMembers(
   from: NodeId,
   now: MonotonicMs
 ): void {
+  // A newcomer is told what the others know: nobody waits to hear it from the newcomer.
+  const passesOn = state.table.size > 1
   for (const { statement, liveness, incarnation } of members) {
     const { nodeId } = statement
     const record = state.table.get(nodeId)
     // Somebody that is dead over there and was never heard of here is no news.
     if (liveness === Livenesses.Dead && isUnheardOf(record)) continue
-    rumours.handleStatement(statement, now)
+    rumours.handleStatement(statement, now, passesOn)
     if (liveness === Livenesses.Alive) continue
     rumours.handleAccusation({ kind: 'suspect', nodeId, incarnation, accuser: from }, now)
   }

@@ -91,6 +91,8 @@ export const statement = struct({
   datacenter: text(252),
   rack: text(252),
   metadata,
+  /** By its wall clock, milliseconds: when this life of it began. */
+  bornAt: u64,
   versionMin: u16,
   versionMax: u16
 })

@@ -12,6 +12,7 @@ import { shuffle } from '../../core/splittable-random.js'
 import type { Gossip } from './gossip.js'
 import { isLive, type MemberRecord } from './member-table.js'
 import type { DatagramMessage } from './messages.js'
+import type { Cohesion } from './partition/cohesion.js'
 import type { Rumours } from './rumours.js'
 import type { SwimState } from './swim-state.js'
 
@@ -30,11 +31,14 @@ export class Prober {
   readonly #state: SwimState
   readonly #gossip: Gossip
   readonly #rumours: () => Rumours
+  readonly #cohesion: () => Cohesion
   readonly #nextSequence: () => number
   /** The round; a member that joins gets a random place in what is left of it or after. */
   #round: NodeId[] = []
   #position = 0
   #probe: Probe | null = null
+  /** To be probed before the round goes on. */
+  #doubted: NodeId | null = null
   #helpersAt: MonotonicMs = NEVER
   #tickAt: MonotonicMs = NEVER
 
@@ -42,11 +46,13 @@ export class Prober {
     state: SwimState,
     gossip: Gossip,
     rumours: () => Rumours,
+    cohesion: () => Cohesion,
     nextSequence: () => number
   ) {
     this.#state = state
     this.#gossip = gossip
     this.#rumours = rumours
+    this.#cohesion = cohesion
     this.#nextSequence = nextSequence
   }
 
@@ -81,6 +87,14 @@ export class Prober {
     if (this.#tickAt < leastAt) this.#tickAt = leastAt
   }
 
+  /** Tells a suspect straight what it is accused of; it will contradict when it lives. */
+  ask(suspect: NodeId): void {
+    const record = this.#state.table.get(suspect)
+    const accusation = record === undefined ? null : this.#gossip.accusationOf(record)
+    if (record === undefined || accusation === null) return
+    this.#gossip.send(record.statement.address, [accusation])
+  }
+
   add(nodeId: NodeId): void {
     const at = this.#position + this.#state.random.nextInt(this.#round.length - this.#position + 1)
     this.#round.splice(at, 0, nodeId)
@@ -106,10 +120,12 @@ export class Prober {
   }
 
   /** False: not the answer to the probe under way, or not from one who was asked. */
-  handleAck(sequence: number, from: NodeId): boolean {
+  handleAck(sequence: number, from: NodeId, now: MonotonicMs): boolean {
     const probe = this.#probe
     if (probe === null || probe.sequence !== sequence) return false
     if (from !== probe.target && !probe.helpers.includes(from)) return false
+    if (from === probe.target) this.#onStraightAnswer(probe, now)
+    else this.#onDetour(probe)
     this.#succeed()
     return true
   }
@@ -126,6 +142,7 @@ export class Prober {
     const probe = this.#probe
     if (probe === null || probe.sequence !== sequence || probe.target !== from) return false
     this.#state.counters.add('stream_only_ack_count')
+    this.#onDetour(probe)
     this.#succeed()
     return true
   }
@@ -158,6 +175,9 @@ export class Prober {
 
   #nextInRound(): MemberRecord | null {
     const { table, random } = this.#state
+    const doubted = this.#doubted === null ? undefined : table.get(this.#doubted)
+    this.#doubted = null
+    if (doubted !== undefined && isLive(doubted)) return doubted
     for (let tries = this.#round.length; tries > 0; tries--) {
       if (this.#position >= this.#round.length) {
         shuffle(random, this.#round)
@@ -190,6 +210,20 @@ export class Prober {
     counters.add('stream_ping_count')
     const { address } = record.statement
     effects.send({ kind: 'streamPing', nodeId: target, address, sequence, deadline: this.#tickAt })
+  }
+
+  #onStraightAnswer({ target }: Probe, now: MonotonicMs): void {
+    const whole = this.#state.links.onStraightAnswer(target)
+    if (whole !== null) this.#cohesion().onLinkWhole(whole, now)
+  }
+
+  #onDetour({ target, sentAt }: Probe): void {
+    const { links, table } = this.#state
+    const record = table.get(target)
+    if (record === undefined) return
+    const broken = links.onDetour(target, sentAt, record.lastHeardAt)
+    if (broken !== null) this.#cohesion().onLinkBroken(broken)
+    else if (links.isInDoubt(target)) this.#doubted = target
   }
 
   #succeed(): void {

@@ -4,8 +4,10 @@
  *
  * 1. An accusation adds nobody to the table and wakes nobody in it.
  * 2. About this node itself nothing is believed: it answers with a higher incarnation.
- * 3. A name that is alive keeps its address; another address that claims it is told to subscribers.
- * 4. Incarnations that jump beyond `incarnationJumpMax` are nobody's own, and ignored.
+ * 3. Whoever was heard lately is not buried on another's word, and asked once more before a verdict
+ *    of this node's own.
+ * 4. A name that is alive keeps its address; another address that claims it is told to subscribers.
+ * 5. Incarnations that jump beyond `incarnationJumpMax` are nobody's own, and ignored.
  */
 import { unreachable } from '../../core/assert.js'
 import { after } from '../../core/deadlines.js'
@@ -29,19 +31,22 @@ export interface LiveSet {
 export class Rumours {
   readonly #state: SwimState
   readonly #live: LiveSet
+  readonly #ask: (suspect: NodeId) => void
 
-  constructor(state: SwimState, live: LiveSet) {
+  /** @param ask tells a suspect directly what it is accused of */
+  constructor(state: SwimState, live: LiveSet, ask: (suspect: NodeId) => void) {
     this.#state = state
     this.#live = live
+    this.#ask = ask
   }
 
-  handleStatement(statement: Statement, now: MonotonicMs): void {
+  handleStatement(statement: Statement, now: MonotonicMs, passesOn = true): void {
     if (statement.nodeId === this.#state.nodeId) {
       this.#handleOwnStatement(statement, now)
       return
     }
     const record = this.#state.table.get(statement.nodeId)
-    if (record === undefined) this.#admit(statement, now)
+    if (record === undefined) this.#admit(statement, now, passesOn)
     else this.#restateMember(record, statement, now)
   }
 
@@ -57,7 +62,8 @@ export class Rumours {
         this.#suspect(record, accusation, now)
         return
       case 'dead':
-        this.#bury(record, accusation, 'rumour', now)
+        if (this.#isHeardLately(record, now)) this.#suspect(record, accusation, now)
+        else this.#bury(record, accusation, 'rumour', now)
         return
       default:
         unreachable(accusation)
@@ -73,6 +79,7 @@ export class Rumours {
         suspicions.stop(suspect)
         continue
       }
+      if (this.#maybeAskAgain(record, now)) continue
       const { incarnation } = record
       const verdict = { kind: 'dead', nodeId: suspect, incarnation, accuser: nodeId } as const
       this.#bury(record, verdict, 'ownTimer', now)
@@ -94,7 +101,7 @@ export class Rumours {
     this.#state.effects.emit({ type: 'MemberConflict', nodeId, address })
   }
 
-  #admit(statement: Statement, now: MonotonicMs): void {
+  #admit(statement: Statement, now: MonotonicMs, passesOn: boolean): void {
     const { table, counters, effects } = this.#state
     if (rankOfStatement(statement.lifecycle) === Ranks.Left || this.#isOversized(statement)) return
     if (statement.incarnation > Number.MAX_SAFE_INTEGER - incarnationJumpMax) {
@@ -110,7 +117,7 @@ export class Rumours {
     this.#live.add(statement.nodeId)
     counters.add('topology_changes')
     effects.emit({ type: 'MemberJoined', member: toMember(record) })
-    this.#pass(statement, now)
+    if (passesOn) this.#pass(statement, now)
   }
 
   #makeRoom(): boolean {
@@ -189,6 +196,23 @@ export class Rumours {
     if (!wasAlive) return
     counters.add('suspect_count')
     effects.emit({ type: 'MemberSuspected', member: toMember(record), accuser })
+  }
+
+  /** Heard since it should have begun to die: no verdict of another is believed at once. */
+  #isHeardLately(record: MemberRecord, now: MonotonicMs): boolean {
+    if (!isLive(record) || !this.#state.config.buddySystem) return false
+    return now < after(record.lastHeardAt, this.#terms().minMs)
+  }
+
+  /** A suspect that spoke meanwhile does not know of it, or its answer got lost: it is asked. */
+  #maybeAskAgain({ statement, lastHeardAt }: MemberRecord, now: MonotonicMs): boolean {
+    const { suspicions, config } = this.#state
+    const { nodeId } = statement
+    const startedAt = suspicions.of(nodeId)?.startedAt ?? now
+    if (!config.buddySystem || lastHeardAt <= startedAt) return false
+    if (!suspicions.respite(nodeId, after(now, config.probeIntervalMs))) return false
+    this.#ask(nodeId)
+    return true
   }
 
   #terms(): SuspicionTerms {

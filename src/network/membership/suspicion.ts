@@ -31,6 +31,7 @@ interface Running {
   readonly accuser: NodeId
   readonly terms: SuspicionTerms
   readonly confirmedBy: NodeId[]
+  hadRespite: boolean
   startedAt: MonotonicMs
   verdictAt: MonotonicMs
 }
@@ -53,6 +54,7 @@ export class Suspicions {
       accuser,
       terms,
       confirmedBy: [],
+      hadRespite: false,
       startedAt: now,
       verdictAt: after(now, suspicionTimeoutMs({ ...terms, confirmations: 0 }))
     }
@@ -69,6 +71,15 @@ export class Suspicions {
     confirmedBy.push(accuser)
     const timeoutMs = suspicionTimeoutMs({ ...terms, confirmations: confirmedBy.length })
     suspicion.verdictAt = after(suspicion.startedAt, timeoutMs)
+    return true
+  }
+
+  /** Once in a suspicion: its verdict waits until then. False: it had its respite. */
+  respite(nodeId: NodeId, until: MonotonicMs): boolean {
+    const suspicion = this.#running.get(nodeId)
+    if (suspicion === undefined || suspicion.hadRespite) return false
+    suspicion.hadRespite = true
+    suspicion.verdictAt = until
     return true
   }
 

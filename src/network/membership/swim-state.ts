@@ -2,8 +2,14 @@ import type { Config } from '../../core/config/schema.js'
 import { Counters } from '../../core/counters.js'
 import { after, Deadlines, NEVER } from '../../core/deadlines.js'
 import { EffectsBuffer } from '../../core/effects.js'
-import type { MemberEvent } from '../../core/events.js'
-import { type Incarnation, type MonotonicMs, type NodeId, toIncarnation } from '../../core/ids.js'
+import type { MembershipEvent } from '../../core/events.js'
+import {
+  type Incarnation,
+  type MonotonicMs,
+  type NodeId,
+  toIncarnation,
+  type WallMs
+} from '../../core/ids.js'
 import { HealthStatuses, type Lifecycle, Lifecycles } from '../../core/member.js'
 import type { Random } from '../../core/ports/random.js'
 import type { Address } from '../../core/ports/stream-network.js'
@@ -19,6 +25,7 @@ import {
   type Rumour,
   type Statement
 } from './messages.js'
+import { Links } from './partition/links.js'
 import { Ranks } from './precedence.js'
 import { Suspicions } from './suspicion.js'
 
@@ -29,6 +36,8 @@ export interface SwimOptions {
   readonly datacenter: string
   readonly rack: string
   readonly metadata: Readonly<Record<string, string>>
+  /** By its wall clock; orders members by age. */
+  readonly bornAt: WallMs
   readonly config: Config['membership']
 }
 
@@ -90,12 +99,15 @@ export class SwimState {
   readonly queue: BroadcastQueue
   readonly suspicions = new Suspicions()
   readonly deaths = new DeathRecords()
+  readonly links = new Links()
   readonly counters = new Counters<SwimCounterName>(swimCounterNames)
-  readonly effects = new EffectsBuffer<SwimSend, never, MemberEvent>()
+  readonly effects = new EffectsBuffer<SwimSend, never, MembershipEvent>()
   /** The last time that this node's own timers fired late. */
   lastLate: Lateness | null = null
   readonly deadlines = new Deadlines<'gossip' | 'pushPull' | 'reap'>()
   readonly packets = new PacketWriter()
+  /** The last round of gossip. */
+  gossipedAt = Number.NEGATIVE_INFINITY as MonotonicMs
 
   constructor(components: SwimComponents, options: SwimOptions, now: MonotonicMs) {
     this.options = options
@@ -143,9 +155,10 @@ export class SwimState {
     }
     this.queue.push(about, rumour, sizeBytes)
     this.counters.set('rumours_dropped', this.queue.dropped)
-    if (this.deadlines.at('gossip') === NEVER) {
-      this.deadlines.set('gossip', after(now, this.config.gossipIntervalMs))
-    }
+    if (this.deadlines.at('gossip') !== NEVER) return
+    // News goes out at once, unless a round of gossip has just gone.
+    const nextRoundAt = after(this.gossipedAt, this.config.gossipIntervalMs)
+    this.deadlines.set('gossip', nextRoundAt > now ? nextRoundAt : now)
   }
 
   /** What this node says of itself changed; its incarnation is at least `incarnationMin`. */
@@ -185,6 +198,7 @@ export const newRecord = (statement: Statement, now: MonotonicMs): MemberRecord 
   incarnation: statement.incarnation,
   rank: Ranks.Alive,
   lastSeen: now,
+  lastHeardAt: Number.NEGATIVE_INFINITY as MonotonicMs,
   changedAt: now,
   conflictAddress: null,
   lastFailedProbe: null
@@ -202,6 +216,7 @@ const firstStatement = (options: SwimOptions): Statement => ({
   datacenter: options.datacenter,
   rack: options.rack,
   metadata: options.metadata,
+  bornAt: options.bornAt,
   versionMin: membershipVersions.min,
   versionMax: membershipVersions.max
 })

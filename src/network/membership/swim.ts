@@ -23,7 +23,7 @@ import { assert, unreachable } from '../../core/assert.js'
 import type { Counters } from '../../core/counters.js'
 import { after } from '../../core/deadlines.js'
 import type { Effects } from '../../core/effects.js'
-import type { MemberEvent } from '../../core/events.js'
+import type { MembershipEvent } from '../../core/events.js'
 import type { MonotonicMs, NodeId } from '../../core/ids.js'
 import { type HealthStatus, type Lifecycle, Lifecycles, type Member } from '../../core/member.js'
 import type { Address } from '../../core/ports/stream-network.js'
@@ -34,6 +34,8 @@ import { Gossip } from './gossip.js'
 import { isLive, type MemberRecord, toMember } from './member-table.js'
 import { exchangedMembers, mergeMembers } from './merge.js'
 import type { DatagramMessage, MemberState, Statement } from './messages.js'
+import { Cohesion } from './partition/cohesion.js'
+import type { Quorum } from './partition/quorum-guard.js'
 import { Ranks } from './precedence.js'
 import { Prober } from './prober.js'
 import { Relays, relaysMax } from './relays.js'
@@ -55,7 +57,7 @@ export interface Sender {
 /** How late a timer may fire without a doubt about this node, in probe timeouts. */
 const toleratedLateness = 0.5
 
-export type SwimEffects = Effects<SwimSend, never, MemberEvent>
+export type SwimEffects = Effects<SwimSend, never, MembershipEvent>
 
 export class Swim {
   readonly #state: SwimState
@@ -63,6 +65,7 @@ export class Swim {
   readonly #prober: Prober
   readonly #relays: Relays
   readonly #rumours: Rumours
+  readonly #cohesion: Cohesion
   #sequence: number
   #isProbing = false
 
@@ -72,9 +75,16 @@ export class Swim {
     this.#state = state
     this.#sequence = components.random.nextUint32()
     this.#gossip = new Gossip(state)
-    this.#prober = new Prober(state, this.#gossip, () => this.#rumours, nextSequence)
+    this.#prober = new Prober(
+      state,
+      this.#gossip,
+      () => this.#rumours,
+      () => this.#cohesion,
+      nextSequence
+    )
     this.#relays = new Relays(state, this.#gossip, nextSequence)
-    this.#rumours = new Rumours(state, this.#prober)
+    this.#rumours = new Rumours(state, this.#prober, (nodeId) => this.#prober.ask(nodeId))
+    this.#cohesion = new Cohesion(state, (health, at) => this.setHealth(health, at))
   }
 
   /** Begins to probe. Before it the node answers, and asks nobody. */
@@ -86,34 +96,12 @@ export class Swim {
 
   receive(message: DatagramMessage, from: Sender, now: MonotonicMs): void {
     const record = this.#state.table.get(from.nodeId)
-    if (record !== undefined) record.lastSeen = now
-    switch (message.kind) {
-      case 'ping':
-        this.#handlePing(message.target, message.sequence, from, record)
-        return
-      case 'pingRequest':
-        this.#relays.handleRequest(message.target, message.sequence, from.address, now)
-        return
-      case 'ack':
-        if (this.#prober.handleAck(message.sequence, from.nodeId)) return
-        this.#relays.handleAck(message.sequence, from.nodeId)
-        return
-      case 'nack':
-        this.#prober.handleNack(message.sequence, from.nodeId)
-        return
-      case 'statement':
-        this.#state.counters.add('gossip_messages_received')
-        this.#rumours.handleStatement(message.statement, now)
-        return
-      case 'suspect':
-      case 'dead':
-        this.#state.counters.add('gossip_messages_received')
-        this.#rumours.handleAccusation(message, now)
-        if (message.nodeId === this.#state.nodeId) this.#contradict(from)
-        return
-      default:
-        unreachable(message)
+    if (record !== undefined) {
+      record.lastSeen = now
+      record.lastHeardAt = now
     }
+    this.#handle(message, from, record, now)
+    this.#cohesion.review(now)
   }
 
   handleTimeout(now: MonotonicMs): void {
@@ -124,11 +112,15 @@ export class Swim {
     this.#maybeExchange(now)
     this.#gossip.handleTimeout(now)
     if (this.#state.deadlines.isDue('reap', now)) this.#state.reap(now)
+    this.#cohesion.review(now)
+    this.#cohesion.handleTimeout(now)
   }
 
   nextDeadline(): MonotonicMs {
     let next = this.#state.deadlines.next()
-    for (const at of [this.#prober.next(), this.#relays.next(), this.#state.suspicions.next()]) {
+    const { suspicions } = this.#state
+    for (const part of [this.#prober, this.#relays, suspicions, this.#cohesion]) {
+      const at = part.next()
       if (at < next) next = at
     }
     return next
@@ -144,7 +136,10 @@ export class Swim {
   /** What another node knows, in answer to a join or a state exchange, or asking for one. */
   merge(members: readonly MemberState[], from: NodeId, now: MonotonicMs): void {
     this.#state.counters.add('push_pull_count')
+    const isNewcomer = this.#state.table.size === 1
     mergeMembers(this.#state, this.#rumours, members, from, now)
+    this.#cohesion.review(now)
+    if (isNewcomer) this.#maybeExchangeSoon(now)
     const record = this.#state.table.get(from)
     if (record !== undefined) record.lastSeen = now
   }
@@ -157,6 +152,7 @@ export class Swim {
   /** A statement that its owner made over an authenticated stream. */
   handleStatement(statement: Statement, now: MonotonicMs): void {
     this.#rumours.handleStatement(statement, now)
+    this.#cohesion.review(now)
   }
 
   /** Whether this name may come in from this address; tells subscribers when not. */
@@ -227,6 +223,20 @@ export class Swim {
     return this.#state.table.liveCount - (this.#state.hasLeft ? 0 : 1)
   }
 
+  /** The last committed voters: whose majority makes a quorum. */
+  setVoters(voters: readonly NodeId[], now: MonotonicMs): void {
+    this.#cohesion.setVoters(voters, now)
+  }
+
+  get quorum(): Quorum {
+    return this.#cohesion.quorum
+  }
+
+  /** Whether the split strategy decided that the other side goes on. */
+  get hasYielded(): boolean {
+    return this.#cohesion.hasYielded
+  }
+
   explainDeath(nodeId: NodeId): DeathRecord | null {
     return this.#state.deaths.latestOf(nodeId)
   }
@@ -241,6 +251,41 @@ export class Swim {
     return this.#state.counters
   }
 
+  #handle(
+    message: DatagramMessage,
+    from: Sender,
+    record: MemberRecord | undefined,
+    now: MonotonicMs
+  ): void {
+    switch (message.kind) {
+      case 'ping':
+        this.#handlePing(message.target, message.sequence, from, record)
+        return
+      case 'pingRequest':
+        this.#relays.handleRequest(message.target, message.sequence, from.address, now)
+        return
+      case 'ack':
+        if (this.#prober.handleAck(message.sequence, from.nodeId, now)) return
+        this.#relays.handleAck(message.sequence, from.nodeId)
+        return
+      case 'nack':
+        this.#prober.handleNack(message.sequence, from.nodeId)
+        return
+      case 'statement':
+        this.#state.counters.add('gossip_messages_received')
+        this.#rumours.handleStatement(message.statement, now)
+        return
+      case 'suspect':
+      case 'dead':
+        this.#state.counters.add('gossip_messages_received')
+        this.#rumours.handleAccusation(message, now)
+        if (message.nodeId === this.#state.nodeId) this.#contradict(from)
+        return
+      default:
+        unreachable(message)
+    }
+  }
+
   #handlePing(
     target: NodeId,
     sequence: number,
@@ -251,6 +296,11 @@ export class Swim {
       this.#state.counters.add('misdirected_pings')
       return
     }
+    // A member that this node never heard of: their news of one another got lost.
+    if (record === undefined) {
+      const { nodeId, address } = from
+      this.#state.effects.send({ kind: 'pushPull', nodeId, address })
+    }
     const ack: DatagramMessage = { kind: 'ack', sequence }
     const accusation = record === undefined ? null : this.#gossip.accusationOf(record)
     this.#gossip.send(from.address, accusation ? [ack, accusation] : [ack])
@@ -258,7 +308,7 @@ export class Swim {
 
   /** Whoever passes on an accusation of this node hears the answer to it first-hand, at once. */
   #contradict(accuser: Sender): void {
-    if (this.#state.hasLeft) return
+    if (this.#state.hasLeft || !this.#state.config.buddySystem) return
     const { statement } = this.#state.self
     this.#gossip.send(accuser.address, [{ kind: 'statement', statement }])
   }
@@ -296,6 +346,13 @@ export class Swim {
     const delayMs = pushPullDelayMs(config.pushPullIntervalMs, table.liveCount)
     // Spread over half the interval, so that nodes started together do not exchange together.
     deadlines.set('pushPull', after(now, delayMs * (0.75 + random.nextFloat() * 0.5)))
+  }
+
+  /** What was told while this node joined went to those that were known then. */
+  #maybeExchangeSoon(now: MonotonicMs): void {
+    const { config, deadlines } = this.#state
+    if (!this.#isProbing || config.pushPullIntervalMs === 0) return
+    deadlines.set('pushPull', after(now, config.probeIntervalMs))
   }
 
   #maybeExchange(now: MonotonicMs): void {

@@ -1,5 +1,5 @@
 /** Membership drivers over real transports on memory streams, and datagrams in memory. */
-import type { Member, MemberEvent, NodeId } from '../../../../src/core/index.js'
+import type { Member, MembershipEvent, NodeId } from '../../../../src/core/index.js'
 import {
   type Address,
   type ClusterId,
@@ -71,7 +71,7 @@ export interface DriverNode {
   readonly address: Address
   readonly transport: TransportDriver
   readonly driver: MembershipDriver
-  readonly events: MemberEvent[]
+  readonly events: MembershipEvent[]
   isRunning: boolean
 }
 
@@ -129,7 +129,14 @@ export class DriverWorld {
         ...change
       }
     )
-    const node = { name, address, transport, driver, events: [] as MemberEvent[], isRunning: true }
+    const node = {
+      name,
+      address,
+      transport,
+      driver,
+      events: [] as MembershipEvent[],
+      isRunning: true
+    }
     driver.onEvent((event) => node.events.push(event))
     this.nodes.set(name, node)
     await driver.start()

@@ -108,8 +108,8 @@ t.test('S-08: a verdict keeps how well this node was', async (t) => {
   bench.act((swim, now) => swim.handleTimeout(now))
   bench.hear(dead('a'))
   t.match(bench.swim.explainDeath(id('a')), {
-    localHealthMultiplier: 3,
-    lastLate: { at: 400, lateMs: 200 }
+    localHealthMultiplier: 4,
+    lastLate: { at: 400, lateMs: 400 }
   })
 })
 
@@ -158,6 +158,35 @@ t.test('S-05: old accusations are answered with what stands, to whoever holds th
   bench.sent = []
   bench.hear(suspect('me', 2, 'b'), 'b')
   t.same(bench.sent, [], 'who left says no more')
+})
+
+t.test('who was heard lately is not buried on the word of another', async (t) => {
+  const bench = new Bench(['a', 'b', 'c', 'd'])
+  bench.pass(5_000)
+  bench.hear({ kind: 'ack', sequence: 1 }, 'a')
+  bench.hear(dead('a', 1, 'b'))
+  t.same(bench.eventTypes(), ['MemberSuspected'], 'a verdict is a suspicion')
+  bench.hear(dead('c', 1, 'b'))
+  t.same(bench.eventTypes().slice(1), ['MemberDied'], 'of one not heard, it stands')
+})
+
+t.test('a suspect that spoke meanwhile is asked before the verdict, once', async (t) => {
+  const bench = new Bench(['a', 'b'])
+  bench.pass(5_000)
+  bench.hear(suspect('a', 1, 'b'))
+  bench.pass(1_000)
+  bench.hear({ kind: 'ack', sequence: 1 }, 'a')
+  bench.pass(500)
+  bench.sent = []
+  bench.pass(499)
+  t.same(bench.messagesTo('a'), [])
+  bench.pass(1)
+  t.match(bench.messagesTo('a'), [{ kind: 'suspect', nodeId: 'a' }])
+  t.same(bench.eventTypes(), ['MemberSuspected'])
+  bench.pass(499)
+  bench.hear({ kind: 'ack', sequence: 1 }, 'a')
+  bench.pass(1)
+  t.same(bench.eventTypes(), ['MemberSuspected', 'MemberDied'], 'it did not contradict')
 })
 
 t.test('S-27: acks that wait while the process stands still acquit their senders', async (t) => {

@@ -244,6 +244,7 @@ t.test('nobody joins or leaves in another name', async (t) => {
     ...n2.driver.self(),
     incarnation: 50 as never,
     lifecycle: 'left' as const,
+    bornAt: 0,
     versionMin: 1,
     versionMax: 1
   }

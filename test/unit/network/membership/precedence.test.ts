@@ -37,6 +37,7 @@ function messageOf({ kind, incarnation }: News): DatagramMessage {
       rack: '',
       metadata: {},
       versionMin: 1,
+      bornAt: 0,
       versionMax: 1
     }
   }
@@ -47,7 +48,15 @@ const config = membershipConfig()
 function afterHearing(news: readonly News[]): News {
   const swim = new Swim(
     { random: SplittableRandom.fromSeed(1) },
-    { nodeId: 'me' as NodeId, address: 'me:1', datacenter: '', rack: '', metadata: {}, config },
+    {
+      nodeId: 'me' as NodeId,
+      address: 'me:1',
+      datacenter: '',
+      rack: '',
+      metadata: {},
+      bornAt: 0 as never,
+      config
+    },
     now
   )
   const from = { nodeId: 'x' as NodeId, address: 'x:1' }

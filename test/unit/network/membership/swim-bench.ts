@@ -4,12 +4,14 @@ import {
   type MemberEvent,
   type MonotonicMs,
   type NodeId,
-  SplittableRandom
+  type PartitionEvent,
+  SplittableRandom,
+  type WallMs
 } from '../../../../src/core/index.js'
 import type { DatagramMessage, Statement } from '../../../../src/network/membership/messages.js'
 import { Swim } from '../../../../src/network/membership/swim.js'
 import type { SwimSend } from '../../../../src/network/membership/swim-state.js'
-import { type MembershipConfig, membershipConfig } from './swim-world.js'
+import { isMemberEvent, type MembershipConfig, membershipConfig } from './swim-world.js'
 
 export const id = (name: string): NodeId => name as NodeId
 export const ms = (value: number): MonotonicMs => value as MonotonicMs
@@ -26,6 +28,7 @@ export const statementOf = (name: string, change: Partial<Statement> = {}): Stat
   metadata: {},
   versionMin: 1,
   versionMax: 1,
+  bornAt: 0,
   ...change
 })
 
@@ -33,6 +36,7 @@ export const statementOf = (name: string, change: Partial<Statement> = {}): Stat
 export class Bench {
   readonly swim: Swim
   events: MemberEvent[] = []
+  partitions: PartitionEvent[] = []
   sent: SwimSend[] = []
   now = 0
 
@@ -45,6 +49,7 @@ export class Bench {
         datacenter: '',
         rack: '',
         metadata: {},
+        bornAt: 0 as WallMs,
         config: membershipConfig(change)
       },
       ms(0)
@@ -91,7 +96,10 @@ export class Bench {
   drain(): void {
     const { sendNow, emit } = this.swim.drainEffects()
     this.sent.push(...sendNow)
-    this.events.push(...emit)
+    for (const event of emit) {
+      if (isMemberEvent(event)) this.events.push(event)
+      else this.partitions.push(event)
+    }
   }
 
   messagesTo(name: string): DatagramMessage[] {

@@ -4,10 +4,13 @@ import {
   type Address,
   type Config,
   type MemberEvent,
+  type MembershipEvent,
   type MonotonicMs,
   type NodeId,
+  type PartitionEvent,
   resolveConfig,
-  SplittableRandom
+  SplittableRandom,
+  type WallMs
 } from '../../../../src/core/index.js'
 import { PacketWriter, readPacket } from '../../../../src/network/membership/messages.js'
 import { Swim } from '../../../../src/network/membership/swim.js'
@@ -33,6 +36,15 @@ export interface ToldEvent {
   readonly event: MemberEvent
 }
 
+export interface ToldPartition {
+  readonly at: number
+  readonly viewer: NodeId
+  readonly event: PartitionEvent
+}
+
+export const isMemberEvent = (event: MembershipEvent): event is MemberEvent =>
+  event.type.startsWith('Member')
+
 export interface WorldNode {
   readonly nodeId: NodeId
   readonly swim: Swim
@@ -52,6 +64,7 @@ interface Scheduled {
 
 export class SwimWorld {
   readonly events: ToldEvent[] = []
+  readonly partitions: ToldPartition[] = []
   readonly nodes = new Map<NodeId, WorldNode>()
   readonly config: MembershipConfig
   /** `from>to` by node id: nothing of that way arrives. */
@@ -84,7 +97,15 @@ export class SwimWorld {
     if (before !== undefined) this.crash(name)
     const swim = new Swim(
       { random: this.random.split(`${name} ${this.#order}`) },
-      { nodeId, address, datacenter: 'dc', rack: 'r1', metadata: { name }, config: this.config },
+      {
+        nodeId,
+        address,
+        datacenter: 'dc',
+        rack: 'r1',
+        metadata: { name },
+        bornAt: this.#order as WallMs,
+        config: this.config
+      },
       this.#ms()
     )
     const node: WorldNode = {
@@ -251,7 +272,11 @@ export class SwimWorld {
 
   #carryOut(node: WorldNode): void {
     const { sendNow, emit } = node.swim.drainEffects()
-    for (const event of emit) this.events.push({ at: this.now, viewer: node.nodeId, event })
+    for (const event of emit) {
+      const told = { at: this.now, viewer: node.nodeId }
+      if (isMemberEvent(event)) this.events.push({ ...told, event })
+      else this.partitions.push({ ...told, event })
+    }
     for (const effect of sendNow) this.#send(node, effect)
     this.#check(node)
   }

@@ -125,6 +125,17 @@ t.test('a helper pings, nacks in time, and passes a late ack on', async (t) => {
   t.equal(bench.sentOf('a', 'ack').length, 1, 'once')
 })
 
+t.test('S-28: a ping from a member never heard of leads to a state exchange with it', async (t) => {
+  const bench = new Bench(['a'])
+  bench.hear({ kind: 'ping', sequence: 1, target: id('me') }, 'a')
+  t.notOk(bench.sent.some(({ kind }) => kind === 'pushPull'))
+  bench.hear({ kind: 'ping', sequence: 1, target: id('me') }, 'b')
+  t.match(bench.sent.at(-2), { kind: 'pushPull', nodeId: 'b', address: 'b:1' })
+  t.match(bench.sent.at(-1), { kind: 'datagram', to: 'b:1' }, 'and it is answered')
+  bench.hear({ kind: 'ping', sequence: 1, target: id('other') }, 'c')
+  t.equal(bench.sent.filter(({ kind }) => kind === 'pushPull').length, 1)
+})
+
 t.test('X-33: nobody is pinged who is no member', async (t) => {
   const bench = new Bench(['a'])
   bench.hear({ kind: 'pingRequest', sequence: 1, target: id('stranger') }, 'a')
