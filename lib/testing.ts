@@ -41,6 +41,9 @@ export {
   faultKinds,
   type Invariant,
   Invariants,
+  type MembershipReport,
+  type MembershipRow,
+  type MembershipSimulationOptions,
   runCampaign,
   type SeedOutcome,
   type SeedViolation,
@@ -48,6 +51,7 @@ export {
   type SimulationResult,
   type SwarmOptions,
   serveSeeds,
+  simulateMembership,
   type Violation
 } from '../src/simulation/index.js'
 

@@ -3,8 +3,9 @@
  * object.
  */
 import { availableParallelism } from 'node:os'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import type { CampaignProgress } from '../../lib/testing.js'
+import { countOption } from './count-option.js'
 import { CliError } from './exit-codes.js'
 import type { Output } from './output.js'
 
@@ -33,11 +34,11 @@ nothing was violated, 1 when something was, 2 when the arguments are wrong.`
 export function simulateCommand(output: Output): Command {
   return new Command('simulate')
     .description('run whole clusters on virtual time, with faults, and judge them')
-    .option('--seed <number>', 'the first seed', count(0), 1)
-    .option('--seeds <number>', 'how many seeds', count(1), 1)
-    .option('--nodes <number>', 'nodes of each cluster, 1 to 7', count(1, 7), 5)
-    .option('--seconds <number>', 'virtual seconds with faults', count(1), 30)
-    .option('--workers <number>', 'processes', count(1), availableParallelism())
+    .option('--seed <number>', 'the first seed', countOption(0), 1)
+    .option('--seeds <number>', 'how many seeds', countOption(1), 1)
+    .option('--nodes <number>', 'nodes of each cluster, 1 to 7', countOption(1, 7), 5)
+    .option('--seconds <number>', 'virtual seconds with faults', countOption(1), 30)
+    .option('--workers <number>', 'processes', countOption(1), availableParallelism())
     .option('--json', 'no summary beside the JSON object')
     .option('--trace', 'tell what happens in the first seed, and run no other')
     .option('--fail-fast', 'begin no seed after the first violation')
@@ -100,13 +101,5 @@ function tell({ done, total, outcome }: CampaignProgress, output: Output): void 
   )
   for (const { invariant, at, detail } of violations) {
     output.note(`  ${invariant} at ${at} ms: ${detail}`)
-  }
-}
-
-function count(min: number, max: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (Number.isSafeInteger(value) && value >= min && value <= max) return value
-    throw new InvalidArgumentError(`must be an integer from ${min} to ${max}`)
   }
 }

@@ -8,6 +8,12 @@ export {
 } from './campaign.js'
 export { type FaultCounts, type FaultKind, faultKinds } from './fault-counts.js'
 export type { CreateManager, SimulatedManager, SimulatedPorts } from './manager.js'
+export {
+  type MembershipReport,
+  type MembershipRow,
+  type MembershipSimulationOptions,
+  simulateMembership
+} from './membership/report.js'
 export { serveSeeds } from './serve-seeds.js'
 export {
   type SimulationComponents,

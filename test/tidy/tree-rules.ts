@@ -9,7 +9,7 @@ import {
 
 /** Read by Node itself or by an embedder, not by a file of ours. */
 const isEntry = (path: string): boolean =>
-  /^lib\/|^src\/\w+\/index\.ts$|^src\/cli\/(\w+-)?main\.ts$/.test(path)
+  /^lib\/|^src\/\w+\/index\.ts$|^src\/cli\/([\w-]+-)?main\.ts$/.test(path)
 
 export function checkDeadFiles(tree: SourceTree): Finding[] {
   const used = new Set<string>()
