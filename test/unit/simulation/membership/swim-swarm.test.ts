@@ -109,8 +109,8 @@ t.test('S-03, S-30: detection and traffic follow the formulas', async (t) => {
 })
 
 /**
- * What the arithmetic alone makes of a crash among `members`: each of the others probes the dead one
- * at its place in a shuffled round, knows an interval later, and the verdict falls when the
+ * What the arithmetic alone makes of a crash among `members`: each of the others probes the dead
+ * one at its place in a shuffled round, knows an interval later, and the verdict falls when the
  * suspicion ends that each further accuser shortens.
  */
 function arithmeticOfDeath(random: SplittableRandom, members: number, intervalMs: number): number {
