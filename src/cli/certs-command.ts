@@ -7,6 +7,7 @@ import {
   issuePeer,
   leafDaysDefault
 } from '../network/index.js'
+import { makeDirectory } from '../runtime/index.js'
 import { parseCount } from './connection-options.js'
 import { usageError } from './exit-codes.js'
 import type { Output } from './output.js'
@@ -52,6 +53,9 @@ export function certsCommand(output: Output): Command {
 
 async function init(options: InitOptions, output: Output): Promise<void> {
   const validity = { now: Date.now() as WallMs, days: options.days }
+  await makeDirectory(options.dir).catch((cause: Error) => {
+    throw usageError(`--dir: ${options.dir} cannot be made: ${cause.message}`)
+  })
   const files = await createAuthority(options.dir, options.cluster, validity)
   if (options.json) return output.line(JSON.stringify(files))
   output.line(`authority of cluster ${options.cluster}: ${files.caFile}`)

@@ -9,10 +9,11 @@
  * machine.
  */
 import { randomBytes, randomInt } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { open, readdir, rename, rm } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { join, relative } from 'node:path'
 import { DataDirectoryInUseError, type DiskLock } from '../core/index.js'
+import { makeDirectory } from './make-directory.js'
 
 /** What fits `sun_path` everywhere. */
 const shortPathBytes = 100
@@ -27,7 +28,7 @@ const unreadyPrefix = 'unready-'
 
 /** @throws DataDirectoryInUseError another process, or another part of this one, holds it */
 export async function lockDirectory(directory: string): Promise<DiskLock> {
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeDirectory(directory)
   for (let attempt = 1; ; attempt++) {
     const claim = await Claim.make(directory)
     const others = await claim.others()

@@ -7,6 +7,7 @@ export {
 } from './handshake-gate.js'
 export { InlineWorkers } from './inline-workers.js'
 export { bindPortPair, type PortPair } from './listening.js'
+export { makeDirectory } from './make-directory.js'
 export { nodeClock } from './node-clock.js'
 export { nodeCrypto } from './node-crypto.js'
 export { NodeDisk } from './node-disk.js'

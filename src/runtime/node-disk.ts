@@ -1,8 +1,9 @@
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { assert, type Disk, DiskFailedError, type DiskFile, type DiskLock } from '../core/index.js'
 import { lockDirectory } from './directory-lock.js'
+import { makeDirectory } from './make-directory.js'
 
 /** Files below one root directory, readable by their owner alone. */
 export class NodeDisk implements Disk {
@@ -14,9 +15,7 @@ export class NodeDisk implements Disk {
   }
 
   async makeDirectory(path: string): Promise<void> {
-    await attempt(`create directory ${path}`, () =>
-      mkdir(this.#at(path), { recursive: true, mode: 0o700 })
-    )
+    await attempt(`create directory ${path}`, () => makeDirectory(this.#at(path)))
   }
 
   async list(path: string): Promise<string[]> {

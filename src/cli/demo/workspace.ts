@@ -2,7 +2,7 @@
  * The demo's directory: `demo.json` says what it was made for, `certs` holds the authority with its
  * certificates, gossip key and token, and each node has a directory of its own.
  */
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import {
@@ -19,7 +19,7 @@ import {
   issuePeer,
   peerFiles
 } from '../../network/index.js'
-import { NodeDisk } from '../../runtime/index.js'
+import { makeDirectory, NodeDisk } from '../../runtime/index.js'
 import { usageError } from '../exit-codes.js'
 import type { DemoOptions } from './options.js'
 import type { NodePorts } from './ports.js'
@@ -53,7 +53,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     if (isTemporary) await rm(directory, { recursive: true, force: true })
   }
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(directory)
     const names = await readdir(directory)
     lock = await new NodeDisk(directory).lock('lock')
     const nodeIds = Array.from({ length: options.nodes }, (_, i) => `n${i + 1}`)
@@ -99,7 +99,7 @@ export async function writeNodeConfig(
     consensus: { heartbeatIntervalMs: 60, electionTimeoutMinMs: 300, electionTimeoutMaxMs: 600 },
     admin: { listenAddress: `127.0.0.1:${own?.admin}`, tokenFile }
   }
-  await mkdir(config.node.dataDirectory, { recursive: true, mode: 0o700 })
+  await makeDirectory(config.node.dataDirectory)
   const file = join(workspace.directory, `${id}.json`)
   await writeFile(file, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 })
   return file
