@@ -230,7 +230,8 @@ export class ClusterNetworkManager implements ClusterManager {
       groups: this.#groupStatuses(),
       leaderKnown: (rooms?.queries.leaderOf(DEFAULT_GROUP) ?? null) !== null,
       loopDelayMs: rooms?.loop.delayMs() ?? 0,
-      loopDelayMsMax
+      loopDelayMsMax,
+      others: rooms?.health.checks() ?? []
     })
   }
 
@@ -244,13 +245,14 @@ export class ClusterNetworkManager implements ClusterManager {
   }
 
   getAllMetrics(): MetricsSnapshot {
-    const { transport, membership, consensus, queries } = this.#running()
+    const { transport, membership, consensus, queries, health } = this.#running()
     const { streams } = must(this.#ports, 'ports')
     return {
       topology: membership.counters,
       communication: transport.counters.snapshot(),
       load_balancer: queries.counters.snapshot(),
       consensus: consensus.counters.snapshot(),
+      health: health.metrics(),
       security: { ...streams.counters?.snapshot(), ...membership.refusals }
     }
   }
@@ -284,10 +286,12 @@ export class ClusterNetworkManager implements ClusterManager {
     await rooms.consensus.start()
     rooms.queries.start()
     rooms.loop.start()
+    rooms.health.start()
   }
 
   /** What one room must know of another's doings, and what subscribers hear. */
-  #subscribe({ transport, membership, consensus, queries }: Rooms): void {
+  #subscribe({ transport, membership, consensus, queries, health }: Rooms): void {
+    health.onEvent((event) => this.#publish(event))
     transport.onEvent((event) => this.#publish(event))
     membership.onEvent((event) => {
       this.#publish(event)
@@ -327,6 +331,7 @@ export class ClusterNetworkManager implements ClusterManager {
   async #release(): Promise<void> {
     const rooms = this.#rooms
     if (rooms !== null) {
+      await rooms.health.stop()
       rooms.loop.stop()
       await rooms.queries.stop(this.now())
       await rooms.membership.stop()
@@ -334,6 +339,7 @@ export class ClusterNetworkManager implements ClusterManager {
       await rooms.transport.stop()
     }
     await this.#bound?.release()
+    if (this.#options.overrides?.workers === undefined) await this.#ports?.workers.close()
   }
 
   #publish(event: ClusterEventBody): void {

@@ -30,8 +30,10 @@ import {
   type NodeId,
   type Random,
   type ReplicaObserver,
-  type StreamNetwork
+  type StreamNetwork,
+  type Workers
 } from '../src/core/index.js'
+import { HealthDriver, healthMessages } from '../src/health/index.js'
 import {
   controlMessages,
   MembershipDriver,
@@ -49,6 +51,7 @@ export interface Ports {
   readonly streams: StreamNetwork
   readonly datagrams: DatagramNetwork
   readonly disk: Disk
+  readonly workers: Workers
   readonly logger: Logger
   /** For simulation: sees what replicas promise and make durable. */
   readonly observer?: ReplicaObserver | undefined
@@ -75,6 +78,7 @@ export interface Rooms {
   readonly membership: MembershipDriver
   readonly queries: QueryDriver
   readonly loop: LoopWatch
+  readonly health: HealthDriver
   readonly clusterId: () => ClusterId | null
 }
 
@@ -90,6 +94,7 @@ const TOKENS = {
   consensus: token<ConsensusDriver>('ConsensusDriver'),
   queries: token<QueryDriver>('QueryDriver'),
   loop: token<LoopWatch>('LoopWatch'),
+  health: token<HealthDriver>('HealthDriver'),
   learned: token<LearnedClusterId>('LearnedClusterId')
 }
 
@@ -121,12 +126,14 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.consensus, makeConsensus)
   register(container, TOKENS.queries, makeQueries)
   register(container, TOKENS.loop, makeLoop)
+  register(container, TOKENS.health, makeHealth)
   return {
     consensus: container.resolve(TOKENS.consensus),
     transport: container.resolve(TOKENS.transport),
     membership: container.resolve(TOKENS.membership),
     queries: container.resolve(TOKENS.queries),
     loop: container.resolve(TOKENS.loop),
+    health: container.resolve(TOKENS.health),
     clusterId: () => clusterIdIn(container)
   }
 }
@@ -138,7 +145,8 @@ export function catalogue(): Catalogue {
     ...membershipMessages,
     ...Object.values(raftDeclarations),
     ...groupMessages,
-    ...routingMessages
+    ...routingMessages,
+    ...healthMessages
   ])
 }
 
@@ -266,4 +274,22 @@ function makeQueries(container: DependencyContainer): QueryDriver {
 
 function makeLoop(container: DependencyContainer): LoopWatch {
   return new LoopWatch(container.resolve(TOKENS.ports).clock, loopWatch)
+}
+
+function makeHealth(container: DependencyContainer): HealthDriver {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { clock, random, workers, logger } = ports
+  return new HealthDriver(
+    {
+      clock,
+      random: random.split('health'),
+      messenger: container.resolve(TOKENS.transport),
+      datagramsProbe: null,
+      workers,
+      logger: logger.child({ room: 'health' }),
+      members: () => container.resolve(TOKENS.membership).members(),
+      loop: container.resolve(TOKENS.loop)
+    },
+    { nodeId: config.node.id as NodeId, config: config.health }
+  )
 }

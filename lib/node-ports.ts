@@ -11,6 +11,7 @@ import {
 import { readGossipKeys } from '../src/network/index.js'
 import {
   NodeDisk,
+  NodeWorkers,
   nodeClock,
   nodeCrypto,
   nodeRandom,
@@ -45,6 +46,7 @@ export async function makePorts(config: Config, overrides: Partial<Ports>): Prom
       crypto: overrides.crypto ?? nodeCrypto(),
       disk: overrides.disk ?? new NodeDisk(config.node.dataDirectory),
       streams: overrides.streams ?? (await makeStreams(config, { clock, logger })),
+      workers: overrides.workers ?? new NodeWorkers({ logger }),
       datagrams: overrides.datagrams ?? new UdpDatagramNetwork({ logger }),
       observer: overrides.observer
     },

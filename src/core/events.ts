@@ -127,7 +127,12 @@ export type FacadeEvent =
       readonly consensus: 'answering' | 'silent'
     }
 
-export type ClusterEventBody = MembershipEvent | ConsensusEvent | TransportEvent | FacadeEvent
+export type ClusterEventBody =
+  | MembershipEvent
+  | ConsensusEvent
+  | TransportEvent
+  | HealthEvent
+  | FacadeEvent
 
 export type ClusterEvent = ClusterEventBody & {
   /** Rises by one per event of this node; a gap tells how many a slow subscriber missed. */

@@ -17,6 +17,8 @@ export interface HealthInputs {
   readonly loopDelayMs: number
   /** Above it the node calls itself unwell. */
   readonly loopDelayMsMax: number
+  /** What further rooms say; none of them is asked about readiness. */
+  readonly others?: readonly HealthCheck[]
 }
 
 export function healthReportOf(inputs: HealthInputs): HealthReport {
@@ -26,7 +28,8 @@ export function healthReportOf(inputs: HealthInputs): HealthReport {
     membershipCheck(inputs),
     leaderCheck(inputs),
     replicasCheck(inputs),
-    loopCheck(inputs)
+    loopCheck(inputs),
+    ...(inputs.others ?? [])
   ]
   return {
     healthy: checks.every((check) => check.ok),

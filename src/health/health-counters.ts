@@ -20,7 +20,7 @@ export const healthCounterNames = [
   'worker_failures',
   'matrix_rows_refused',
   /** Gauge. */
-  'relayed_targets'
+  'active_relays'
 ] as const
 export type HealthCounterName = (typeof healthCounterNames)[number]
 

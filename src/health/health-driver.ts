@@ -217,7 +217,7 @@ export class HealthDriver {
     this.counters.set('samples_lost', samplesLost)
     this.counters.set('worker_failures', workerFailures)
     this.counters.set('matrix_rows_refused', this.#matrix.refused)
-    this.counters.set('relayed_targets', this.#routes.routes().length)
+    this.counters.set('active_relays', this.#routes.routes().length)
     return this.counters.snapshot()
   }
 

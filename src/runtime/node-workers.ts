@@ -36,7 +36,10 @@ export class NodeWorkers implements Workers {
   open<T extends TasksOf<T>>(module: WorkerModule<T>): TaskRunner<T> {
     const runner = this.#runners++
     return new NodeRunner<T>(module, (name, input) =>
-      this.#call({ url: module.url, runner, name, input })
+      // A thread that was never begun has nothing to forget.
+      name === null && this.#pool === null
+        ? Promise.resolve({ ok: true, answer: null })
+        : this.#call({ url: module.url, runner, name, input })
     )
   }
 
@@ -117,11 +120,14 @@ class NodeRunner<T extends TasksOf<T>> implements TaskRunner<T> {
     }
   }
 
-  /** The thread forgets this runner's tasks; when it is gone, it has forgotten them already. */
+  /**
+   * The thread forgets this runner's tasks when it comes to it: a task that stands still holds
+   * nobody up. A thread that is gone has forgotten them already.
+   */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await this.#inTurn(null, null).catch(() => {})
+    this.#inTurn(null, null).catch(() => {})
   }
 
   /** The pool keeps no order among tasks that may be given up, so it sees one of ours at a time. */

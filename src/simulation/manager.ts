@@ -15,7 +15,8 @@ import type {
   Random,
   ReplicaObserver,
   StreamNetwork,
-  TellQueue
+  TellQueue,
+  Workers
 } from '../core/index.js'
 
 export interface SimulatedPorts {
@@ -26,6 +27,7 @@ export interface SimulatedPorts {
   readonly streams: StreamNetwork
   readonly datagrams: DatagramNetwork
   readonly disk: Disk
+  readonly workers: Workers
   readonly observer: ReplicaObserver
   readonly gossipKeys: readonly Uint8Array[]
 }

@@ -15,6 +15,7 @@ import {
   type ReplicaObserver,
   toNodeId
 } from '../core/index.js'
+import { InlineWorkers } from '../runtime/index.js'
 import { type ArmedCrash, CrashMoments, type FaultTarget } from './fault-scheduler.js'
 import { hostName } from './host-name.js'
 import { kvEngineProvider } from './kv-engine.js'
@@ -246,6 +247,7 @@ export class SimulatedCluster implements FaultTarget {
         logger: loggerOf(nodeId),
         streams: streams.networkOf({ process, clock, hostName: nodeId, identity }),
         datagrams: datagrams.networkOf(process),
+        workers: new InlineWorkers(),
         disk: withSyncCount(disk.mount(), machine.syncs),
         observer: watch.observerOf(process),
         gossipKeys: [gossipKey]
