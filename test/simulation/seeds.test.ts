@@ -14,6 +14,6 @@ t.test('D-02 D-03 D-11 short seeds of the whole cluster break nothing, and heal'
     acknowledged += result.operations.ok
     for (const [kind, count] of Object.entries(result.faults)) if (count > 0) faults.add(kind)
   }
-  t.ok(acknowledged > 100 * seeds, `${acknowledged} operations`)
+  t.ok(acknowledged > 90 * seeds, `${acknowledged} operations`)
   t.ok(faults.size >= 9, [...faults].sort().join(', '))
 })
