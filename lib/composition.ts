@@ -288,7 +288,8 @@ function makeHealth(container: DependencyContainer): HealthDriver {
       workers,
       logger: logger.child({ room: 'health' }),
       members: () => container.resolve(TOKENS.membership).members(),
-      loop: container.resolve(TOKENS.loop)
+      loop: container.resolve(TOKENS.loop),
+      traffic: (nodeId) => container.resolve(TOKENS.transport).trafficOf(nodeId)
     },
     { nodeId: config.node.id as NodeId, config: config.health }
   )

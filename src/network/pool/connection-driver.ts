@@ -65,6 +65,8 @@ export class Connection {
   #remoteAddress: Address = ''
   #facts: PeerFacts | null = null
   #isFlushScheduled = false
+  #bytesSent = 0
+  #bytesReceived = 0
   #isBlocked = false
   #isDraining = false
   #isEnded = false
@@ -93,6 +95,11 @@ export class Connection {
 
   get remoteAddress(): Address {
     return this.#remoteAddress
+  }
+
+  /** What the stream carried, beside all connections' counters. */
+  get traffic(): { readonly bytesSent: number; readonly bytesReceived: number } {
+    return { bytesSent: this.#bytesSent, bytesReceived: this.#bytesReceived }
   }
 
   /** Set once it is open. */
@@ -189,6 +196,7 @@ export class Connection {
 
   #handleData(chunk: Uint8Array): void {
     this.#components.counters.add('bytes_received', chunk.length)
+    this.#bytesReceived += chunk.length
     this.muxer.receive(chunk, this.#clock.now(), this.#clock.wallNow())
     this.settle()
   }
@@ -217,6 +225,7 @@ export class Connection {
     while (!this.#isBlocked || this.muxer.isDone) {
       const bytes = this.muxer.pull(writeSizeBytes, this.#clock.wallNow())
       if (bytes === null) break
+      this.#bytesSent += bytes.length
       this.#isBlocked = !stream.write(bytes)
     }
     if (this.muxer.isDone) {

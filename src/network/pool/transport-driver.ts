@@ -199,6 +199,18 @@ export class TransportDriver implements Messenger {
     return this.#peers.get(to)?.isConnected ?? false
   }
 
+  /** Bytes to and from a node over its present connections; null: there is none. */
+  trafficOf(nodeId: NodeId): { readonly bytesSent: number; readonly bytesReceived: number } | null {
+    let total: { bytesSent: number; bytesReceived: number } | null = null
+    for (const { peer, traffic } of this.#connectionsLive) {
+      if (peer?.kind !== 'node' || peer.nodeId !== nodeId) continue
+      total ??= { bytesSent: 0, bytesReceived: 0 }
+      total.bytesSent += traffic.bytesSent
+      total.bytesReceived += traffic.bytesReceived
+    }
+    return total
+  }
+
   /**
    * Connects to whoever answers at a seed address, and tells who it was; one's own address
    * answers one's own id.

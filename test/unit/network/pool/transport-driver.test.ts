@@ -71,6 +71,19 @@ t.test('a message to oneself passes the codec and the same handlers, not at once
   t.equal(a.counters.get('active_connections'), 0)
 })
 
+t.test('traffic is told per node, the same from both ends', async (t) => {
+  const { world, a, b } = await pair()
+  t.equal(a.trafficOf(node('b')), null)
+  const seen: number[] = []
+  b.onMessage(note, ({ body }) => seen.push(body.text.length))
+  t.ok(a.send(node('b'), note, { text: 'x'.repeat(5_000) }))
+  await world.clock.until(() => seen.length === 1)
+  const there = a.trafficOf(node('b'))
+  t.ok(there !== null && there.bytesSent > 5_000 && there.bytesSent < 6_000, `${there?.bytesSent}`)
+  t.equal(b.trafficOf(node('a'))?.bytesReceived, there?.bytesSent)
+  t.equal(a.trafficOf(node('c')), null)
+})
+
 t.test('what a handler throws travels as its code and facts', async (t) => {
   const { world, a, b } = await pair()
   b.onRequest(echo, async () => {
