@@ -67,24 +67,14 @@ export class FaultScheduler {
   }
 
   start(): void {
-    const { crash, pause, partition, oneWay, skew } = this.#options
+    const { crash, pause } = this.#options
     const random = (purpose: string) => this.#random.split(purpose)
     const crashes = random('crash')
     this.#loop(crash, crashes, () => this.#crashSome(crashes))
     const pauses = random('pause')
     this.#loop(pause, pauses, (lengthMs) => this.#pauseOne(pauses, lengthMs))
-    const partitions = random('partition')
-    this.#loop(partition, partitions, (lengthMs) => this.#partition(partitions, lengthMs))
-    const oneWays = random('oneWay')
-    this.#loop(oneWay, oneWays, (lengthMs) => this.#cutOneWay(oneWays, lengthMs))
-    const hunts = random('leaderHunt')
-    this.#loop(this.#options.leaderHunt, hunts, (lengthMs) => this.#huntLeader(hunts, lengthMs))
-    const swizzles = random('swizzle')
-    this.#loop(this.#options.swizzle, swizzles, (lengthMs) => this.#swizzle(swizzles, lengthMs))
-    const skews = random('skew')
-    for (let host = 0; host < this.#target.size; host++) this.#skew(skews, host)
-    const jumps = { meanIntervalMs: skew.meanIntervalMs, lengthMsMin: 0, lengthMsMax: 0 }
-    this.#loop(jumps, skews, () => this.#skew(skews, skews.nextInt(this.#target.size)))
+    if (this.#target.size > 1) this.#startCuts(random)
+    this.#startSkews(random('skew'))
   }
 
   /** Everything is repaired: links whole, everyone up and awake, clocks at the same pace. */
@@ -108,6 +98,25 @@ export class FaultScheduler {
     this.#later(downMs, () => {
       if (!this.#target.isUp(host)) this.#target.restart(host)
     })
+  }
+
+  #startCuts(random: (purpose: string) => Random): void {
+    const { partition, oneWay, leaderHunt, swizzle } = this.#options
+    const partitions = random('partition')
+    this.#loop(partition, partitions, (lengthMs) => this.#partition(partitions, lengthMs))
+    const oneWays = random('oneWay')
+    this.#loop(oneWay, oneWays, (lengthMs) => this.#cutOneWay(oneWays, lengthMs))
+    const hunts = random('leaderHunt')
+    this.#loop(leaderHunt, hunts, (lengthMs) => this.#huntLeader(hunts, lengthMs))
+    const swizzles = random('swizzle')
+    this.#loop(swizzle, swizzles, (lengthMs) => this.#swizzle(swizzles, lengthMs))
+  }
+
+  #startSkews(random: Random): void {
+    for (let host = 0; host < this.#target.size; host++) this.#skew(random, host)
+    const { meanIntervalMs } = this.#options.skew
+    const jumps = { meanIntervalMs, lengthMsMin: 0, lengthMsMax: 0 }
+    this.#loop(jumps, random, () => this.#skew(random, random.nextInt(this.#target.size)))
   }
 
   #loop(rate: EventRate, random: Random, strike: (lengthMs: number) => void): void {

@@ -165,13 +165,16 @@ class Run {
   async execute(): Promise<SimulationResult> {
     this.#guard.install()
     try {
-      return await this.#execute()
+      await this.#execute()
+    } catch (error) {
+      this.reportUnhandled(error)
     } finally {
       this.#guard.remove()
     }
+    return this.#result()
   }
 
-  async #execute(): Promise<SimulationResult> {
+  async #execute(): Promise<void> {
     this.#cluster.start()
     this.#workload.start()
     this.#time.post(this.#swarm.calmMs, 'faults', null, () => this.#scheduler.start())
@@ -180,7 +183,6 @@ class Run {
     if (!this.#violations.any) this.#judgeHistory()
     this.#faults.torn_write = this.#cluster.diskFaults().torn_write
     this.#faults.unsynced_loss = this.#cluster.diskFaults().unsynced_loss
-    return this.#result()
   }
 
   reportUnhandled(error: unknown): void {

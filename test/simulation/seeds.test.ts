@@ -3,6 +3,15 @@ import { simulate } from '../../lib/testing.js'
 
 const seeds = 16
 
+t.test('clusters of one and of two nodes', async (t) => {
+  for (const nodes of [1, 2]) {
+    for (let seed = 1; seed <= 3; seed++) {
+      const { violations } = await simulate(seed, { nodes, seconds: 4 })
+      t.strictSame(violations, [], `${nodes} nodes, seed ${seed}`)
+    }
+  }
+})
+
 t.test('D-02 D-03 D-11 short seeds of the whole cluster break nothing, and heal', async (t) => {
   let acknowledged = 0
   const faults = new Set<string>()
