@@ -284,6 +284,7 @@ export class ClusterNetworkManager implements ClusterManager {
     await rooms.transport.start()
     await rooms.membership.start()
     await rooms.consensus.start()
+    this.#tellVoters(rooms.membership)
     rooms.queries.start()
     rooms.loop.start()
     rooms.health.start()
@@ -303,8 +304,14 @@ export class ClusterNetworkManager implements ClusterManager {
     })
     consensus.onEvent((event) => {
       this.#publish(event)
+      this.#tellVoters(membership)
       if (event.type === 'LeaderChanged') queries.handleLeaderChanged(event)
     })
+  }
+
+  /** Of the groups that this node has a replica of; whoever has none knows of no quorum. */
+  #tellVoters(membership: Rooms['membership']): void {
+    membership.setVoters(this.#groupStatuses().flatMap(({ voters }) => voters))
   }
 
   /** Membership goes on asking by itself when none of the seeds answers in time. */

@@ -261,6 +261,7 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       logger: logger.child({ room: 'routing' }),
       members: () => membership.members(),
       groupOf: (group) => consensus.group(group) ?? undefined,
+      assertQuorum: () => membership.assertQuorum(),
       ...(engine?.classify === undefined ? {} : { classify: engine.classify.bind(engine) })
     },
     {

@@ -29,6 +29,7 @@ export const errorCodes = [
   'ERR_SKEIN_CANCELLED',
   'ERR_SKEIN_JOIN_FAILED',
   'ERR_SKEIN_NO_ELIGIBLE_NODE',
+  'ERR_SKEIN_NO_QUORUM',
   'ERR_SKEIN_DRAINING',
   'ERR_SKEIN_TRANSFER_FAILED',
   'ERR_SKEIN_CLIENT_EXPIRED',
@@ -230,6 +231,12 @@ export class JoinFailedError extends SkeinError {
 
 export class NoEligibleNodeError extends SkeinError {
   readonly code = 'ERR_SKEIN_NO_ELIGIBLE_NODE'
+  override readonly retryable = true
+}
+
+/** Too few voters are in reach; nothing was proposed. `details.missing` says whom to bring back. */
+export class NoQuorumError extends SkeinError {
+  readonly code = 'ERR_SKEIN_NO_QUORUM'
   override readonly retryable = true
 }
 

@@ -55,6 +55,7 @@ export {
   MethodNotAllowedError,
   NoEligibleNodeError,
   NoLeaderError,
+  NoQuorumError,
   NotAuthorizedError,
   NotFoundError,
   NotLeaderError,

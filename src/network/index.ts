@@ -7,6 +7,7 @@ export {
   type MembershipOptions
 } from './membership/membership-driver.js'
 export { membershipMessages } from './membership/messages.js'
+export type { Quorum } from './membership/partition/quorum-guard.js'
 export { controlMessages } from './mux/messages.js'
 export type { TransportCounter, TransportCounters } from './mux/transport-counters.js'
 export {

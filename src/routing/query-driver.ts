@@ -64,6 +64,11 @@ export interface QueryComponents {
   readonly members: () => readonly Member[]
   /** This node's replica of a group. */
   readonly groupOf: (group: GroupId) => ReplicatedGroup | undefined
+  /**
+   * Why no leader is known, when too few voters are in reach.
+   * @throws NoQuorumError
+   */
+  readonly assertQuorum?: () => void
   /** For engines whose language is not SQL. */
   readonly classify?: EngineProvider['classify']
 }
@@ -146,6 +151,7 @@ export class QueryDriver {
       placements: this.#placements,
       waiting: this.#waiting,
       choose: (choice) => this.#choose(choice),
+      assertQuorum: () => this.#parts.assertQuorum?.(),
       isStopping: () => this.#state === States.Stopping,
       onRetry: () => this.#counters.add('query_retries')
     }

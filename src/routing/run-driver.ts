@@ -59,6 +59,8 @@ export interface RunComponents {
     readonly avoid: ReadonlySet<NodeId>
     readonly leaderHint: NodeId | null
   }) => NodeId | null
+  /** Throws when too few voters are in reach. */
+  readonly assertQuorum: () => void
   readonly isStopping: () => boolean
   readonly onRetry: () => void
 }
@@ -243,6 +245,7 @@ export class RunDriver {
   #late(): SkeinError {
     if (this.#doubt !== null) return this.#indeterminate(this.#doubt)
     const cause = this.#lastError
+    if (cause instanceof NoLeaderError) this.#parts.assertQuorum()
     const tellsMore =
       cause instanceof NoLeaderError ||
       cause instanceof NoEligibleNodeError ||

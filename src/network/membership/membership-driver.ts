@@ -5,6 +5,7 @@ import { after } from '../../core/deadlines.js'
 import {
   HandshakeRefusedError,
   InvalidArgumentError,
+  NoQuorumError,
   NotAuthorizedError,
   NotStartedError,
   PeerIdentityError,
@@ -40,6 +41,7 @@ import {
   statementBytesMax,
   streamPing
 } from './messages.js'
+import type { Quorum } from './partition/quorum-guard.js'
 import { Seeds } from './seeds-driver.js'
 import { type Sender, Swim } from './swim.js'
 import type { SwimCounterName, SwimSend } from './swim-state.js'
@@ -258,6 +260,32 @@ export class MembershipDriver {
   /** Datagrams that were not believed, by reason. */
   get refusals(): Readonly<Record<DatagramRefusalName, number>> {
     return this.#channel.refusals.snapshot()
+  }
+
+  /** The last committed voters, of all groups: whose majority makes a quorum. */
+  setVoters(voters: readonly NodeId[]): void {
+    this.#enter(() => this.#swim.setVoters(voters, this.#components.clock.now()))
+  }
+
+  /** Who of the voters is in reach, by the failure detector. */
+  get quorum(): Quorum {
+    return this.#swim.quorum
+  }
+
+  /**
+   * The guard for operations that need a quorum. It foresees what consensus would answer, and says
+   * why; it never allows what consensus refuses.
+   * @throws NoQuorumError naming who is missing
+   */
+  assertQuorum(): void {
+    const { isPresent, needed, present, missing } = this.quorum
+    if (isPresent) return
+    const voters = present.length + missing.length
+    throw new NoQuorumError(
+      `${present.length} of ${voters} voters are in reach, ${needed} are needed; ` +
+        `missing: ${missing.join(', ')}`,
+      { details: { needed, present, missing } }
+    )
   }
 
   /** The inputs of the latest verdict about a member; null when none is kept. */

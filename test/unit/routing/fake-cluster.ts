@@ -12,6 +12,7 @@ import {
   type Messenger,
   type MonotonicMs,
   type NodeId,
+  type NoQuorumError,
   NotLeaderError,
   NotSentError,
   type PeerIdentity,
@@ -71,6 +72,8 @@ export type Trouble =
 
 /** One replicated register of texts, with nodes that are real QueryDrivers over fakes. */
 export class FakeCluster {
+  /** What the quorum guard says. */
+  quorumFault: NoQuorumError | null = null
   readonly clock = new VirtualClock()
   readonly members = new Map<NodeId, Member>()
   readonly drivers = new Map<NodeId, QueryDriver>()
@@ -127,7 +130,10 @@ export class FakeCluster {
         messenger,
         logger: silentLogger,
         members: () => [...this.members.values()],
-        groupOf: () => (hasReplica ? replica : undefined)
+        groupOf: () => (hasReplica ? replica : undefined),
+        assertQuorum: () => {
+          if (this.quorumFault !== null) throw this.quorumFault
+        }
       },
       { nodeId, datacenter: '', rack: '', config: config.routing }
     )

@@ -6,6 +6,7 @@ import {
   type ErrorCode,
   IndeterminateError,
   type NodeId,
+  NoQuorumError,
   Priorities,
   SqlConstraintError
 } from '../../../src/core/index.js'
@@ -132,6 +133,25 @@ t.test('without a leader a write waits, and ends when one is elected', async (t)
   await cluster.clock.settle(writing)
   t.ok(cluster.clock.now() - elected < 100, 'it was woken')
   t.same(cluster.executed, [insert])
+})
+
+t.test('without a leader for want of a quorum, the error names who is missing', async (t) => {
+  const cluster = new FakeCluster(abc)
+  cluster.elect(null)
+  const [a, b, c] = abc as [NodeId, NodeId, NodeId]
+  cluster.quorumFault = new NoQuorumError('a and c are missing', {
+    details: { needed: 2, present: [b], missing: [a, c] }
+  })
+  const writing = cluster.driver('b').execute(insert, { timeoutMs: 1_500 })
+  await t.rejects(cluster.clock.settle(writing), {
+    code: 'ERR_SKEIN_NO_QUORUM',
+    retryable: true,
+    details: { needed: 2, present: [b], missing: [a, c] }
+  })
+  t.same(cluster.executed, [])
+  cluster.elect('a')
+  await cluster.clock.settle(cluster.driver('b').execute(insert))
+  t.same(cluster.executed, [insert], 'the guard holds up nothing that has a leader')
 })
 
 t.test('without a leader until the deadline nothing is proposed, and that is said', async (t) => {

@@ -266,6 +266,26 @@ t.test('nobody joins or leaves in another name', async (t) => {
   t.equal(n0.driver.member(id('n2'))?.lifecycle, 'up')
 })
 
+t.test('the guard names the voters that are missing, until they are back', async (t) => {
+  const world = new DriverWorld(t)
+  const [n0, n1, n2] = (await world.cluster(3)) as [DriverNode, DriverNode, DriverNode]
+  n0.driver.assertQuorum()
+  n0.driver.setVoters([id('n2'), id('n0'), id('n1')])
+  n0.driver.assertQuorum()
+  await world.kill(n1)
+  await world.kill(n2)
+  await world.clock.until(() => n0.events.some(({ type }) => type === 'QuorumLost'), 30_000)
+  t.throws(() => n0.driver.assertQuorum(), {
+    code: 'ERR_SKEIN_NO_QUORUM',
+    message: /1 of 3 voters are in reach, 2 are needed; missing: n1, n2/,
+    details: { needed: 2, present: ['n0'], missing: ['n1', 'n2'] }
+  })
+  const again = await world.start('n1')
+  await world.join(again, [n0])
+  await world.clock.until(() => n0.events.some(({ type }) => type === 'QuorumRegained'), 30_000)
+  n0.driver.assertQuorum()
+})
+
 t.test('a failing event handler is reported and does not stop the others', async (t) => {
   const world = new DriverWorld(t)
   const errors: object[] = []
