@@ -5,7 +5,7 @@
  *    it.
  * 2. Other replicas must be alive and serving; suspected and degraded ones are a second choice,
  *    taken when there is no first.
- * 3. Nodes that already failed this query are a last choice.
+ * 3. Nodes that already failed this query are a last choice; a dead one is none even then.
  */
 import { Consistencies, type Consistency } from '../core/cluster-manager.js'
 import { compareText, type NodeId } from '../core/ids.js'
@@ -27,7 +27,7 @@ export interface EligibilityQuestion {
   readonly hasReplica: boolean
   readonly members: readonly Member[]
   readonly placement: Placement | null
-  /** Nodes that failed this very query. */
+  /** Nodes that failed this very query, in this round over all of them. */
   readonly avoid: ReadonlySet<NodeId>
 }
 
@@ -79,11 +79,13 @@ function rankOf(node: NodeId, member: Member | null, question: EligibilityQuesti
   }
   const isReplica = placement?.voters.includes(node) || (node === self && question.hasReplica)
   if (!isReplica) return excluded('no replica of the group')
+  const rank = rankOfReplica(node === self, member)
+  if (rank.rank === Ranks.Excluded) return rank
   if (question.avoid.has(node)) return { rank: Ranks.Last, exclusion: 'failed this query' }
   if (consistency === Consistencies.Local && question.hasReplica && node !== self) {
     return { rank: Ranks.Second, exclusion: 'a local read needs no other node' }
   }
-  return rankOfReplica(node === self, member)
+  return rank
 }
 
 function rankOfReplica(isSelf: boolean, member: Member | null): Rank {

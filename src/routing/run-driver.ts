@@ -7,6 +7,7 @@
  *    with an error that says it was not.
  * 3. Nothing is sent after the deadline. What waits for a leader is bounded by the deadline alone;
  *    attempts that reached a node and failed are bounded by `retriesMax` too.
+ * 4. A read asks no node a second time before it has asked every other one that can take it.
  */
 import { assert } from '../core/assert.js'
 import { after } from '../core/deadlines.js'
@@ -190,7 +191,7 @@ export class RunDriver {
     if (this.#request.signal?.aborted) throw this.#cancelled(thrown)
     this.#lastError = thrown
     this.#failures++
-    this.#avoid.add(node)
+    this.#noteFailed(node)
     this.#takeHint(node, thrown)
     const outcome = this.#outcomeOf(node, thrown)
     if (outcome === Outcomes.Final && !this.#startsOver(thrown)) throw thrown
@@ -199,6 +200,15 @@ export class RunDriver {
     this.#retries++
     this.#parts.onRetry()
     if (this.#retries > this.#options.retriesMax) throw thrown
+  }
+
+  /**
+   * A node that fails again was the last choice: all have failed, and a new round begins with the
+   * others. Else the one that looks best would be asked for ever, though it may be gone.
+   */
+  #noteFailed(node: NodeId): void {
+    if (this.#avoid.has(node)) this.#avoid.clear()
+    this.#avoid.add(node)
   }
 
   /** The node itself said that its deadline passed before it did anything. */

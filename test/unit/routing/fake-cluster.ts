@@ -94,6 +94,10 @@ export class FakeCluster {
   nextWrite: { readonly when: 'before' | 'after'; readonly error: Error }[] = []
   onWrite: (() => void) | null = null
   reads: { node: NodeId; atLeastIndex: number }[] = []
+  /** Thrown by the next reads at each node. */
+  readonly nextRead = new Map<NodeId, Error[]>()
+  /** How long each node takes to confirm that it may read. */
+  readonly readIndexMs = new Map<NodeId, number>()
   /** What every read answers; a count of executions when absent. */
   readAnswer: ReadAnswer | null = null
 
@@ -206,7 +210,14 @@ class FakeReplica implements ReplicatedGroup {
   }
 
   async readIndex(): Promise<LogIndex> {
-    return this.#cluster.executed.length as LogIndex
+    const { clock, executed, nextRead, readIndexMs } = this.#cluster
+    const fault = nextRead.get(this.#nodeId)?.shift()
+    if (fault !== undefined) throw fault
+    const takesMs = readIndexMs.get(this.#nodeId) ?? 0
+    if (takesMs > 0) {
+      await new Promise<void>((resolve) => clock.schedule(after(clock.now(), takesMs), resolve))
+    }
+    return executed.length as LogIndex
   }
 
   async registerClient(clientId: string): Promise<void> {

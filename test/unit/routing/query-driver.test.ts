@@ -6,12 +6,13 @@ import {
   type ErrorCode,
   IndeterminateError,
   type NodeId,
+  NoLeaderError,
   NoQuorumError,
   Priorities,
   SqlConstraintError
 } from '../../../src/core/index.js'
 import { query } from '../../../src/routing/messages.js'
-import { config, FakeCluster, FakeMessenger, nodeIds } from './fake-cluster.js'
+import { config, FakeCluster, FakeMessenger, memberOf, nodeIds } from './fake-cluster.js'
 import { fuzz } from './query-fuzz.js'
 
 const abc = nodeIds('a', 'b', 'c')
@@ -255,6 +256,23 @@ t.test('a read that fails on one node is tried on another', async (t) => {
   cluster.trouble('b', 'notSent')
   const result = await cluster.clock.settle(cluster.driver('x').execute('SELECT 1'))
   t.same(result.rows, [[1]])
+})
+
+t.test('a read that failed everywhere goes round, whichever node looks the best', async (t) => {
+  const cluster = new FakeCluster(abc)
+  for (const slow of abc.slice(1)) cluster.readIndexMs.set(slow, 50)
+  for (const health of ['degraded', 'healthy'] as const) {
+    cluster.members.set('b' as NodeId, memberOf('b' as NodeId, { health }))
+    for (let i = 0; i < 9; i++) await cluster.clock.settle(cluster.driver('b').execute('SELECT 1'))
+  }
+  const best = cluster.driver('b').route('SELECT 1').node
+  t.equal(best, 'a', 'the quickest so far, which is gone now')
+  cluster.trouble('a', ...Array(1_000).fill('notSent'))
+  for (const node of abc.slice(1)) cluster.nextRead.set(node, [new NoLeaderError('none yet')])
+  const begun = cluster.clock.now()
+  const reading = cluster.driver('b').execute('SELECT 1', { timeoutMs: 60_000 })
+  t.not((await cluster.clock.settle(reading)).node, 'a')
+  t.ok(cluster.clock.now() - begun < 1_000, 'long before the deadline')
 })
 
 t.test('a node without a replica learns where the group lives', async (t) => {

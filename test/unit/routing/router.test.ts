@@ -99,6 +99,13 @@ t.test('second choices are taken when there is no first', async (t) => {
   const failed = new Set([a, b])
   t.equal(router.decide(question({ avoid: failed })).decision?.node, c)
   t.ok(router.decide(question({ avoid: new Set([a, b, c]) })).decision, 'rather again than never')
+  const dead = members({ nodeId: a, liveness: 'dead' }, { nodeId: b }, { nodeId: c })
+  const allFailed = question({ members: dead, avoid: new Set([a, b, c]) })
+  t.match(
+    exclusions(router, allFailed),
+    { a: 'dead', b: null, c: null },
+    'not even the last choice'
+  )
   const none = members({ nodeId: b, lifecycle: 'left' })
   t.match(router.decide(question({ members: none })).refusal, /no node can serve.*b left/)
 })
