@@ -239,9 +239,8 @@ export class ClusterNetworkManager implements ClusterManager {
   tellQueues(tell: TellQueue): void {
     const rooms = this.#rooms
     if (rooms === null) return
-    for (const room of [rooms.transport, rooms.membership, rooms.consensus, rooms.queries]) {
-      room.tellQueues(tell)
-    }
+    const { transport, membership, consensus, queries, health } = rooms
+    for (const room of [transport, membership, consensus, queries, health]) room.tellQueues(tell)
   }
 
   getAllMetrics(): MetricsSnapshot {

@@ -20,6 +20,7 @@ import type { Messenger } from '../core/ports/messenger.js'
 import type { Random } from '../core/ports/random.js'
 import type { Workers } from '../core/ports/workers.js'
 import { factsOf, hasCode } from '../core/remote-error.js'
+import type { TellQueue } from '../core/tell-queue.js'
 import { CapacityProbes } from './capacity-driver.js'
 import type { Capacity } from './capacity-probe.js'
 import { MatrixGossip } from './gossip.js'
@@ -219,6 +220,11 @@ export class HealthDriver {
     this.counters.set('matrix_rows_refused', this.#matrix.refused)
     this.counters.set('active_relays', this.#routes.routes().length)
     return this.counters.snapshot()
+  }
+
+  tellQueues(tell: TellQueue): void {
+    tell('health.peersMax', this.#peers.size, this.#config.peersMax)
+    tell('health.matrixRowsMax', this.#matrix.size, this.#config.matrixRowsMax)
   }
 
   #answerOthers(): void {

@@ -62,6 +62,10 @@ export class LatencyMatrix {
     return this.#refused
   }
 
+  get size(): number {
+    return this.#rows.size
+  }
+
   /** Every node's row as of now, in the order of the names, without cells that are too old. */
   rows(now: MonotonicMs): MatrixRow[] {
     return [...this.#rows.values()]

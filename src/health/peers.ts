@@ -32,6 +32,10 @@ export class Peers {
     return { neighbours, gone }
   }
 
+  get size(): number {
+    return this.#peers.size
+  }
+
   get(nodeId: NodeId): PeerHealth | undefined {
     return this.#peers.get(nodeId)
   }
