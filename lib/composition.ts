@@ -198,13 +198,14 @@ function makeTransport(container: DependencyContainer): TransportDriver {
 
 function makeMembership(container: DependencyContainer): MembershipDriver {
   const { config, ports, ...addresses } = container.resolve(TOKENS.composition)
-  const { clock, random, crypto, datagrams, logger } = ports
+  const { clock, random, crypto, datagrams, disk, logger } = ports
   return new MembershipDriver(
     {
       clock,
       random: random.split('membership'),
       crypto,
       datagrams,
+      disk,
       messenger: container.resolve(TOKENS.transport),
       logger: logger.child({ room: 'membership' })
     },

@@ -18,6 +18,7 @@ import type { HealthStatus, Lifecycle, Member } from '../../core/member.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Crypto } from '../../core/ports/crypto.js'
 import type { DatagramNetwork } from '../../core/ports/datagram-network.js'
+import type { Disk } from '../../core/ports/disk.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type { Inbound, Messenger } from '../../core/ports/messenger.js'
 import type { Random } from '../../core/ports/random.js'
@@ -31,6 +32,7 @@ import {
   type DatagramRefusalName
 } from './datagram-channel-driver.js'
 import type { DeathRecord } from './death-records.js'
+import { KnownPeers } from './known-peers-driver.js'
 import {
   type DatagramMessage,
   type ExchangeAnswer,
@@ -67,6 +69,8 @@ export interface MembershipComponents {
   readonly datagrams: DatagramNetwork
   readonly messenger: MembershipMessenger
   readonly logger: Logger
+  /** Keeps where the others were; absent: nothing is kept. */
+  readonly disk?: Disk
 }
 
 export interface MembershipOptions {
@@ -107,6 +111,7 @@ export class MembershipDriver {
   readonly #channel: DatagramChannel
   readonly #seeds: Seeds
   readonly #timer: DeadlineTimer
+  readonly #known: KnownPeers | null
   readonly #counters = new Counters<DriverCounterName>(driverCounterNames)
   readonly #handlers: ((event: MembershipEvent) => void)[] = []
   readonly #goodbyeWaiters = new Set<() => void>()
@@ -133,6 +138,16 @@ export class MembershipDriver {
     this.#timer = new DeadlineTimer(clock, (now) =>
       this.#enter(() => this.#swim.handleTimeout(now))
     )
+    const { disk } = components
+    this.#known =
+      disk === undefined
+        ? null
+        : new KnownPeers({
+            clock,
+            disk,
+            logger,
+            addresses: () => this.#othersAlive().map(({ address }) => address)
+          })
     this.#seeds = new Seeds(
       {
         clock,
@@ -157,6 +172,7 @@ export class MembershipDriver {
     )
     this.#life = 'running'
     this.#serve()
+    this.#seeds.remember((await this.#known?.load()) ?? [])
     this.#enter(() => this.#swim.start(clock.now()))
   }
 
@@ -197,6 +213,7 @@ export class MembershipDriver {
     if (this.#life === 'stopped') return
     this.#life = 'stopped'
     this.#timer.stop()
+    this.#known?.stop()
     this.#seeds.stop()
     for (const done of [...this.#goodbyeWaiters]) done()
     await this.#channel.close()
@@ -472,6 +489,7 @@ export class MembershipDriver {
       }
     }
     this.#seeds.onMembersChanged()
+    this.#known?.onMembersChanged()
   }
 
   #othersAlive(): Member[] {

@@ -43,6 +43,7 @@ export class Seeds {
   readonly #redialIntervalMs: number
   readonly #waits = new Set<{ timer: Timer; wake: () => void }>()
   #seeds: readonly Address[] = []
+  #known: readonly Address[] = []
   #isJoining = false
   #isRedialling = false
   #isStopped = false
@@ -66,7 +67,7 @@ export class Seeds {
     try {
       for (let retryMs = isolatedRetryMs; ; retryMs *= 2) {
         const reasons: string[] = []
-        const joined = await this.#contactAll(this.#seeds, deadline, reasons)
+        const joined = await this.#contactAll(this.#all(), deadline, reasons)
         if (joined > 0 || reasons.length === 0) return joined
         const retryAt = this.#jittered(Math.min(retryMs, seedAttemptTimeoutMs))
         if (this.#isStopped) throw new StoppedError('membership stopped while joining')
@@ -82,6 +83,12 @@ export class Seeds {
       this.#isJoining = false
       this.#armRedial()
     }
+  }
+
+  /** Members of an earlier life; asked as seeds are, as long as this node sees nobody. */
+  remember(peers: readonly Address[]): void {
+    this.#known = peers.filter((peer) => peer !== this.#options.ownAddress)
+    this.#armRedial()
   }
 
   /** The set of live members changed. */
@@ -117,7 +124,8 @@ export class Seeds {
 
   async #redial(): Promise<void> {
     const { isIsolated, isMemberAt, random, clock, logger } = this.#components
-    const missing = this.#seeds.filter((seed) => !isMemberAt(seed))
+    const wanted = isIsolated() ? this.#all() : this.#seeds
+    const missing = wanted.filter((seed) => !isMemberAt(seed))
     if (this.#isJoining || this.#isRedialling || missing.length === 0) {
       this.#armRedial()
       return
@@ -134,14 +142,18 @@ export class Seeds {
     this.#armRedial()
   }
 
+  #all(): readonly Address[] {
+    return [...new Set([...this.#seeds, ...this.#known])]
+  }
+
   #armRedial(): void {
-    if (this.#isStopped || this.#seeds.length === 0) return
+    if (this.#isStopped || this.#all().length === 0) return
     const delayMs = this.#components.isIsolated() ? this.#retryMs : this.#redialIntervalMs
     this.#redialTimer.arm(this.#jittered(delayMs))
   }
 
   #armRedialWhenIsolated(): void {
-    if (this.#seeds.length === 0 || !this.#components.isIsolated()) return
+    if (this.#all().length === 0 || !this.#components.isIsolated()) return
     this.#retryMs = isolatedRetryMs
     this.#armRedial()
   }

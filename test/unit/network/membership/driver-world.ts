@@ -4,6 +4,7 @@ import {
   type Address,
   type ClusterId,
   type DatagramNetwork,
+  type Disk,
   type Logger,
   type MonotonicMs,
   SplittableRandom,
@@ -79,6 +80,7 @@ export interface DriverNodeOptions extends Partial<MembershipOptions> {
   /** Added to the wall clock. */
   readonly wallOffsetMs?: number
   readonly logger?: Logger
+  readonly disk?: Disk
 }
 
 export class DriverWorld {
@@ -96,7 +98,7 @@ export class DriverWorld {
   }
 
   async start(name: string, options: DriverNodeOptions = {}): Promise<DriverNode> {
-    const { wallOffsetMs = 0, logger = silentLogger, ...change } = options
+    const { wallOffsetMs = 0, logger = silentLogger, disk, ...change } = options
     const clusterName = change.clusterName ?? 'test'
     const transport = await this.transports.start(name, { catalogue, clusterName })
     const address = this.transports.addressOf(name)
@@ -113,7 +115,8 @@ export class DriverWorld {
         crypto: simulatedCrypto(nodeCrypto(), random.split('crypto')),
         datagrams: this.datagrams.network,
         messenger: transport,
-        logger
+        logger,
+        ...(disk === undefined ? {} : { disk })
       },
       {
         nodeId: name as NodeId,

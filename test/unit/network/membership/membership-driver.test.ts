@@ -10,6 +10,7 @@ import {
 } from '../../../../src/network/membership/messages.js'
 import { DatagramSealer } from '../../../../src/network/security/datagram-sealer.js'
 import { nodeCrypto } from '../../../../src/runtime/node-crypto.js'
+import { NodeDisk } from '../../../../src/runtime/node-disk.js'
 import { clusterIdOf, type DriverNode, DriverWorld, groupKey, viewOf } from './driver-world.js'
 
 const id = (name: string): NodeId => name as NodeId
@@ -284,6 +285,33 @@ t.test('the guard names the voters that are missing, until they are back', async
   await world.join(again, [n0])
   await world.clock.until(() => n0.events.some(({ type }) => type === 'QuorumRegained'), 30_000)
   n0.driver.assertQuorum()
+})
+
+t.test('S-14: a node that comes back without seeds finds the peers it knew', async (t) => {
+  const world = new DriverWorld(t)
+  const disk = new NodeDisk(t.testdir())
+  const kept = async (): Promise<number> => (await disk.readFile('membership/peers'))?.length ?? 0
+  const n0 = await world.start('n0', { disk })
+  const n1 = await world.start('n1')
+  await world.join(n1, [n0])
+  await world.clock.until(() => world.isConverged(), 10_000)
+  await world.clock.advance(5_000)
+  while ((await kept()) === 0) await world.clock.advance(100)
+  await world.kill(n0)
+  await world.start('n0', { disk })
+  await world.clock.until(() => world.isConverged(), 30_000)
+  t.ok(world.isConverged())
+})
+
+t.test('known peers that cannot be read are nobody', async (t) => {
+  const world = new DriverWorld(t)
+  const garbage = new Uint8Array(100).fill(7)
+  for (const content of ['', 'x', String.fromCharCode(...garbage)]) {
+    const disk = new NodeDisk(t.testdir({ membership: { peers: content } }))
+    const node = await world.start('n0', { disk })
+    t.equal(node.driver.aliveMembers().length, 1)
+    await world.kill(node)
+  }
 })
 
 t.test('a failing event handler is reported and does not stop the others', async (t) => {
