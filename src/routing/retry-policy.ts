@@ -20,6 +20,7 @@ export type Outcome = (typeof Outcomes)[keyof typeof Outcomes]
 const nothingDone: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_NOT_LEADER',
   'ERR_SKEIN_NO_LEADER',
+  'ERR_SKEIN_NO_QUORUM',
   'ERR_SKEIN_NOT_SENT',
   'ERR_SKEIN_DIAL_FAILED',
   'ERR_SKEIN_UNKNOWN_NODE',
@@ -55,6 +56,7 @@ const executed: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 const waiting: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_NOT_LEADER',
   'ERR_SKEIN_NO_LEADER',
+  'ERR_SKEIN_NO_QUORUM',
   'ERR_SKEIN_NOT_SENT',
   'ERR_SKEIN_DIAL_FAILED',
   'ERR_SKEIN_UNKNOWN_NODE',

@@ -89,7 +89,7 @@ t.test(
     await second.stop({ drain: false })
     await third.stop({ drain: false })
     await t.rejects(first.executeQuery('add geese 1', { timeoutMs: 1_500 }), {
-      code: /ERR_SKEIN_(INDETERMINATE|TIMEOUT|NO_LEADER|NOT_LEADER)/
+      code: /ERR_SKEIN_(INDETERMINATE|TIMEOUT|NO_LEADER|NO_QUORUM|NOT_LEADER)/
     })
     t.equal(first.healthCheck().ready, false, 'it says that it is not ready')
     await flock.start('goose-2')

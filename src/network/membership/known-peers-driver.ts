@@ -14,7 +14,7 @@ export const knownPeersMax = 64
 const directory = 'membership'
 const file = `${directory}/peers`
 const temporaryFile = `${directory}/peers.new`
-const fileBytesMax = 32 * 1024
+const peersFileBytesMax = 32 * 1024
 /** Changes are gathered for so long before they are written. */
 const writeDelayMs = 2_000
 const formatVersion = 1
@@ -99,10 +99,10 @@ export class KnownPeers {
 }
 
 function writePeers(peers: readonly Address[]): Uint8Array {
-  const body = new ByteWriter(fileBytesMax)
+  const body = new ByteWriter(peersFileBytesMax)
   body.u8(formatVersion)
   addresses.write(body, [...peers])
-  const writer = new ByteWriter(fileBytesMax)
+  const writer = new ByteWriter(peersFileBytesMax)
   writer.u32(crc32c(body.peek()))
   writer.raw(body.peek())
   return writer.take()
@@ -110,7 +110,7 @@ function writePeers(peers: readonly Address[]): Uint8Array {
 
 /** None where the bytes are not those that were written. */
 function readPeers(bytes: Uint8Array): readonly Address[] {
-  if (bytes.length > fileBytesMax || bytes.length < 5) return []
+  if (bytes.length > peersFileBytesMax || bytes.length < 5) return []
   const reader = new ByteReader(bytes)
   if (reader.u32() !== crc32c(bytes.subarray(4)) || reader.u8() !== formatVersion) return []
   const peers = addresses.read(reader)

@@ -17,6 +17,7 @@ t.test('only errors that say so count as certain', async (t) => {
     'ERR_SKEIN_UNKNOWN_NODE',
     'ERR_SKEIN_BACKPRESSURE',
     'ERR_SKEIN_NO_ELIGIBLE_NODE',
+    'ERR_SKEIN_NO_QUORUM',
     'ERR_SKEIN_DRAINING'
   ])
   for (const code of ['CONNECTION_LOST', 'TIMEOUT', 'INDETERMINATE', 'INTERNAL', 'STOPPED']) {
