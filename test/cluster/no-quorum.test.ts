@@ -28,7 +28,7 @@ t.test('who lost its quorum is told so, and every write names who is missing', a
   )
   t.equal(facts.code, 'ERR_SKEIN_NO_QUORUM')
   t.ok(facts.details?.missing !== undefined && facts.retryable)
-  for (const nodeId of facts.details?.missing as readonly string[]) {
+  for (const nodeId of (facts.details?.missing ?? []) as readonly string[]) {
     t.ok(
       missing.some((name) => name === nodeId),
       `${nodeId} is missing`
