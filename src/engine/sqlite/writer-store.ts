@@ -20,6 +20,7 @@ import { stateTable, systemTable } from './names.js'
 import type { SqliteEngineSettings } from './options.js'
 import { type ChangePart, encodeCommand } from './row-change.js'
 import { hasSequences } from './schema-store.js'
+import { refuseShift, shiftingNames } from './shifting-names-store.js'
 import { newBudget, StatementRunner } from './statement-runner-store.js'
 
 export const databaseFile = 'data.sqlite'
@@ -196,8 +197,10 @@ export class WriterStore {
     this.#requestChangedSchema = true
     // ALTER checks every trigger that names a changed column, and ours name all.
     if (shape.action === 'alter') this.#capture.remove()
+    const names = shape.action === 'alter' ? shiftingNames(this.#connection) : null
     const before = shape.action === 'create-table-as' ? this.#textOf(shape.name) : null
     const result = this.#runner.run(statement, shape, budget)
+    if (names !== null) refuseShift(names, shiftingNames(this.#connection))
     // Dropping a table may have changed rows of others by foreign keys.
     const cascades = this.#capture.isInstalled ? this.#capture.take() : []
     if (shape.action !== 'aside') {

@@ -1,7 +1,8 @@
 /**
  * Random requests planned on one of four replicas and applied on all; after every batch the
- * contents must be the same. The leader changes, batches are discarded, one replica restarts at
- * random, one lives in another time zone and has gathered statistics.
+ * contents must be the same and one database, in turn, must be whole. The leader changes, batches
+ * are discarded, one replica restarts at random, one lives in another time zone and has gathered
+ * statistics.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -138,13 +139,18 @@ class FuzzRun {
   #compare(): string | null {
     const [first, ...others] = this.#replicas.map((replica) => replica.checksum())
     const at = others.findIndex((other) => other !== first)
-    if (at < 0) return null
+    if (at < 0) return this.#check(this.#replicas[this.#index % this.#replicas.length] as Replica)
     const other = this.#replicas[at + 1] as Replica
     const leader = this.#replicas[this.#leader] as Replica
     return `${other.name} differs from first; ${leader.name} leads\n${difference(
       this.#replicas[0] as Replica,
       other
     )}`
+  }
+
+  #check(replica: Replica): string | null {
+    const found = replica.rows('PRAGMA integrity_check').map(([text]) => String(text))
+    return found.join() === 'ok' ? null : `${replica.name} is damaged\n${found.join('\n')}`
   }
 }
 

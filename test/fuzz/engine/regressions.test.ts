@@ -80,3 +80,69 @@ t.test('a counter that is used up is the caller’s failure', async (t) => {
   ])
   t.match(outcome, { kind: 'failed', failure: { statement: 2, engineCode: 'SQLITE_FULL' } })
 })
+
+const alters: Readonly<Record<string, readonly string[]>> = {
+  'a dropped column leaves its name to the rowid': [
+    'CREATE TABLE t (a, oid)',
+    'INSERT INTO t VALUES (1, NULL)',
+    'CREATE INDEX i ON t (a) WHERE "oid" IS NOT NULL',
+    'ALTER TABLE t DROP COLUMN oid'
+  ],
+  'a new column takes its name from the rowid': [
+    'CREATE TABLE t (a)',
+    'INSERT INTO t VALUES (1)',
+    'CREATE INDEX i ON t (a) WHERE t.rowid > 0',
+    'ALTER TABLE t ADD COLUMN "RowId"'
+  ],
+  'a renamed column takes its name from the rowid': [
+    'CREATE TABLE t (a, b)',
+    'INSERT INTO t VALUES (1, NULL)',
+    'CREATE INDEX i ON t (a) WHERE _rowid_ > 0',
+    'ALTER TABLE t RENAME COLUMN b TO _rowid_'
+  ],
+  'a new column is what true was in an index': [
+    'CREATE TABLE t (a)',
+    'INSERT INTO t VALUES (1)',
+    'CREATE INDEX i ON t (a + true)',
+    'ALTER TABLE t ADD COLUMN "true"'
+  ],
+  'a dropped column is what false was in a generated column': [
+    'CREATE TABLE t (a, "false", b AS (a + false))',
+    'INSERT INTO t VALUES (1, 2)',
+    'CREATE INDEX i ON t (b)',
+    'ALTER TABLE t DROP COLUMN "false"'
+  ]
+}
+
+for (const [name, statements] of Object.entries(alters)) {
+  t.test(`${name}, and entries of an index would be wrong`, async (t) => {
+    const leader = new Replica('leader', join(await temporaryDirectory(t), '1'), 'UTC')
+    t.teardown(() => leader.close())
+    const before = leader.plan(statements.slice(0, -1).map((sql) => ({ sql })))
+    t.equal(before.kind, 'planned')
+    const outcome = leader.plan(statements.slice(-1).map((sql) => ({ sql })))
+    t.match(outcome, { kind: 'failed', failure: { code: 'ERR_SKEIN_SQL_REFUSED' } })
+    const after = leader.plan([{ sql: 'DELETE FROM t' }, { sql: 'PRAGMA integrity_check' }])
+    t.match(after, { kind: 'planned', results: [{ rowsAffected: 1 }, { rows: [['ok']] }] })
+  })
+}
+
+t.test('a column that was not the name’s meaning comes, goes and changes', async (t) => {
+  const leader = new Replica('leader', join(await temporaryDirectory(t), '1'), 'UTC')
+  t.teardown(() => leader.close())
+  const outcome = leader.plan(
+    [
+      'CREATE TABLE t (a, b, oid)',
+      'INSERT INTO t VALUES (1, 2, NULL)',
+      'CREATE INDEX i ON t (a) WHERE b = 2',
+      'CREATE INDEX j ON t (a) WHERE oid > 0',
+      'ALTER TABLE t RENAME COLUMN oid TO c',
+      'ALTER TABLE t RENAME COLUMN b TO oid',
+      'ALTER TABLE t ADD COLUMN "true" DEFAULT 1',
+      'ALTER TABLE t DROP COLUMN "true"',
+      'DELETE FROM t',
+      'PRAGMA integrity_check'
+    ].map((sql) => ({ sql }))
+  )
+  t.match(outcome, { kind: 'planned', results: { 9: { rows: [['ok']] } } })
+})

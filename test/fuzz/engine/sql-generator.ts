@@ -9,7 +9,7 @@ export interface KnownTable {
 }
 
 const tableNames = ['t0', 'T 1', 'select', 't"3', "t'4", 'таб5', 'rowid'] as const
-const columnNames = ['a', 'b', 'C', 'd e', 'order', 'oid'] as const
+const columnNames = ['a', 'b', 'C', 'd e', 'order', 'oid', 'true'] as const
 const types = ['', 'INTEGER', 'TEXT', 'REAL', 'BLOB', 'NUMERIC', 'TEXT COLLATE NOCASE'] as const
 const strictTypes = ['INT', 'TEXT', 'REAL', 'BLOB', 'ANY'] as const
 const literals = [
@@ -118,7 +118,7 @@ export class SqlGenerator {
       case 3:
         return ` AS (typeof(${other}) || 'x') ${pick(this.#random, ['STORED', 'VIRTUAL'])}`
       case 4:
-        return ` AS (coalesce(${other}, 1) || '') VIRTUAL UNIQUE`
+        return ` AS (coalesce(${other}, true) || '') VIRTUAL UNIQUE`
       case 5:
         return ` CHECK (typeof(${other}) <> 'blob')`
       case 6:
@@ -154,10 +154,12 @@ export class SqlGenerator {
         `${column} COLLATE NOCASE`,
         `${column} DESC`,
         `lower(${column})`,
-        `(${column} || ',') DESC`
+        `(${column} || ',') DESC`,
+        `(${column} || true)`
       ])
     )
-    const where = this.#chance(4) ? ` WHERE ${columns[0]} IS NOT NULL` : ''
+    const condition = pick(this.#random, [`${columns[0]} IS NOT NULL`, 'oid > 2', 'true'])
+    const where = this.#chance(3) ? ` WHERE ${condition}` : ''
     const unique = this.#chance(2) ? 'UNIQUE ' : ''
     return `CREATE ${unique}INDEX i${this.#int(6)} ON ${sql} (${expressions.join(', ')})${where}`
   }
