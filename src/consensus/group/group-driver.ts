@@ -103,6 +103,8 @@ export class GroupDriver implements ReplicatedGroup {
   #raft: RaftDriver | null = null
   #pipeline: ProposalPipeline | null = null
   #running: Promise<void> | null = null
+  /** Of a follower to its leader, for the round that is under way. */
+  #readQuestion: AbortController | null = null
   #mustDiscard = false
   #isSweepArmed = false
   #isLeader = false
@@ -293,6 +295,7 @@ export class GroupDriver implements ReplicatedGroup {
           term: event.term,
           leader: event.leader === null ? null : nodeOf(event.leader)
         })
+        if (event.leader !== null) this.#readRounds.askAgain()
         break
       case 'ReadReady':
         this.#readRounds.handleReady(event.requestId, event.index)
@@ -392,14 +395,18 @@ export class GroupDriver implements ReplicatedGroup {
   #beginReadRound(round: number, deadline: MonotonicMs): void {
     const { raft } = this.#started()
     this.#components.counters.add('read_rounds')
+    this.#readQuestion?.abort()
+    this.#readQuestion = null
     const { role, leader } = raft.status()
     if (role === 'leader') {
       raft.requestReadIndex(round)
     } else if (leader === null) {
       this.#readRounds.handleRefused(round, () => new NoLeaderError('no leader is known'))
     } else {
+      this.#readQuestion = new AbortController()
+      const { signal } = this.#readQuestion
       this.#components.messenger
-        .request(nodeOf(leader), readIndexRequest, { group: this.group }, { deadline })
+        .request(nodeOf(leader), readIndexRequest, { group: this.group }, { deadline, signal })
         .then(
           ({ index }) => this.#readRounds.handleReady(round, index),
           (error: Error) => this.#readRounds.handleRefused(round, () => error)

@@ -43,6 +43,17 @@ export class ReadRounds {
     this.#maybeBegin()
   }
 
+  /**
+   * Another one leads now, and who was asked may never answer: the round is abandoned, and asked
+   * anew for everybody.
+   */
+  askAgain(): void {
+    if (this.#asking.length === 0) return
+    this.#waiting = [...this.#asking, ...this.#waiting]
+    this.#asking = []
+    this.#maybeBegin()
+  }
+
   /** A round that nobody waits for any more is abandoned. */
   sweep(now: MonotonicMs, makeError: () => Error): void {
     const isLate = ({ deadline }: Waiter<LogIndex>) => deadline <= now

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { ClientId, LogIndex, Serial } from '../../../src/core/ids.js'
+import type { ClientId, LogIndex, NodeId, Serial } from '../../../src/core/ids.js'
 import type { ClientTag, WriteAnswer } from '../../../src/core/ports/replicated-group.js'
 import { TestCluster } from '../../support/consensus-cluster.js'
 
@@ -503,6 +503,21 @@ t.test('R-Q06 reads wait for their index, and not for ever', async (t) => {
   const { results } = await cluster.clock.settle(waiting)
   t.same(results[0]?.rows, [['v']])
   await t.rejects(cluster.clock.settle(late), { code: 'ERR_SKEIN_TIMEOUT' })
+})
+
+t.test('a follower’s question to a silent leader goes to the next one', async (t) => {
+  const cluster = new TestCluster()
+  await cluster.startAll()
+  const silent = await cluster.untilLeader()
+  await cluster.written(silent, 'set k v')
+  cluster.network.isolate(silent as NodeId)
+  const begun = cluster.clock.now()
+  const asked = others(cluster, silent).map((name) =>
+    cluster.group(name).readIndex(cluster.deadline(60_000))
+  )
+  const indexes = await cluster.clock.settle(Promise.all(asked))
+  t.ok(indexes.every((index) => index > 0))
+  t.ok(cluster.clock.now() - begun < 5_000, 'an election later, long before the deadline')
 })
 
 t.test('a node alone founds, writes and comes back', async (t) => {

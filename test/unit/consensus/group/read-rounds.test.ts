@@ -55,6 +55,21 @@ t.test('R-Q08 late callers are swept, and a round without callers is abandoned',
   t.same(told, ['one:late', 'two=6'])
 })
 
+t.test('a round whose leader is gone is asked anew, for everybody', async (t) => {
+  const { rounds, begun, told, join } = makeRounds()
+  rounds.askAgain()
+  t.same(begun, [], 'nobody asks')
+  join('one')
+  join('two', 300)
+  rounds.askAgain()
+  t.same(begun[1], { round: 2, deadline: 300 })
+  rounds.handleRefused(1, () => new Error('gone'))
+  rounds.handleReady(1, at(5))
+  t.same(told, [], 'the former leader’s answer counts no more')
+  rounds.handleReady(2, at(6))
+  t.same(told, ['one=6', 'two=6'])
+})
+
 t.test('at the bound nobody joins', async (t) => {
   const { rounds, told, join } = makeRounds(2)
   t.ok(join('one'))
