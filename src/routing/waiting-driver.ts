@@ -57,9 +57,6 @@ export async function cancellable<T>(begun: Promise<T>, signal?: AbortSignal): P
   })
   if (signal.aborted) onAbort()
   else signal.addEventListener('abort', onAbort, { once: true })
-  // Whichever loses must not count as unhandled.
-  begun.catch(() => {})
-  aborted.catch(() => {})
   try {
     return await firstOf(begun, aborted)
   } finally {
@@ -67,6 +64,7 @@ export async function cancellable<T>(begun: Promise<T>, signal?: AbortSignal): P
   }
 }
 
+/** Both are handled, so the one that loses does not count as unhandled. */
 const firstOf = <T>(one: Promise<T>, other: Promise<never>): Promise<T> =>
   new Promise((resolve, reject) => {
     one.then(resolve, reject)
