@@ -18,31 +18,26 @@
 import { must } from '../../core/assert.js'
 import { after, NEVER } from '../../core/deadlines.js'
 import {
-  BackpressureError,
   ConnectionLostError,
   type ErrorFacts,
-  MessageTooLargeError,
   NotAuthorizedError,
   NotSentError,
   ProtocolError,
-  RequestTimeoutError,
   SkeinError,
   UnknownMessageError
 } from '../../core/errors.js'
 import type { MonotonicMs, NodeId, WallMs } from '../../core/ids.js'
 import type { PeerIdentity } from '../../core/ports/stream-network.js'
-import { RemoteError } from '../../core/remote-error.js'
 import type { TellQueue } from '../../core/tell-queue.js'
 import {
   type AnyDeclaration,
   type AssembledMessage,
-  ByteReader,
-  type Extension,
   FrameFlags,
   isRequest,
   type MessageDeclaration,
   type RequestDeclaration
 } from '../../wire/index.js'
+import { BodyReader } from './body-reader.js'
 import { Greeter } from './greeter.js'
 import { KeepAlive, KeepAliveVerdicts } from './keep-alive.js'
 import {
@@ -61,19 +56,16 @@ import {
 import type { MuxEvent } from './mux-events.js'
 import type { MuxerComponents, MuxerOptions } from './muxer-options.js'
 import type { Outgoing } from './output.js'
-import { type PendingRequest, PendingRequests } from './pending-requests.js'
+import type { PendingRequest } from './pending-requests.js'
 import { Receiver } from './receiver.js'
+import { type Dispatch, type RequestDispatch, Requester } from './requester.js'
+import { Responder } from './responder.js'
 import { Sender } from './sender.js'
 
 /** Messages that the peer's role may not send before the connection is closed. */
 const unauthorizedMax = 3
 /** How long a retired connection waits for answers under way. */
 export const retireTimeoutMs = 10_000
-
-export interface Dispatch {
-  readonly priority: number
-  readonly group?: number
-}
 
 const States = {
   /** No stream yet; messages queue. */
@@ -86,20 +78,15 @@ const States = {
 } as const
 type State = (typeof States)[keyof typeof States]
 
-interface Serving {
-  readonly declaration: RequestDeclaration<unknown, unknown>
-  isCancelled: boolean
-}
-
 export class Muxer<Ticket> {
   readonly #components: MuxerComponents
   readonly #options: MuxerOptions
   readonly #sender: Sender<Ticket>
   readonly #receiver: Receiver
   readonly #greeter: Greeter<Ticket>
-  readonly #pending: PendingRequests<Ticket>
-  readonly #serving = new Map<number, Serving>()
-  readonly #bodyReader = new ByteReader(new Uint8Array(0))
+  readonly #requester: Requester<Ticket>
+  readonly #responder: Responder<Ticket>
+  readonly #bodies = new BodyReader()
   #events: MuxEvent<Ticket>[] = []
   #state: State = States.Idle
   #peer: PeerIdentity | null = null
@@ -117,7 +104,15 @@ export class Muxer<Ticket> {
     this.#options = options
     this.#sender = new Sender(components.hybridClock, options.limits)
     this.#receiver = new Receiver(components, options.limits.reassemblyBytesMax)
-    this.#pending = new PendingRequests(options.limits.requestsInFlightMax)
+    const { requestsInFlightMax, requestsServedMax } = options.limits
+    const parts = {
+      sender: this.#sender,
+      bodies: this.#bodies,
+      counters: components.counters,
+      emit: (event: MuxEvent<Ticket>) => void this.#events.push(event)
+    }
+    this.#requester = new Requester(components, parts, requestsInFlightMax)
+    this.#responder = new Responder(parts, requestsServedMax)
     const halves = { sender: this.#sender, receiver: this.#receiver }
     this.#greeter = new Greeter(components, options, halves)
   }
@@ -148,18 +143,17 @@ export class Muxer<Ticket> {
   }
 
   tellQueues(tell: TellQueue): void {
-    const { requestsInFlightMax, requestsServedMax } = this.#options.limits
-    tell('transport.requestsInFlightMax', this.#pending.size, requestsInFlightMax)
-    tell('transport.requestsServedMax', this.#serving.size, requestsServedMax)
-    this.#sender.tellQueues(tell, requestsServedMax)
+    this.#requester.tellQueues(tell)
+    this.#responder.tellQueues(tell)
+    this.#sender.tellQueues(tell, this.#options.limits.requestsServedMax)
   }
 
   get requestsPending(): number {
-    return this.#pending.size
+    return this.#requester.size
   }
 
   get requestsServed(): number {
-    return this.#serving.size
+    return this.#responder.size
   }
 
   /** The stream is there, and the peer is who its certificate says. */
@@ -190,7 +184,7 @@ export class Muxer<Ticket> {
 
   handleTimeout(now: MonotonicMs, wallNow: WallMs): void {
     if (this.#state === States.Done) return
-    for (const request of this.#pending.takeDue(now)) this.#timeOut(request, wallNow)
+    this.#requester.handleTimeout(now, wallNow)
     if (this.#state === States.Greeting && now >= this.#handshakeAt) {
       const waited = this.#options.limits.handshakeTimeoutMs
       this.#fail(new ConnectionLostError(`no handshake within ${waited} ms`), wallNow)
@@ -208,7 +202,7 @@ export class Muxer<Ticket> {
     if (this.#state === States.Done) return NEVER
     const greeting = this.#state === States.Greeting
     return Math.min(
-      this.#pending.nextDeadline(),
+      this.#requester.nextDeadline(),
       greeting ? this.#handshakeAt : NEVER,
       this.#retireAt,
       greeting ? NEVER : (this.#keepAlive?.nextDeadline() ?? NEVER)
@@ -241,54 +235,27 @@ export class Muxer<Ticket> {
   request<Body>(
     declaration: RequestDeclaration<Body, unknown>,
     body: Body,
-    dispatch: Dispatch & { readonly deadline: MonotonicMs },
+    dispatch: RequestDispatch,
     ticket: Ticket,
     now: MonotonicMs,
     wallNow: WallMs
   ): PendingRequest<Ticket> {
     if (!this.isUsable) throw new NotSentError('the connection is closing')
-    const { deadline, group, priority } = dispatch
-    if (deadline <= now) throw new NotSentError('the deadline had passed already')
-    if (this.#pending.isFull) {
-      throw new BackpressureError(`${this.#pending.lengthMax} requests are in flight`)
-    }
-    const id = this.#components.nextMessageId()
-    const response = declaration.response as AnyDeclaration
-    const request = { id, deadline, response, ticket, isSent: false, outgoing: null }
-    const deadlineMs = Math.min(Math.ceil(deadline - now), 0xffff_ffff)
-    const extension: Extension = group === undefined ? { deadlineMs } : { deadlineMs, group }
-    const envelope = { flags: FrameFlags.Request, priority, messageId: id, extension, request }
-    if (!this.#sender.offer(declaration, body, envelope, wallNow)) {
-      throw new BackpressureError(`send queue of priority ${priority} is full`)
-    }
-    this.#pending.add(request)
-    return request
+    return this.#requester.request(declaration, body, dispatch, ticket, now, wallNow)
   }
 
   /** Nobody waits any more; the answer, if it still comes, is dropped. False: it had ended. */
   cancel(request: PendingRequest<Ticket>, wallNow: WallMs): boolean {
-    if (!this.#pending.remove(request.id)) return false
-    this.#withdraw(request, wallNow)
-    return true
+    return this.#requester.cancel(request, wallNow)
   }
 
   answer(id: number, body: unknown, wallNow: WallMs): void {
-    const serving = this.#endServing(id)
-    if (serving === null) return
-    const { response } = serving.declaration
-    try {
-      this.#forceAnswer(response, body, id, response.priority, wallNow)
-    } catch (error) {
-      if (!(error instanceof MessageTooLargeError)) throw error
-      this.#forceAnswer(errorAnswer, error.toFacts(), id, response.priority, wallNow)
-    }
+    this.#expectRead(this.#responder.answer(id, body, wallNow), wallNow)
     this.#maybeFinish()
   }
 
   answerError(id: number, facts: ErrorFacts, wallNow: WallMs): void {
-    const serving = this.#endServing(id)
-    if (serving === null) return
-    this.#forceAnswer(errorAnswer, facts, id, serving.declaration.priority, wallNow)
+    this.#expectRead(this.#responder.answerError(id, facts, wallNow), wallNow)
     this.#maybeFinish()
   }
 
@@ -310,27 +277,19 @@ export class Muxer<Ticket> {
   }
 
   handleStreamClosed(error: SkeinError): void {
-    const inPeace = this.#isGoAwayReceived && this.#pending.size === 0 && this.#serving.size === 0
+    const inPeace =
+      this.#isGoAwayReceived && this.#requester.size === 0 && this.#responder.size === 0
     this.#end(inPeace ? null : error)
   }
 
   /** Takes out the messages and requests of which nothing has left. */
   takeUnsent(): Outgoing<Ticket>[] {
-    const unsent = this.#sender.takeUnsent()
-    for (const { request } of unsent) if (request !== null) this.#pending.remove(request.id)
-    return unsent
+    return this.#requester.takeUnsent()
   }
 
   /** Goes on with what another muxer to the same peer had not sent; what has no room fails. */
   adopt(unsent: readonly Outgoing<Ticket>[]): void {
-    for (const outgoing of unsent) {
-      const { request } = outgoing
-      const taken = this.isUsable && !this.#pending.isFull && this.#sender.adopt(outgoing)
-      if (request === null) {
-        if (!taken) this.#components.counters.add('failed_sends')
-      } else if (taken) this.#pending.add(request)
-      else this.#emitFailed(request, new NotSentError('no room on the connection that is left'))
-    }
+    this.#requester.adopt(unsent, this.isUsable)
   }
 
   drain(): readonly MuxEvent<Ticket>[] {
@@ -372,7 +331,7 @@ export class Muxer<Ticket> {
       throw new ProtocolError('an ErrorAnswer that answers nothing')
     }
     if ((flags & FrameFlags.Response) !== 0) {
-      this.#handleResponse(message)
+      this.#requester.handleResponse(message)
       return
     }
     const declaration = this.#components.catalogue.byNumber(type)
@@ -390,103 +349,49 @@ export class Muxer<Ticket> {
     if (isRequestFrame !== (declaration.kind === 'request') || declaration.kind === 'response') {
       throw new ProtocolError(`${declaration.name} is a ${declaration.kind}, its flags differ`)
     }
-    if (isRequest(declaration)) this.#handleRequest(message, declaration, now, wallNow)
-    else {
+    if (isRequest(declaration)) {
+      this.#expectRead(this.#responder.handleRequest(message, declaration, now, wallNow), wallNow)
+    } else {
       const group = message.extension?.group ?? null
       this.#events.push({
         kind: 'message',
         declaration,
-        body: this.#readBody(message, declaration),
+        body: this.#bodies.readAny(message, declaration),
         group
       })
     }
   }
 
-  #handleRequest(
-    message: AssembledMessage,
-    declaration: RequestDeclaration<unknown, unknown>,
-    now: MonotonicMs,
-    wallNow: WallMs
-  ): void {
-    const id = message.header.messageId
-    if (this.#serving.has(id)) throw new ProtocolError(`request ${id} is being served already`)
-    const served = this.#serving.size
-    if (served >= this.#options.limits.requestsServedMax) {
-      this.#components.counters.add('backpressure_refusals')
-      this.#reject(id, new BackpressureError(`${served} requests are being served`), wallNow)
-      return
-    }
-    const body = this.#readBody(message, declaration)
-    const deadlineMs = message.extension?.deadlineMs
-    if (deadlineMs === 0) {
-      this.#reject(id, new RequestTimeoutError('the deadline had passed on arrival'), wallNow)
-      return
-    }
-    this.#serving.set(id, { declaration, isCancelled: false })
-    this.#components.counters.add('requests_served')
-    const deadline = deadlineMs === undefined ? null : after(now, deadlineMs)
-    const group = message.extension?.group ?? null
-    this.#events.push({ kind: 'request', id, declaration, body, deadline, group })
-  }
-
-  #handleResponse(message: AssembledMessage): void {
-    const { type, messageId } = message.header
-    const request = this.#pending.get(messageId)
-    if (request === undefined) {
-      if (type === errorAnswer.number) {
-        const error = new RemoteError(this.#readBody(message, errorAnswer) as ErrorFacts)
-        this.#events.push({ kind: 'rejected', error })
-      }
-      this.#components.counters.add('late_answers')
-      return
-    }
-    if (type === errorAnswer.number) {
-      const error = new RemoteError(this.#readBody(message, errorAnswer) as ErrorFacts)
-      this.#pending.remove(messageId)
-      this.#emitFailed(request, error)
-      return
-    }
-    if (type !== request.response.number) {
-      throw new ProtocolError(`request ${messageId} is answered with type ${type}`)
-    }
-    const body = this.#readBody(message, request.response)
-    this.#pending.remove(messageId)
-    this.#events.push({ kind: 'answered', ticket: request.ticket, body })
-  }
-
   #handleControl(message: AssembledMessage, now: MonotonicMs, wallNow: WallMs): void {
     switch (message.header.type) {
       case hello.number:
-        this.#handleHello(this.#read(message, hello), wallNow)
+        this.#handleHello(this.#bodies.read(message, hello), wallNow)
         return
       case refuse.number:
-        this.#handleRefuse(this.#read(message, refuse))
+        this.#handleRefuse(this.#bodies.read(message, refuse))
         return
       case bindNode.number: {
-        const { index, nodeId } = this.#read(message, bindNode)
+        const { index, nodeId } = this.#bodies.read(message, bindNode)
         this.#handleBindNode(index, nodeId)
         return
       }
       case ping.number:
         this.#expectGreeted('Ping')
-        if (!this.#sender.control(pong, { token: this.#read(message, ping).token }, wallNow)) {
+        if (
+          !this.#sender.control(pong, { token: this.#bodies.read(message, ping).token }, wallNow)
+        ) {
           throw new ProtocolError('more pings than answers were read')
         }
         return
       case pong.number:
-        this.#read(message, pong)
+        this.#bodies.read(message, pong)
         return
-      case cancel.number: {
+      case cancel.number:
         this.#expectGreeted('Cancel')
-        const { request } = this.#read(message, cancel)
-        const serving = this.#serving.get(request)
-        if (serving === undefined || serving.isCancelled) return
-        serving.isCancelled = true
-        this.#events.push({ kind: 'cancelled', id: request })
+        this.#responder.handleCancel(this.#bodies.read(message, cancel).request)
         return
-      }
       default:
-        this.#handleGoAway(this.#read(message, goAway), now)
+        this.#handleGoAway(this.#bodies.read(message, goAway), now)
     }
   }
 
@@ -557,56 +462,20 @@ export class Muxer<Ticket> {
     }
   }
 
-  #timeOut(request: PendingRequest<Ticket>, wallNow: WallMs): void {
-    this.#components.counters.add('request_timeouts')
-    const error = request.isSent
-      ? new RequestTimeoutError('no answer before the deadline')
-      : new NotSentError('the deadline passed in the send queue')
-    this.#withdraw(request, wallNow)
-    this.#emitFailed(request, error)
-  }
-
-  #withdraw(request: PendingRequest<Ticket>, wallNow: WallMs): void {
-    if (request.isSent) this.#sender.control(cancel, { request: request.id }, wallNow)
-    else if (request.outgoing !== null) request.outgoing.cancelled = true
-  }
-
-  #endServing(id: number): Serving | null {
-    const serving = this.#serving.get(id)
-    if (serving === undefined) return null
-    this.#serving.delete(id)
-    if (!serving.isCancelled) return serving
-    this.#maybeFinish()
-    return null
-  }
-
   /** An answer without having served. */
   #reject(messageId: number, error: SkeinError, wallNow: WallMs): void {
-    this.#forceAnswer(errorAnswer, error.toFacts(), messageId, errorAnswer.priority, wallNow)
+    this.#expectRead(this.#responder.reject(messageId, error, wallNow), wallNow)
   }
 
-  #forceAnswer<Body>(
-    declaration: MessageDeclaration<Body>,
-    body: Body,
-    messageId: number,
-    priority: number,
-    wallNow: WallMs
-  ): void {
-    const envelope = {
-      flags: FrameFlags.Response,
-      priority,
-      messageId,
-      extension: null,
-      request: null
-    }
-    if (this.#sender.force(declaration, body, envelope, wallNow)) return
+  #expectRead(isRead: boolean, wallNow: WallMs): void {
+    if (isRead) return
     this.#fail(new ConnectionLostError('the peer does not read its answers'), wallNow)
   }
 
   /** Retired, and nothing is under way in either direction. */
   #maybeFinish(): void {
     if (this.#state !== States.Retiring || !this.#isGoAwaySent || !this.#isGoAwayReceived) return
-    if (this.#pending.size > 0 || this.#serving.size > 0 || !this.#sender.isEmpty) return
+    if (this.#requester.size > 0 || this.#responder.size > 0 || !this.#sender.isEmpty) return
     this.#end(null)
   }
 
@@ -625,36 +494,11 @@ export class Muxer<Ticket> {
     if (this.#state === States.Done) return
     this.#state = States.Done
     this.#sender.dropMessages()
-    for (const request of this.#pending.takeAll()) {
-      const options = error === null ? {} : { cause: error }
-      const reason = error?.message ?? 'closed'
-      const failure = request.isSent
-        ? new ConnectionLostError(`connection lost before the answer: ${reason}`, options)
-        : new NotSentError(`never left: ${reason}`, options)
-      this.#emitFailed(request, failure)
-    }
-    for (const [id, serving] of [...this.#serving].sort(([a], [b]) => a - b)) {
-      if (!serving.isCancelled) this.#events.push({ kind: 'cancelled', id })
-    }
-    this.#serving.clear()
+    this.#requester.end(error)
+    this.#responder.end()
     // Not needed any more is no error of the connection.
     const isError = error !== null && !(error instanceof NotSentError)
     if (isError) this.#components.counters.add('connection_errors')
     this.#events.push({ kind: 'done', error })
-  }
-
-  #emitFailed(request: PendingRequest<Ticket>, error: SkeinError): void {
-    this.#events.push({ kind: 'failed', ticket: request.ticket, error })
-  }
-
-  #read<Body>(message: AssembledMessage, declaration: MessageDeclaration<Body>): Body {
-    return this.#readBody(message, declaration as AnyDeclaration) as Body
-  }
-
-  #readBody(message: AssembledMessage, declaration: AnyDeclaration): unknown {
-    const reader = this.#bodyReader.reset(message.bytes, message.start, message.end)
-    const body = declaration.codec.read(reader)
-    reader.expectEnd()
-    return body
   }
 }

@@ -17,9 +17,10 @@ import type {
 import type { MessageDeclaration, RequestDeclaration } from '../../wire/index.js'
 import type { GoAwayReason } from '../mux/messages.js'
 import type { MuxEvent, PeerFacts } from '../mux/mux-events.js'
-import { type Dispatch, Muxer } from '../mux/muxer.js'
+import { Muxer } from '../mux/muxer.js'
 import type { MuxerComponents, MuxerOptions } from '../mux/muxer-options.js'
 import type { PendingRequest } from '../mux/pending-requests.js'
+import type { Dispatch } from '../mux/requester.js'
 
 /** Bytes of one write to the stream. */
 const writeSizeBytes = 64 * 1024
