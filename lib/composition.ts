@@ -186,8 +186,11 @@ function makeTransport(container: DependencyContainer): TransportDriver {
       nonces: crypto
     },
     {
-      nodeId: config.node.id as NodeId,
-      clusterName: config.cluster.name,
+      identity: {
+        kind: 'node',
+        nodeId: config.node.id as NodeId,
+        clusterName: config.cluster.name
+      },
       clusterId: () => clusterIdIn(container),
       onPeerClusterId: (id) => container.resolve(TOKENS.learned).learn(id),
       listenAddress,

@@ -60,6 +60,8 @@ interface NodeOptions {
   readonly clusterId?: ClusterId | null
   readonly clusterName?: string
   readonly catalogue?: Catalogue
+  /** `name` is a client's: it dials, and is not found. */
+  readonly isClient?: boolean
 }
 
 /** Several transports over memory streams on one virtual clock. */
@@ -73,9 +75,10 @@ export class TransportWorld {
 
   /** A transport that is not started: it can dial, and is not found by others. */
   create(name: string, options: NodeOptions = {}): TransportDriver {
-    const nodeId = node(name)
     const clusterName = options.clusterName ?? 'test'
-    const identity: PeerIdentity = { kind: 'node', nodeId, clusterName }
+    const identity: PeerIdentity = options.isClient
+      ? { kind: 'client', name, clusterName }
+      : { kind: 'node', nodeId: node(name), clusterName }
     const boot = ++this.#boots
     const driver = new TransportDriver(
       {
@@ -88,11 +91,10 @@ export class TransportWorld {
         nonces: { ...noCrypto, randomBytes: (length) => new Uint8Array(length).fill(boot) }
       },
       {
-        nodeId,
-        clusterName,
+        identity,
         clusterId: () => options.clusterId ?? this.learned.get(name) ?? null,
         onPeerClusterId: (id) => this.learned.set(name, id),
-        listenAddress: '127.0.0.1:0',
+        listenAddress: options.isClient ? null : '127.0.0.1:0',
         config: { ...baseConfig, ...options.config }
       }
     )

@@ -4,6 +4,8 @@
  *
  * A message to one's own node takes the same way over a loopback stream. Clients may connect,
  * send what their role allows, and are answered; nothing is started towards them.
+ *
+ * The same driver is a client's messenger: it dials nodes and is never started, so nobody dials it.
  */
 import { assert, must } from '../../core/assert.js'
 import type { Config } from '../../core/config/schema.js'
@@ -52,6 +54,7 @@ import type { MuxerComponents, MuxerLimits } from '../mux/muxer-options.js'
 import { createTransportCounters, type TransportCounters } from '../mux/transport-counters.js'
 import { Connection, type ConnectionHandlers } from './connection-driver.js'
 import { Dispatcher } from './dispatcher-driver.js'
+import { senderOf } from './inbound.js'
 import { createLoopback } from './loopback-driver.js'
 import { Peer, type PeerHandlers, sortedPeers } from './peer-driver.js'
 
@@ -70,12 +73,12 @@ export interface TransportComponents {
 }
 
 export interface TransportOptions {
-  readonly nodeId: NodeId
-  readonly clusterName: string
+  readonly identity: PeerIdentity
   readonly clusterId: () => ClusterId | null
   /** A peer knows the cluster's id, and this node did not. */
   readonly onPeerClusterId: (id: ClusterId) => void
-  readonly listenAddress: Address
+  /** Null: a client, which only dials. */
+  readonly listenAddress: Address | null
   readonly config: Config['transport']
 }
 
@@ -89,6 +92,7 @@ export class TransportDriver implements Messenger {
   readonly #components: TransportComponents
   readonly #options: TransportOptions
   readonly #self: PeerIdentity
+  readonly #selfId: NodeId
   readonly #hybridClock: HybridClock
   readonly #bootNonce: Uint8Array
   readonly #dispatcher: Dispatcher
@@ -110,15 +114,16 @@ export class TransportDriver implements Messenger {
   constructor(components: TransportComponents, options: TransportOptions) {
     this.#components = components
     this.#options = options
-    const { nodeId, clusterName, config } = options
-    this.#self = { kind: 'node', nodeId, clusterName }
+    const { identity, config } = options
+    this.#self = identity
+    this.#selfId = senderOf(identity)
     this.#hybridClock = new HybridClock(config.clockOffsetMaxMs)
     this.#bootNonce = components.nonces.randomBytes(bootNonceBytes)
     this.#dispatcher = new Dispatcher(components.logger, this.counters)
   }
 
   async start(): Promise<{ readonly address: Address }> {
-    const { listenAddress } = this.#options
+    const listenAddress = must(this.#options.listenAddress, 'listen address')
     const listener = await this.#components.streams.listen(listenAddress, (stream) =>
       this.#accept(stream)
     )
@@ -195,7 +200,7 @@ export class TransportDriver implements Messenger {
   }
 
   isConnected(to: NodeId): boolean {
-    if (to === this.#options.nodeId) return !this.#isStopped
+    if (to === this.#selfId) return !this.#isStopped
     return this.#peers.get(to)?.isConnected ?? false
   }
 
@@ -225,7 +230,7 @@ export class TransportDriver implements Messenger {
       throw new PeerIdentityError(`no node of this cluster answers at ${address}`)
     }
     const { nodeId } = stream.peer
-    const isSelf = nodeId === this.#options.nodeId
+    const isSelf = nodeId === this.#selfId
     if (isSelf || this.#peerOf(nodeId).isGreeted) {
       stream.destroy()
       return nodeId
@@ -286,7 +291,7 @@ export class TransportDriver implements Messenger {
 
   #connectionTo(to: NodeId, hint: Address | undefined): Connection | null {
     if (this.#isStopped) return null
-    if (to === this.#options.nodeId) return this.#loopbackConnection()
+    if (to === this.#selfId) return this.#loopbackConnection()
     const known = this.#peers.get(to)
     if (known !== undefined) return known.usable(hint)
     const address = this.#components.addressOf(to) ?? hint
@@ -320,7 +325,7 @@ export class TransportDriver implements Messenger {
         return connection
       }
     }
-    const options = { self: this.#options.nodeId, ...this.#options.config }
+    const options = { self: this.#selfId, ...this.#options.config }
     const peer: Peer = new Peer(nodeId, components, options, this.#handlersOfPeers)
     this.#peers.set(nodeId, peer)
     return peer
@@ -348,7 +353,7 @@ export class TransportDriver implements Messenger {
 
   #accept(stream: ByteStream): void {
     const { peer } = stream
-    const isSelf = peer.kind === 'node' && peer.nodeId === this.#options.nodeId
+    const isSelf = peer.kind === 'node' && peer.nodeId === this.#selfId
     const isFull = this.#handshakes >= this.#options.config.handshakesMax
     const clientsFull =
       peer.kind === 'client' && this.#inbound.size >= this.#options.config.clientConnectionsMax
