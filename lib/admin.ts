@@ -2,5 +2,12 @@
 export {
   type AdminServer,
   type AdminServerOptions,
-  createAdminServer
+  type AdminTls,
+  type AdminToken,
+  createAdminServer,
+  issueToken,
+  parseTokens,
+  type Role,
+  Roles,
+  tokenOf
 } from '../src/admin/index.js'

@@ -221,9 +221,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#hub.subscribe()
   }
 
-  healthCheck(): HealthReport {
+  healthCheck(excluded?: ReadonlySet<string>): HealthReport {
     const rooms = this.#rooms
     return healthReportOf({
+      excluded,
       started: this.#state === States.Running,
       lifecycle: rooms?.membership.self().lifecycle ?? Lifecycles.Joining,
       members: this.getClusterMembers(),

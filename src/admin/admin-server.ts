@@ -2,7 +2,14 @@
  * The HTTP API of one node: probes, metrics, views, events and queries. It knows the cluster
  * through the facade's interface alone. Every answer that is not a success is a coded error.
  */
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify'
+import { createHash } from 'node:crypto'
+import swagger from '@fastify/swagger'
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest
+} from 'fastify'
 import {
   type Address,
   type ClusterManager,
@@ -16,21 +23,42 @@ import {
   NotFoundError,
   SkeinError
 } from '../core/index.js'
+import { AuditTrail } from './access/audit-trail.js'
+import { Authenticator } from './access/authentication.js'
+import { IdempotentAnswers } from './access/idempotent-answers.js'
+import { type Access, type Principal, type Role, Roles } from './access/roles.js'
+import type { AdminToken } from './access/tokens.js'
 import { type AdminCounters, counterOf, createAdminCounters } from './admin-counters.js'
-import { createGuard } from './authentication.js'
 import { EventStreams } from './event-streams.js'
 import { errorBodyOf, statusOf } from './http-status.js'
-import { createRoutes, type Route, register } from './routes.js'
+import { documentUrl, openApiHead, schemaOf } from './openapi.js'
+import type { Route } from './route.js'
+import { isVerbose, probeRoutes } from './routes/probe-routes.js'
+import { queryRoutes } from './routes/query-routes.js'
+import { monitoringRoutes, viewRoutes } from './routes/view-routes.js'
 
 /** One request's body. */
 export const bodyBytesMax = 2 * 1024 * 1024
 export const connectionsMax = 1_024
+/** A request must have arrived whole in this time. */
+const requestTimeoutMs = 30_000
+
+/** PEM; who connects may show a certificate of `ca`, and need not. */
+export interface AdminTls {
+  readonly cert: string
+  readonly key: string
+  readonly ca: string
+}
 
 export interface AdminServerOptions {
   /** Port 0 picks a free one. */
   readonly listenAddress: Address
-  /** Required when the address is not loopback. */
-  readonly token: string | null
+  /** Who bears one is let in with its role. Without tokens and roles: whoever asks by loopback. */
+  readonly tokens: readonly AdminToken[]
+  /** Absent: plain HTTP. */
+  readonly tls?: AdminTls | null
+  /** Role by the name in a client certificate; needs `tls`. */
+  readonly clientRoles?: Readonly<Record<string, Role>>
   readonly logger: Logger
   readonly eventSubscribersMax: number
 }
@@ -42,27 +70,66 @@ export interface AdminServer {
   stop(): Promise<void>
 }
 
-/** @throws InvalidArgumentError no token and not loopback */
+/** @throws InvalidArgumentError neither tokens nor client roles, and not loopback */
 export function createAdminServer(
   manager: ClusterManager,
   options: AdminServerOptions
 ): AdminServer {
-  if (options.token === null && !isLoopback(options.listenAddress)) {
-    throw new InvalidArgumentError('token', 'is required when the address is not loopback')
+  const { tokens, clientRoles = {}, tls = null, listenAddress } = options
+  const hasRoles = tls !== null && Object.keys(clientRoles).length > 0
+  if (tokens.length === 0 && !hasRoles && !isLoopback(listenAddress)) {
+    throw new InvalidArgumentError('tokens', 'are required when the address is not loopback')
   }
-  const { logger, eventSubscribersMax } = options
-  const streams = new EventStreams({ manager, logger }, { eventSubscribersMax })
-  const counters = createAdminCounters()
-  const app = createApp(createRoutes({ manager, streams, counters }), { ...options, counters })
+  const parts = createParts(manager, options)
+  const app = createApp(routesOf(parts), parts)
   const closeQuietly = closerOf(app)
   return {
-    start: () => listen(app, options.listenAddress),
+    start: () => listen(app, listenAddress),
     async stop() {
-      streams.close()
+      parts.streams.close()
       await closeQuietly()
     }
   }
 }
+
+/** What the routes and hooks of one server share. */
+interface Parts {
+  readonly manager: ClusterManager
+  readonly options: AdminServerOptions
+  readonly counters: AdminCounters
+  readonly streams: EventStreams
+  readonly audit: AuditTrail
+  readonly authenticator: Authenticator
+  readonly answers: IdempotentAnswers
+  readonly principals: WeakMap<FastifyRequest, Principal>
+}
+
+function createParts(manager: ClusterManager, options: AdminServerOptions): Parts {
+  const { logger, eventSubscribersMax, tokens, clientRoles = {} } = options
+  const { clusterName } = manager.getClusterView()
+  return {
+    manager,
+    options,
+    counters: createAdminCounters(),
+    streams: new EventStreams({ manager, logger }, { eventSubscribersMax }),
+    audit: new AuditTrail(),
+    authenticator: new Authenticator({ tokens, clientRoles, clusterName }),
+    answers: new IdempotentAnswers(),
+    principals: new WeakMap()
+  }
+}
+
+const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[] => [
+  ...probeRoutes(manager),
+  ...viewRoutes(manager),
+  ...monitoringRoutes({
+    manager,
+    streams,
+    audit,
+    metrics: () => ({ ...manager.getAllMetrics(), admin: counters.snapshot() })
+  }),
+  ...queryRoutes(manager)
+]
 
 /**
  * Closes after the last answer. Node counts a connection that never carried a request as busy, and
@@ -90,39 +157,30 @@ function closerOf(app: FastifyInstance): () => Promise<void> {
   }
 }
 
-interface AppOptions extends AdminServerOptions {
-  readonly counters: AdminCounters
-}
-
-function createApp(routes: readonly Route[], options: AppOptions): FastifyInstance {
-  const { counters } = options
-  const fail = (error: unknown, reply: FastifyReply) => answer(reply, codedOf(error), options)
+function createApp(routes: readonly Route[], parts: Parts): FastifyInstance {
+  const { counters, options } = parts
+  const fail = (error: unknown, reply: FastifyReply) => answer(reply, codedOf(error), parts)
   const app = Fastify({
     logger: false,
     bodyLimit: bodyBytesMax,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
+    requestTimeout: requestTimeoutMs,
+    https: options.tls ? httpsOptions(options.tls) : null,
     clientErrorHandler(_error, socket) {
       counters.add('connections_malformed')
       if (socket.writable) socket.write(malformedAnswer)
       socket.destroy()
     },
     frameworkErrors: (error, _request, reply) => fail(error, reply)
-  })
+  }) as unknown as FastifyInstance
   app.server.maxConnections = connectionsMax
   // A form of a foreign page can post text; only a program posts JSON.
   app.removeContentTypeParser('text/plain')
-  const guard = createGuard(options.token)
-  app.addHook('onRequest', async (request) => {
-    counters.add('requests')
-    const { isOpen } = request.routeOptions.config as { isOpen?: boolean }
-    const isPlainProbe = isOpen === true && !Object.hasOwn(request.query as object, 'verbose')
-    if (!isPlainProbe) guard(request.headers)
-  })
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('cache-control', 'no-store')
-    reply.header('x-content-type-options', 'nosniff')
-  })
+  // The schemas are for the document; each handler checks its own input, all faults at once.
+  app.setValidatorCompiler(() => () => true)
+  app.setSerializerCompiler(() => (body) => JSON.stringify(body))
+  addHooks(app, parts)
   app.setErrorHandler((error, _request, reply) => fail(error, reply))
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? ''
@@ -131,8 +189,80 @@ function createApp(routes: readonly Route[], options: AppOptions): FastifyInstan
     reply.header('allow', allowed.join(', '))
     throw new MethodNotAllowedError(`${request.method} ${path}: use ${allowed.join(', ')}`)
   })
-  register(app, routes)
+  app.register(swagger, { openapi: openApiHead(parts.manager.getClusterView().version) })
+  app.register(async (served) => {
+    for (const route of routes) register(served, route, parts)
+    served.get(documentUrl, { schema: { hide: true }, config: { access: 'read' } }, () =>
+      app.swagger()
+    )
+  })
   return app
+}
+
+const httpsOptions = (tls: AdminTls) => ({
+  ...tls,
+  minVersion: 'TLSv1.3' as const,
+  requestCert: true,
+  rejectUnauthorized: false
+})
+
+function addHooks(app: FastifyInstance, parts: Parts): void {
+  const { manager, counters, authenticator, principals, audit, options } = parts
+  app.addHook('onRequest', async (request) => {
+    counters.add('requests')
+    const { access = Roles.Read } = request.routeOptions.config as { access?: Access }
+    const needed = access === 'open' && isVerbose(request) ? Roles.Read : access
+    const principal = authenticator.authenticate(request.raw, needed, manager.now())
+    if (principal !== null) principals.set(request, principal)
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+    reply.header('x-content-type-options', 'nosniff')
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const { isAction } = request.routeOptions.config as { isAction?: boolean }
+    if (isAction !== true) return
+    const { name, role } = principals.get(request) ?? { name: 'nobody', role: 'none' }
+    const record = {
+      at: new Date().toISOString(),
+      principal: name,
+      role,
+      address: request.ip,
+      method: request.method,
+      path: request.url.split('?')[0] ?? '',
+      status: reply.statusCode
+    }
+    audit.add(record)
+    options.logger.info(record, 'an operator acted')
+  })
+}
+
+function register(app: FastifyInstance, route: Route, parts: Parts): void {
+  const { method, url, access, isQuestion, handle } = route
+  const isAction = method !== 'GET' && isQuestion !== true
+  app.route({
+    method,
+    url,
+    schema: schemaOf(route),
+    config: { access, isAction },
+    handler: async (request, reply) =>
+      isAction ? act(route, request, reply, parts) : handle(request, reply)
+  })
+}
+
+async function act(route: Route, request: FastifyRequest, reply: FastifyReply, parts: Parts) {
+  const key = request.headers['idempotency-key']
+  if (key === undefined) return route.handle(request, reply)
+  const caller = parts.principals.get(request)?.name ?? ''
+  const asked = JSON.stringify([route.method, request.url, request.body])
+  const fingerprint = createHash('sha256').update(asked).digest('hex')
+  const now = parts.manager.now()
+  const kept = await parts.answers.once(String(key), caller, fingerprint, now, async () => {
+    const body = await route.handle(request, reply)
+    return { status: reply.statusCode, body }
+  })
+  reply.status(kept.status)
+  return kept.body
 }
 
 const matches = (pattern: string, path: string): boolean =>
@@ -163,7 +293,7 @@ const malformedAnswer = (() => {
 function answer(
   reply: FastifyReply,
   thrown: unknown,
-  { counters, logger }: AppOptions
+  { counters, options: { logger } }: Parts
 ): FastifyReply {
   const facts = factsOf(thrown)
   counters.add(counterOf(facts.code))

@@ -1,13 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
-import { createAdminServer } from '../../lib/admin.js'
+import { type AdminTls, createAdminServer, parseTokens } from '../../lib/admin.js'
 import { ClusterNetworkManager } from '../../lib/cluster-network-manager.js'
-import {
-  CertificateError,
-  type Config,
-  type ConfigInput,
-  type EngineProvider,
-  type Logger
-} from '../core/index.js'
+import type { Config, ConfigInput, EngineProvider, Logger } from '../core/index.js'
 import { type LogLevel, logLevels, nodeLogger, readSecretText } from '../runtime/index.js'
 import { readConfig } from './config-file.js'
 import { CliError, ExitCodes } from './exit-codes.js'
@@ -66,20 +61,26 @@ async function startNode(config: Config, logger: Logger): Promise<RunningNode> {
 }
 
 async function startAdmin(config: Config, manager: ClusterNetworkManager, logger: Logger) {
-  const { listenAddress, tokenFile, eventSubscribersMax } = config.admin
+  const { listenAddress, tokenFile, clientRoles, eventSubscribersMax } = config.admin
   if (listenAddress === undefined) return null
-  const token = tokenFile === undefined ? null : await readToken(tokenFile)
-  const options = { listenAddress, token, logger, eventSubscribersMax }
+  const tokens =
+    tokenFile === undefined ? [] : parseTokens(await readSecretText(tokenFile), tokenFile)
+  const tls = config.admin.tls ? await readTls(config.security) : null
+  const options = { listenAddress, tokens, tls, clientRoles, logger, eventSubscribersMax }
   const server = createAdminServer(manager, options)
   const { address } = await server.start()
-  logger.info({ address }, 'admin API serves')
-  return { url: `http://${address}`, stop: () => server.stop() }
+  const url = `${tls === null ? 'http' : 'https'}://${address}`
+  logger.info({ url }, 'admin API serves')
+  return { url, stop: () => server.stop() }
 }
 
-async function readToken(file: string): Promise<string> {
-  const token = (await readSecretText(file)).trim()
-  if (token === '') throw new CertificateError(`${file}: is empty`)
-  return token
+async function readTls(security: Config['security']): Promise<AdminTls> {
+  const { certificateFile = '', keyFile = '', caFile = '' } = security
+  return {
+    cert: await readFile(certificateFile, 'utf8'),
+    key: await readSecretText(keyFile),
+    ca: await readFile(caFile, 'utf8')
+  }
 }
 
 /** The engine's package is an optional one, loaded by who runs a node. */

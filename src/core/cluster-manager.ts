@@ -124,7 +124,6 @@ export interface ClusterManager {
   executeQuery(sql: string, options?: QueryOptions): Promise<QueryResult>
   /** One atomic command (or one snapshot, when all are reads), one result each. */
   executeQuery(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
-  /** Before a client's first numbered write. Registering twice is harmless. */
   /**
    * Makes a client known that numbers its own writes (`QueryOptions.client`): once, before its
    * first write. Registering twice is harmless.
@@ -134,7 +133,8 @@ export interface ClusterManager {
     options?: Pick<QueryOptions, 'timeoutMs' | 'signal'>
   ): Promise<void>
   subscribeToEvents(): EventSubscription
-  healthCheck(): HealthReport
+  /** @param excluded names of checks to pass over */
+  healthCheck(excluded?: ReadonlySet<string>): HealthReport
   getAllMetrics(): MetricsSnapshot
   /** Content hash of each replica that this node holds. */
   checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>

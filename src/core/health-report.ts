@@ -19,6 +19,8 @@ export interface HealthInputs {
   readonly loopDelayMsMax: number
   /** What further rooms say; none of them is asked about readiness. */
   readonly others?: readonly HealthCheck[]
+  /** Names of checks to pass over. */
+  readonly excluded?: ReadonlySet<string> | undefined
 }
 
 export function healthReportOf(inputs: HealthInputs): HealthReport {
@@ -30,7 +32,7 @@ export function healthReportOf(inputs: HealthInputs): HealthReport {
     replicasCheck(inputs),
     loopCheck(inputs),
     ...(inputs.others ?? [])
-  ]
+  ].filter(({ name }) => inputs.excluded?.has(name) !== true)
   return {
     healthy: checks.every((check) => check.ok),
     ready: checks.every((check) => check.ok || !readinessChecks.includes(check.name)),

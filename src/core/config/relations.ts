@@ -83,12 +83,26 @@ const relations: readonly Relation[] = [
   },
   {
     path: 'admin.tokenFile',
-    others: ['admin.listenAddress'],
-    message: 'is required when admin.listenAddress is not loopback',
+    others: ['admin.listenAddress', 'admin.clientRoles'],
+    message: 'or clientRoles is required when admin.listenAddress is not loopback',
     holds: ({ admin }) =>
       admin.listenAddress === undefined ||
       isLoopback(admin.listenAddress) ||
-      admin.tokenFile !== undefined
+      admin.tokenFile !== undefined ||
+      Object.keys(admin.clientRoles).length > 0
+  },
+  {
+    path: 'admin.clientRoles',
+    others: ['admin.tls'],
+    message: 'needs admin.tls: true',
+    holds: ({ admin }) => admin.tls || Object.keys(admin.clientRoles).length === 0
+  },
+  {
+    path: 'admin.tls',
+    others: ['security'],
+    message: 'needs certificateFile, keyFile and caFile of the section security',
+    holds: ({ admin, security }) =>
+      !admin.tls || Boolean(security.certificateFile && security.keyFile && security.caFile)
   }
 ]
 

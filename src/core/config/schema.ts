@@ -289,8 +289,15 @@ const health = z.strictObject({
 const admin = z.strictObject({
   /** Absent: no admin server. */
   listenAddress: address.optional(),
-  /** One token; required when not on loopback. Mode 0600. */
+  /**
+   * `NAME ROLE sha256:HEX` a line, or one token in plain text whose bearer is an administrator;
+   * this or `clientRoles` is required when not on loopback. Mode 0600.
+   */
   tokenFile: z.string().min(1).optional(),
+  /** HTTPS with the certificate of the node; clients may show one of the cluster's authority. */
+  tls: z.boolean().default(false),
+  /** Role by the name in a client certificate; needs `tls`. */
+  clientRoles: z.record(nodeId, z.enum(['read', 'operate', 'admin'])).default({}),
   eventSubscribersMax: count(1, 4_096).default(64)
 })
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { createAdminServer } from '../../../lib/admin.js'
+import { createAdminServer, tokenOf } from '../../../lib/admin.js'
 import { bodyBytesMax } from '../../../src/admin/admin-server.js'
 import { errorBodyOf, statusOf } from '../../../src/admin/http-status.js'
 import {
@@ -35,7 +35,7 @@ async function serve(
   const manager = new FakeManager()
   const server = createAdminServer(manager, {
     listenAddress: '127.0.0.1:0',
-    token: changes.token ?? null,
+    tokens: changes.token === undefined ? [] : [tokenOf(changes.token)],
     logger: silentLogger,
     eventSubscribersMax: changes.subscribers ?? 2
   })
@@ -264,6 +264,7 @@ t.test('with a token only its bearer is answered, but for the plain probes', asy
     { authorization: 'Basic s3cret-token' },
     { authorization: 'Bearer' }
   ] as Record<string, string>[]) {
+    const { get } = await serve(t, { token: 's3cret-token' })
     for (const path of ['/v1/cluster', '/metrics', '/v1/events', '/readyz?verbose', '/nothing']) {
       const { status, json, headers: answered } = await get(path, headers)
       t.match({ status, json }, { status: 401, json: { code: 'ERR_SKEIN_UNAUTHENTICATED' } }, path)
@@ -324,7 +325,7 @@ t.test('without a token a foreign host name is refused', async (t) => {
 })
 
 t.test('without a token it listens on loopback only; a port in use is a coded error', async (t) => {
-  const options = { token: null, logger: silentLogger, eventSubscribersMax: 1 }
+  const options = { tokens: [], logger: silentLogger, eventSubscribersMax: 1 }
   t.throws(() => createAdminServer(new FakeManager(), { ...options, listenAddress: '0.0.0.0:0' }), {
     code: 'ERR_SKEIN_INVALID_ARGUMENT'
   })

@@ -7,7 +7,7 @@ async function serve(t: Test, eventSubscribersMax: number) {
   const manager = new FakeManager()
   const server = createAdminServer(manager, {
     listenAddress: '127.0.0.1:0',
-    token: null,
+    tokens: [],
     logger: silentLogger,
     eventSubscribersMax
   })

@@ -8,7 +8,7 @@ import {
   toSeedNodeState,
   toServerStatus,
   toServiceNodeState
-} from '../core/index.js'
+} from '../../core/index.js'
 
 export interface ResultView {
   readonly columns: readonly string[]

@@ -13,7 +13,7 @@ import {
   type SqlValue,
   type Statement,
   sqlValueFromJson
-} from '../core/index.js'
+} from '../../core/index.js'
 
 type Params = NonNullable<Statement['params']>
 
@@ -61,9 +61,9 @@ const client = z
     message: 'must not be above serial'
   })
 
-const routeBody = z.strictObject({ sql, params: params.optional(), consistency, priority })
+export const routeBody = z.strictObject({ sql, params: params.optional(), consistency, priority })
 
-const queryBody = z
+export const queryBody = z
   .strictObject({
     sql: sql.optional(),
     params: params.optional(),
@@ -93,7 +93,7 @@ const queryBody = z
     if (body.params !== undefined) fault('params', 'belong to each of the statements')
   })
 
-const clientBody = z.strictObject({ clientId, timeoutMs })
+export const clientBody = z.strictObject({ clientId, timeoutMs })
 
 export interface ParsedQuery {
   readonly query: string | readonly Statement[]
@@ -122,7 +122,7 @@ export function parseClient(json: unknown): {
   return { clientId, options: defined(options) }
 }
 
-function parse<T>(schema: z.ZodType<T>, json: unknown): T {
+export function parse<T>(schema: z.ZodType<T>, json: unknown): T {
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
   const faults = parsed.error.issues.map((issue) => ({

@@ -1,0 +1,30 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { z } from 'zod'
+import type { Access } from './access/roles.js'
+
+/** Families of the API document. */
+export const tags = ['probes', 'cluster', 'queries', 'health', 'security', 'operations'] as const
+export type Tag = (typeof tags)[number]
+
+/**
+ * One endpoint, declared once: authorisation, the API document and the audit trail derive from it.
+ * What is not a GET and is done by an operator is recorded and honours an `Idempotency-Key`.
+ */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH'
+  /** With `:name` for a part that varies. */
+  readonly url: string
+  readonly access: Access
+  readonly tag: Tag
+  /** One sentence. */
+  readonly about: string
+  /** True: a query or question by POST, neither recorded nor repeated by key. */
+  readonly isQuestion?: boolean
+  readonly parameters?: z.ZodObject
+  readonly body?: z.ZodType
+  /** Shape of the answer with status 200; absent: a stream or plain text. */
+  readonly answer?: z.ZodType
+  /** In words, where `answer` is absent. */
+  readonly answerType?: string
+  handle(request: FastifyRequest, reply: FastifyReply): unknown
+}

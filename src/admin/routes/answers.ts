@@ -1,0 +1,124 @@
+/** The shapes of what is answered, for the API document; a test holds real answers against them. */
+import { z } from 'zod'
+import {
+  Consistencies,
+  HealthStatuses,
+  Lifecycles,
+  Livenesses,
+  RaftRoles
+} from '../../core/index.js'
+
+const count = z.number().int()
+const words = z.string()
+
+export const errorAnswer = z.object({
+  code: words.regex(/^ERR_SKEIN_/),
+  message: words,
+  retryable: z.boolean(),
+  leader: words.optional(),
+  details: z.looseObject({}).optional()
+})
+
+export const memberAnswer = z.looseObject({
+  nodeId: words,
+  address: words,
+  incarnation: count,
+  liveness: z.enum(Livenesses),
+  lifecycle: z.enum(Lifecycles),
+  health: z.enum(HealthStatuses),
+  datacenter: words,
+  rack: words,
+  metadata: z.record(words, words),
+  state: words,
+  serviceState: words,
+  serverStatus: words,
+  lastSeenAgoMs: count
+})
+
+export const membersAnswer = z.object({ members: z.array(memberAnswer) })
+
+export const groupAnswer = z.looseObject({
+  group: count,
+  role: z.enum(RaftRoles),
+  term: count,
+  leader: words.nullable(),
+  voters: z.array(words),
+  commitIndex: count,
+  appliedIndex: count,
+  lastIndex: count,
+  failed: words.nullable(),
+  progress: z.array(z.object({ nodeId: words, matchIndex: count, active: z.boolean() }))
+})
+
+export const groupsAnswer = z.object({ groups: z.array(groupAnswer) })
+
+export const clusterAnswer = z.looseObject({
+  clusterName: words,
+  clusterId: words.nullable(),
+  nodeId: words,
+  address: words,
+  version: words,
+  members: z.array(memberAnswer),
+  groups: z.array(groupAnswer)
+})
+
+const checks = z.array(z.object({ name: words, ok: z.boolean(), detail: words }))
+export const livenessAnswer = z.object({ live: z.boolean(), node: words })
+export const readinessAnswer = z.object({ ready: z.boolean(), checks: checks.optional() })
+export const healthAnswer = z.object({ healthy: z.boolean(), ready: z.boolean(), checks })
+
+export const metricsAnswer = z.record(words, z.record(words, z.number()))
+
+export const checksumsAnswer = z.object({
+  node: words,
+  replicas: z.array(z.object({ group: count, index: count, hash: words }))
+})
+
+export const decisionAnswer = z.looseObject({
+  node: words,
+  group: count,
+  kind: words,
+  consistency: z.enum(Consistencies),
+  strategy: words,
+  reason: words
+})
+
+export const explanationAnswer = z.looseObject({
+  decision: decisionAnswer.nullable(),
+  refusal: words.nullable(),
+  candidates: z.array(z.looseObject({ node: words, eligible: z.boolean() })),
+  decidedAt: z.number()
+})
+
+const sqlValue = z.union([
+  z.null(),
+  z.number(),
+  words,
+  z.object({ $int: words }),
+  z.object({ $blob: words })
+])
+const resultAnswer = z.object({
+  columns: z.array(words),
+  rows: z.array(z.array(sqlValue)),
+  rowsAffected: count,
+  lastInsertRowid: sqlValue,
+  index: count,
+  group: count,
+  node: words
+})
+export const queryAnswer = z.union([resultAnswer, z.array(resultAnswer)])
+export const clientAnswer = z.object({ clientId: words })
+
+export const auditAnswer = z.object({
+  records: z.array(
+    z.object({
+      at: words,
+      principal: words,
+      role: words,
+      address: words,
+      method: words,
+      path: words,
+      status: count
+    })
+  )
+})

@@ -1,0 +1,219 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import t, { type Test } from 'tap'
+import {
+  type AdminServerOptions,
+  type AdminToken,
+  createAdminServer,
+  issueToken,
+  parseTokens,
+  tokenOf
+} from '../../../lib/admin.js'
+import { AuditTrail, auditRecordsMax } from '../../../src/admin/access/audit-trail.js'
+import {
+  addressesMax,
+  FailedLogins,
+  failuresPerMinuteMax
+} from '../../../src/admin/access/failed-logins.js'
+import {
+  IdempotentAnswers,
+  idempotentAnswersMax
+} from '../../../src/admin/access/idempotent-answers.js'
+import { mayAccess, Roles } from '../../../src/admin/access/roles.js'
+import { type NodeId, type PeerIdentity, silentLogger } from '../../../src/core/index.js'
+import { TestAuthority } from '../../support/test-authority.js'
+import { FakeManager } from './fake-manager.js'
+
+async function serve(t: Test, changes: Partial<AdminServerOptions>) {
+  const manager = new FakeManager()
+  const server = createAdminServer(manager, {
+    listenAddress: '127.0.0.1:0',
+    tokens: [],
+    logger: silentLogger,
+    eventSubscribersMax: 2,
+    ...changes
+  })
+  const { address } = await server.start()
+  t.teardown(() => server.stop())
+  const ask = async (path: string, token: string | null, init: RequestInit = {}) => {
+    const headers: Record<string, string> = { ...(init.headers as Record<string, string>) }
+    if (token !== null) headers.authorization = `Bearer ${token}`
+    const response = await fetch(`http://${address}${path}`, { ...init, headers })
+    return { status: response.status, json: JSON.parse((await response.text()) || 'null') }
+  }
+  return { manager, address, ask }
+}
+
+const query: RequestInit = {
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body: '{"sql":"SELECT 1"}'
+}
+
+t.test('roles contain one another', async (t) => {
+  t.ok(mayAccess(Roles.Admin, 'read') && mayAccess(Roles.Admin, 'operate'))
+  t.ok(mayAccess(Roles.Operate, 'read') && !mayAccess(Roles.Operate, 'admin'))
+  t.ok(!mayAccess(Roles.Read, 'operate') && mayAccess(Roles.Read, 'open'))
+})
+
+t.test('X-43 a token opens what its role may do, and nothing more', async (t) => {
+  const issued = {
+    read: issueToken('viewer', 'read'),
+    operate: issueToken('app', 'operate'),
+    admin: issueToken('root', 'admin')
+  }
+  const file = Object.values(issued)
+    .map(({ line }) => line)
+    .join('\n')
+  const { ask } = await serve(t, { tokens: parseTokens(`# who\n\n${file}\n`, 'tokens') })
+  const statuses = async (path: string, init?: RequestInit) => [
+    (await ask(path, issued.read.token, init)).status,
+    (await ask(path, issued.operate.token, init)).status,
+    (await ask(path, issued.admin.token, init)).status
+  ]
+  t.same(await statuses('/v1/cluster'), [200, 200, 200])
+  t.same(await statuses('/v1/query', query), [403, 200, 200])
+  t.same(await statuses('/v1/route_query', query), [200, 200, 200])
+  t.same(await statuses('/v1/audit'), [403, 403, 200])
+  t.match(await ask('/v1/audit', issued.read.token), {
+    json: { code: 'ERR_SKEIN_NOT_AUTHORIZED', message: /the role admin, and yours is read/ }
+  })
+  t.equal((await ask(`/v1/cluster?token=${issued.admin.token}`, null)).status, 401)
+})
+
+t.test('a token file names its faulty line', async (t) => {
+  const fails = (text: string, message: RegExp) =>
+    t.throws(() => parseTokens(text, 'tokens'), { code: 'ERR_SKEIN_CERTIFICATE', message })
+  fails('', /holds no token/)
+  fails('# only\n', /holds no token/)
+  fails('good\nname boss sha256:00', /tokens: line 2 is not NAME ROLE/)
+  fails(`${'x\n'.repeat(65)}`, /line 65 is above the bound of 64/)
+  const [plain] = parseTokens('secret\n', 'tokens')
+  t.match(plain, { name: 'token', role: 'admin' })
+  t.same(plain?.digest, tokenOf('secret').digest)
+})
+
+t.test('X-43 wrong credentials are slowed down; a right one is let in all the same', async (t) => {
+  const { ask } = await serve(t, { tokens: [tokenOf('right')] })
+  for (let i = 0; i < failuresPerMinuteMax; i++) {
+    t.equal((await ask('/v1/cluster', 'wrong')).status, 401)
+  }
+  t.match(await ask('/v1/cluster', 'wrong'), {
+    status: 429,
+    json: { code: 'ERR_SKEIN_BACKPRESSURE', message: /try again in \d+ s/ }
+  })
+  t.equal((await ask('/v1/cluster', 'right')).status, 200)
+})
+
+t.test('failures are counted by address for a minute, of so many addresses', async (t) => {
+  const failed = new FailedLogins()
+  for (let i = 0; i < failuresPerMinuteMax; i++) failed.add('a', 1_000 + i)
+  t.equal(failed.waitMs('a', 2_000), 59_000)
+  t.equal(failed.waitMs('b', 2_000), 0)
+  t.equal(failed.waitMs('a', 61_000), 0)
+  for (let i = 0; i < addressesMax; i++) failed.add(`x${i}`, 3_000)
+  t.equal(failed.waitMs('a', 3_000), 0, 'the oldest is forgotten at the bound')
+})
+
+t.test('X-43 a page of another origin is refused, one of its own is not', async (t) => {
+  const { ask, address } = await serve(t, { tokens: [tokenOf('right')] })
+  const from = (origin: string) => ask('/v1/cluster', 'right', { headers: { origin } })
+  t.equal((await from('http://evil.example')).status, 403)
+  t.equal((await from('null')).status, 403)
+  t.equal((await from(`http://${address}`)).status, 200)
+})
+
+t.test('without tokens and roles a server that is not on loopback does not start', async (t) => {
+  const create = (changes: Partial<AdminServerOptions>) => () =>
+    createAdminServer(new FakeManager(), {
+      listenAddress: '0.0.0.0:0',
+      tokens: [] as AdminToken[],
+      logger: silentLogger,
+      eventSubscribersMax: 1,
+      ...changes
+    })
+  t.throws(create({}), { code: 'ERR_SKEIN_INVALID_ARGUMENT' })
+  t.throws(create({ clientRoles: { ops: 'admin' } }), { code: 'ERR_SKEIN_INVALID_ARGUMENT' })
+})
+
+t.test('a client certificate opens what the role of its name may do', async (t) => {
+  const authority = await TestAuthority.make(t, 'test')
+  const client = (name: string): PeerIdentity => ({ kind: 'client', name, clusterName: 'test' })
+  const node = await authority.material({
+    kind: 'node',
+    nodeId: 'a' as NodeId,
+    clusterName: 'test'
+  })
+  const tls = { cert: node.certificate, key: node.key, ca: node.authority }
+  const { address } = await serve(t, { tls, clientRoles: { viewer: 'read' } })
+  const ask = async (
+    path: string,
+    shown: { certificate: string; key: string } | null,
+    headers: Record<string, string> = {}
+  ) => {
+    const request = httpsRequest(`https://${address}${path}`, {
+      ca: node.authority,
+      checkServerIdentity: () => undefined,
+      agent: false,
+      headers,
+      ...(shown === null ? {} : { cert: shown.certificate, key: shown.key })
+    })
+    request.end()
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    response.resume()
+    return response.statusCode
+  }
+  const viewer = await authority.material(client('viewer'))
+  t.equal(await ask('/v1/cluster', viewer), 200)
+  t.equal(await ask('/v1/audit', viewer), 403)
+  t.equal(await ask('/v1/cluster', await authority.material(client('stranger'))), 401)
+  t.equal(await ask('/v1/cluster', await authority.material(client('constructor'))), 401)
+  t.equal(await ask('/v1/cluster', node), 401, 'a node is no operator')
+  t.equal(await ask('/v1/cluster', null), 401)
+  t.equal(await ask('/livez', null), 200)
+  const other = await TestAuthority.make(t, 'test')
+  const foreign = await other.material(client('viewer'))
+  t.equal(await ask('/v1/cluster', foreign), 401, 'of another authority')
+})
+
+t.test('X-44 a repeated mutation is done once and answered alike', async (t) => {
+  const answers = new IdempotentAnswers()
+  let done = 0
+  const act = async () => ({ status: 200, body: ++done })
+  const once = (key: string, asked = 'one', now = 0, caller = 'me') =>
+    answers.once(key, caller, asked, now, act)
+  t.same(await once('k'), { status: 200, body: 1 })
+  t.same(await Promise.all([once('k'), once('k')]), [
+    { status: 200, body: 1 },
+    { status: 200, body: 1 }
+  ])
+  t.same(await once('k', 'one', 0, 'another'), { status: 200, body: 2 })
+  await t.rejects(once('k', 'two'), { code: 'ERR_SKEIN_INVALID_ARGUMENT' })
+  await t.rejects(once('has space'), { code: 'ERR_SKEIN_INVALID_ARGUMENT' })
+  t.same(await once('k', 'two', 600_000), { status: 200, body: 3 }, 'forgotten after ten minutes')
+  const failing = answers.once('f', 'me', 'x', 0, async () => Promise.reject(new Error('no')))
+  await t.rejects(failing, { message: 'no' })
+  t.same(await once('f', 'other'), { status: 200, body: 4 }, 'what failed may be asked again')
+  for (let i = 0; i < idempotentAnswersMax; i++) await once(`n${i}`)
+  t.same(await once('f', 'other'), { status: 200, body: 5 + idempotentAnswersMax })
+})
+
+t.test('the audit trail keeps the newest', async (t) => {
+  const trail = new AuditTrail()
+  const record = (path: string) => ({
+    at: '',
+    principal: 'p',
+    role: 'admin',
+    address: 'a',
+    method: 'POST',
+    path,
+    status: 200
+  })
+  for (let i = 0; i <= auditRecordsMax; i++) trail.add(record(`/${i}`))
+  t.same(
+    trail.latest(2).map(({ path }) => path),
+    [`/${auditRecordsMax}`, `/${auditRecordsMax - 1}`]
+  )
+  t.equal(trail.latest(auditRecordsMax * 2).length, auditRecordsMax)
+})
