@@ -7,6 +7,7 @@ import {
   after,
   type ClientId,
   type ClusterEventBody,
+  type ClusterHealth,
   type ClusterManager,
   type ClusterView,
   type Config,
@@ -217,6 +218,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#entered(({ queries }) => queries.registerClient(clientId, options))
   }
 
+  get health(): ClusterHealth {
+    return this.#running().heartbeat
+  }
+
   subscribeToEvents(): EventSubscription {
     return this.#hub.subscribe()
   }
@@ -240,19 +245,20 @@ export class ClusterNetworkManager implements ClusterManager {
   tellQueues(tell: TellQueue): void {
     const rooms = this.#rooms
     if (rooms === null) return
-    const { transport, membership, consensus, queries, health } = rooms
-    for (const room of [transport, membership, consensus, queries, health]) room.tellQueues(tell)
+    const { transport, membership, consensus, queries, health, heartbeat } = rooms
+    const told = [transport, membership, consensus, queries, health, heartbeat]
+    for (const room of told) room.tellQueues(tell)
   }
 
   getAllMetrics(): MetricsSnapshot {
-    const { transport, membership, consensus, queries, health } = this.#running()
+    const { transport, membership, consensus, queries, health, heartbeat } = this.#running()
     const { streams } = must(this.#ports, 'ports')
     return {
       topology: membership.counters,
       communication: transport.counters.snapshot(),
       load_balancer: queries.counters.snapshot(),
       consensus: consensus.counters.snapshot(),
-      health: health.metrics(),
+      health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
       security: { ...streams.counters?.snapshot(), ...membership.refusals }
     }
   }
@@ -288,11 +294,12 @@ export class ClusterNetworkManager implements ClusterManager {
     rooms.queries.start()
     rooms.loop.start()
     rooms.health.start()
+    rooms.heartbeat.start()
   }
 
   /** What one room must know of another's doings, and what subscribers hear. */
-  #subscribe({ transport, membership, consensus, queries, health }: Rooms): void {
-    health.onEvent((event) => this.#publish(event))
+  #subscribe({ transport, membership, consensus, queries, health, heartbeat }: Rooms): void {
+    for (const room of [health, heartbeat]) room.onEvent((event) => this.#publish(event))
     transport.onEvent((event) => this.#publish(event))
     membership.onEvent((event) => {
       this.#publish(event)
@@ -326,9 +333,10 @@ export class ClusterNetworkManager implements ClusterManager {
   }
 
   async #drain(): Promise<void> {
-    const { membership, consensus, queries } = must(this.#rooms, 'rooms')
+    const { membership, consensus, queries, heartbeat } = must(this.#rooms, 'rooms')
     const deadline = this.#deadlineIn(this.#config.facade.drainTimeoutMs)
     membership.setLifecycle(Lifecycles.Draining)
+    heartbeat.announce()
     await consensus.handOver(deadline)
     await queries.stop(deadline)
     await membership.leave(this.#deadlineIn(goodbyeTimeoutMs))
@@ -338,6 +346,7 @@ export class ClusterNetworkManager implements ClusterManager {
   async #release(): Promise<void> {
     const rooms = this.#rooms
     if (rooms !== null) {
+      rooms.heartbeat.stop()
       await rooms.health.stop()
       rooms.loop.stop()
       await rooms.queries.stop(this.now())

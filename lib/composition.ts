@@ -9,12 +9,7 @@ import {
   instanceCachingFactory,
   container as rootContainer
 } from 'tsyringe'
-import {
-  ConsensusDriver,
-  groupMessages,
-  raftDeclarations,
-  SegmentedLog
-} from '../src/consensus/index.js'
+import { ConsensusDriver, SegmentedLog } from '../src/consensus/index.js'
 import {
   type Address,
   type Clock,
@@ -33,15 +28,11 @@ import {
   type StreamNetwork,
   type Workers
 } from '../src/core/index.js'
-import { HealthDriver, healthMessages } from '../src/health/index.js'
-import {
-  controlMessages,
-  MembershipDriver,
-  membershipMessages,
-  TransportDriver
-} from '../src/network/index.js'
-import { QueryDriver, routingMessages } from '../src/routing/index.js'
-import { Catalogue } from '../src/wire/index.js'
+import { HealthDriver, HeartbeatDriver, selfStatusOf } from '../src/health/index.js'
+import { MembershipDriver, TransportDriver } from '../src/network/index.js'
+import { QueryDriver } from '../src/routing/index.js'
+import type { Catalogue } from '../src/wire/index.js'
+import { catalogue } from './catalogue.js'
 
 /** What an embedder, a test or the simulator may put in the place of Node's own. */
 export interface Ports {
@@ -79,6 +70,7 @@ export interface Rooms {
   readonly queries: QueryDriver
   readonly loop: LoopWatch
   readonly health: HealthDriver
+  readonly heartbeat: HeartbeatDriver
   readonly clusterId: () => ClusterId | null
 }
 
@@ -95,6 +87,7 @@ const TOKENS = {
   queries: token<QueryDriver>('QueryDriver'),
   loop: token<LoopWatch>('LoopWatch'),
   health: token<HealthDriver>('HealthDriver'),
+  heartbeat: token<HeartbeatDriver>('HeartbeatDriver'),
   learned: token<LearnedClusterId>('LearnedClusterId')
 }
 
@@ -127,6 +120,7 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.queries, makeQueries)
   register(container, TOKENS.loop, makeLoop)
   register(container, TOKENS.health, makeHealth)
+  register(container, TOKENS.heartbeat, makeHeartbeat)
   return {
     consensus: container.resolve(TOKENS.consensus),
     transport: container.resolve(TOKENS.transport),
@@ -134,20 +128,9 @@ export function compose(composition: Composition): Rooms {
     queries: container.resolve(TOKENS.queries),
     loop: container.resolve(TOKENS.loop),
     health: container.resolve(TOKENS.health),
+    heartbeat: container.resolve(TOKENS.heartbeat),
     clusterId: () => clusterIdIn(container)
   }
-}
-
-/** Every message that a node can speak. */
-export function catalogue(): Catalogue {
-  return new Catalogue([
-    ...controlMessages,
-    ...membershipMessages,
-    ...Object.values(raftDeclarations),
-    ...groupMessages,
-    ...routingMessages,
-    ...healthMessages
-  ])
 }
 
 function register<T>(
@@ -295,6 +278,24 @@ function makeHealth(container: DependencyContainer): HealthDriver {
       members: () => container.resolve(TOKENS.membership).members(),
       loop: container.resolve(TOKENS.loop),
       traffic: (nodeId) => container.resolve(TOKENS.transport).trafficOf(nodeId)
+    },
+    { nodeId: config.node.id as NodeId, config: config.health }
+  )
+}
+
+function makeHeartbeat(container: DependencyContainer): HeartbeatDriver {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { clock, random, logger } = ports
+  const membership = container.resolve(TOKENS.membership)
+  const loop = container.resolve(TOKENS.loop)
+  return new HeartbeatDriver(
+    {
+      clock,
+      random: random.split('heartbeat'),
+      messenger: container.resolve(TOKENS.transport),
+      logger: logger.child({ room: 'heartbeat' }),
+      members: () => membership.members(),
+      self: () => selfStatusOf(membership.self(), loop.delayMs(), config.health.loopDelayMs)
     },
     { nodeId: config.node.id as NodeId, config: config.health }
   )

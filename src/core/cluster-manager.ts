@@ -1,4 +1,5 @@
 /** The facade's interface: what the admin API and embedders' own code may ask of a running node. */
+import type { ClusterHealth } from './cluster-health.js'
 import type { MetricsSnapshot } from './counters.js'
 import type { ClusterEvent } from './events.js'
 import type { ClientId, ClusterId, GroupId, LogIndex, MonotonicMs, NodeId, WallMs } from './ids.js'
@@ -135,6 +136,8 @@ export interface ClusterManager {
   subscribeToEvents(): EventSubscription
   /** @param excluded names of checks to pass over */
   healthCheck(excluded?: ReadonlySet<string>): HealthReport
+  /** What peers say of themselves. @throws NotStartedError, StoppedError */
+  readonly health: ClusterHealth
   getAllMetrics(): MetricsSnapshot
   /** Content hash of each replica that this node holds. */
   checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>

@@ -105,6 +105,13 @@ export type TransportEvent =
     }
 
 export type HealthEvent =
+  /** By its own heartbeat. */
+  | {
+      readonly type: 'PeerStatusChanged'
+      readonly nodeId: NodeId
+      readonly previous: HealthStatus
+      readonly status: HealthStatus
+    }
   | { readonly type: 'HealthVerdictChanged'; readonly verdict: HealthVerdict }
   | {
       readonly type: 'RouteChanged'

@@ -1,5 +1,6 @@
 export { assert, InvariantError, must, unreachable } from './assert.js'
 export { BoundedQueue } from './bounded-queue.js'
+export type { ClusterHealth, PeerStatus } from './cluster-health.js'
 export {
   type ClusterManager,
   type ClusterView,

@@ -2,6 +2,13 @@ export type { Capacity } from './capacity-probe.js'
 export type { ClockOffset } from './clock-offset.js'
 export { type HealthCounterName, healthCounterNames } from './health-counters.js'
 export { type HealthComponents, HealthDriver, type HealthOptions } from './health-driver.js'
+export {
+  type HeartbeatCounterName,
+  HeartbeatDriver,
+  heartbeatCounterNames,
+  type SelfStatus,
+  selfStatusOf
+} from './heartbeat-driver.js'
 export type { MatrixCell, MatrixRow } from './latency-matrix.js'
 export type { LatencySummary, Tail } from './latency-window.js'
 export type { LossEstimate } from './loss-trains.js'

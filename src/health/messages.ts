@@ -1,5 +1,6 @@
-/** What the health rooms of two nodes say to one another, 0x0400 to 0x0408. */
-import { HealthStatuses } from '../core/member.js'
+/** What the health rooms of two nodes say to one another, 0x0400 to 0x040A. */
+import { memberMetadataBytesMax } from '../core/limits.js'
+import { HealthStatuses, Lifecycles } from '../core/member.js'
 import { Priorities } from '../core/ports/messenger.js'
 import {
   bytes,
@@ -102,12 +103,48 @@ export const capacityChunk = declareRequest({
   about: 'Carries bytes that mean nothing, to see how fast they travel.'
 })
 
+/** Pairs of metadata in one heartbeat. */
+export const heartbeatMetadataMax = 64
+
+const heartbeat = openStruct({
+  /** When this life of the sender began, by its wall clock; another one is another life. */
+  bootNumber: u64,
+  /** Rises with every heartbeat since. */
+  sequence: u64,
+  status: oneOf([HealthStatuses.Healthy, HealthStatuses.Degraded, HealthStatuses.ShuttingDown]),
+  lifecycle: oneOf([
+    Lifecycles.Joining,
+    Lifecycles.WeaklyUp,
+    Lifecycles.Up,
+    Lifecycles.Draining,
+    Lifecycles.Leaving,
+    Lifecycles.Left
+  ]),
+  loopDelayMs: f64,
+  metadata: list(
+    struct({ key: text(252), value: text(memberMetadataBytesMax) }),
+    heartbeatMetadataMax
+  )
+})
+export type Heartbeat = TypeOf<typeof heartbeat>
+
+export const heartbeatPing = declareRequest({
+  number: 0x0409,
+  name: 'HeartbeatPing',
+  answerName: 'HeartbeatPong',
+  priority: Priorities.Normal,
+  body: heartbeat,
+  answer: heartbeat,
+  about: 'Two members tell each other how they are; whether they live is not decided by it.'
+})
+
 export const healthMessages = [
   healthCheck,
   latencyPing,
   lossReport,
   matrixRows,
-  capacityChunk
+  capacityChunk,
+  heartbeatPing
 ] as const
 
 /** A datagram of a train: what stands in it, in the schema's language. */

@@ -5,6 +5,8 @@
  * Ranges: 0x0000 control, 0x0100 membership, 0x0200 consensus, 0x0300 queries and routing,
  * 0x0400 health, 0x0500 transactions, 0x0600 sessions, 0x0700 services, 0x0800 state transfer,
  * 0x0900 streams, 0xF000 the embedder's own.
+ *
+ * Who may send and who may receive is denied unless a declaration allows it.
  */
 import { assert } from '../core/assert.js'
 import type { MessageType, Priority, RequestType } from '../core/ports/messenger.js'
@@ -16,6 +18,8 @@ export type SenderRole = 'node' | 'client'
 export interface MessageDeclaration<Body> extends MessageType<Body> {
   readonly kind: 'oneWay' | 'request' | 'response'
   readonly senders: readonly SenderRole[]
+  /** At whom it may arrive: nodes, or clients too. A response goes to who may ask. */
+  readonly receivers: readonly SenderRole[]
   /** The first protocol version that knows it. */
   readonly since: number
   readonly codec: Codec<Body>
@@ -36,7 +40,10 @@ interface MessageInit<Body> {
   readonly number: number
   readonly name: string
   readonly priority: Priority
+  /** Default: nodes. */
   readonly senders?: readonly SenderRole[]
+  /** Default: nodes. */
+  readonly receivers?: readonly SenderRole[]
   readonly since?: number
   readonly body: Codec<Body>
   readonly about: string
@@ -58,12 +65,17 @@ export function declareRequest<Body, Answer>(
     ...init,
     number: init.number + 1,
     name: init.answerName ?? `${init.name}Response`,
-    senders: ['node'],
+    senders: init.receivers ?? ['node'],
+    receivers: init.senders ?? ['node'],
     body: init.answer,
     about: `Answers ${init.name}.`
   })
   return { ...declare('request', init), kind: 'request', response }
 }
+
+/** For documentation: `node → node`, `node, client → node`, … */
+export const directionOf = ({ senders, receivers }: AnyDeclaration): string =>
+  `${senders.join(', ')} → ${receivers.join(', ')}`
 
 function declare<Body>(
   kind: MessageDeclaration<Body>['kind'],
@@ -79,6 +91,7 @@ function declare<Body>(
     priority: init.priority,
     kind,
     senders: init.senders ?? ['node'],
+    receivers: init.receivers ?? ['node'],
     since: init.since ?? 1,
     codec: init.body,
     about: init.about

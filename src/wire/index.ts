@@ -35,6 +35,7 @@ export {
   type AnyDeclaration,
   declareMessage,
   declareRequest,
+  directionOf,
   type MessageDeclaration,
   type RequestDeclaration,
   type SenderRole

@@ -181,7 +181,7 @@ export class MemoryMessenger implements Messenger {
   #inbound(from: NodeId, body: unknown, deadline: MonotonicMs | null): Inbound<unknown> {
     return {
       from,
-      peer: { nodeId: from } as unknown as Inbound<unknown>['peer'],
+      peer: { kind: 'node', nodeId: from, clusterName: 'test' },
       body,
       deadline,
       signal: new AbortController().signal

@@ -228,6 +228,10 @@ const health = z.strictObject({
   checkIntervalMs: ms(100, 3_600_000).default(10_000),
   /** Byte counters are read; costs no traffic. */
   bandwidthIntervalMs: ms(100, 3_600_000).default(10_000),
+  /** Every member is told how this node is, and asked. Lower: news sooner, n² messages more. */
+  heartbeatIntervalMs: ms(100, 3_600_000).default(30_000),
+  /** A peer that was not heard for so long counts as silent, which is told and changes nothing. */
+  heartbeatTimeoutMs: ms(100, 3_600_000).default(60_000),
   /** A train of datagrams to each neighbour. Lower: narrower intervals sooner, more datagrams. */
   lossIntervalMs: ms(100, 3_600_000).default(15_000),
   /** Relay paths are searched; an outage is looked at without waiting for it. */

@@ -43,6 +43,7 @@ export const hello = declareMessage({
   name: 'Hello',
   priority: Priorities.Critical,
   senders: ['node', 'client'],
+  receivers: ['node', 'client'],
   body: helloBody,
   about: 'Says who speaks; the first frame in each direction.'
 })
@@ -56,6 +57,7 @@ export const refuse = declareMessage({
   name: 'Refuse',
   priority: Priorities.Critical,
   senders: ['node', 'client'],
+  receivers: ['node', 'client'],
   body: openStruct({ reason: oneOf(refusalReasons), message: text(512) }),
   about: 'Answers a Hello that is not accepted; the connection is closed behind it.'
 })
@@ -65,6 +67,7 @@ export const bindNode = declareMessage({
   name: 'BindNode',
   priority: Priorities.Critical,
   senders: ['node', 'client'],
+  receivers: ['node', 'client'],
   body: openStruct({ index: u32, nodeId }),
   about: 'Binds a node index of this direction of this connection to a node id.'
 })
@@ -74,6 +77,7 @@ export const ping = declareMessage({
   name: 'Ping',
   priority: Priorities.Critical,
   senders: ['node', 'client'],
+  receivers: ['node', 'client'],
   body: openStruct({ token: u32 }),
   about: 'Asks for a Pong after a time without traffic.'
 })
@@ -83,6 +87,7 @@ export const pong = declareMessage({
   name: 'Pong',
   priority: Priorities.Critical,
   senders: ['node', 'client'],
+  receivers: ['node', 'client'],
   body: openStruct({ token: u32 }),
   about: 'Answers Ping with its token.'
 })
@@ -92,6 +97,7 @@ export const cancel = declareMessage({
   name: 'Cancel',
   priority: Priorities.Critical,
   senders: ['node', 'client'],
+  receivers: ['node', 'client'],
   body: openStruct({ request: u64 }),
   about: 'Nobody waits for the answer to this request any more.'
 })
@@ -105,6 +111,7 @@ export const goAway = declareMessage({
   name: 'GoAway',
   priority: Priorities.Critical,
   senders: ['node', 'client'],
+  receivers: ['node', 'client'],
   body: openStruct({ reason: oneOf(goAwayReasons), message: text(512) }),
   about: 'The sender starts nothing new on this connection; answers under way still follow.'
 })
@@ -114,6 +121,7 @@ export const errorAnswer = declareMessage({
   name: 'ErrorAnswer',
   priority: Priorities.Critical,
   senders: ['node', 'client'],
+  receivers: ['node', 'client'],
   body: errorFacts,
   about: 'Answers a request that failed, or a message that is unknown or not allowed.'
 })

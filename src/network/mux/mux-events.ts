@@ -17,6 +17,7 @@ export type MuxEvent<Ticket> =
   | { readonly kind: 'opened'; readonly facts: PeerFacts }
   | {
       readonly kind: 'message'
+      readonly id: number
       readonly declaration: AnyDeclaration
       readonly body: unknown
       readonly group: number | null

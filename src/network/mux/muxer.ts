@@ -259,6 +259,11 @@ export class Muxer<Ticket> {
     this.#maybeFinish()
   }
 
+  /** Tells the sender of a one-way message why nothing was done with it. */
+  reject(messageId: number, error: SkeinError, wallNow: WallMs): void {
+    if (this.#state !== States.Done) this.#reject(messageId, error, wallNow)
+  }
+
   /** Starts nothing new, finishes what is under way, then says `done`. */
   retire(reason: GoAwayReason, now: MonotonicMs): void {
     if (!this.isUsable) return
@@ -355,6 +360,7 @@ export class Muxer<Ticket> {
       const group = message.extension?.group ?? null
       this.#events.push({
         kind: 'message',
+        id: messageId,
         declaration,
         body: this.#bodies.readAny(message, declaration),
         group

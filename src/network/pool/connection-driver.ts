@@ -165,6 +165,12 @@ export class Connection {
     this.settle()
   }
 
+  /** Tells the sender of a one-way message why nothing was done with it. */
+  reject(message: InboundMessage, error: SkeinError): void {
+    this.muxer.reject(message.id, error, this.#clock.wallNow())
+    this.settle()
+  }
+
   retire(reason: GoAwayReason): void {
     this.muxer.retire(reason, this.#clock.now())
     this.settle()

@@ -35,6 +35,7 @@ export class Dispatcher {
     const handle = this.#messages.get(number)
     if (handle === undefined) {
       this.#counters.add('unknown_messages')
+      connection.reject(message, new UnknownMessageError(`nobody here takes ${name}`))
       return
     }
     try {

@@ -71,7 +71,7 @@ t.test('probes: alive always, ready when the node takes work', async (t) => {
   t.match(await get('/livez'), { status: 200, json: { live: true, node: 'a' } })
   t.match(await get('/readyz'), { status: 200, json: { ready: true } })
   const checks = [{ name: 'leader', ok: false, detail: 'no leader is known' }]
-  manager.health = { healthy: false, ready: false, checks }
+  manager.report = { healthy: false, ready: false, checks }
   t.same((await get('/readyz')).json, { ready: false })
   t.match(await get('/readyz?verbose'), { status: 503, json: { ready: false, checks } })
   t.match(await get('/v1/health'), { status: 200, json: { healthy: false } })

@@ -36,7 +36,8 @@ export class FakeManager implements ClusterManager {
   readonly asked: { call: string; query?: unknown; options?: unknown }[] = []
   readonly hub = new EventHub({ eventQueueLengthMax: 4, eventSubscribersMax: 100 })
   members: readonly Member[] = [member('a'), member('b', { liveness: 'suspect' })]
-  health: HealthReport = {
+  readonly health = { peerStatuses: () => [] }
+  report: HealthReport = {
     healthy: true,
     ready: true,
     checks: [{ name: 'leader', ok: true, detail: 'a leader is known' }]
@@ -140,7 +141,7 @@ export class FakeManager implements ClusterManager {
   }
 
   healthCheck() {
-    return this.health
+    return this.report
   }
 
   getAllMetrics() {

@@ -1,0 +1,91 @@
+/**
+ * Distributed transactions between their coordinator and the leaders of the groups that take part:
+ * numbers 0x0500 to 0x05FF, append only. A participant never guesses: it votes, waits for the
+ * decision, asks for it when it does not come, and acknowledges what it did.
+ */
+import { messageSizeBytesMax } from '../../core/limits.js'
+import { Priorities } from '../../core/ports/messenger.js'
+import {
+  bytes,
+  declareRequest,
+  groupId,
+  list,
+  oneOf,
+  openStruct,
+  text,
+  u32,
+  u64
+} from '../../wire/index.js'
+
+/** Groups that one transaction may touch. */
+export const transactionGroupsMax = 64
+/** Work of one branch; leaves room for everything else in the message. */
+export const branchBytesMax = messageSizeBytesMax - 65_536
+
+/** Chosen by the coordinator, unique in the cluster. */
+const transactionId = text(64)
+const branch = { transaction: transactionId, group: groupId }
+
+/** What a participant can say of its branch. Append only. */
+export const branchStates = ['unknown', 'prepared', 'committed', 'aborted'] as const
+/** What a coordinator can say of a transaction. Append only. */
+export const decisions = ['undecided', 'commit', 'abort'] as const
+
+export const transactionPrepare = declareRequest({
+  number: 0x0500,
+  name: 'TransactionPrepare',
+  answerName: 'TransactionVote',
+  priority: Priorities.High,
+  body: openStruct({
+    ...branch,
+    /** Where the decision is kept, and asked for. */
+    coordinator: groupId,
+    groups: list(groupId, transactionGroupsMax),
+    data: bytes(branchBytesMax),
+    /** After it a branch that has not voted must not vote yes any more. */
+    timeoutMs: u32
+  }),
+  answer: openStruct({ vote: oneOf(['yes', 'no', 'readOnly']), reason: text(512) }),
+  about: 'Asks a participant to make its branch durable and to promise that it can be committed.'
+})
+
+export const transactionCommit = declareRequest({
+  number: 0x0502,
+  name: 'TransactionCommit',
+  answerName: 'TransactionCommitAck',
+  priority: Priorities.Critical,
+  body: openStruct(branch),
+  answer: openStruct({ state: oneOf(branchStates) }),
+  about: 'Tells a participant that the decision is commit; sent until it is acknowledged.'
+})
+
+export const transactionAbort = declareRequest({
+  number: 0x0504,
+  name: 'TransactionAbort',
+  answerName: 'TransactionAbortAck',
+  priority: Priorities.Critical,
+  body: openStruct({ ...branch, reason: text(512) }),
+  answer: openStruct({ state: oneOf(branchStates) }),
+  about: 'Tells a participant that the decision is abort; sent until it is acknowledged.'
+})
+
+export const decisionQuery = declareRequest({
+  number: 0x0506,
+  name: 'DecisionQuery',
+  priority: Priorities.High,
+  body: openStruct(branch),
+  answer: openStruct({
+    decision: oneOf(decisions),
+    /** Log index of the decision in the coordinator's group; 0: undecided. */
+    index: u64
+  }),
+  about: 'A participant in doubt asks what was decided.'
+})
+
+/** Everything this file declares, for the catalogue. */
+export const transactionMessages = [
+  transactionPrepare,
+  transactionCommit,
+  transactionAbort,
+  decisionQuery
+] as const
