@@ -2,7 +2,16 @@
 import type { ClusterHealth } from './cluster-health.js'
 import type { MetricsSnapshot } from './counters.js'
 import type { ClusterEvent } from './events.js'
-import type { ClientId, ClusterId, GroupId, LogIndex, MonotonicMs, NodeId, WallMs } from './ids.js'
+import type {
+  ClientId,
+  ClusterId,
+  GroupId,
+  LogIndex,
+  MonotonicMs,
+  NodeId,
+  Term,
+  WallMs
+} from './ids.js'
 import type { Member } from './member.js'
 import type { StatementKind } from './ports/engine-provider.js'
 import type { Priority } from './ports/messenger.js'
@@ -26,6 +35,16 @@ export interface RouteOptions {
   readonly consistency?: Consistency
   /** For a single statement. */
   readonly params?: Statement['params']
+  /**
+   * What the query is about, such as `accounts.id=42`: 1 to 128 characters. Hot keys are found by
+   * it. Default: what the statement itself tells.
+   */
+  readonly key?: string
+  /**
+   * Queries of one session go to one node while that is as good as another: 1 to 128 characters,
+   * a preference and no promise.
+   */
+  readonly session?: string
 }
 
 export interface QueryOptions extends RouteOptions {
@@ -68,6 +87,10 @@ export interface RouteDecision {
   readonly group: GroupId
   readonly kind: StatementKind
   readonly consistency: Consistency
+  /** The term of the group in which it was decided; null when none is known. */
+  readonly term: Term | null
+  /** What the query is about, given or found in the statement. */
+  readonly key: string | null
   readonly strategy: string
   /** One sentence: why this node. */
   readonly reason: string

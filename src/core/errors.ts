@@ -26,6 +26,9 @@ export const errorCodes = [
   'ERR_SKEIN_PROTOCOL',
   'ERR_SKEIN_MESSAGE_TOO_LARGE',
   'ERR_SKEIN_BACKPRESSURE',
+  'ERR_SKEIN_OVERLOADED',
+  'ERR_SKEIN_BUFFER_FULL',
+  'ERR_SKEIN_STALE_ROUTE',
   'ERR_SKEIN_CANCELLED',
   'ERR_SKEIN_JOIN_FAILED',
   'ERR_SKEIN_NO_ELIGIBLE_NODE',
@@ -217,6 +220,30 @@ export class MessageTooLargeError extends SkeinError {
 /** A bounded queue is full; nothing was done. */
 export class BackpressureError extends SkeinError {
   readonly code = 'ERR_SKEIN_BACKPRESSURE'
+  override readonly retryable = true
+}
+
+/**
+ * The node has more work than it gets done, and turned this away by its priority; nothing was done.
+ * `details.retryAfterMs` says when to try again, where that is known.
+ */
+export class OverloadedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_OVERLOADED'
+  override readonly retryable = true
+}
+
+/** No leader is known, and as many queries wait for one as may; nothing was done. */
+export class BufferFullError extends SkeinError {
+  readonly code = 'ERR_SKEIN_BUFFER_FULL'
+  override readonly retryable = true
+}
+
+/**
+ * The query was routed in another term than the asked node is in; nothing was done.
+ * `details.term` is that node's, `leaderHint` the leader it knows.
+ */
+export class StaleRouteError extends SkeinError {
+  readonly code = 'ERR_SKEIN_STALE_ROUTE'
   override readonly retryable = true
 }
 

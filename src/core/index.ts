@@ -27,6 +27,7 @@ export { after, Deadlines, NEVER } from './deadlines.js'
 export { type Effects, EffectsBuffer } from './effects.js'
 export {
   BackpressureError,
+  BufferFullError,
   CancelledError,
   CertificateError,
   ClientExpiredError,
@@ -62,6 +63,7 @@ export {
   NotLeaderError,
   NotSentError,
   NotStartedError,
+  OverloadedError,
   PeerIdentityError,
   ProtocolError,
   ReplicaFailedError,
@@ -73,6 +75,7 @@ export {
   SqlConstraintError,
   SqlError,
   SqlRefusedError,
+  StaleRouteError,
   StatementTimeoutError,
   StoppedError,
   TransferFailedError,

@@ -83,7 +83,18 @@ export class AttemptsDriver {
       await this.#execution.registerClient(group, clientId, deadline)
       return
     }
-    await this.#messenger.request(target, registerClient, { group, clientId }, { deadline, group })
+    const pending = { target, group, isForLeader: true, controller: new AbortController() }
+    const { signal } = pending.controller
+    this.#pending.add(pending)
+    try {
+      const body = { group, clientId }
+      await cancellable(
+        this.#messenger.request(target, registerClient, body, { deadline, group, signal }),
+        signal
+      )
+    } finally {
+      this.#pending.delete(pending)
+    }
   }
 
   /** Another node leads: what still waits for the former one will not be answered by it. */

@@ -12,6 +12,7 @@ import { resultSizeBytesMax } from '../core/limits.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
 import type { StatementResult } from '../core/sql.js'
+import { assertSameTerm } from './fence.js'
 import type { QueryBody } from './messages.js'
 import type { Placement, PlacementTable } from './placement-table.js'
 import { resultsSizeOf } from './query-plan.js'
@@ -57,11 +58,12 @@ export class ExecutionDriver {
   }
 
   /**
-   * @throws NotLeaderError it must run elsewhere
+   * @throws NotLeaderError, StaleRouteError it must run elsewhere
    * @throws ResultTooLargeError; a write that answers this was executed
    */
   async execute(body: QueryBody, deadline: MonotonicMs, signal?: AbortSignal): Promise<Executed> {
     const replica = this.#replicaOf(body.group)
+    assertSameTerm(body, () => replica.status())
     const { results, index } =
       body.kind === StatementKinds.Write
         ? await replica.write({ statements: body.statements, client: body.client, deadline })

@@ -1,12 +1,14 @@
 /** What routing says on the wire: numbers 0x0300 to 0x03FF, append only. */
+import { InvalidArgumentError } from '../core/errors.js'
 import { messageSizeBytesMax } from '../core/limits.js'
-import { Priorities } from '../core/ports/messenger.js'
+import { Priorities, type Priority } from '../core/ports/messenger.js'
 import {
   clientId,
   declareRequest,
   groupId,
   list,
   logIndex,
+  mapped,
   nodeId,
   nullable,
   oneOf,
@@ -18,6 +20,8 @@ import {
   struct,
   type TypeOf,
   term,
+  text,
+  u8,
   u16
 } from '../wire/index.js'
 import { placedGroupsMax } from './placement-table.js'
@@ -25,14 +29,32 @@ import { placedGroupsMax } from './placement-table.js'
 /** Replicas of one group that vote. */
 export const votersMax = 64
 
-const queryBody = openStruct({
-  group: groupId,
-  kind: oneOf(['read', 'write']),
-  consistency: oneOf(['linearizable', 'leader', 'local']),
-  atLeastIndex: logIndex,
-  statements: list(statement, statementsMax),
-  client: nullable(struct({ clientId, serial, answeredBelow: serial }))
-})
+/** What a query is about, and whose session it belongs to. */
+export const routeTextLengthMax = 128
+/** Characters take up to three bytes. */
+const routeText = text(3 * routeTextLengthMax)
+
+const consistencies = oneOf(['linearizable', 'leader', 'local'])
+const priority = mapped(u8, (given: Priority) => given, priorityFrom)
+
+const queryBody = openStruct(
+  {
+    group: groupId,
+    kind: oneOf(['read', 'write']),
+    consistency: consistencies,
+    atLeastIndex: logIndex,
+    statements: list(statement, statementsMax),
+    client: nullable(struct({ clientId, serial, answeredBelow: serial }))
+  },
+  {
+    /** The term in which the sender chose this node; absent: it did not know one. */
+    term: [1, term],
+    /** Absent: normal. */
+    priority: [2, priority],
+    key: [3, routeText],
+    session: [4, routeText]
+  }
+)
 export type QueryBody = TypeOf<typeof queryBody>
 
 const queryAnswer = openStruct({
@@ -86,3 +108,9 @@ export const routingMessages = [query, placement, registerClient]
 
 /** A request's values may take so much, which leaves room for everything else in the message. */
 export const requestValuesBytesMax = messageSizeBytesMax - 65_536
+
+function priorityFrom(wire: number): Priority {
+  const known = Object.values(Priorities).find((one) => one === wire)
+  if (known === undefined) throw new InvalidArgumentError('priority', `no priority ${wire}`)
+  return known
+}

@@ -46,6 +46,11 @@ export class PlacementDriver {
     return newer(learned, local)
   }
 
+  /** From a node that refused a query for what it was routed by. */
+  learn(heard: Placement): void {
+    this.#parts.learned.learn([heard])
+  }
+
   /** Asks members; one refresh at a time, never rejects. Null when the last one is too fresh. */
   refresh(): Promise<void> | null {
     if (this.#refreshing !== null) return this.#refreshing

@@ -35,7 +35,9 @@ export class PlacementTable {
 
 /** The fresher of two views, completed by the other where they speak of the same term. */
 export function newer(known: Placement, heard: Placement): Placement {
-  if (heard.term < known.term) return known
+  if (heard.term < known.term) {
+    return known.voters.length > 0 ? known : { ...known, voters: heard.voters }
+  }
   const voters = heard.voters.length > 0 ? heard.voters : known.voters
   const leader = heard.leader ?? (heard.term === known.term ? known.leader : null)
   return { group: heard.group, term: heard.term, leader, voters }

@@ -43,6 +43,7 @@ import type { Statement } from '../core/sql.js'
 import type { TellQueue } from '../core/tell-queue.js'
 import { type Answered, AttemptsDriver } from './attempts-driver.js'
 import { ExecutionDriver } from './execution-driver.js'
+import { QueryKeys } from './hotspots/query-key.js'
 import { placement, type QueryAnswer, type QueryBody, query, registerClient } from './messages.js'
 import { NodeObservations } from './node-observations.js'
 import { OwnClientDriver } from './own-client-driver.js'
@@ -107,6 +108,7 @@ export class QueryDriver {
   readonly #options: QueryDriverOptions
   readonly #counters = new Counters<QueryCounterName>(queryCounterNames)
   readonly #classifier = new SqlClassifier()
+  readonly #keys = new QueryKeys()
   readonly #observations = new NodeObservations()
   readonly #router: Router
   readonly #execution: ExecutionDriver
@@ -180,7 +182,9 @@ export class QueryDriver {
     const idle = new Promise<void>((resolve) => {
       this.#onIdle = resolve
     })
-    await this.#waiting.settledBy(idle, deadline)
+    while (this.#inFlight > 0 && this.#parts.clock.now() < deadline) {
+      await this.#waiting.settledBy(idle, deadline)
+    }
   }
 
   tellQueues(tell: TellQueue): void {
@@ -378,16 +382,20 @@ export class QueryDriver {
 
   /** A client's own words about its statements are not believed. */
   #runForClient(inbound: Inbound<QueryBody>, deadline: MonotonicMs): Promise<Answered> {
-    const { consistency, statements, atLeastIndex, client } = inbound.body
-    const plan = this.#plan(statements, { consistency })
-    const priority: Priority = Priorities.Normal
+    const { consistency, statements, atLeastIndex, client, key, session } = inbound.body
+    const plan = this.#plan(statements, {
+      consistency,
+      ...(key === undefined ? {} : { key }),
+      ...(session === undefined ? {} : { session })
+    })
+    const priority: Priority = inbound.body.priority ?? Priorities.Normal
     return this.#run({ plan, deadline, priority, atLeastIndex, client, signal: inbound.signal })
   }
 
   #plan(given: string | readonly Statement[], options: QueryOptions): QueryPlan {
     const { classify } = this.#parts
     try {
-      return planQuery(given, options, (sql) => (classify ?? this.#classify)(sql))
+      return planQuery(given, options, (sql) => (classify ?? this.#classify)(sql), this.#keys)
     } catch (error) {
       this.#countRefusal(error)
       throw error
@@ -396,12 +404,13 @@ export class QueryDriver {
 
   readonly #classify = (sql: string) => this.#classifier.classify(sql)
 
-  #choose(choice: Parameters<RunComponents['choose']>[0]): NodeId | null {
+  #choose(choice: Parameters<RunComponents['choose']>[0]): ReturnType<RunComponents['choose']> {
     const { plan, avoid, leaderHint } = choice
     const { decision } = this.#router.decide(this.#questionOf(plan, avoid, leaderHint))
     if (decision === null) return null
     this.#count(decision.node)
-    return decision.node
+    // Who gave the hint did not say in which term it holds.
+    return { node: decision.node, term: leaderHint === null ? decision.term : null }
   }
 
   #count(node: NodeId): void {
@@ -423,6 +432,7 @@ export class QueryDriver {
       group: plan.group,
       kind: plan.kind,
       consistency: plan.consistency,
+      key: plan.key,
       members: this.#parts.members(),
       placement: placed,
       hasReplica: this.#execution.hasReplica(plan.group),

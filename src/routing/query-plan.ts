@@ -6,13 +6,17 @@ import { sqlTextBytesMax } from '../core/limits.js'
 import { type StatementKind, StatementKinds } from '../core/ports/engine-provider.js'
 import type { SqlValue, Statement, StatementResult } from '../core/sql.js'
 import { encodedSizeOf, parametersMax, statementsMax, utf8Length } from '../wire/index.js'
-import { requestValuesBytesMax } from './messages.js'
+import type { QueryKeys } from './hotspots/query-key.js'
+import { requestValuesBytesMax, routeTextLengthMax } from './messages.js'
 
 export interface QueryPlan {
   readonly group: GroupId
   readonly kind: StatementKind
   readonly consistency: Consistency
   readonly statements: readonly Statement[]
+  /** What it is about. */
+  readonly key: string | null
+  readonly session: string | null
 }
 
 type Classify = (sql: string) => StatementKind
@@ -20,8 +24,9 @@ type Classify = (sql: string) => StatementKind
 /** @throws InvalidArgumentError, MessageTooLargeError, SqlError, SqlRefusedError */
 export function planQuery(
   given: string | readonly Statement[],
-  options: Pick<QueryOptions, 'params' | 'consistency'>,
-  classify: Classify
+  options: Pick<QueryOptions, 'params' | 'consistency' | 'key' | 'session'>,
+  classify: Classify,
+  keys: QueryKeys
 ): QueryPlan {
   const statements = statementsOf(given, options)
   if (statements.length === 0) throw new InvalidArgumentError('statements', 'must not be empty')
@@ -33,8 +38,23 @@ export function planQuery(
     const words = Object.values(Consistencies).join(', ')
     throw new InvalidArgumentError('consistency', `must be one of ${words}`)
   }
+  checkRouteText('key', options.key)
+  checkRouteText('session', options.session)
   checkSizes(statements)
-  return { group: DEFAULT_GROUP, kind: kindOfAll(statements, classify), consistency, statements }
+  return {
+    group: DEFAULT_GROUP,
+    kind: kindOfAll(statements, classify),
+    consistency,
+    statements,
+    key: options.key ?? keys.of(statements),
+    session: options.session ?? null
+  }
+}
+
+function checkRouteText(field: string, given: unknown): void {
+  if (given === undefined) return
+  if (typeof given === 'string' && given.length > 0 && given.length <= routeTextLengthMax) return
+  throw new InvalidArgumentError(field, `must be 1 to ${routeTextLengthMax} characters`)
 }
 
 function statementsOf(

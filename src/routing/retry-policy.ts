@@ -19,6 +19,9 @@ export type Outcome = (typeof Outcomes)[keyof typeof Outcomes]
 
 const nothingDone: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_NOT_LEADER',
+  'ERR_SKEIN_STALE_ROUTE',
+  'ERR_SKEIN_OVERLOADED',
+  'ERR_SKEIN_BUFFER_FULL',
   'ERR_SKEIN_NO_LEADER',
   'ERR_SKEIN_NO_QUORUM',
   'ERR_SKEIN_NOT_SENT',
@@ -55,6 +58,7 @@ const executed: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** Ends by itself when a leader is found or a node comes back; only the deadline bounds it. */
 const waiting: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_NOT_LEADER',
+  'ERR_SKEIN_STALE_ROUTE',
   'ERR_SKEIN_NO_LEADER',
   'ERR_SKEIN_NO_QUORUM',
   'ERR_SKEIN_NOT_SENT',

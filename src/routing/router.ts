@@ -34,6 +34,8 @@ export interface RouteQuestion {
   readonly group: GroupId
   readonly kind: StatementKind
   readonly consistency: Consistency
+  /** What the query is about. */
+  readonly key?: string | null
   readonly members: readonly Member[]
   readonly placement: Placement | null
   /** This node has a replica of the group. */
@@ -141,6 +143,8 @@ export class Router {
       group: question.group,
       kind: question.kind,
       consistency: question.consistency,
+      term: question.placement?.term ?? null,
+      key: question.key ?? null,
       strategy: this.#strategy.name,
       reason: `${choice.node}: ${choice.reason}`
     }

@@ -21,15 +21,16 @@ import {
   type SkeinError,
   StoppedError
 } from '../core/errors.js'
-import type { LogIndex, MonotonicMs, NodeId } from '../core/ids.js'
+import type { LogIndex, MonotonicMs, NodeId, Term } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
-import type { Priority } from '../core/ports/messenger.js'
+import { Priorities, type Priority } from '../core/ports/messenger.js'
 import type { Random } from '../core/ports/random.js'
 import type { ClientTag } from '../core/ports/replicated-group.js'
 import { hasCode, RemoteError } from '../core/remote-error.js'
 import type { Answered, AttemptsDriver } from './attempts-driver.js'
 import { isForLeader } from './eligibility.js'
+import { termOfRefusal } from './fence.js'
 import type { OwnClient } from './own-client.js'
 import type { OwnClientDriver } from './own-client-driver.js'
 import type { PlacementDriver } from './placement-driver.js'
@@ -47,6 +48,12 @@ export interface RunRequest {
   readonly signal: AbortSignal | undefined
 }
 
+export interface Chosen {
+  readonly node: NodeId
+  /** In which it was chosen; null when that is not known. */
+  readonly term: Term | null
+}
+
 export interface RunComponents {
   readonly clock: Clock
   readonly random: Random
@@ -59,7 +66,7 @@ export interface RunComponents {
     readonly plan: QueryPlan
     readonly avoid: ReadonlySet<NodeId>
     readonly leaderHint: NodeId | null
-  }) => NodeId | null
+  }) => Chosen | null
   /** Throws when too few voters are in reach. */
   readonly assertQuorum: () => void
   readonly isStopping: () => boolean
@@ -117,26 +124,26 @@ export class RunDriver {
 
   /** Null: it failed, and may be tried again after a pause. */
   async #tryOnce(): Promise<Answered | null> {
-    const node = this.#choose()
-    if (node === null) {
+    const chosen = this.#choose()
+    if (chosen === null) {
       await this.#learnPlacement()
       return null
     }
     try {
-      const client = this.#isWrite ? await this.#tag(node) : null
+      const client = this.#isWrite ? await this.#tag(chosen.node) : null
       if (this.#isWrite && client === null) return null
-      return await this.#attempt(node, client)
+      return await this.#attempt(chosen, client)
     } catch (thrown) {
-      this.#handleFailure(node, thrown)
+      this.#handleFailure(chosen.node, thrown)
       return null
     }
   }
 
-  #choose(): NodeId | null {
+  #choose(): Chosen | null {
     const { plan } = this.#request
-    const node = this.#parts.choose({ plan, avoid: this.#avoid, leaderHint: this.#leaderHint })
+    const chosen = this.#parts.choose({ plan, avoid: this.#avoid, leaderHint: this.#leaderHint })
     this.#leaderHint = null
-    if (node !== null) return node
+    if (chosen !== null) return chosen
     const group = `group ${plan.group}`
     this.#lastError = isForLeader(plan.kind, plan.consistency)
       ? new NoLeaderError(`no leader of ${group} is known`)
@@ -160,8 +167,7 @@ export class RunDriver {
       if (ownClient.registered === null) {
         const { deadline, signal } = this.#request
         const registering = ownClient.register(leader)
-        await waiting.settledBy(registering, deadline, signal)
-        if (this.#parts.clock.now() >= deadline) return null
+        if (!(await waiting.settledBy(registering, deadline, signal))) return null
         await registering
       }
       const client = ownClient.registered
@@ -176,10 +182,20 @@ export class RunDriver {
     return this.#own.client.tag(this.#own.serial)
   }
 
-  #attempt(node: NodeId, client: ClientTag | null): Promise<Answered> {
+  #attempt({ node, term }: Chosen, client: ClientTag | null): Promise<Answered> {
     const { plan, atLeastIndex, deadline, priority, signal } = this.#request
-    const { group, kind, consistency, statements } = plan
-    const body = { group, kind, consistency, atLeastIndex, statements, client }
+    const { group, kind, consistency, statements, key } = plan
+    const body = {
+      group,
+      kind,
+      consistency,
+      atLeastIndex,
+      statements,
+      client,
+      ...(term === null ? {} : { term }),
+      ...(priority === Priorities.Normal ? {} : { priority }),
+      ...(key === null ? {} : { key })
+    }
     assert(kind === StatementKinds.Read || client !== null, 'a write without a tag')
     const forLeader = isForLeader(kind, consistency)
     const options = { deadline, priority, signal, isForLeader: forLeader }
@@ -229,9 +245,18 @@ export class RunDriver {
   }
 
   #takeHint(node: NodeId, thrown: unknown): void {
-    if (!hasCode(thrown, 'ERR_SKEIN_NOT_LEADER')) return
+    if (hasCode(thrown, 'ERR_SKEIN_STALE_ROUTE')) this.#learnFrom(thrown)
+    else if (!hasCode(thrown, 'ERR_SKEIN_NOT_LEADER')) return
     const { leaderHint } = thrown
     if (leaderHint !== undefined && leaderHint !== node) this.#leaderHint = leaderHint
+  }
+
+  /** The refusal says in which term the other one is: who led before is not asked again. */
+  #learnFrom(refusal: SkeinError): void {
+    const term = termOfRefusal(refusal)
+    if (term === null) return
+    const { group } = this.#request.plan
+    this.#parts.placements.learn({ group, term, leader: refusal.leaderHint ?? null, voters: [] })
   }
 
   async #pause(): Promise<void> {

@@ -5,8 +5,10 @@ export const TokenKinds = {
   Word: 'word',
   /** A name in quotes, brackets or backticks. */
   QuotedName: 'quotedName',
-  /** A text or blob literal, a number or a parameter. */
+  /** A text or blob literal, or a number. */
   Value: 'value',
+  /** `?`, `?3`, `:name`, `@name` or `$name`. */
+  Parameter: 'parameter',
   /** One character. */
   Symbol: 'symbol'
 } as const
@@ -48,8 +50,10 @@ export class SqlTokenizer {
     if (char in closing) return this.#quoted(char)
     const name = this.#take(word)
     if (name !== null) return { kind: TokenKinds.Word, text: name.toUpperCase() }
-    const value = this.#take(number) ?? this.#take(parameter)
+    const value = this.#take(number)
     if (value !== null) return { kind: TokenKinds.Value, text: value }
+    const placeholder = this.#take(parameter)
+    if (placeholder !== null) return { kind: TokenKinds.Parameter, text: placeholder }
     this.#at++
     return { kind: TokenKinds.Symbol, text: char }
   }

@@ -29,17 +29,26 @@ export class WaitingDriver {
     return cancellable(paused, signal)
   }
 
-  /** Resolves when `shared` settles either way, or at `at`. @throws CancelledError */
-  async settledBy(shared: Promise<unknown>, at: MonotonicMs, signal?: AbortSignal): Promise<void> {
-    const settled = new Promise<void>((resolve) => {
-      const timer = this.#clock.schedule(at, resolve)
-      const end = () => {
+  /**
+   * Resolves when `shared` settles either way: true; or at `at`, or when all are woken: false.
+   * @throws CancelledError
+   */
+  settledBy(shared: Promise<unknown>, at: MonotonicMs, signal?: AbortSignal): Promise<boolean> {
+    const settled = new Promise<boolean>((resolve) => {
+      const end = (isSettled: boolean) => {
         timer.cancel()
-        resolve()
+        this.#pauses.delete(wake)
+        resolve(isSettled)
       }
-      shared.then(end, end)
+      const wake = () => end(false)
+      const timer = this.#clock.schedule(at, wake)
+      this.#pauses.add(wake)
+      shared.then(
+        () => end(true),
+        () => end(true)
+      )
     })
-    await cancellable(settled, signal)
+    return cancellable(settled, signal)
   }
 
   /** Something changed that the paused ones may have waited for. */

@@ -204,7 +204,64 @@ const routing = z.strictObject({
   /** Queries being executed on or forwarded by this node. */
   queriesInFlightMax: count(1, 1_048_576).default(8_192),
   /** Route decisions kept for `explainRoute`. */
-  explainedDecisionsMax: count(1, 65_536).default(256)
+  explainedDecisionsMax: count(1, 65_536).default(256),
+  /** Query rates are looked at over this time. Higher: a hotspot is held for one longer. */
+  hotspotWindowMs: ms(1_000, 3_600_000).default(60_000),
+  /**
+   * Nodes are judged, and tell each other their rates, at this interval. Higher: found later, less
+   * traffic. A quiet node tells nothing.
+   */
+  hotspotIntervalMs: ms(50, 60_000).default(1_000),
+  /** Members told per interval. Higher: rates are known everywhere sooner. */
+  hotspotFanout: count(1, 64).default(3),
+  /** A node is hot from so many queries per second on, if it is hot beside the others too. */
+  hotspotFloorPerSecond: count(1, 10_000_000).default(1_000),
+  /** And from so many times the median of the nodes that hold data. */
+  hotspotMedianFactor: z.number().min(1).max(100).default(2),
+  /** A key is hot from so many queries per second on, in the whole cluster. */
+  hotspotKeyFloorPerSecond: count(1, 10_000_000).default(1_000),
+  /** Below so much of what makes it hot it is no more. Lower: fewer changes of mind. */
+  hotspotLeaveRatio: z.number().gt(0).lt(1).default(0.75),
+  /** Hot or not, it stays so for at least this long. */
+  hotspotDwellMs: ms(0, 3_600_000).default(15_000),
+  /**
+   * Keys counted per part of the window. Higher: rarer keys are found, for memory: a key that has
+   * more than 1/max of a node's queries is always found.
+   */
+  hotspotKeysMax: count(8, 65_536).default(128),
+  /** Reads of hot keys are spread over all replicas that may answer them. */
+  hotspotSpreadReads: z.boolean().default(true),
+  /** A hot leader hands over when that makes the busiest node less busy. */
+  hotspotMoveLeaders: z.boolean().default(true),
+  /** A leader leads at least this long before it hands over because it is hot. */
+  leaderMoveGapMs: ms(0, 86_400_000).default(300_000),
+  /** A session keeps its node for this long after its last query. */
+  affinityIdleMs: ms(1, 604_800_000).default(3_600_000),
+  /** Sessions remembered; beyond it the one idle longest is forgotten. */
+  affinitiesMax: count(1, 1_048_576).default(10_000),
+  /** Queries that wait for a leader of one group; beyond it they are refused at once. */
+  bufferedQueriesMax: count(1, 1_048_576).default(4_096),
+  /** And what their statements and values take. */
+  bufferedBytesMax: count(1_024, 1_073_741_824).default(16 * 1024 * 1024),
+  /** A query waits for a leader so long, however late its deadline is. */
+  bufferWindowMs: ms(1, 3_600_000).default(10_000),
+  /** Queries let go at a time when a leader is there. Lower: gentler to it, drained later. */
+  bufferDrainMax: count(1, 65_536).default(64),
+  /** Retries per query, over ten seconds. Higher: more failures are hidden, and amplified. */
+  retryBudgetRatio: z.number().min(0).max(10).default(0.2),
+  /** Retries per second that are always allowed. */
+  retryBudgetMinPerSecond: count(0, 1_000_000).default(10),
+  /**
+   * Queries being executed on this node's own replicas; the others wait, by priority. Higher: more
+   * memory and longer queues inside the engine; lower: they wait where priorities count.
+   */
+  executionsMax: count(1, 1_048_576).default(1_024),
+  /**
+   * Overloaded is a node whose queries all waited longer than this for their execution, for
+   * `queueDelayIntervalMs`. Higher: more is tolerated before queries of low priority are refused.
+   */
+  queueDelayTargetMs: ms(1, 60_000).default(50),
+  queueDelayIntervalMs: ms(10, 60_000).default(500)
 })
 
 /** Of the SQLite engine of `skein node`; an embedder gives its engine's options to the engine. */

@@ -95,6 +95,8 @@ export class FakeManager implements ClusterManager {
     return {
       node: this.nodeId,
       group: 0 as RouteDecision['group'],
+      term: null,
+      key: null,
       kind: 'read',
       consistency: 'linearizable',
       strategy: 'adaptive',

@@ -16,6 +16,9 @@ t.test('only errors that say so count as certain', async (t) => {
     'ERR_SKEIN_DIAL_FAILED',
     'ERR_SKEIN_UNKNOWN_NODE',
     'ERR_SKEIN_BACKPRESSURE',
+    'ERR_SKEIN_OVERLOADED',
+    'ERR_SKEIN_BUFFER_FULL',
+    'ERR_SKEIN_STALE_ROUTE',
     'ERR_SKEIN_NO_ELIGIBLE_NODE',
     'ERR_SKEIN_NO_QUORUM',
     'ERR_SKEIN_DRAINING'

@@ -136,7 +136,7 @@ t.test('tokens end where SQLite ends them', async (t) => {
     'value:1.5e-3',
     'symbol:+',
     'value:ab',
-    'value:?7',
+    'parameter:?7',
     'word:É'
   ])
 })
