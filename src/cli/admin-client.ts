@@ -1,5 +1,7 @@
-import { Agent, request } from 'node:http'
-import type { ErrorFacts } from '../core/index.js'
+import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import type { PeerCertificate } from 'node:tls'
+import { type ErrorFacts, parsePeerName } from '../core/index.js'
 
 /**
  * What became of a call:
@@ -19,18 +21,35 @@ export interface AdminClientOptions {
   readonly token: string | null
   /** Connections kept to the node. */
   readonly socketsMax: number
+  /** For an https URL: the cluster's authority, and what the caller proves itself with, in PEM. */
+  readonly tls?: AdminClientTls
+}
+
+export interface AdminClientTls {
+  readonly ca: string
+  readonly cert?: string
+  readonly key?: string
 }
 
 /** A node's admin API over kept-alive connections. */
 export class AdminClient {
   readonly url: string
   readonly #headers: Readonly<Record<string, string>>
-  readonly #agent: Agent
+  readonly #agent: HttpAgent | HttpsAgent
+  readonly #request: typeof requestHttp
+  /** From when on a request may have been sent. */
+  readonly #connected: 'connect' | 'secureConnect'
 
   constructor(options: AdminClientOptions) {
     this.url = options.url.replace(/\/+$/, '')
     this.#headers = options.token === null ? {} : { authorization: `Bearer ${options.token}` }
-    this.#agent = new Agent({ keepAlive: true, maxSockets: options.socketsMax, noDelay: true })
+    const kept = { keepAlive: true, maxSockets: options.socketsMax, noDelay: true }
+    const isSecure = this.url.startsWith('https:')
+    this.#connected = isSecure ? 'secureConnect' : 'connect'
+    this.#request = isSecure ? requestHttps : requestHttp
+    this.#agent = isSecure
+      ? new HttpsAgent({ ...kept, ...options.tls, checkServerIdentity })
+      : new HttpAgent(kept)
   }
 
   get(path: string, timeoutMs: number): Promise<Outcome> {
@@ -41,8 +60,57 @@ export class AdminClient {
     return this.#send('POST', path, JSON.stringify(body), timeoutMs)
   }
 
+  /**
+   * Server-sent events, one JSON value each, until the server ends the stream.
+   *
+   * @param refuse is given what became of a call that opened no stream, and throws
+   */
+  async *events(
+    path: string,
+    timeoutMs: number,
+    refuse: (outcome: Outcome, url: string) => unknown
+  ): AsyncIterable<Record<string, unknown>> {
+    const opened = await this.#open(path, timeoutMs)
+    if ('kind' in opened) {
+      refuse(opened, this.url)
+      return
+    }
+    let rest = ''
+    opened.setEncoding('utf8')
+    for await (const chunk of opened) {
+      const parts = (rest + chunk).split('\n\n')
+      rest = parts.pop() ?? ''
+      for (const part of parts) {
+        const [, data] = /^data: (.*)$/m.exec(part) ?? []
+        if (data !== undefined) yield JSON.parse(data)
+      }
+    }
+  }
+
   close(): void {
     this.#agent.destroy()
+  }
+
+  #open(path: string, timeoutMs: number): Promise<IncomingMessage | Outcome> {
+    return new Promise((resolve) => {
+      const headers = { ...this.#headers }
+      const call = this.#request(`${this.url}${path}`, { agent: this.#agent, headers })
+      const timer = setTimeout(() => call.destroy(new Error('no answer in time')), timeoutMs)
+      call.on('error', (error) => {
+        clearTimeout(timer)
+        resolve({ kind: 'notSent', reason: reasonOf(error) })
+      })
+      call.on('response', (response) => {
+        clearTimeout(timer)
+        if (response.statusCode === 200) return resolve(response)
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('end', () =>
+          resolve(outcomeOf(response.statusCode ?? 0, Buffer.concat(chunks).toString()))
+        )
+      })
+      call.end()
+    })
   }
 
   #send(method: string, path: string, body: string | null, timeoutMs: number): Promise<Outcome> {
@@ -52,7 +120,7 @@ export class AdminClient {
           ? {}
           : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
       const headers = { ...this.#headers, ...content }
-      const call = request(`${this.url}${path}`, { method, agent: this.#agent, headers })
+      const call = this.#request(`${this.url}${path}`, { method, agent: this.#agent, headers })
       const timer = setTimeout(() => call.destroy(new Error('no answer in time')), timeoutMs)
       let wasConnected = false
       const settle = (outcome: Outcome) => {
@@ -64,7 +132,7 @@ export class AdminClient {
       }
       call.on('socket', (socket) => {
         if (!socket.connecting) wasConnected = true
-        else socket.once('connect', () => (wasConnected = true))
+        else socket.once(this.#connected, () => (wasConnected = true))
       })
       call.on('error', fail)
       call.on('response', (response) => {
@@ -78,6 +146,14 @@ export class AdminClient {
       call.end(body ?? undefined)
     })
   }
+}
+
+/** Nodes prove their id, not the name they are reached by. */
+function checkServerIdentity(_host: string, { subjectaltname }: PeerCertificate) {
+  const [uri = ''] = /spiffe:[^,]+/.exec(subjectaltname ?? '') ?? []
+  return parsePeerName(uri)?.kind === 'node'
+    ? undefined
+    : new Error('whoever answers shows no certificate of a node')
 }
 
 function outcomeOf(status: number, text: string): Outcome {

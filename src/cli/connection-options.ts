@@ -1,12 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
 import type { ErrorFacts } from '../core/index.js'
-import { AdminClient, type Outcome } from './admin-client.js'
+import { AdminClient, type AdminClientTls, type Outcome } from './admin-client.js'
 import { CliError, usageError } from './exit-codes.js'
 
 export interface ConnectionOptions {
   readonly admin: string
   readonly tokenFile?: string
+  readonly caFile?: string
+  readonly certFile?: string
+  readonly keyFile?: string
   readonly timeoutMs: number
   readonly json?: boolean
 }
@@ -23,16 +26,44 @@ export function addConnectionOptions(command: Command): Command {
     .addOption(
       new Option('--token-file <file>', 'file with the bearer token').env('SKEIN_TOKEN_FILE')
     )
+    .addOption(
+      new Option('--ca-file <file>', 'authority of the cluster, for an https URL').env(
+        'SKEIN_CA_FILE'
+      )
+    )
+    .addOption(
+      new Option('--cert-file <file>', 'client certificate, instead of a token').env(
+        'SKEIN_CERT_FILE'
+      )
+    )
+    .addOption(new Option('--key-file <file>', 'key of the certificate').env('SKEIN_KEY_FILE'))
     .option('--timeout-ms <ms>', 'how long to wait for the answer', parseCount, timeoutMsDefault)
     .option('--json', 'print JSON')
 }
 
 export async function connectionOf(options: ConnectionOptions): Promise<AdminClient> {
-  if (!URL.canParse(options.admin) || new URL(options.admin).protocol !== 'http:') {
-    throw usageError(`--admin must be an http URL, got ${options.admin}`)
+  const protocol = URL.canParse(options.admin) ? new URL(options.admin).protocol : ''
+  if (protocol !== 'http:' && protocol !== 'https:') {
+    throw usageError(`--admin must be an http or https URL, got ${options.admin}`)
   }
-  const token = options.tokenFile === undefined ? null : await readToken(options.tokenFile)
-  return new AdminClient({ url: options.admin, token, socketsMax: 2 })
+  const token =
+    options.tokenFile === undefined ? null : await readText('--token-file', options.tokenFile)
+  const tls = protocol === 'https:' ? { tls: await readTls(options) } : {}
+  return new AdminClient({ url: options.admin, token, socketsMax: 2, ...tls })
+}
+
+async function readTls({ caFile, certFile, keyFile }: ConnectionOptions): Promise<AdminClientTls> {
+  if (caFile === undefined) throw usageError('an https URL needs --ca-file')
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw usageError('--cert-file and --key-file belong together')
+  }
+  const ca = await readText('--ca-file', caFile)
+  if (certFile === undefined || keyFile === undefined) return { ca }
+  return {
+    ca,
+    cert: await readText('--cert-file', certFile),
+    key: await readText('--key-file', keyFile)
+  }
 }
 
 /** The body of an answer. @throws CliError saying what happened and what to try */
@@ -60,11 +91,11 @@ export function parseCount(text: string): number {
   throw usageError(`${JSON.stringify(text)} is not a whole number from 1`)
 }
 
-async function readToken(file: string): Promise<string> {
+async function readText(option: string, file: string): Promise<string> {
   try {
     return (await readFile(file, 'utf8')).trim()
   } catch (cause) {
-    throw usageError(`--token-file: ${(cause as Error).message}`)
+    throw usageError(`${option}: ${(cause as Error).message}`)
   }
 }
 

@@ -3,12 +3,15 @@ import { Command, CommanderError } from 'commander'
 import { InvalidArgumentError, InvalidConfigError, SkeinError } from '../core/index.js'
 import { certsCommand } from './certs-command.js'
 import { demoCommand } from './demo/demo-command.js'
+import { eventsCommand } from './events-command.js'
 import { CliError, type ExitCode, ExitCodes } from './exit-codes.js'
 import { nodeCommand } from './node-command.js'
 import { type Output, processOutput } from './output.js'
 import { queryCommand } from './query-command.js'
 import { simulateCommand } from './simulate-command.js'
 import { statusCommand } from './status-command.js'
+import { tokensCommand } from './tokens-command.js'
+import { healthCommand, membersCommand, metricsCommand } from './view-commands.js'
 
 process.exitCode = await main(process.argv, processOutput)
 
@@ -18,7 +21,12 @@ async function main(argv: readonly string[], output: Output): Promise<ExitCode> 
     demoCommand(output),
     nodeCommand(),
     certsCommand(output),
+    tokensCommand(output),
     statusCommand(output),
+    membersCommand(output),
+    healthCommand(output),
+    metricsCommand(output),
+    eventsCommand(output),
     queryCommand(output),
     simulateCommand(output)
   ]

@@ -1,10 +1,8 @@
-import { spawn } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { AdminClient } from '../../../src/cli/admin-client.js'
 import { readConfig } from '../../../src/cli/config-file.js'
@@ -14,27 +12,11 @@ import { printable, table } from '../../../src/cli/output.js'
 import { parseParams, renderAnswer } from '../../../src/cli/query-command.js'
 import { type ClusterAnswer, renderStatus } from '../../../src/cli/status-command.js'
 import { CertificateError, type ClusterEvent, silentLogger } from '../../../src/core/index.js'
+import { skein } from '../../support/run-skein.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { vacantAddress } from '../../support/vacant-port.js'
 
 type Tap = { teardown(handler: () => unknown): void }
-
-const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url))
-
-async function skein(...args: string[]) {
-  const env = { PATH: process.env.PATH ?? '' }
-  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk
-  })
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk
-  })
-  const status = await new Promise<number | null>((resolve) => child.once('close', resolve))
-  return { stdout, stderr, status }
-}
 
 async function adminServer(
   t: Tap,
@@ -71,7 +53,7 @@ t.test('wrong use ends with status 2 and says what is wrong', async (t) => {
     [['node', '--config', join(dir, 'missing.yaml')], /ENOENT/],
     [['query', 'SELECT 1', '--params', '{'], /not JSON/],
     [['query', 'SELECT 1', '--consistency', 'eventual'], /Allowed choices/],
-    [['status', '--admin', 'ftp://x'], /must be an http URL/],
+    [['status', '--admin', 'ftp://x'], /must be an http or https URL/],
     [['demo', '--nodes', '99'], /--nodes/],
     [['demo', '--once', '--data', '/dev/null'], /cannot be used/]
   ]
