@@ -35,7 +35,7 @@ t.test('members, health and metrics are shown as tables and as JSON', async (t) 
   t.match(JSON.parse((await ask('members', '--json')).stdout), { members: [{ nodeId: 'a' }, {}] })
   t.match(await ask('health'), { status: 0, stdout: /healthy, ready[\s\S]*leader +ok +a leader/ })
   const checks = [{ name: 'leader', ok: false, detail: 'no leader is known' }]
-  manager.health = { healthy: false, ready: false, checks }
+  manager.report = { healthy: false, ready: false, checks }
   t.match(await ask('health'), { status: 1, stdout: /not healthy, not ready[\s\S]*FAILED/ })
   t.match(await ask('metrics'), {
     status: 0,
