@@ -303,6 +303,7 @@ export class ClusterNetworkManager implements ClusterManager {
     transport.onEvent((event) => this.#publish(event))
     membership.onEvent((event) => {
       this.#publish(event)
+      queries.handleMembersChanged()
       if (event.type === 'MemberLeft') queries.handleMemberGone(event.member.nodeId)
       if (event.type !== 'MemberDied') return
       queries.handleMemberGone(event.member.nodeId)

@@ -33,6 +33,7 @@ import { MembershipDriver, TransportDriver } from '../src/network/index.js'
 import { QueryDriver } from '../src/routing/index.js'
 import type { Catalogue } from '../src/wire/index.js'
 import { catalogue } from './catalogue.js'
+import { version } from './version.js'
 
 /** What an embedder, a test or the simulator may put in the place of Node's own. */
 export interface Ports {
@@ -249,12 +250,14 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       members: () => membership.members(),
       groupOf: (group) => consensus.group(group) ?? undefined,
       assertQuorum: () => membership.assertQuorum(),
+      clusterId: () => clusterIdIn(container),
       ...(engine?.classify === undefined ? {} : { classify: engine.classify.bind(engine) })
     },
     {
       nodeId: config.node.id as NodeId,
       datacenter: config.node.datacenter,
       rack: config.node.rack,
+      version,
       config: config.routing
     }
   )

@@ -12,6 +12,8 @@ export interface AttemptOptions {
   readonly signal: AbortSignal | undefined
   /** It must run on the leader: given up when another node leads. */
   readonly isForLeader: boolean
+  /** Given up when it is not answered by then, so that another node can be asked. */
+  readonly giveUpAt?: MonotonicMs | undefined
 }
 
 export interface Answered {
@@ -119,6 +121,9 @@ export class AttemptsDriver {
     const onAbort = () => controller.abort(signal?.reason)
     signal?.addEventListener('abort', onAbort, { once: true })
     this.#pending.add(pending)
+    const { giveUpAt } = options
+    const timer =
+      giveUpAt === undefined ? null : this.#clock.schedule(giveUpAt, () => controller.abort())
     try {
       const sent = this.#messenger.request(target, query, body, {
         deadline,
@@ -128,6 +133,7 @@ export class AttemptsDriver {
       })
       return await cancellable(sent, controller.signal)
     } finally {
+      timer?.cancel()
       this.#pending.delete(pending)
       signal?.removeEventListener('abort', onAbort)
     }

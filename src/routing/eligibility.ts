@@ -8,7 +8,7 @@
  * 3. Nodes that already failed this query are a last choice; a dead one is none even then.
  */
 import { Consistencies, type Consistency } from '../core/cluster-manager.js'
-import { compareText, type NodeId } from '../core/ids.js'
+import { compareText, isNodeId, type NodeId } from '../core/ids.js'
 import {
   HealthStatuses,
   type Lifecycle,
@@ -45,7 +45,9 @@ export const isForLeader = (kind: StatementKind, consistency: Consistency): bool
 export function judge(question: EligibilityQuestion): Judged[] {
   const members = new Map(question.members.map((member) => [member.nodeId, member]))
   const voters = question.placement?.voters ?? []
-  const nodes = new Set([...members.keys(), ...voters, question.self])
+  const nodes = new Set([...members.keys(), ...voters])
+  // A client decides too, and is no node.
+  if (isNodeId(question.self)) nodes.add(question.self)
   const judged = [...nodes].sort(compareText).map((node): Ranked => {
     const member = members.get(node) ?? null
     return { node, member, ...rankOf(node, member, question) }

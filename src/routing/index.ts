@@ -1,4 +1,5 @@
-export { routingMessages } from './messages.js'
+export { type ClusterAnswer, routingMessages, watchCluster } from './messages.js'
+export type { Placement } from './placement-table.js'
 export {
   type QueryComponents,
   type QueryCounterName,

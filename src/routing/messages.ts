@@ -1,9 +1,11 @@
 /** What routing says on the wire: numbers 0x0300 to 0x03FF, append only. */
 import { InvalidArgumentError } from '../core/errors.js'
 import { messageSizeBytesMax } from '../core/limits.js'
+import { HealthStatuses, Lifecycles, Livenesses } from '../core/member.js'
 import { Priorities, type Priority } from '../core/ports/messenger.js'
 import {
   clientId,
+  clusterId,
   declareRequest,
   groupId,
   list,
@@ -22,7 +24,8 @@ import {
   term,
   text,
   u8,
-  u16
+  u16,
+  u64
 } from '../wire/index.js'
 import { placedGroupsMax } from './placement-table.js'
 
@@ -79,6 +82,13 @@ export const query = declareRequest({
     'Executes statements here; from a client, wherever they belong. Its deadline is the frame’s.'
 })
 
+const placedGroup = struct({
+  group: groupId,
+  term,
+  leader: nullable(nodeId),
+  voters: list(nodeId, votersMax)
+})
+
 export const placement = declareRequest({
   number: 0x0302,
   name: 'Placement',
@@ -86,10 +96,7 @@ export const placement = declareRequest({
   senders: ['node', 'client'],
   body: openStruct({}),
   answer: openStruct({
-    groups: list(
-      struct({ group: groupId, term, leader: nullable(nodeId), voters: list(nodeId, votersMax) }),
-      placedGroupsMax
-    )
+    groups: list(placedGroup, placedGroupsMax)
   }),
   about: 'Asks where groups live: voters, leader and term of every group that the asked node knows.'
 })
@@ -104,7 +111,44 @@ export const registerClient = declareRequest({
   about: 'Registers a client that numbers its writes; registering twice is harmless.'
 })
 
-export const routingMessages = [query, placement, registerClient]
+/** Members that a client is told of, the first by id. */
+export const toldMembersMax = 1_024
+
+const toldMember = struct({
+  nodeId,
+  address: text(255),
+  liveness: oneOf(Object.values(Livenesses)),
+  lifecycle: oneOf(Object.values(Lifecycles)),
+  health: oneOf(Object.values(HealthStatuses)),
+  datacenter: text(255),
+  rack: text(255)
+})
+
+const clusterAnswer = openStruct({
+  node: nodeId,
+  /** Of this node's view; rises with each change, and from one life of the node to the next. */
+  revision: u64,
+  clusterId: nullable(clusterId),
+  /** Of the answering node's program. */
+  version: text(63),
+  members: list(toldMember, toldMembersMax),
+  groups: list(placedGroup, placedGroupsMax)
+})
+export type ClusterAnswer = TypeOf<typeof clusterAnswer>
+
+export const watchCluster = declareRequest({
+  number: 0x0306,
+  name: 'WatchCluster',
+  priority: Priorities.High,
+  senders: ['node', 'client'],
+  body: openStruct({ revision: u64 }),
+  answer: clusterAnswer,
+  about:
+    'Asks who the members are and where groups live. The answer comes when the view is another ' +
+    'than the given revision, or soon before the deadline.'
+})
+
+export const routingMessages = [query, placement, registerClient, watchCluster]
 
 /** A request's values may take so much, which leaves room for everything else in the message. */
 export const requestValuesBytesMax = messageSizeBytesMax - 65_536

@@ -1,6 +1,12 @@
 import { after } from '../core/deadlines.js'
 import { NoLeaderError } from '../core/errors.js'
-import { DEFAULT_GROUP, type MonotonicMs, type NodeId, toClientId } from '../core/ids.js'
+import {
+  type ClientId,
+  DEFAULT_GROUP,
+  type MonotonicMs,
+  type NodeId,
+  toClientId
+} from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Random } from '../core/ports/random.js'
 import type { AttemptsDriver } from './attempts-driver.js'
@@ -21,6 +27,7 @@ export class OwnClientDriver {
   readonly #attempts: AttemptsDriver
   readonly #nodeId: NodeId
   readonly #registerTimeoutMs: number
+  readonly #newClientId: () => ClientId
   #current: Registration | null = null
 
   constructor(
@@ -28,6 +35,8 @@ export class OwnClientDriver {
       readonly clock: Clock
       readonly random: Random
       readonly attempts: AttemptsDriver
+      /** Default: this node's id and random digits. */
+      readonly newClientId?: (() => ClientId) | undefined
     },
     options: { readonly nodeId: NodeId; readonly registerTimeoutMs: number }
   ) {
@@ -36,6 +45,7 @@ export class OwnClientDriver {
     this.#attempts = components.attempts
     this.#nodeId = options.nodeId
     this.#registerTimeoutMs = options.registerTimeoutMs
+    this.#newClientId = components.newClientId ?? (() => this.#newId())
   }
 
   /** The registered client; null while it is not. */
@@ -48,7 +58,11 @@ export class OwnClientDriver {
    * @throws NoLeaderError not confirmed, which is harmless: registering twice is
    */
   register(leader: NodeId): Promise<void> {
-    this.#current ??= { client: new OwnClient(this.#newId()), isRegistered: false, attempt: null }
+    this.#current ??= {
+      client: new OwnClient(this.#newClientId()),
+      isRegistered: false,
+      attempt: null
+    }
     const registration = this.#current
     registration.attempt ??= this.#registerOnce(registration, leader).finally(() => {
       registration.attempt = null
@@ -73,7 +87,7 @@ export class OwnClientDriver {
     }
   }
 
-  #newId() {
+  #newId(): ClientId {
     const digits = [0, 0, 0].map(() => this.#random.nextUint32().toString(16).padStart(8, '0'))
     return toClientId(`${this.#nodeId.slice(0, 39)}.${digits.join('')}`)
   }

@@ -25,6 +25,8 @@ interface PlacementComponents {
   readonly members: () => readonly Member[]
   readonly execution: ExecutionDriver
   readonly learned: PlacementTable
+  /** Others told of a leader that was not known here. */
+  readonly onLeaderLearned?: ((placement: Placement) => void) | undefined
 }
 
 /** Where groups live: from this node's own replicas, completed by what other members tell. */
@@ -46,9 +48,15 @@ export class PlacementDriver {
     return newer(learned, local)
   }
 
-  /** From a node that refused a query for what it was routed by. */
-  learn(heard: Placement): void {
-    this.#parts.learned.learn([heard])
+  /** Every group that this node knows of. */
+  all(): Placement[] {
+    const own = this.#parts.execution.placements()
+    const others = this.#parts.learned.all().filter(({ group }) => !isIn(own, group))
+    return [...own, ...others].map((known) => this.of(known.group) ?? known)
+  }
+
+  learn(placements: readonly Placement[]): void {
+    for (const led of this.#parts.learned.learn(placements)) this.#parts.onLeaderLearned?.(led)
   }
 
   /** Asks members; one refresh at a time, never rejects. Null when the last one is too fresh. */
@@ -63,7 +71,7 @@ export class PlacementDriver {
   }
 
   async #ask(): Promise<void> {
-    const { clock, learned, logger, members, messenger, random } = this.#parts
+    const { clock, logger, members, messenger, random } = this.#parts
     const others = members()
       .filter((member) => member.nodeId !== this.#nodeId && isServing(member))
       .map(({ nodeId }) => nodeId)
@@ -72,7 +80,7 @@ export class PlacementDriver {
       try {
         const deadline = after(clock.now(), placementTimeoutMs)
         const { groups } = await messenger.request(nodeId, placementRequest, {}, { deadline })
-        learned.learn(groups)
+        this.learn(groups)
         if (groups.some(({ leader }) => leader !== null)) return
       } catch (error) {
         logger.debug({ nodeId, error }, 'a member did not say where groups live')
@@ -80,3 +88,6 @@ export class PlacementDriver {
     }
   }
 }
+
+const isIn = (placements: readonly Placement[], group: GroupId): boolean =>
+  placements.some((placement) => placement.group === group)

@@ -24,12 +24,22 @@ export class PlacementTable {
     return this.#byGroup.get(group) ?? null
   }
 
-  learn(placements: readonly Placement[]): void {
+  /** In the order of their groups. */
+  all(): Placement[] {
+    return [...this.#byGroup.values()].sort((a, b) => a.group - b.group)
+  }
+
+  /** Answers those whose leader was not known before. */
+  learn(placements: readonly Placement[]): Placement[] {
+    const led: Placement[] = []
     for (const placement of placements) {
       const known = this.#byGroup.get(placement.group)
       if (known === undefined && this.#byGroup.size >= placedGroupsMax) continue
-      this.#byGroup.set(placement.group, known ? newer(known, placement) : placement)
+      const next = known ? newer(known, placement) : placement
+      this.#byGroup.set(placement.group, next)
+      if (next.leader !== null && next.leader !== known?.leader) led.push(next)
     }
+    return led
   }
 }
 

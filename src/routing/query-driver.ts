@@ -5,12 +5,13 @@
  * 1. What another node forwarded is executed here or refused, never forwarded again.
  * 2. Queries in flight, own and served, are bounded; beyond the bound they are refused at once.
  */
-import type {
-  QueryOptions,
-  QueryResult,
-  RouteDecision,
-  RouteExplanation,
-  RouteOptions
+import {
+  Consistencies,
+  type QueryOptions,
+  type QueryResult,
+  type RouteDecision,
+  type RouteExplanation,
+  type RouteOptions
 } from '../core/cluster-manager.js'
 import type { Config } from '../core/config/schema.js'
 import { Counters } from '../core/counters.js'
@@ -25,6 +26,7 @@ import {
 } from '../core/errors.js'
 import {
   type ClientId,
+  type ClusterId,
   DEFAULT_GROUP,
   type GroupId,
   type LogIndex,
@@ -42,17 +44,27 @@ import { hasCode } from '../core/remote-error.js'
 import type { Statement } from '../core/sql.js'
 import type { TellQueue } from '../core/tell-queue.js'
 import { type Answered, AttemptsDriver } from './attempts-driver.js'
+import { ClusterWatchDriver, clusterWatchesMax } from './cluster-watch-driver.js'
+import { isForLeader } from './eligibility.js'
 import { ExecutionDriver } from './execution-driver.js'
 import { QueryKeys } from './hotspots/query-key.js'
-import { placement, type QueryAnswer, type QueryBody, query, registerClient } from './messages.js'
+import {
+  type ClusterAnswer,
+  placement,
+  type QueryAnswer,
+  type QueryBody,
+  query,
+  registerClient,
+  watchCluster
+} from './messages.js'
 import { NodeObservations } from './node-observations.js'
 import { OwnClientDriver } from './own-client-driver.js'
 import { PlacementDriver } from './placement-driver.js'
-import { PlacementTable } from './placement-table.js'
+import { type Placement, PlacementTable } from './placement-table.js'
 import { planQuery, type QueryPlan } from './query-plan.js'
 import { isWaiting, Outcomes, outcomeOf } from './retry-policy.js'
 import { Router } from './router.js'
-import { type RunComponents, RunDriver, type RunRequest } from './run-driver.js'
+import { type Chosen, type RunComponents, RunDriver, type RunRequest } from './run-driver.js'
 import { SqlClassifier } from './sql-classifier.js'
 import { type StrategyName, StrategyNames } from './strategy.js'
 import { cancellable, WaitingDriver } from './waiting-driver.js'
@@ -71,7 +83,13 @@ export interface QueryComponents {
    */
   readonly assertQuorum?: () => void
   /** For engines whose language is not SQL. */
-  readonly classify?: EngineProvider['classify']
+  readonly classify?: EngineProvider['classify'] | undefined
+  /** What clients are told beside members and placement. */
+  readonly clusterId?: () => ClusterId | null
+  /** Of the id under which writes are numbered here; a name of this node's own when absent. */
+  readonly newClientId?: () => ClientId
+  /** Others told of a leader that was not known here. */
+  readonly onLeaderLearned?: (placement: Placement) => void
 }
 
 export interface QueryDriverOptions {
@@ -79,6 +97,15 @@ export interface QueryDriverOptions {
   readonly datacenter: string
   readonly rack: string
   readonly config: Config['routing']
+  /** Of this program, as clients are told. */
+  readonly version?: string
+  /**
+   * A client decides like a node, has no replica, serves nobody, and asks any member to forward
+   * while the leader is unknown or does not answer.
+   */
+  readonly isClient?: boolean
+  /** A node that does not answer for so long is left for another. Default: at the deadline. */
+  readonly attemptTimeoutMs?: number
 }
 
 export const queryCounterNames = [
@@ -116,6 +143,7 @@ export class QueryDriver {
   readonly #placements: PlacementDriver
   readonly #ownClient: OwnClientDriver
   readonly #waiting: WaitingDriver
+  readonly #watches: ClusterWatchDriver
   readonly #runParts: RunComponents
   #state: (typeof States)[keyof typeof States] = States.New
   #inFlight = 0
@@ -141,10 +169,24 @@ export class QueryDriver {
       { nodeId }
     )
     this.#ownClient = new OwnClientDriver(
-      { clock, random: random.split('client'), attempts: this.#attempts },
+      {
+        clock,
+        random: random.split('client'),
+        attempts: this.#attempts,
+        newClientId: components.newClientId
+      },
       { nodeId, registerTimeoutMs: config.queryTimeoutMs }
     )
     this.#waiting = new WaitingDriver(clock)
+    this.#watches = new ClusterWatchDriver(
+      {
+        clock,
+        members: components.members,
+        placements: () => this.#placements.all(),
+        clusterId: components.clusterId ?? (() => null)
+      },
+      { nodeId, version: options.version ?? '' }
+    )
     this.#runParts = {
       clock,
       random: random.split('backoff'),
@@ -159,10 +201,11 @@ export class QueryDriver {
     }
   }
 
-  /** Begins to serve. */
+  /** Begins to take queries, and to serve them unless this is a client. */
   start(): void {
     if (this.#state !== States.New) return
     this.#state = States.Running
+    if (this.#options.isClient) return
     const { messenger } = this.#parts
     messenger.onRequest(query, (inbound) => this.#serve(inbound))
     messenger.onRequest(registerClient, async ({ peer, body, deadline }) => {
@@ -172,12 +215,16 @@ export class QueryDriver {
       return {}
     })
     messenger.onRequest(placement, async () => ({ groups: this.#execution.placements() }))
+    messenger.onRequest(watchCluster, ({ body, deadline, signal }) =>
+      this.#watch(body, deadline, signal)
+    )
   }
 
   /** Refuses new queries, ends those that wait, and gives the others time until `deadline`. */
   async stop(deadline: MonotonicMs): Promise<void> {
     this.#state = States.Stopping
     this.#waiting.wakeAll()
+    this.#watches.stop()
     if (this.#inFlight === 0) return
     const idle = new Promise<void>((resolve) => {
       this.#onIdle = resolve
@@ -189,6 +236,7 @@ export class QueryDriver {
 
   tellQueues(tell: TellQueue): void {
     tell('routing.queriesInFlightMax', this.#inFlight, this.#options.config.queriesInFlightMax)
+    tell('clusterWatchesMax', this.#watches.watching, clusterWatchesMax)
   }
 
   /** Counts; `queries_in_flight` and `queries_waiting` are gauges. */
@@ -282,9 +330,20 @@ export class QueryDriver {
    * too.
    */
   handleLeaderChanged(change: { readonly group: GroupId; readonly leader: NodeId | null }): void {
+    this.#watches.handleLeaderChanged()
     if (change.leader === null) return
     this.#attempts.giveUpFormerLeader(change.group, change.leader)
     this.#waiting.wakeAll()
+  }
+
+  /** Members came, went or changed: clients that watch are told. */
+  handleMembersChanged(): void {
+    this.#watches.handleMembersChanged()
+  }
+
+  /** Another node told where groups live. */
+  learnPlacements(placements: readonly Placement[]): void {
+    this.#placements.learn(placements)
   }
 
   /** Membership holds it for dead or gone: what waits for its answers goes on elsewhere. */
@@ -298,7 +357,8 @@ export class QueryDriver {
     this.#counters.add('queries_routed')
     const { nodeId, config } = this.#options
     try {
-      return await new RunDriver(this.#runParts, { nodeId, ...config }, request).run()
+      const options = { nodeId, ...config, attemptTimeoutMs: this.#options.attemptTimeoutMs }
+      return await new RunDriver(this.#runParts, options, request).run()
     } catch (thrown) {
       if (outcomeOf(thrown) !== Outcomes.Final) this.#counters.add('routing_failures')
       if (hasCode(thrown, 'ERR_SKEIN_INDETERMINATE')) this.#counters.add('queries_indeterminate')
@@ -355,6 +415,15 @@ export class QueryDriver {
     }
   }
 
+  async #watch(
+    { revision }: { readonly revision: number },
+    deadline: MonotonicMs | null,
+    signal: AbortSignal
+  ): Promise<ClusterAnswer> {
+    if (this.#state === States.Stopping) throw new DrainingError('the node takes no new queries')
+    return this.#watches.watch(revision, deadline ?? this.#deadlineIn(), signal)
+  }
+
   async #serve(inbound: Inbound<QueryBody>): Promise<QueryAnswer> {
     if (this.#state === States.Stopping) throw new DrainingError('the node takes no new queries')
     this.#counters.add('queries_served')
@@ -404,13 +473,29 @@ export class QueryDriver {
 
   readonly #classify = (sql: string) => this.#classifier.classify(sql)
 
-  #choose(choice: Parameters<RunComponents['choose']>[0]): ReturnType<RunComponents['choose']> {
+  #choose(choice: Parameters<RunComponents['choose']>[0]): Chosen | null {
     const { plan, avoid, leaderHint } = choice
     const { decision } = this.#router.decide(this.#questionOf(plan, avoid, leaderHint))
+    const mayForward = this.#options.isClient && isForLeader(plan.kind, plan.consistency)
+    if (mayForward && (decision === null || avoid.has(decision.node))) {
+      const node = this.#forwarder(plan, avoid)
+      if (node !== null) return { node, term: null, forwards: true }
+    }
     if (decision === null) return null
     this.#count(decision.node)
     // Who gave the hint did not say in which term it holds.
-    return { node: decision.node, term: leaderHint === null ? decision.term : null }
+    const term = leaderHint === null ? decision.term : null
+    return { node: decision.node, term, forwards: false }
+  }
+
+  /** Whoever would be asked to read its own state can also pass it on to the leader. */
+  #forwarder(plan: QueryPlan, avoid: ReadonlySet<NodeId>): NodeId | null {
+    const { Read } = StatementKinds
+    const asRead: QueryPlan = { ...plan, kind: Read, consistency: Consistencies.Linearizable }
+    const { decision } = this.#router.decide(this.#questionOf(asRead, avoid, null))
+    if (decision === null) return null
+    this.#count(decision.node)
+    return decision.node
   }
 
   #count(node: NodeId): void {

@@ -52,6 +52,8 @@ export interface Chosen {
   readonly node: NodeId
   /** In which it was chosen; null when that is not known. */
   readonly term: Term | null
+  /** It is asked to pass the query on, or to hold it until it knows to whom. */
+  readonly forwards: boolean
 }
 
 export interface RunComponents {
@@ -77,6 +79,11 @@ export interface RunOptions {
   readonly nodeId: NodeId
   readonly retriesMax: number
   readonly retryBackoffMs: number
+  /**
+   * A node that has not answered after this is left for another; twice as long with each failure.
+   * Absent: only the deadline and the connection's end leave it.
+   */
+  readonly attemptTimeoutMs?: number | undefined
 }
 
 export class RunDriver {
@@ -129,8 +136,9 @@ export class RunDriver {
       await this.#learnPlacement()
       return null
     }
+    const { node } = chosen
     try {
-      const client = this.#isWrite ? await this.#tag(chosen.node) : null
+      const client = this.#isWrite ? await this.#tag(node) : null
       if (this.#isWrite && client === null) return null
       return await this.#attempt(chosen, client)
     } catch (thrown) {
@@ -182,7 +190,7 @@ export class RunDriver {
     return this.#own.client.tag(this.#own.serial)
   }
 
-  #attempt({ node, term }: Chosen, client: ClientTag | null): Promise<Answered> {
+  #attempt({ node, term, forwards }: Chosen, client: ClientTag | null): Promise<Answered> {
     const { plan, atLeastIndex, deadline, priority, signal } = this.#request
     const { group, kind, consistency, statements, key } = plan
     const body = {
@@ -197,9 +205,16 @@ export class RunDriver {
       ...(key === null ? {} : { key })
     }
     assert(kind === StatementKinds.Read || client !== null, 'a write without a tag')
-    const forLeader = isForLeader(kind, consistency)
-    const options = { deadline, priority, signal, isForLeader: forLeader }
+    const forLeader = isForLeader(kind, consistency) && !forwards
+    const giveUpAt = this.#giveUpAt()
+    const options = { deadline, priority, signal, isForLeader: forLeader, giveUpAt }
     return this.#parts.attempts.attempt(node, body, options)
+  }
+
+  #giveUpAt(): MonotonicMs | undefined {
+    const { attemptTimeoutMs } = this.#options
+    if (attemptTimeoutMs === undefined) return undefined
+    return after(this.#parts.clock.now(), attemptTimeoutMs * 2 ** Math.min(this.#retries, 16))
   }
 
   /** Returns when another attempt is safe; throws the answer otherwise. */
@@ -256,7 +271,8 @@ export class RunDriver {
     const term = termOfRefusal(refusal)
     if (term === null) return
     const { group } = this.#request.plan
-    this.#parts.placements.learn({ group, term, leader: refusal.leaderHint ?? null, voters: [] })
+    const leader = refusal.leaderHint ?? null
+    this.#parts.placements.learn([{ group, term, leader, voters: [] }])
   }
 
   async #pause(): Promise<void> {

@@ -1,6 +1,7 @@
 import {
   after,
   ClientExpiredError,
+  type ClientId,
   ConnectionLostError,
   compareText,
   factsOf,
@@ -113,6 +114,33 @@ export class FakeCluster {
 
   trouble(nodeId: string, ...troubles: Trouble[]): void {
     this.troubles.set(nodeId as NodeId, troubles)
+  }
+
+  /** A client of the cluster, which was told who the members are and nothing else. */
+  client(changes: Partial<ConstructorParameters<typeof QueryDriver>[1]> = {}): QueryDriver {
+    const name = 'app'
+    const driver = new QueryDriver(
+      {
+        clock: this.clock,
+        random: SplittableRandom.fromSeed(8),
+        messenger: new FakeMessenger(this, { kind: 'client', name, clusterName: 'c' }),
+        logger: silentLogger,
+        members: () => [...this.members.values()],
+        groupOf: () => undefined,
+        newClientId: () => 'client-id' as ClientId,
+        onLeaderLearned: (placement) => driver.handleLeaderChanged(placement)
+      },
+      {
+        nodeId: `client:${name}` as NodeId,
+        datacenter: '',
+        rack: '',
+        isClient: true,
+        config: config.routing,
+        ...changes
+      }
+    )
+    driver.start()
+    return driver
   }
 
   elect(leader: string | null): void {
