@@ -15,6 +15,7 @@ import {
   type Clock,
   type ClusterId,
   type Config,
+  type Credentials,
   type Crypto,
   type DatagramNetwork,
   type Disk,
@@ -47,6 +48,8 @@ export interface Ports {
   readonly logger: Logger
   /** For simulation: sees what replicas promise and make durable. */
   readonly observer?: ReplicaObserver | undefined
+  /** Certificates behind `streams`, where they have any. */
+  readonly credentials?: Credentials | undefined
   /** Instead of those of `security.gossipKeyFile`; 32 bytes each, the first seals. */
   readonly gossipKeys?: readonly Uint8Array[] | undefined
 }

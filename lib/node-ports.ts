@@ -1,8 +1,8 @@
 /** Node's own ports for a configuration, with an embedder's in the place of those it gives. */
 import {
-  CertificateError,
   type Clock,
   type Config,
+  type Credentials,
   type Logger,
   type NodeId,
   type StreamNetwork,
@@ -10,13 +10,13 @@ import {
 } from '../src/core/index.js'
 import { readGossipKeys } from '../src/network/index.js'
 import {
+  FileCredentials,
   NodeDisk,
   NodeWorkers,
   nodeClock,
   nodeCrypto,
   nodeRandom,
   PlainStreamNetwork,
-  readTlsMaterial,
   TlsStreamNetwork,
   UdpDatagramNetwork
 } from '../src/runtime/index.js'
@@ -26,6 +26,11 @@ export interface PortsAndKeys {
   readonly ports: Ports
   /** 32 bytes each, the first seals; null: insecure. */
   readonly gossipKeys: readonly Uint8Array[] | null
+}
+
+interface Streams {
+  readonly streams: StreamNetwork
+  readonly credentials?: Credentials
 }
 
 /** @throws CertificateError a file that `security` names is missing, broken or of another node */
@@ -38,6 +43,10 @@ export async function makePorts(config: Config, overrides: Partial<Ports>): Prom
       'INSECURE: no encryption and no authentication; for tests on one machine only'
     )
   }
+  const { streams, credentials = overrides.credentials } =
+    overrides.streams === undefined
+      ? await makeStreams(config, { clock, logger })
+      : { streams: overrides.streams }
   return {
     ports: {
       clock,
@@ -45,7 +54,8 @@ export async function makePorts(config: Config, overrides: Partial<Ports>): Prom
       random: overrides.random ?? nodeRandom(),
       crypto: overrides.crypto ?? nodeCrypto(),
       disk: overrides.disk ?? new NodeDisk(config.node.dataDirectory),
-      streams: overrides.streams ?? (await makeStreams(config, { clock, logger })),
+      streams,
+      credentials,
       workers: overrides.workers ?? new NodeWorkers({ logger }),
       datagrams: overrides.datagrams ?? new UdpDatagramNetwork({ logger }),
       observer: overrides.observer
@@ -62,22 +72,20 @@ async function readKeys({ security }: Config): Promise<readonly Uint8Array[] | n
 async function makeStreams(
   config: Config,
   components: { readonly clock: Clock; readonly logger: Logger }
-): Promise<StreamNetwork> {
+): Promise<Streams> {
   const { handshakeTimeoutMs, handshakesMax } = config.transport
   const limits = { handshakeTimeoutMs, handshakesMax }
-  const { insecure, certificateFile, keyFile, caFile } = config.security
+  const { insecure, certificateFile, keyFile, caFile, revocationFile } = config.security
   const nodeId = config.node.id as NodeId
   if (insecure || !certificateFile || !keyFile || !caFile) {
     const self = { kind: 'node', nodeId, clusterName: config.cluster.name } as const
-    return new PlainStreamNetwork(components, { self, ...limits })
+    return { streams: new PlainStreamNetwork(components, { self, ...limits }) }
   }
-  const files = { certificateFile, keyFile, caFile }
-  const material = await readTlsMaterial(files, components.clock.wallNow())
-  const { peer } = material
-  if (peer.kind !== 'node' || peer.nodeId !== nodeId || peer.clusterName !== config.cluster.name) {
-    throw new CertificateError(
-      `${certificateFile}: is not that of node ${nodeId} of cluster ${config.cluster.name}`
-    )
-  }
-  return new TlsStreamNetwork(components, { material, ...limits })
+  const files = { certificateFile, keyFile, caFile, revocationFile }
+  const self = { nodeId, clusterName: config.cluster.name }
+  const credentials = await FileCredentials.open(components, files, self)
+  const { material, judge } = credentials
+  const streams = new TlsStreamNetwork(components, { material, judge, ...limits })
+  credentials.onChange((changed) => streams.reload(changed))
+  return { streams, credentials }
 }

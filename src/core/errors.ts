@@ -52,6 +52,7 @@ export const errorCodes = [
   'ERR_SKEIN_REPLICA_FAILED',
   'ERR_SKEIN_DIVERGED',
   'ERR_SKEIN_CERTIFICATE',
+  'ERR_SKEIN_KEY_CHANGE_REFUSED',
   'ERR_SKEIN_UNAUTHENTICATED',
   'ERR_SKEIN_NOT_FOUND',
   'ERR_SKEIN_METHOD_NOT_ALLOWED',
@@ -356,6 +357,14 @@ export class DivergedError extends SkeinError {
 
 export class CertificateError extends SkeinError {
   readonly code = 'ERR_SKEIN_CERTIFICATE'
+}
+
+/**
+ * The gossip keys stay as they are: a change is under way elsewhere, the key is the primary or not
+ * installed everywhere. `details.missing` names members that lack it.
+ */
+export class KeyChangeRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_KEY_CHANGE_REFUSED'
 }
 
 export class UnauthenticatedError extends SkeinError {

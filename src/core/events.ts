@@ -103,6 +103,13 @@ export type TransportEvent =
       readonly code: string
       readonly reason: string
     }
+  /** Two processes prove the same name at once: a copied key, or a second start of one node. */
+  | {
+      readonly type: 'DuplicateIdentity'
+      readonly nodeId: NodeId
+      readonly addresses: readonly Address[]
+      readonly kept: 'newest' | 'oldest'
+    }
 
 export type HealthEvent =
   /** By its own heartbeat. */
@@ -123,6 +130,46 @@ export type HealthEvent =
       readonly reason: string
     }
 
+/** What this node proves itself with, and whom it believes. */
+export type SecurityEvent =
+  | {
+      readonly type: 'CertificateReloaded'
+      readonly serialNumber: string
+      readonly notAfter: WallMs
+    }
+  /** The files do not fit; what was in use stays in use. */
+  | { readonly type: 'CertificateReloadFailed'; readonly reason: string }
+  | {
+      readonly type: 'CertificateExpiring'
+      /** Of this node's own certificate or of an authority. */
+      readonly subject: string
+      readonly notAfter: WallMs
+      readonly daysLeft: number
+    }
+  /** An open connection was cut. */
+  | {
+      readonly type: 'PeerCut'
+      readonly peer: string
+      readonly serialNumber: string
+      readonly address: Address
+      readonly reason: string
+    }
+  | {
+      readonly type: 'RevocationsChanged'
+      /** Of the authority's list. */
+      readonly number: number
+      readonly revoked: number
+      /** Which member it came from; null: from this node's file or admin API. */
+      readonly from: NodeId | null
+    }
+  | {
+      readonly type: 'GossipKeysChanged'
+      readonly version: number
+      readonly primary: string
+      readonly keys: readonly string[]
+      readonly by: NodeId
+    }
+
 export type FacadeEvent =
   | { readonly type: 'NodeStarted'; readonly nodeId: NodeId }
   | { readonly type: 'NodeStopping'; readonly nodeId: NodeId }
@@ -139,6 +186,7 @@ export type ClusterEventBody =
   | ConsensusEvent
   | TransportEvent
   | HealthEvent
+  | SecurityEvent
   | FacadeEvent
 
 export type ClusterEvent = ClusterEventBody & {

@@ -51,6 +51,7 @@ export {
   InvalidArgumentError,
   InvalidConfigError,
   JoinFailedError,
+  KeyChangeRefusedError,
   ListenFailedError,
   LogCorruptedError,
   MessageTooLargeError,
@@ -97,6 +98,7 @@ export {
   type PartitionKind,
   type RaftRole,
   RaftRoles,
+  type SecurityEvent,
   type TransportEvent
 } from './events.js'
 export { type HealthInputs, healthReportOf } from './health-report.js'
@@ -167,6 +169,15 @@ export {
 } from './member.js'
 export { describePeer, parsePeerName, peerNameOf } from './peer-name.js'
 export type { Clock, Timer } from './ports/clock.js'
+export type {
+  AuthorityFacts,
+  Credentials,
+  DeniedPeer,
+  OwnCertificates,
+  PeerJudge,
+  RevocationFile,
+  RevocationList
+} from './ports/credentials.js'
 export type { Crypto } from './ports/crypto.js'
 export type { DatagramNetwork, DatagramSocket } from './ports/datagram-network.js'
 export type { Disk, DiskFile, DiskLock } from './ports/disk.js'
@@ -223,6 +234,7 @@ export {
   type Address,
   type ByteStream,
   type DialOptions,
+  type PeerCertificate,
   type PeerIdentity,
   type StreamEnd,
   StreamEnds,
@@ -233,6 +245,16 @@ export {
 export type { TaskRunner, TasksOf, WorkerModule, Workers } from './ports/workers.js'
 export { factsOf, hasCode, RemoteError } from './remote-error.js'
 export { RingBuffer } from './ring-buffer.js'
+export type {
+  CertificateStatus,
+  GossipKeyId,
+  GossipKeysReport,
+  InstallKeyOptions,
+  KeyChangeOptions,
+  RevocationStatus,
+  SecurityManager,
+  TellReport
+} from './security-manager.js'
 export { pick, SplittableRandom, shuffle } from './splittable-random.js'
 export {
   integerToSqlValue,

@@ -12,6 +12,7 @@ export const handshakeCounterNames = [
   'refused_untrusted',
   'refused_expired',
   'refused_identity',
+  'refused_revoked',
   'refused_version',
   'refused_protocol'
 ] as const

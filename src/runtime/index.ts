@@ -1,5 +1,6 @@
 export { formatAddress, type HostPort, parseAddress } from './addresses.js'
 export { BoundPorts } from './bound-ports.js'
+export { type CredentialFiles, FileCredentials } from './file-credentials.js'
 export {
   type HandshakeCounterName,
   handshakeCounterNames,

@@ -1,5 +1,12 @@
 import type { X509Certificate } from 'node:crypto'
-import { type PeerIdentity, parsePeerName } from '../core/index.js'
+import {
+  type PeerCertificate,
+  type PeerIdentity,
+  parsePeerName,
+  type WallMs
+} from '../core/index.js'
+import { faultOfLeaf } from './certificate-policy.js'
+import { normalSerial } from './der.js'
 
 const serverAuth = '1.3.6.1.5.5.7.3.1'
 const clientAuth = '1.3.6.1.5.5.7.3.2'
@@ -23,6 +30,24 @@ export function readPeerCertificate(certificate: X509Certificate): CertificateRe
   if (!wanted.every((usage) => usages.includes(usage))) return refused('extended key usage')
   return { kind: 'peer', peer }
 }
+
+/** The same, with what is demanded of the certificate itself. */
+export function judgePeerCertificate(certificate: X509Certificate): CertificateReading {
+  const reading = readPeerCertificate(certificate)
+  if (reading.kind === 'refused') return reading
+  try {
+    const fault = faultOfLeaf(certificate)
+    return fault === null ? reading : refused(fault)
+  } catch (error) {
+    return refused((error as Error).message)
+  }
+}
+
+export const certificateFactsOf = (certificate: X509Certificate): PeerCertificate => ({
+  serialNumber: normalSerial(certificate.serialNumber),
+  notBefore: Date.parse(certificate.validFrom) as WallMs,
+  notAfter: Date.parse(certificate.validTo) as WallMs
+})
 
 function uriNames(subjectAltName: string): string[] {
   const names: string[] = []

@@ -78,7 +78,7 @@ export class PlainStreamNetwork implements StreamNetwork {
         throw new PeerIdentityError(message, { nodeId: peer.nodeId })
       }
       this.counters.add('dials_succeeded')
-      return new SocketStream(socket, peer)
+      return new SocketStream(socket, peer, null)
     } catch (error) {
       socket.on('error', () => socket.destroy())
       socket.destroy()
@@ -107,7 +107,7 @@ export class PlainStreamNetwork implements StreamNetwork {
       const peer = this.#readGreeting(await readPreamble(socket, greetingBytesMax))
       socket.write(this.#greeting())
       gate.accepted(socket)
-      onStream(new SocketStream(socket, peer))
+      onStream(new SocketStream(socket, peer, null))
     } catch (error) {
       const isIdentity = error instanceof PeerIdentityError
       const reason = isIdentity ? 'refused_identity' : 'refused_protocol'

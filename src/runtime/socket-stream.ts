@@ -3,6 +3,7 @@ import {
   type Address,
   assert,
   type ByteStream,
+  type PeerCertificate,
   type PeerIdentity,
   type StreamEnd,
   StreamEnds,
@@ -16,6 +17,7 @@ export const streamBufferBytesMax = 256 * 1024
 /** A connected and authenticated socket, plain or TLS, as the house sees it. */
 export class SocketStream implements ByteStream {
   readonly peer: PeerIdentity
+  readonly certificate: PeerCertificate | null
   readonly remoteAddress: Address
   readonly #socket: Socket
   #handlers: StreamHandlers | null = null
@@ -26,9 +28,10 @@ export class SocketStream implements ByteStream {
   #isClosed = false
 
   /** @param socket paused, with nothing but its preamble read */
-  constructor(socket: Socket, peer: PeerIdentity) {
+  constructor(socket: Socket, peer: PeerIdentity, certificate: PeerCertificate | null) {
     this.#socket = socket
     this.peer = peer
+    this.certificate = certificate
     this.remoteAddress = formatAddress(socket.remoteAddress ?? '', socket.remotePort ?? 0)
     socket.on('error', (error) => {
       this.#cause ??= error

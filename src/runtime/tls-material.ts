@@ -1,15 +1,31 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, type X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
-import { CertificateError, type PeerIdentity, type WallMs } from '../core/index.js'
-import { readPeerCertificate } from './peer-certificate.js'
+import {
+  type AuthorityFacts,
+  CertificateError,
+  type PeerCertificate,
+  type PeerIdentity,
+  type WallMs
+} from '../core/index.js'
+import { weaknessOf } from './certificate-policy.js'
+import { certificateFactsOf, judgePeerCertificate } from './peer-certificate.js'
+import { authorityFactsOf, readCertificates } from './revocation-list.js'
+
+/** Certificates of a chain, and authorities of a bundle. */
+const chainLengthMax = 8
+const authoritiesMax = 8
 
 /** What a node proves itself with, in PEM, checked to fit together. */
 export interface TlsMaterial {
+  /** The leaf, and behind it what leads to an authority. */
   readonly certificate: string
   readonly key: string
+  /** One, or several while one replaces another. */
   readonly authority: string
   readonly peer: PeerIdentity
-  readonly expiresAt: WallMs
+  readonly facts: PeerCertificate
+  readonly roots: readonly X509Certificate[]
+  readonly authorities: readonly AuthorityFacts[]
 }
 
 export interface TlsFiles {
@@ -23,22 +39,60 @@ export async function readTlsMaterial(files: TlsFiles, now: WallMs): Promise<Tls
   const certificate = await readText(files.certificateFile)
   const key = await readSecretText(files.keyFile)
   const authority = await readText(files.caFile)
-  const leaf = parseCertificate(certificate, files.certificateFile)
-  const root = parseCertificate(authority, files.caFile)
+  const chain = readCertificates(certificate, files.certificateFile)
+  const roots = readCertificates(authority, files.caFile)
+  const leaf = chain[0] as X509Certificate
+  checkAuthorities(roots, files.caFile)
+  checkChain(chain, roots, files)
   const fail = (file: string, reason: string) => new CertificateError(`${file}: ${reason}`)
-  if (!root.ca) throw fail(files.caFile, 'is no certificate of an authority')
-  if (!leaf.verify(root.publicKey)) {
-    throw fail(files.certificateFile, `was not issued by the authority in ${files.caFile}`)
+  const facts = certificateFactsOf(leaf)
+  if (now < facts.notBefore)
+    throw fail(files.certificateFile, `is not valid before ${leaf.validFrom}`)
+  if (now >= facts.notAfter) {
+    throw fail(files.certificateFile, `expired ${leaf.validTo}; issue a new one`)
   }
-  const [from, to] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)]
-  if (now < from) throw fail(files.certificateFile, `is not valid before ${leaf.validFrom}`)
-  if (now >= to) throw fail(files.certificateFile, `expired ${leaf.validTo}; issue a new one`)
   if (!leaf.checkPrivateKey(parseKey(key, files.keyFile))) {
     throw fail(files.keyFile, `is not the key of ${files.certificateFile}`)
   }
-  const reading = readPeerCertificate(leaf)
+  const reading = judgePeerCertificate(leaf)
   if (reading.kind === 'refused') throw fail(files.certificateFile, reading.reason)
-  return { certificate, key, authority, peer: reading.peer, expiresAt: to as WallMs }
+  const authorities = roots.map(authorityFactsOf)
+  return { certificate, key, authority, peer: reading.peer, facts, roots, authorities }
+}
+
+function checkAuthorities(roots: readonly X509Certificate[], file: string): void {
+  if (roots.length > authoritiesMax) {
+    throw new CertificateError(
+      `${file}: has ${roots.length} authorities, at most ${authoritiesMax}`
+    )
+  }
+  for (const root of roots) {
+    if (!root.ca) throw new CertificateError(`${file}: is no certificate of an authority`)
+    const weakness = weaknessOf(root)
+    if (weakness !== null) throw new CertificateError(`${file}: an authority has ${weakness}`)
+  }
+}
+
+/** Each certificate is issued by the next one, the last by an authority. OpenSSL judges the rest. */
+function checkChain(
+  chain: readonly X509Certificate[],
+  roots: readonly X509Certificate[],
+  files: TlsFiles
+): void {
+  const { certificateFile, caFile } = files
+  if (chain.length > chainLengthMax) {
+    throw new CertificateError(
+      `${certificateFile}: has ${chain.length} certificates, at most ${chainLengthMax}`
+    )
+  }
+  for (const [i, certificate] of chain.entries()) {
+    const issuers = [...roots, ...chain.slice(i + 1, i + 2)]
+    const isIssued = issuers.some(
+      (issuer) => certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+    )
+    if (isIssued) continue
+    throw new CertificateError(`${certificateFile}: was not issued by the authority in ${caFile}`)
+  }
 }
 
 /**
@@ -60,14 +114,6 @@ async function readText(file: string): Promise<string> {
     return await readFile(file, 'utf8')
   } catch (cause) {
     throw new CertificateError(`${file}: ${(cause as Error).message}`, { cause })
-  }
-}
-
-function parseCertificate(pem: string, file: string): X509Certificate {
-  try {
-    return new X509Certificate(pem)
-  } catch (cause) {
-    throw new CertificateError(`${file}: is no PEM certificate`, { cause })
   }
 }
 

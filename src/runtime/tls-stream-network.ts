@@ -1,9 +1,13 @@
 import { constants } from 'node:crypto'
-import { createServer as createTcpServer } from 'node:net'
+import { createServer as createTcpServer, type Server as TcpServer } from 'node:net'
 import {
   type ConnectionOptions,
   connect,
+  createSecureContext,
   createServer,
+  DEFAULT_CIPHERS,
+  type SecureContext,
+  type Server,
   type TLSSocket,
   type TlsOptions
 } from 'node:tls'
@@ -15,15 +19,17 @@ import {
   type DialOptions,
   describePeer,
   type Logger,
+  type PeerCertificate,
   type PeerIdentity,
   PeerIdentityError,
+  type PeerJudge,
   type StreamListener,
   type StreamNetwork
 } from '../core/index.js'
 import { parseAddress } from './addresses.js'
 import { HandshakeGate, type HandshakeRefusal, handshakeCounters } from './handshake-gate.js'
 import { closeListener, listenOn } from './listening.js'
-import { readPeerCertificate } from './peer-certificate.js'
+import { certificateFactsOf, judgePeerCertificate } from './peer-certificate.js'
 import { PreambleError, readPreamble } from './preamble.js'
 import { SocketStream, streamBufferBytesMax } from './socket-stream.js'
 import type { TlsMaterial } from './tls-material.js'
@@ -36,10 +42,23 @@ const applicationProtocol = 'skein/1'
  */
 const acceptance = 'skein 1 accepted'
 
+/** Keys and signatures of 112 bits of security at least, in the whole chain. */
+const ciphers = `${DEFAULT_CIPHERS}:@SECLEVEL=2`
+
 export interface TlsStreamNetworkOptions {
   readonly material: TlsMaterial
   readonly handshakeTimeoutMs: number
   readonly handshakesMax: number
+  /** Asked about each peer whose certificate verified. */
+  readonly judge?: PeerJudge
+}
+
+/** A peer that was taken back. */
+class RevokedError extends PeerIdentityError {}
+
+interface ProvenPeer {
+  readonly peer: PeerIdentity
+  readonly certificate: PeerCertificate
 }
 
 /**
@@ -51,6 +70,9 @@ export class TlsStreamNetwork implements StreamNetwork {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #options: TlsStreamNetworkOptions
+  readonly #handshakers = new Set<Server>()
+  #material: TlsMaterial
+  #diallerContext: SecureContext
 
   constructor(
     components: { readonly clock: Clock; readonly logger: Logger },
@@ -59,6 +81,23 @@ export class TlsStreamNetwork implements StreamNetwork {
     this.#clock = components.clock
     this.#logger = components.logger
     this.#options = options
+    this.#material = options.material
+    this.#diallerContext = createSecureContext(this.#contextOptions())
+  }
+
+  /** From the next handshake on, in both directions; open streams stay. */
+  reload(material: TlsMaterial): void {
+    const previous = this.#material
+    this.#material = material
+    try {
+      const context = createSecureContext(this.#contextOptions())
+      for (const handshaker of this.#handshakers)
+        handshaker.setSecureContext(this.#contextOptions())
+      this.#diallerContext = context
+    } catch (error) {
+      this.#material = previous
+      throw error
+    }
   }
 
   async listen(address: Address, onStream: (stream: ByteStream) => void): Promise<StreamListener> {
@@ -67,6 +106,7 @@ export class TlsStreamNetwork implements StreamNetwork {
       { handshakesMax: this.#options.handshakesMax }
     )
     const handshaker = createServer(this.#serverOptions())
+    this.#handshakers.add(handshaker)
     handshaker.on('secureConnection', (socket) => this.#accept(socket, gate, onStream))
     handshaker.on('tlsClientError', (error, socket) => {
       gate.refused(refusalOf(error, socket), socket.remoteAddress ?? 'unknown', error)
@@ -78,7 +118,7 @@ export class TlsStreamNetwork implements StreamNetwork {
     })
     const bound = await listenOn(server, address)
     server.on('error', (error) => this.#logger.error({ error }, 'stream listener failed'))
-    return { address: bound, close: () => closeListener(server, gate) }
+    return { address: bound, close: () => this.#close(handshaker, server, gate) }
   }
 
   async dial(address: Address, options: DialOptions): Promise<ByteStream> {
@@ -91,9 +131,9 @@ export class TlsStreamNetwork implements StreamNetwork {
       socket.destroy(new Error('the deadline passed'))
     })
     try {
-      const peer = await this.#authenticate(socket, options)
+      const { peer, certificate } = await this.#authenticate(socket, options)
       this.counters.add('dials_succeeded')
-      return new SocketStream(socket, peer)
+      return new SocketStream(socket, peer, certificate)
     } catch (error) {
       socket.destroy()
       throw this.#dialError(error as Error, { address, isLate, socket })
@@ -102,13 +142,14 @@ export class TlsStreamNetwork implements StreamNetwork {
     }
   }
 
-  async #authenticate(socket: TLSSocket, options: DialOptions): Promise<PeerIdentity> {
+  async #authenticate(socket: TLSSocket, options: DialOptions): Promise<ProvenPeer> {
     await new Promise<void>((resolve, reject) => {
       socket.once('secureConnect', resolve)
       socket.once('close', () => reject(new PreambleError('closed during the handshake')))
       socket.on('error', reject)
     })
-    const peer = this.#peerOf(socket)
+    const proven = this.#peerOf(socket)
+    const { peer } = proven
     if (peer.kind !== 'node') throw new PeerIdentityError(`${describePeer(peer)} listens`)
     const expected = options.expectedNodeId
     if (expected !== null && peer.nodeId !== expected) {
@@ -117,7 +158,7 @@ export class TlsStreamNetwork implements StreamNetwork {
     }
     const line = await readPreamble(socket, acceptance.length)
     if (line !== acceptance) throw new PreambleError('another protocol answers')
-    return peer
+    return proven
   }
 
   #accept(socket: TLSSocket, gate: HandshakeGate, onStream: (stream: ByteStream) => void): void {
@@ -126,28 +167,35 @@ export class TlsStreamNetwork implements StreamNetwork {
     socket.on('error', () => socket.destroy())
     try {
       if (socket.alpnProtocol !== applicationProtocol) throw new PreambleError('no protocol named')
-      const peer = this.#peerOf(socket)
+      const { peer, certificate } = this.#peerOf(socket)
       socket.write(`${acceptance}\n`)
       gate.accepted(socket)
-      onStream(new SocketStream(socket, peer))
+      onStream(new SocketStream(socket, peer, certificate))
     } catch (error) {
-      const isIdentity = error instanceof PeerIdentityError
-      gate.refused(isIdentity ? 'refused_identity' : 'refused_version', address, error as Error)
+      gate.refused(refusalOfPeer(error), address, error as Error)
       socket.destroy()
     }
   }
 
   /** @throws PeerIdentityError */
-  #peerOf(socket: TLSSocket): PeerIdentity {
+  #peerOf(socket: TLSSocket): ProvenPeer {
     const certificate = socket.getPeerX509Certificate()
     if (certificate === undefined) throw new PeerIdentityError('no certificate')
-    const reading = readPeerCertificate(certificate)
+    const reading = judgePeerCertificate(certificate)
     if (reading.kind === 'refused') throw new PeerIdentityError(`certificate: ${reading.reason}`)
-    const { clusterName } = this.#options.material.peer
+    const { clusterName } = this.#material.peer
     if (reading.peer.clusterName !== clusterName) {
       throw new PeerIdentityError(`of cluster ${reading.peer.clusterName}, not ${clusterName}`)
     }
-    return reading.peer
+    const facts = certificateFactsOf(certificate)
+    const reason = this.#options.judge?.(reading.peer, facts) ?? null
+    if (reason !== null) throw new RevokedError(`${describePeer(reading.peer)} ${reason}`)
+    return { peer: reading.peer, certificate: facts }
+  }
+
+  async #close(handshaker: Server, server: TcpServer, gate: HandshakeGate): Promise<void> {
+    this.#handshakers.delete(handshaker)
+    await closeListener(server, gate)
   }
 
   #dialError(
@@ -169,7 +217,8 @@ export class TlsStreamNetwork implements StreamNetwork {
 
   #serverOptions(): TlsOptions {
     return {
-      ...this.#sharedOptions(),
+      ...this.#contextOptions(),
+      ALPNProtocols: [applicationProtocol],
       requestCert: true,
       rejectUnauthorized: true,
       handshakeTimeout: this.#options.handshakeTimeoutMs
@@ -178,25 +227,31 @@ export class TlsStreamNetwork implements StreamNetwork {
 
   #clientOptions(): ConnectionOptions {
     return {
-      ...this.#sharedOptions(),
+      secureContext: this.#diallerContext,
+      ALPNProtocols: [applicationProtocol],
       rejectUnauthorized: true,
       // The name is in the certificate; who the host name belongs to does not matter.
       checkServerIdentity: () => undefined
     }
   }
 
-  #sharedOptions() {
-    const { certificate, key, authority } = this.#options.material
+  #contextOptions() {
+    const { certificate, key, authority } = this.#material
     return {
       cert: certificate,
       key,
       ca: authority,
       minVersion: 'TLSv1.3' as const,
       maxVersion: 'TLSv1.3' as const,
-      ALPNProtocols: [applicationProtocol],
+      ciphers,
       secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION
     }
   }
+}
+
+function refusalOfPeer(error: unknown): HandshakeRefusal {
+  if (error instanceof RevokedError) return 'refused_revoked'
+  return error instanceof PeerIdentityError ? 'refused_identity' : 'refused_version'
 }
 
 function refusalOf(error: NodeJS.ErrnoException, socket: TLSSocket): HandshakeRefusal {

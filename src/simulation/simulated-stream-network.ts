@@ -12,6 +12,7 @@ import {
   DialFailedError,
   type DialOptions,
   ListenFailedError,
+  type PeerCertificate,
   type PeerIdentity,
   PeerIdentityError,
   type StreamEnd,
@@ -26,6 +27,7 @@ import { ProcessExits, type SimulatedProcess, type VirtualTime } from './virtual
 interface Listening {
   readonly process: SimulatedProcess
   readonly identity: PeerIdentity
+  readonly certificate: PeerCertificate | null
   readonly onStream: (stream: ByteStream) => void
 }
 
@@ -36,6 +38,8 @@ export interface StreamHost {
   /** The host's part of its addresses. */
   readonly hostName: string
   readonly identity: PeerIdentity
+  /** What proves it to others; absent: they believe the name. */
+  readonly certificate?: PeerCertificate
 }
 
 /** Above it `write` answers false. */
@@ -78,8 +82,8 @@ export class SimulatedStreamWorld {
   ): StreamListener {
     const address = wanted.endsWith(':0') ? `${wanted.slice(0, -1)}${this.#portCounter++}` : wanted
     if (this.#listening.has(address)) throw new ListenFailedError(`${address} is taken`)
-    const { process, identity } = host
-    const listening = { process, identity, onStream }
+    const { process, identity, certificate = null } = host
+    const listening = { process, identity, certificate, onStream }
     this.#listening.set(address, listening)
     const release = () => {
       if (this.#listening.get(address) === listening) this.#listening.delete(address)
@@ -141,8 +145,8 @@ export class SimulatedStreamWorld {
       return
     }
     const from = `${host.hostName}:${this.#portCounter++}`
-    const near = new SimulatedStream(this.#time, host.process, identity, address)
-    const far = new SimulatedStream(this.#time, listening.process, host.identity, from)
+    const near = new SimulatedStream(this.#time, host.process, listening, address)
+    const far = new SimulatedStream(this.#time, listening.process, host, from)
     this.#connect(near, far)
     listening.onStream(far)
     this.#backAtDialler(dial, listening.process.host, () => {
@@ -297,6 +301,7 @@ class Direction {
 class SimulatedStream implements ByteStream {
   readonly process: SimulatedProcess
   readonly peer: PeerIdentity
+  readonly certificate: PeerCertificate | null
   readonly remoteAddress: Address
   readonly #time: VirtualTime
   #out: Direction | null = null
@@ -310,12 +315,13 @@ class SimulatedStream implements ByteStream {
   constructor(
     time: VirtualTime,
     process: SimulatedProcess,
-    peer: PeerIdentity,
+    other: { readonly identity: PeerIdentity; readonly certificate?: PeerCertificate | null },
     remoteAddress: Address
   ) {
     this.#time = time
     this.process = process
-    this.peer = peer
+    this.peer = other.identity
+    this.certificate = other.certificate ?? null
     this.remoteAddress = remoteAddress
   }
 

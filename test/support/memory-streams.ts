@@ -1,11 +1,13 @@
 import { after } from '../../src/core/deadlines.js'
 import { DialFailedError, PeerIdentityError } from '../../src/core/errors.js'
 import type { NodeId } from '../../src/core/ids.js'
+import { peerNameOf } from '../../src/core/peer-name.js'
 import type { Clock } from '../../src/core/ports/clock.js'
 import {
   type Address,
   type ByteStream,
   type DialOptions,
+  type PeerCertificate,
   type PeerIdentity,
   type StreamEnd,
   StreamEnds,
@@ -26,6 +28,8 @@ export class MemoryStreamHub {
   readonly ends: MemoryStream[] = []
   readonly #listening = new Map<Address, { identity: PeerIdentity; accept: Accept }>()
   #ports = 40_000
+  /** By the peer's name; a peer without one is believed. */
+  readonly certificates = new Map<string, PeerCertificate>()
   /** Dials that begin are refused. */
   isUnreachable = false
 
@@ -88,6 +92,7 @@ const isExpected = (identity: PeerIdentity, expected: NodeId | null): boolean =>
 
 export class MemoryStream implements ByteStream {
   readonly peer: PeerIdentity
+  readonly certificate: PeerCertificate | null
   readonly remoteAddress: Address
   readonly #hub: MemoryStreamHub
   other: MemoryStream | null = null
@@ -108,6 +113,7 @@ export class MemoryStream implements ByteStream {
   constructor(hub: MemoryStreamHub, peer: PeerIdentity, remoteAddress: Address) {
     this.#hub = hub
     this.peer = peer
+    this.certificate = hub.certificates.get(peerNameOf(peer)) ?? null
     this.remoteAddress = remoteAddress
   }
 

@@ -62,6 +62,8 @@ interface NodeOptions {
   readonly catalogue?: Catalogue
   /** `name` is a client's: it dials, and is not found. */
   readonly isClient?: boolean
+  readonly linkAgeMaxMs?: number
+  readonly sameIdentity?: 'newest' | 'oldest'
 }
 
 /** Several transports over memory streams on one virtual clock. */
@@ -95,7 +97,9 @@ export class TransportWorld {
         clusterId: () => options.clusterId ?? this.learned.get(name) ?? null,
         onPeerClusterId: (id) => this.learned.set(name, id),
         listenAddress: options.isClient ? null : '127.0.0.1:0',
-        config: { ...baseConfig, ...options.config }
+        config: { ...baseConfig, ...options.config },
+        linkAgeMaxMs: options.linkAgeMaxMs ?? 0,
+        sameIdentity: options.sameIdentity ?? 'newest'
       }
     )
     driver.onPeer(({ nodeId: peer, connected }) => {

@@ -49,6 +49,25 @@ const security = z.strictObject({
   caFile: z.string().min(1).optional(),
   /** 32 bytes as 64 hex digits a line, newest first, mode 0600; required unless `insecure`. */
   gossipKeyFile: z.string().min(1).optional(),
+  /**
+   * The authority's revocation list (PEM), and lines `node ID`, `client NAME`, `serial HEX` of who
+   * is refused by this node; read again when it changes. It may appear later.
+   */
+  revocationFile: z.string().min(1).optional(),
+  /**
+   * The files above are looked at this often, and open connections judged. Lower: changes and
+   * revocations are noticed sooner.
+   */
+  reloadIntervalMs: ms(100, 600_000).default(2_000),
+  /**
+   * A connection is replaced by a new one, with a new handshake, at three quarters of this to the
+   * whole of it. Lower: a certificate is judged more often. Zero: never.
+   */
+  linkAgeMaxMs: ms(0, 2_592_000_000).default(43_200_000),
+  /** A certificate that ends within so many days is warned of, and fails the health check. */
+  expiryWarningDays: count(0, 3_650).default(7),
+  /** Which of two processes that prove the same name at once is kept. */
+  sameIdentity: z.enum(['newest', 'oldest']).default('newest'),
   /** Plain TCP and unencrypted gossip: for tests on one machine; logged loudly at every start. */
   insecure: z.boolean().default(false)
 })

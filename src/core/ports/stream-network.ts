@@ -1,4 +1,4 @@
-import type { MonotonicMs, NodeId } from '../ids.js'
+import type { MonotonicMs, NodeId, WallMs } from '../ids.js'
 
 /** `host:port`; an IPv6 host stands in brackets. */
 export type Address = string
@@ -26,6 +26,8 @@ export interface StreamHandlers {
 export interface ByteStream {
   /** Taken from the peer's certificate, the only name that is believed. */
   readonly peer: PeerIdentity
+  /** What proved the peer's name; null where names are believed without proof. */
+  readonly certificate: PeerCertificate | null
   readonly remoteAddress: Address
   /** Called once, before any data is delivered. */
   attach(handlers: StreamHandlers): void
@@ -46,6 +48,14 @@ export interface ByteStream {
 export type PeerIdentity =
   | { readonly kind: 'node'; readonly nodeId: NodeId; readonly clusterName: string }
   | { readonly kind: 'client'; readonly name: string; readonly clusterName: string }
+
+/** The facts of a peer's certificate that outlive its handshake. */
+export interface PeerCertificate {
+  /** Lower-case hex, without leading zeros. */
+  readonly serialNumber: string
+  readonly notBefore: WallMs
+  readonly notAfter: WallMs
+}
 
 export interface DialOptions {
   /** Null only for a seed address, whose node is not known yet. */

@@ -23,7 +23,7 @@ export class Greeter<Ticket> {
   readonly #sender: Sender<Ticket>
   readonly #receiver: Receiver
   #facts: PeerFacts | null = null
-  #hasGreeted = false
+  #helloSequence: number | null = null
 
   constructor(
     components: MuxerComponents,
@@ -46,15 +46,21 @@ export class Greeter<Ticket> {
 
   /** Whether this end has said Hello. */
   get hasGreeted(): boolean {
-    return this.#hasGreeted
+    return this.#helloSequence !== null
+  }
+
+  /** The number of this end's Hello; null before it was said. */
+  get helloSequence(): number | null {
+    return this.#helloSequence
   }
 
   sayHello(wallNow: WallMs): void {
-    const { local, bootNonce } = this.#options
+    const { local, bootNonce, renews } = this.#options
     const clusterId = this.#components.clusterId()
     const sequence = this.#components.nextHelloSequence()
-    this.#hasGreeted = true
-    this.#sender.control(hello, makeHello({ local, clusterId }, bootNonce, sequence), wallNow)
+    this.#helloSequence = sequence
+    const said = makeHello({ local, clusterId }, bootNonce, sequence, renews)
+    this.#sender.control(hello, said, wallNow)
   }
 
   /** Null: the peer is welcome, and can be addressed. Otherwise it was told why not. */
@@ -69,7 +75,8 @@ export class Greeter<Ticket> {
     }
     const version = must(commonVersion(said), 'common version')
     const bootNonce = toHex(said.bootNonce)
-    this.#facts = { clusterId: said.clusterId, bootNonce, sequence: said.sequence, version }
+    const { sequence, renews = null } = said
+    this.#facts = { clusterId: said.clusterId, bootNonce, sequence, renews, version }
     if (!isDialer) this.sayHello(wallNow)
     this.#receiver.setVersion(version)
     this.#bindIndexes(version, peer, wallNow)

@@ -34,7 +34,8 @@ export const nameOf = (identity: PeerIdentity): string =>
 export function makeHello(
   context: Omit<HandshakeContext, 'peer'>,
   bootNonce: Uint8Array,
-  sequence: number
+  sequence: number,
+  renews?: number
 ): Hello {
   return {
     kind: context.local.kind,
@@ -44,7 +45,8 @@ export function makeHello(
     versionMin: oldestProtocolVersion,
     versionMax: newestProtocolVersion,
     bootNonce,
-    sequence
+    sequence,
+    ...(renews === undefined ? {} : { renews })
   }
 }
 

@@ -26,16 +26,22 @@ export const newestProtocolVersion = 1
 export const handshakeVersion = 1
 export const bootNonceBytes = 16
 
-const helloBody = openStruct({
-  kind: oneOf(['node', 'client']),
-  name: text(255),
-  clusterName: text(63),
-  clusterId: nullable(clusterId),
-  versionMin: u8,
-  versionMax: u8,
-  bootNonce: bytes(bootNonceBytes),
-  sequence: u64
-})
+const helloBody = openStruct(
+  {
+    kind: oneOf(['node', 'client']),
+    name: text(255),
+    clusterName: text(63),
+    clusterId: nullable(clusterId),
+    versionMin: u8,
+    versionMax: u8,
+    bootNonce: bytes(bootNonceBytes),
+    sequence: u64
+  },
+  {
+    /** This connection takes the place of the one that the sender's Hello of this number began. */
+    renews: [1, u64]
+  }
+)
 export type Hello = TypeOf<typeof helloBody>
 
 export const hello = declareMessage({

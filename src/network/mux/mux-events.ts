@@ -10,6 +10,8 @@ export interface PeerFacts {
   readonly bootNonce: string
   /** Counts the peer's hellos since its boot. */
   readonly sequence: number
+  /** Which of the peer's Hellos began the connection that this one replaces; null: none. */
+  readonly renews: number | null
   readonly version: number
 }
 

@@ -28,5 +28,7 @@ export interface MuxerOptions {
   readonly local: PeerIdentity
   readonly isDialer: boolean
   readonly bootNonce: Uint8Array
+  /** The number of the Hello whose connection this one replaces; absent: none. */
+  readonly renews?: number
   readonly limits: MuxerLimits
 }

@@ -66,6 +66,8 @@ import { Sender } from './sender.js'
 const unauthorizedMax = 3
 /** How long a retired connection waits for answers under way. */
 export const retireTimeoutMs = 10_000
+/** The same, where the peer is there to stay and only the connection goes. */
+export const replacedTimeoutMs = 60_000
 
 const States = {
   /** No stream yet; messages queue. */
@@ -140,6 +142,11 @@ export class Muxer<Ticket> {
   /** Whether this end has said Hello. */
   get hasGreeted(): boolean {
     return this.#greeter.hasGreeted
+  }
+
+  /** The number of this end's Hello; null before it was said. */
+  get helloSequence(): number | null {
+    return this.#greeter.helloSequence
   }
 
   tellQueues(tell: TellQueue): void {
@@ -270,7 +277,7 @@ export class Muxer<Ticket> {
     this.#retireReason = reason
     if (this.#state === States.Open) {
       this.#state = States.Retiring
-      this.#retireAt = after(now, retireTimeoutMs)
+      this.#retireAt = after(now, reason === 'replaced' ? replacedTimeoutMs : retireTimeoutMs)
       return
     }
     this.#end(new NotSentError('the connection was not needed any more'))

@@ -21,6 +21,9 @@ const names = [
   'handshakes_refused',
   'connections_opened',
   'connections_replaced',
+  'connections_renewed',
+  'connections_cut',
+  'duplicate_identities',
   'connection_errors',
   'active_connections'
 ] as const

@@ -11,6 +11,7 @@ import type { Clock } from '../../core/ports/clock.js'
 import type {
   Address,
   ByteStream,
+  PeerCertificate,
   PeerIdentity,
   StreamEnd
 } from '../../core/ports/stream-network.js'
@@ -63,6 +64,8 @@ export class Connection {
   readonly #components: MuxerComponents
   #stream: ByteStream | null = null
   #peer: PeerIdentity | null = null
+  #certificate: PeerCertificate | null = null
+  #lastHeardAt = Number.NEGATIVE_INFINITY as MonotonicMs
   #remoteAddress: Address = ''
   #facts: PeerFacts | null = null
   #isFlushScheduled = false
@@ -103,6 +106,21 @@ export class Connection {
     return { bytesSent: this.#bytesSent, bytesReceived: this.#bytesReceived }
   }
 
+  /** What proved the peer's name; null: nothing did, or there is no stream yet. */
+  get certificate(): PeerCertificate | null {
+    return this.#certificate
+  }
+
+  /** When the last bytes came. */
+  get lastHeardAt(): MonotonicMs {
+    return this.#lastHeardAt
+  }
+
+  /** Those that it counts in. */
+  get counters(): MuxerComponents['counters'] {
+    return this.#components.counters
+  }
+
   /** Set once it is open. */
   get facts(): PeerFacts | null {
     return this.#facts
@@ -111,6 +129,7 @@ export class Connection {
   attach(stream: ByteStream): void {
     this.#stream = stream
     this.#peer = stream.peer
+    this.#certificate = stream.certificate
     this.#remoteAddress = stream.remoteAddress
     this.muxer.attach(stream.peer, this.#clock.now(), this.#clock.wallNow())
     stream.attach({
@@ -181,6 +200,14 @@ export class Connection {
     this.settle()
   }
 
+  /** The peer is not to be heard or told anything any more. */
+  cut(error: SkeinError): void {
+    const stream = this.#stream
+    this.#isEnded = true
+    this.abort(error)
+    stream?.destroy()
+  }
+
   /** What `from` had not sent goes on here. */
   adoptUnsent(from: Connection): void {
     const unsent = from.muxer.takeUnsent()
@@ -204,7 +231,8 @@ export class Connection {
   #handleData(chunk: Uint8Array): void {
     this.#components.counters.add('bytes_received', chunk.length)
     this.#bytesReceived += chunk.length
-    this.muxer.receive(chunk, this.#clock.now(), this.#clock.wallNow())
+    this.#lastHeardAt = this.#clock.now()
+    this.muxer.receive(chunk, this.#lastHeardAt, this.#clock.wallNow())
     this.settle()
   }
 

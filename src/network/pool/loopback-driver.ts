@@ -34,6 +34,7 @@ export function createLoopback(
 
 class LoopbackEnd implements ByteStream {
   readonly peer: PeerIdentity
+  readonly certificate = null
   readonly remoteAddress = 'loopback:0'
   readonly #clock: Clock
   #deliveries = 0

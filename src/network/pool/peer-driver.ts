@@ -1,8 +1,10 @@
+import { must } from '../../core/assert.js'
 import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after } from '../../core/deadlines.js'
 import {
   ConnectionLostError,
   DialFailedError,
+  HandshakeRefusedError,
   NotSentError,
   SkeinError
 } from '../../core/errors.js'
@@ -16,13 +18,16 @@ import { Backoff } from './backoff.js'
 import { Choices, chooseConnection } from './choose-connection.js'
 import type { Connection } from './connection-driver.js'
 
+/** A peer that was heard within so many keep-alive intervals lives. */
+const duplicateSilenceFactor = 2
+
 export interface PeerComponents {
   readonly clock: Clock
   readonly random: Random
   readonly streams: StreamNetwork
   readonly counters: TransportCounters
   readonly addressOf: (nodeId: NodeId) => Address | undefined
-  readonly createConnection: (isDialer: boolean) => Connection
+  readonly createConnection: (isDialer: boolean, renews?: number) => Connection
 }
 
 export interface PeerOptions {
@@ -30,12 +35,17 @@ export interface PeerOptions {
   readonly dialTimeoutMs: number
   readonly reconnectBackoffMinMs: number
   readonly reconnectBackoffMaxMs: number
+  readonly keepAliveIntervalMs: number
+  /** Which of two processes of one name is kept. */
+  readonly sameIdentity: 'newest' | 'oldest'
 }
 
 export interface PeerHandlers {
   onConnected(peer: Peer, connection: Connection): void
   onDisconnected(peer: Peer, reason: string): void
   onDialFailed(peer: Peer, address: Address, error: SkeinError): void
+  /** Both are alive, and of different processes. */
+  onDuplicate(peer: Peer, older: Connection, newer: Connection): void
 }
 
 /**
@@ -54,6 +64,8 @@ export class Peer {
   readonly #backoff: Backoff
   readonly #redial: DeadlineTimer
   readonly #connections = new Set<Connection>()
+  /** Connections under way → the open ones whose place they take. */
+  readonly #renewals = new Map<Connection, Connection>()
   #active: Connection | null = null
   #isConnected = false
   #wasWanted = false
@@ -103,9 +115,41 @@ export class Peer {
     connection.attach(stream)
   }
 
+  /**
+   * Opens another connection in the place of this one, which is retired when the other is open:
+   * what is under way is finished there, what is new begins here. False: not now.
+   */
+  renew(older: Connection): boolean {
+    const sequence = older.muxer.helloSequence
+    const isUnderWay = [...this.#renewals.values()].includes(older)
+    if (this.#isStopped || isUnderWay || sequence === null || !older.muxer.isOpen) return false
+    const connection = this.#components.createConnection(true, sequence)
+    this.#connections.add(connection)
+    this.#renewals.set(connection, older)
+    this.#components.counters.add('dials')
+    const address = this.#components.addressOf(this.nodeId) ?? older.remoteAddress
+    void this.#connect(connection, address)
+    return true
+  }
+
   handleOpened(connection: Connection): void {
     this.#backoff.handleSuccess()
+    const renewed = this.#renewedBy(connection)
+    this.#renewals.delete(connection)
+    if (renewed !== null) {
+      this.#components.counters.add('connections_renewed')
+      this.#replace(renewed, connection)
+      renewed.retire('replaced')
+      return
+    }
     const other = this.#active
+    if (other !== null && this.#isDuplicate(other, connection)) {
+      this.#handlers.onDuplicate(this, other, connection)
+      if (this.#options.sameIdentity === 'oldest') {
+        connection.abort(new HandshakeRefusedError('another process of this name is connected'))
+        return
+      }
+    }
     if (other === null || other === connection || !other.muxer.isUsable) {
       this.#active = connection
     } else if (!other.muxer.isOpen) {
@@ -129,6 +173,7 @@ export class Peer {
 
   handleDone(connection: Connection, error: SkeinError | null): void {
     this.#connections.delete(connection)
+    this.#renewals.delete(connection)
     if (this.#active === connection) this.#active = this.#findUsable()
     if (this.#findOpen() !== null) return
     const wasRefused = error !== null && connection.facts === null && connection.muxer.hasGreeted
@@ -189,7 +234,7 @@ export class Peer {
       this.#handleDialFailed(connection, address, toSkeinError(error))
       return
     }
-    const other = this.#findGreeted(connection)
+    const other = this.#renewals.has(connection) ? null : this.#findGreeted(connection)
     if (connection.muxer.isDone) stream.destroy()
     else if (other !== null) {
       // The peer was faster: its Hello is answered already, so ours must not be said.
@@ -210,7 +255,7 @@ export class Peer {
   #handleDialFailed(connection: Connection, address: Address, error: SkeinError): void {
     const now = this.#components.clock.now()
     this.#components.counters.add('dial_failures')
-    this.#backoff.handleFailure(now)
+    if (!this.#renewals.has(connection)) this.#backoff.handleFailure(now)
     this.#handlers.onDialFailed(this, address, error)
     if (!connection.muxer.isDone) connection.abort(error)
     if (!this.#isStopped) this.#redial.arm(this.#backoff.notBefore)
@@ -226,6 +271,28 @@ export class Peer {
   #maybeRedial(): void {
     if (!this.#wasWanted || this.#findUsable() !== null) return
     this.usable()
+  }
+
+  /** The open connection whose place this one takes; null: none. */
+  #renewedBy(connection: Connection): Connection | null {
+    const own = this.#renewals.get(connection)
+    if (own !== undefined) return own.muxer.isOpen ? own : null
+    const { bootNonce, renews } = must(connection.facts, 'peer facts')
+    if (renews === null || connection.isDialer) return null
+    for (const older of this.#connections) {
+      const { facts, muxer } = older
+      const isMeant = facts?.sequence === renews && facts.bootNonce === bootNonce
+      if (older !== connection && !older.isDialer && isMeant && muxer.isOpen) return older
+    }
+    return null
+  }
+
+  #isDuplicate(older: Connection, newer: Connection): boolean {
+    if (older === newer || !older.muxer.isOpen) return false
+    const { clock } = this.#components
+    const silentMs = clock.now() - older.lastHeardAt
+    const isAlive = silentMs < duplicateSilenceFactor * this.#options.keepAliveIntervalMs
+    return isAlive && older.facts?.bootNonce !== newer.facts?.bootNonce
   }
 
   #choose(older: Connection, newer: Connection): void {

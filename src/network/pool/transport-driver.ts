@@ -22,6 +22,7 @@ import {
 import type { TransportEvent } from '../../core/events.js'
 import type { ClusterId, MonotonicMs, NodeId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
+import type { PeerJudge } from '../../core/ports/credentials.js'
 import type { Crypto } from '../../core/ports/crypto.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type {
@@ -36,6 +37,7 @@ import type { Random } from '../../core/ports/random.js'
 import type {
   Address,
   ByteStream,
+  PeerCertificate,
   PeerIdentity,
   StreamListener,
   StreamNetwork
@@ -55,6 +57,7 @@ import { createTransportCounters, type TransportCounters } from '../mux/transpor
 import { Connection, type ConnectionHandlers } from './connection-driver.js'
 import { Dispatcher } from './dispatcher-driver.js'
 import { senderOf } from './inbound.js'
+import { type LinkAge, promptRenewAtOf, renewAtOf, renewPauseMs } from './link-age.js'
 import { createLoopback } from './loopback-driver.js'
 import { Peer, type PeerHandlers, sortedPeers } from './peer-driver.js'
 
@@ -80,6 +83,17 @@ export interface TransportOptions {
   /** Null: a client, which only dials. */
   readonly listenAddress: Address | null
   readonly config: Config['transport']
+  /** Zero, or absent: connections are not replaced by age. */
+  readonly linkAgeMaxMs?: number
+  readonly sameIdentity?: 'newest' | 'oldest'
+}
+
+/** An open connection that was ended because of who is at the other end. */
+export interface CutConnection {
+  readonly peer: PeerIdentity
+  readonly certificate: PeerCertificate
+  readonly address: Address
+  readonly reason: string
 }
 
 interface DialWaiter {
@@ -103,6 +117,9 @@ export class TransportDriver implements Messenger {
   readonly #peerHandlers: ((change: { nodeId: NodeId; connected: boolean }) => void)[] = []
   readonly #eventHandlers: ((event: TransportEvent) => void)[] = []
   #connectionsLive = new Set<Connection>()
+  readonly #renewAt = new Map<Connection, MonotonicMs>()
+  readonly #renewals: DeadlineTimer
+  readonly #ageing: Random
   #loopback: Connection | null = null
   #listener: StreamListener | null = null
   #handshakes = 0
@@ -120,6 +137,8 @@ export class TransportDriver implements Messenger {
     this.#hybridClock = new HybridClock(config.clockOffsetMaxMs)
     this.#bootNonce = components.nonces.randomBytes(bootNonceBytes)
     this.#dispatcher = new Dispatcher(components.logger, this.counters)
+    this.#ageing = components.random.split('link age')
+    this.#renewals = new DeadlineTimer(components.clock, (now) => this.#renewDue(now))
   }
 
   async start(): Promise<{ readonly address: Address }> {
@@ -135,6 +154,7 @@ export class TransportDriver implements Messenger {
   async stop(): Promise<void> {
     if (this.#isStopped) return
     this.#isStopped = true
+    this.#renewals.stop()
     const closed = this.#listener?.close()
     for (const peer of sortedPeers(this.#peers)) peer.retire()
     for (const connection of this.#connectionsLive) connection.retire('stopping')
@@ -214,6 +234,30 @@ export class TransportDriver implements Messenger {
       total.bytesReceived += traffic.bytesReceived
     }
     return total
+  }
+
+  /** Ends every open connection whose peer the judge has a reason against. */
+  cut(judge: PeerJudge): CutConnection[] {
+    const cuts: CutConnection[] = []
+    for (const connection of [...this.#connectionsLive]) {
+      const { peer, certificate, remoteAddress: address } = connection
+      if (peer === null || certificate === null) continue
+      const reason = judge(peer, certificate)
+      if (reason === null) continue
+      cuts.push({ peer, certificate, address, reason })
+      this.counters.add('connections_cut')
+      connection.cut(new PeerIdentityError(reason))
+    }
+    return cuts
+  }
+
+  /** Replaces every open connection soon, so that each certificate is judged by what holds now. */
+  renewAll(): void {
+    const now = this.#components.clock.now()
+    for (const connection of this.#renewAt.keys()) {
+      this.#renewAt.set(connection, promptRenewAtOf(now, this.#ageOf(connection)))
+    }
+    this.#armRenewals()
   }
 
   /**
@@ -303,8 +347,8 @@ export class TransportDriver implements Messenger {
     const counters = createTransportCounters()
     const limits = { ...this.#options.config, keepAliveIntervalMs: NEVER, idleTimeoutMs: NEVER }
     const [near, far] = createLoopback(this.#self, this.#components.clock)
-    this.#loopback = this.#createConnection(true, limits, counters)
-    this.#createConnection(false, limits, counters).attach(far)
+    this.#loopback = this.#createConnection(true, { limits, counters })
+    this.#createConnection(false, { limits, counters }).attach(far)
     this.#loopback.attach(near)
     return this.#loopback
   }
@@ -319,13 +363,14 @@ export class TransportDriver implements Messenger {
       addressOf,
       random: random.split(`peer ${nodeId}`),
       counters: this.counters,
-      createConnection: (isDialer: boolean) => {
-        const connection = this.#createConnection(isDialer)
+      createConnection: (isDialer: boolean, renews?: number) => {
+        const connection = this.#createConnection(isDialer, { renews })
         this.#owners.set(connection, peer)
         return connection
       }
     }
-    const options = { self: this.#selfId, ...this.#options.config }
+    const { config, sameIdentity = 'newest' } = this.#options
+    const options = { self: this.#selfId, ...config, sameIdentity }
     const peer: Peer = new Peer(nodeId, components, options, this.#handlersOfPeers)
     this.#peers.set(nodeId, peer)
     return peer
@@ -333,8 +378,15 @@ export class TransportDriver implements Messenger {
 
   #createConnection(
     isDialer: boolean,
-    limits: MuxerLimits = this.#options.config,
-    counters: TransportCounters = this.counters
+    {
+      limits = this.#options.config,
+      counters = this.counters,
+      renews
+    }: {
+      readonly limits?: MuxerLimits
+      readonly counters?: TransportCounters
+      readonly renews?: number | undefined
+    } = {}
   ): Connection {
     const components: MuxerComponents & { readonly clock: Clock } = {
       clock: this.#components.clock,
@@ -345,7 +397,9 @@ export class TransportDriver implements Messenger {
       nextHelloSequence: () => ++this.#helloSequence,
       clusterId: this.#options.clusterId
     }
-    const options = { local: this.#self, isDialer, bootNonce: this.#bootNonce, limits }
+    const renewal = renews === undefined ? {} : { renews }
+    const base = { local: this.#self, isDialer, bootNonce: this.#bootNonce, limits }
+    const options = { ...base, ...renewal }
     const connection = new Connection(components, options, this.#handlersOfConnections)
     this.#connectionsLive.add(connection)
     return connection
@@ -402,6 +456,14 @@ export class TransportDriver implements Messenger {
       this.#emit({ type: 'PeerDisconnected', nodeId: peer.nodeId, reason })
       this.#tell(peer.nodeId, false)
     },
+    onDuplicate: (peer, older, newer) => {
+      const { nodeId } = peer
+      const addresses = [older.remoteAddress, newer.remoteAddress]
+      const kept = this.#options.sameIdentity ?? 'newest'
+      this.counters.add('duplicate_identities')
+      this.#components.logger.warn({ peer: nodeId, addresses, kept }, 'two processes of one name')
+      this.#emit({ type: 'DuplicateIdentity', nodeId, addresses, kept })
+    },
     onDialFailed: (peer, address, error) => {
       const facts = { peer: peer.nodeId, address, code: error.code, reason: error.message }
       this.#components.logger.debug(facts, 'dial failed')
@@ -413,6 +475,7 @@ export class TransportDriver implements Messenger {
     if (!connection.isDialer && this.#inbound.has(connection)) this.#handshakes--
     const { clusterId, onPeerClusterId } = this.#options
     if (facts.clusterId !== null && clusterId() === null) onPeerClusterId(facts.clusterId)
+    this.#watchAge(connection)
     this.#owners.get(connection)?.handleOpened(connection)
     const waiter = this.#dialWaiters.get(connection)
     this.#dialWaiters.delete(connection)
@@ -424,6 +487,7 @@ export class TransportDriver implements Messenger {
     const isInbound = this.#inbound.delete(connection)
     if (isInbound && connection.facts === null) this.#handshakes--
     this.#connectionsLive.delete(connection)
+    this.#renewAt.delete(connection)
     const refused = error?.code
     if (refused === 'ERR_SKEIN_HANDSHAKE_REFUSED' || refused === 'ERR_SKEIN_PEER_IDENTITY') {
       if (connection.peer !== null) this.#emitRefused(connection.remoteAddress, error)
@@ -436,6 +500,33 @@ export class TransportDriver implements Messenger {
     owner?.handleDone(connection, error)
     if (owner !== undefined) this.#maybeForget(owner)
     if (this.#connectionsLive.size === 0) this.#onAllDone?.()
+  }
+
+  #watchAge(connection: Connection): void {
+    const isLoopback = connection.counters !== this.counters
+    if (isLoopback) return
+    const now = this.#components.clock.now()
+    this.#renewAt.set(connection, renewAtOf(now, this.#ageOf(connection)))
+    this.#armRenewals()
+  }
+
+  #ageOf({ isDialer }: Connection): LinkAge {
+    return { isDialer, linkAgeMaxMs: this.#options.linkAgeMaxMs ?? 0, random: this.#ageing }
+  }
+
+  #renewDue(now: MonotonicMs): void {
+    for (const [connection, at] of [...this.#renewAt]) {
+      if (at > now) continue
+      this.#renewAt.set(connection, after(now, renewPauseMs))
+      const owner = this.#owners.get(connection)
+      if (connection.isDialer && owner !== undefined) owner.renew(connection)
+      else connection.retire('replaced')
+    }
+    this.#armRenewals()
+  }
+
+  #armRenewals(): void {
+    this.#renewals.arm(Math.min(NEVER, ...this.#renewAt.values()) as MonotonicMs)
   }
 
   /** A peer that membership knows no more, and that is not connected, leaves the table. */
