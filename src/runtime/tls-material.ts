@@ -73,7 +73,7 @@ function checkAuthorities(roots: readonly X509Certificate[], file: string): void
   }
 }
 
-/** Each certificate is issued by the next one, the last by an authority. OpenSSL judges the rest. */
+/** Each certificate is issued by the next one, the last by an authority; OpenSSL does the rest. */
 function checkChain(
   chain: readonly X509Certificate[],
   roots: readonly X509Certificate[],

@@ -11,7 +11,7 @@ import type { Random } from '../../core/ports/random.js'
 const earliest = 0.75
 /** The acceptor's patience beyond the age. */
 const patience = 1.25
-/** After a change of trust: the dialler at once, spread over this; the acceptor after the second. */
+/** After a change of trust the dialler goes first, spread over this time. */
 export const promptSpreadMs = 2_000
 const promptPatienceMs = 15_000
 /** Before a replacement that failed is tried again. */
