@@ -9,6 +9,7 @@ import {
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
+  type ClusterMessages,
   type ClusterView,
   type Config,
   type ConfigInput,
@@ -21,6 +22,7 @@ import {
   type GroupStatus,
   type HealthReport,
   healthReportOf,
+  InvalidConfigError,
   Lifecycles,
   Livenesses,
   type LogIndex,
@@ -42,7 +44,10 @@ import {
   type TellQueue,
   viewsDisagree
 } from '../src/core/index.js'
+import { CustomHandlers, restrictionFaults } from '../src/network/index.js'
 import { BoundPorts } from '../src/runtime/index.js'
+import type { Catalogue, CustomDeclaration } from '../src/wire/index.js'
+import { catalogue } from './catalogue.js'
 import { compose, type Ports, type Rooms } from './composition.js'
 import { makePorts } from './node-ports.js'
 import { version } from './version.js'
@@ -53,6 +58,8 @@ export interface CreateOptions {
   readonly preset?: PresetName
   /** The database; without one the node holds no data, routes and forwards. */
   readonly engine?: EngineProvider
+  /** Messages of your own, made by `defineMessage` and `defineRequest`. */
+  readonly messages?: readonly CustomDeclaration[]
   /** Ports of your own, for tests and simulation. */
   readonly overrides?: Partial<Ports>
 }
@@ -81,6 +88,8 @@ export class ClusterNetworkManager implements ClusterManager {
   readonly #options: CreateOptions
   readonly #config: Config
   readonly #hub: EventHub
+  readonly #catalogue: Catalogue
+  readonly #customs: CustomHandlers
   #state: State = States.Created
   #ports: Ports | null = null
   #bound: BoundPorts | null = null
@@ -89,20 +98,26 @@ export class ClusterNetworkManager implements ClusterManager {
   /**
    * Checks the configuration; nothing is opened or bound yet.
    * @throws InvalidConfigError with every fault at once
+   * @throws InvalidArgumentError a message of your own has a number or name that is taken
    */
   static create(options: CreateOptions): ClusterNetworkManager {
     const config = resolveConfig({
       code: options.config,
       ...(options.preset === undefined ? {} : { preset: options.preset })
     })
-    return new ClusterNetworkManager(config, options)
+    const spoken = catalogue(options.messages)
+    const faults = restrictionFaults(config.security.messageRestrictions, spoken)
+    if (faults.length > 0) throw new InvalidConfigError(faults)
+    return new ClusterNetworkManager(config, options, spoken)
   }
 
-  private constructor(config: Config, options: CreateOptions) {
+  private constructor(config: Config, options: CreateOptions, spoken: Catalogue) {
     this.nodeId = config.node.id as NodeId
     this.#config = config
     this.#options = options
     this.#hub = new EventHub(config.facade)
+    this.#catalogue = spoken
+    this.#customs = new CustomHandlers(spoken)
   }
 
   /**
@@ -218,6 +233,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#entered(({ queries }) => queries.registerClient(clientId, options))
   }
 
+  get messages(): ClusterMessages {
+    return this.#customs
+  }
+
   get health(): ClusterHealth {
     return this.#running().heartbeat
   }
@@ -280,12 +299,14 @@ export class ClusterNetworkManager implements ClusterManager {
       config,
       ports: { ...ports, streams: bound.streams, datagrams: bound.datagrams },
       engine: this.#options.engine ?? null,
+      catalogue: this.#catalogue,
       gossipKeys,
       listenAddress: bound.address,
       advertiseAddress: this.#address()
     })
     this.#rooms = rooms
     this.#subscribe(rooms)
+    this.#customs.attach(rooms.transport)
     await rooms.consensus.open()
     await rooms.transport.start()
     await rooms.membership.start()

@@ -33,7 +33,6 @@ import { HealthDriver, HeartbeatDriver, selfStatusOf } from '../src/health/index
 import { MembershipDriver, TransportDriver } from '../src/network/index.js'
 import { QueryDriver } from '../src/routing/index.js'
 import type { Catalogue } from '../src/wire/index.js'
-import { catalogue } from './catalogue.js'
 import { version } from './version.js'
 
 /** What an embedder, a test or the simulator may put in the place of Node's own. */
@@ -59,6 +58,8 @@ export interface Composition {
   readonly config: Config
   readonly ports: Ports
   readonly engine: EngineProvider | null
+  /** Every message that the node speaks. */
+  readonly catalogue: Catalogue
   /** 32 bytes each, the first seals; null: insecure. */
   readonly gossipKeys: readonly Uint8Array[] | null
   /** What is bound, with a port that is not 0. */
@@ -115,7 +116,7 @@ export function compose(composition: Composition): Rooms {
   const container = rootContainer.createChildContainer()
   container.registerInstance(TOKENS.composition, composition)
   container.registerInstance(TOKENS.ports, composition.ports)
-  container.registerInstance(TOKENS.catalogue, catalogue())
+  container.registerInstance(TOKENS.catalogue, composition.catalogue)
   container.registerInstance(TOKENS.learned, new LearnedClusterId())
   register(container, TOKENS.log, makeLog)
   register(container, TOKENS.transport, makeTransport)
@@ -181,7 +182,8 @@ function makeTransport(container: DependencyContainer): TransportDriver {
       clusterId: () => clusterIdIn(container),
       onPeerClusterId: (id) => container.resolve(TOKENS.learned).learn(id),
       listenAddress,
-      config: config.transport
+      config: config.transport,
+      restrictions: config.security.messageRestrictions
     }
   )
 }

@@ -6,8 +6,12 @@ export {
   type ClientTag,
   type Clock,
   type ClusterEvent,
+  type ClusterHealth,
   type ClusterId,
   type ClusterManager,
+  type ClusterMessage,
+  type ClusterMessages,
+  type ClusterRequest,
   type ClusterView,
   type Command,
   type Config,
@@ -32,6 +36,7 @@ export {
   type HealthReport,
   HealthStatuses,
   hasCode,
+  type Inbound,
   InvalidConfigError,
   Lifecycles,
   Livenesses,
@@ -40,6 +45,7 @@ export {
   type Member,
   type MetricsSnapshot,
   type NodeId,
+  type PeerStatus,
   type PlanContext,
   type PlanOutcome,
   type PlanRequest,
@@ -73,6 +79,18 @@ export {
   toServerStatus,
   toServiceNodeState
 } from '../src/core/index.js'
+export { customMessage } from '../src/network/index.js'
+export {
+  type BodyCodec,
+  type Codec,
+  type CustomMessage,
+  type CustomRequest,
+  defineMessage,
+  defineRequest,
+  type MessageDeclaration,
+  type RequestDeclaration,
+  schema
+} from '../src/wire/index.js'
 export {
   ClusterNetworkManager,
   type CreateOptions,

@@ -1,5 +1,7 @@
 /** The facade's interface: what the admin API and embedders' own code may ask of a running node. */
+
 import type { ClusterHealth } from './cluster-health.js'
+import type { ClusterMessages } from './cluster-message.js'
 import type { MetricsSnapshot } from './counters.js'
 import type { ClusterEvent } from './events.js'
 import type {
@@ -159,6 +161,8 @@ export interface ClusterManager {
   subscribeToEvents(): EventSubscription
   /** @param excluded names of checks to pass over */
   healthCheck(excluded?: ReadonlySet<string>): HealthReport
+  /** Handlers of the embedder's own messages. */
+  readonly messages: ClusterMessages
   /** What peers say of themselves. @throws NotStartedError, StoppedError */
   readonly health: ClusterHealth
   getAllMetrics(): MetricsSnapshot

@@ -95,6 +95,15 @@ export type ConsensusEvent =
     }
 
 export type TransportEvent =
+  /** A peer sent what its role may not; `closed`: its connection ends for it. */
+  | {
+      readonly type: 'MessageRefused'
+      readonly peer: string
+      readonly role: 'node' | 'client'
+      readonly message: string
+      readonly reason: string
+      readonly closed: boolean
+    }
   | { readonly type: 'PeerConnected'; readonly nodeId: NodeId; readonly address: Address }
   | { readonly type: 'PeerDisconnected'; readonly nodeId: NodeId; readonly reason: string }
   | {

@@ -17,6 +17,7 @@ export {
   type RouteFactor,
   type RouteOptions
 } from './cluster-manager.js'
+export type { ClusterMessage, ClusterMessages, ClusterRequest } from './cluster-message.js'
 export { type PresetName, presetNames } from './config/presets.js'
 export { isLoopback } from './config/relations.js'
 export { type ConfigSources, resolveConfig } from './config/resolve.js'

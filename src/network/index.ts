@@ -1,3 +1,5 @@
+export { CustomHandlers } from './custom/custom-handlers.js'
+export { customMessage, customMessages } from './custom/messages.js'
 export type { DeathRecord, ProbeEvidence } from './membership/death-records.js'
 export {
   type MembershipComponents,
@@ -30,3 +32,4 @@ export {
 } from './security/certificates-store.js'
 export { gossipKeysMax } from './security/datagram-keyring.js'
 export { readGossipKeys } from './security/gossip-keys-store.js'
+export { type MessageRestrictions, restrictionFaults } from './security/message-policy.js'

@@ -12,6 +12,9 @@ import { assert } from '../core/assert.js'
 import type { MessageType, Priority, RequestType } from '../core/ports/messenger.js'
 import type { Codec } from './codec.js'
 
+/** From here on numbers are the embedder's; the first is `Custom`. */
+export const firstCustomNumber = 0xf000
+
 /** Who may send a message: cluster members, or clients with a client certificate too. */
 export type SenderRole = 'node' | 'client'
 

@@ -32,10 +32,21 @@ export {
   union
 } from './codec.js'
 export {
+  type BodyCodec,
+  type CustomDeclaration,
+  type CustomMessage,
+  type CustomRequest,
+  customCodec,
+  defineMessage,
+  defineRequest,
+  isCustom
+} from './custom-messages.js'
+export {
   type AnyDeclaration,
   declareMessage,
   declareRequest,
   directionOf,
+  firstCustomNumber,
   type MessageDeclaration,
   type RequestDeclaration,
   type SenderRole
@@ -70,6 +81,7 @@ export {
   type ReassemblerLimits
 } from './message-frames.js'
 
+export { schema } from './schema.js'
 export {
   columnsMax,
   encodedSizeOf,

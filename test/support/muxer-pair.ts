@@ -7,6 +7,7 @@ import {
   createTransportCounters,
   type TransportCounters
 } from '../../src/network/mux/transport-counters.js'
+import type { MessagePolicy } from '../../src/network/security/message-policy.js'
 import { type Catalogue, HybridClock } from '../../src/wire/index.js'
 import { catalogue, node } from './transport-world.js'
 
@@ -33,6 +34,7 @@ interface EndOptions {
   readonly limits?: Partial<MuxerLimits>
   readonly catalogue?: Catalogue
   readonly clusterId?: ClusterId
+  readonly policy?: MessagePolicy
 }
 
 /** A muxer with its events; time is an argument of the test. */
@@ -46,6 +48,7 @@ export class MuxerEnd {
     this.muxer = new Muxer(
       {
         catalogue: options.catalogue ?? catalogue,
+        ...(options.policy === undefined ? {} : { policy: options.policy }),
         hybridClock: new HybridClock(500),
         counters: this.counters,
         nextMessageId: () => ++this.#ids,

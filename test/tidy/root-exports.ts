@@ -75,5 +75,23 @@ export const rootExports: readonly string[] = [
   'toSerial',
   'toServerStatus',
   'toServiceNodeState',
-  'version'
+  'version',
+  // What a node says of itself and hears of others.
+  'ClusterHealth',
+  'PeerStatus',
+  // Messages of the embedder's own: how they are declared, sent and received.
+  'BodyCodec',
+  'ClusterMessage',
+  'ClusterMessages',
+  'ClusterRequest',
+  'Codec',
+  'CustomMessage',
+  'CustomRequest',
+  'customMessage',
+  'defineMessage',
+  'defineRequest',
+  'Inbound',
+  'MessageDeclaration',
+  'RequestDeclaration',
+  'schema'
 ]

@@ -102,7 +102,7 @@ const ranges: Readonly<Record<number, string>> = {
   7: 'service',
   8: 'failover',
   9: 'stream',
-  240: 'lib'
+  240: 'network'
 }
 
 export function checkMessages(messages: readonly DeclaredMessage[], tree: SourceTree): Finding[] {

@@ -68,6 +68,16 @@ const security = z.strictObject({
   expiryWarningDays: count(0, 3_650).default(7),
   /** Which of two processes that prove the same name at once is kept. */
   sameIdentity: z.enum(['newest', 'oldest']).default('newest'),
+  /**
+   * Names of messages that nodes, or clients, may not send to this node, beyond what their role
+   * may not send anyhow; `docs/wire.md` lists the names.
+   */
+  messageRestrictions: z
+    .strictObject({
+      node: z.array(z.string().min(1)).max(1_024).default([]),
+      client: z.array(z.string().min(1)).max(1_024).default([])
+    })
+    .prefault({}),
   /** Plain TCP and unencrypted gossip: for tests on one machine; logged loudly at every start. */
   insecure: z.boolean().default(false)
 })

@@ -36,6 +36,13 @@ export type MuxEvent<Ticket> =
   | { readonly kind: 'failed'; readonly ticket: Ticket; readonly error: SkeinError }
   /** The peer does not wait for the answer any more; an answer must be given all the same. */
   | { readonly kind: 'cancelled'; readonly id: number }
+  /** The peer sent what it may not; `isLast`: the connection ends for it. */
+  | {
+      readonly kind: 'unauthorized'
+      readonly message: string
+      readonly reason: string
+      readonly isLast: boolean
+    }
   /** A one-way message of ours was not accepted. */
   | { readonly kind: 'rejected'; readonly error: SkeinError }
   /** The peer starts nothing new here, and nothing new may be started. */

@@ -1,10 +1,13 @@
 import type { ClusterId } from '../../core/ids.js'
 import type { PeerIdentity } from '../../core/ports/stream-network.js'
 import type { Catalogue, HybridClock } from '../../wire/index.js'
+import type { MessagePolicy } from '../security/message-policy.js'
 import type { TransportCounters } from './transport-counters.js'
 
 export interface MuxerComponents {
   readonly catalogue: Catalogue
+  /** Absent: the declarations alone decide who may send what. */
+  readonly policy?: MessagePolicy
   readonly hybridClock: HybridClock
   readonly counters: TransportCounters
   /** Message ids are unique in a process, so that a queued message can change its connection. */

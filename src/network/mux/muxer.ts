@@ -37,7 +37,8 @@ import {
   type MessageDeclaration,
   type RequestDeclaration
 } from '../../wire/index.js'
-import { BodyReader } from './body-reader.js'
+import { MessagePolicy } from '../security/message-policy.js'
+import { BodyReader, UnreadableBodyError } from './body-reader.js'
 import { Greeter } from './greeter.js'
 import { KeepAlive, KeepAliveVerdicts } from './keep-alive.js'
 import {
@@ -64,6 +65,8 @@ import { Sender } from './sender.js'
 
 /** Messages that the peer's role may not send before the connection is closed. */
 const unauthorizedMax = 3
+/** How long a peer that is turned out may take to read the answers that it has coming. */
+const turnedOutTimeoutMs = 1_000
 /** How long a retired connection waits for answers under way. */
 export const retireTimeoutMs = 10_000
 /** The same, where the peer is there to stay and only the connection goes. */
@@ -76,6 +79,8 @@ const States = {
   Open: 'open',
   /** Nothing new; answers under way still come and go. */
   Retiring: 'retiring',
+  /** The peer is not listened to any more; what it has been answered still leaves. */
+  TurningOut: 'turningOut',
   Done: 'done'
 } as const
 type State = (typeof States)[keyof typeof States]
@@ -83,6 +88,7 @@ type State = (typeof States)[keyof typeof States]
 export class Muxer<Ticket> {
   readonly #components: MuxerComponents
   readonly #options: MuxerOptions
+  readonly #policy: MessagePolicy
   readonly #sender: Sender<Ticket>
   readonly #receiver: Receiver
   readonly #greeter: Greeter<Ticket>
@@ -99,11 +105,14 @@ export class Muxer<Ticket> {
   #isGoAwaySent = false
   #isGoAwayReceived = false
   #unauthorized = 0
+  /** Why the peer is turned out, and when it has had its time. */
+  #turnedOut: { readonly error: SkeinError; readonly at: MonotonicMs } | null = null
   #pings = 0
 
   constructor(components: MuxerComponents, options: MuxerOptions) {
     this.#components = components
     this.#options = options
+    this.#policy = components.policy ?? new MessagePolicy()
     this.#sender = new Sender(components.hybridClock, options.limits)
     this.#receiver = new Receiver(components, options.limits.reassemblyBytesMax)
     const { requestsInFlightMax, requestsServedMax } = options.limits
@@ -125,7 +134,9 @@ export class Muxer<Ticket> {
 
   /** Whether something new may be queued here. */
   get isUsable(): boolean {
-    return this.#state !== States.Retiring && this.#state !== States.Done
+    return (
+      this.#state === States.Idle || this.#state === States.Greeting || this.#state === States.Open
+    )
   }
 
   get isDone(): boolean {
@@ -134,9 +145,9 @@ export class Muxer<Ticket> {
 
   /** Whether `pull` would give something. */
   get hasOutput(): boolean {
-    const talks = this.#state === States.Open || this.#state === States.Retiring
     if (this.#state === States.Retiring && !this.#isGoAwaySent) return true
-    return this.#sender.hasControl || (talks && this.#sender.hasMessages)
+    if (this.#state === States.TurningOut) return true
+    return this.#sender.hasControl || (this.#talks && this.#sender.hasMessages)
   }
 
   /** Whether this end has said Hello. */
@@ -173,13 +184,13 @@ export class Muxer<Ticket> {
   }
 
   receive(chunk: Uint8Array, now: MonotonicMs, wallNow: WallMs): void {
-    if (this.#state === States.Done) return
+    if (this.#state === States.Done || this.#state === States.TurningOut) return
     this.#keepAlive?.handleReceived(now)
     try {
       this.#receiver.push(chunk)
       for (let message = this.#receiver.next(wallNow); message !== null; ) {
         this.#handleMessage(message, now, wallNow)
-        if ((this.#state as State) === States.Done) return
+        if (!this.#listens) return
         message = this.#receiver.next(wallNow)
       }
       this.#maybeFinish()
@@ -197,6 +208,10 @@ export class Muxer<Ticket> {
       this.#fail(new ConnectionLostError(`no handshake within ${waited} ms`), wallNow)
       return
     }
+    if (this.#turnedOut !== null && now >= this.#turnedOut.at) {
+      this.#fail(this.#turnedOut.error, wallNow)
+      return
+    }
     if (now >= this.#retireAt) {
       this.#fail(new ConnectionLostError('retired connection did not come to rest'), wallNow)
       return
@@ -211,6 +226,7 @@ export class Muxer<Ticket> {
     return Math.min(
       this.#requester.nextDeadline(),
       greeting ? this.#handshakeAt : NEVER,
+      this.#turnedOut?.at ?? NEVER,
       this.#retireAt,
       greeting ? NEVER : (this.#keepAlive?.nextDeadline() ?? NEVER)
     ) as MonotonicMs
@@ -313,7 +329,10 @@ export class Muxer<Ticket> {
 
   /** The next bytes for the stream; null when nothing waits. The stream may keep them. */
   pull(sizeBytesMax: number, wallNow: WallMs): Uint8Array | null {
-    const withMessages = this.#state === States.Open || this.#state === States.Retiring
+    if (this.#turnedOut !== null && !this.#sender.hasMessages) {
+      this.#fail(this.#turnedOut.error, wallNow)
+    }
+    const withMessages = this.#talks
     if (this.#state === States.Retiring && !this.#isGoAwaySent && !this.#sender.hasMessages) {
       this.#isGoAwaySent = true
       this.#sender.control(goAway, { reason: this.#retireReason, message: '' }, wallNow)
@@ -322,6 +341,18 @@ export class Muxer<Ticket> {
     if (bytes !== null) this.#components.counters.add('bytes_sent', bytes.length)
     this.#maybeFinish()
     return bytes
+  }
+
+  get #talks(): boolean {
+    return (
+      this.#state === States.Open ||
+      this.#state === States.Retiring ||
+      this.#state === States.TurningOut
+    )
+  }
+
+  get #listens(): boolean {
+    return this.#state !== States.Done && this.#state !== States.TurningOut
   }
 
   readonly #markSent = (outgoing: Outgoing<Ticket>): void => {
@@ -353,26 +384,42 @@ export class Muxer<Ticket> {
       this.#reject(messageId, new UnknownMessageError(`no message has number ${type}`), wallNow)
       return
     }
-    if (!declaration.senders.includes(must(this.#peer, 'peer').kind)) {
-      this.#handleUnauthorized(declaration, messageId, wallNow)
+    const refusal = this.#policy.refusalOf(
+      declaration,
+      must(this.#peer, 'peer'),
+      this.#options.local
+    )
+    if (refusal !== null) {
+      this.#handleUnauthorized(declaration, refusal, messageId, now, wallNow)
       return
     }
     const isRequestFrame = (flags & FrameFlags.Request) !== 0
     if (isRequestFrame !== (declaration.kind === 'request') || declaration.kind === 'response') {
       throw new ProtocolError(`${declaration.name} is a ${declaration.kind}, its flags differ`)
     }
+    try {
+      this.#take(message, declaration, now, wallNow)
+    } catch (error) {
+      if (!(error instanceof UnreadableBodyError)) throw error
+      this.#components.counters.add('unreadable_messages')
+      this.#reject(messageId, error, wallNow)
+    }
+  }
+
+  #take(
+    message: AssembledMessage,
+    declaration: AnyDeclaration,
+    now: MonotonicMs,
+    wallNow: WallMs
+  ): void {
     if (isRequest(declaration)) {
       this.#expectRead(this.#responder.handleRequest(message, declaration, now, wallNow), wallNow)
-    } else {
-      const group = message.extension?.group ?? null
-      this.#events.push({
-        kind: 'message',
-        id: messageId,
-        declaration,
-        body: this.#bodies.readAny(message, declaration),
-        group
-      })
+      return
     }
+    const body = this.#bodies.readAny(message, declaration)
+    const id = message.header.messageId
+    const group = message.extension?.group ?? null
+    this.#events.push({ kind: 'message', id, declaration, body, group })
   }
 
   #handleControl(message: AssembledMessage, now: MonotonicMs, wallNow: WallMs): void {
@@ -439,13 +486,23 @@ export class Muxer<Ticket> {
     if (this.#state === States.Open) this.retire(said.reason, now)
   }
 
-  #handleUnauthorized(declaration: AnyDeclaration, messageId: number, wallNow: WallMs): void {
-    const { kind } = must(this.#peer, 'peer')
-    const error = new NotAuthorizedError(`a ${kind} may not send ${declaration.name}`)
+  /** The last is answered like the others: nothing that the peer has coming is dropped for it. */
+  #handleUnauthorized(
+    declaration: AnyDeclaration,
+    reason: string,
+    messageId: number,
+    now: MonotonicMs,
+    wallNow: WallMs
+  ): void {
+    const error = new NotAuthorizedError(reason)
     this.#components.counters.add('unauthorized_messages')
     this.#unauthorized++
-    if (this.#unauthorized >= unauthorizedMax) throw error
+    const isLast = this.#unauthorized >= unauthorizedMax
+    this.#events.push({ kind: 'unauthorized', message: declaration.name, reason, isLast })
     this.#reject(messageId, error, wallNow)
+    if (!isLast || this.isDone) return
+    this.#state = States.TurningOut
+    this.#turnedOut = { error, at: after(now, turnedOutTimeoutMs) }
   }
 
   #open(): void {

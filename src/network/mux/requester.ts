@@ -17,7 +17,7 @@ import {
   FrameFlags,
   type RequestDeclaration
 } from '../../wire/index.js'
-import type { BodyReader } from './body-reader.js'
+import { type BodyReader, UnreadableBodyError } from './body-reader.js'
 import { cancel, errorAnswer } from './messages.js'
 import type { MuxEvent } from './mux-events.js'
 import type { MuxerComponents } from './muxer-options.js'
@@ -122,9 +122,15 @@ export class Requester<Ticket> {
     if (type !== request.response.number) {
       throw new ProtocolError(`request ${messageId} is answered with type ${type}`)
     }
-    const body = bodies.readAny(message, request.response)
-    this.#pending.remove(messageId)
-    emit({ kind: 'answered', ticket: request.ticket, body })
+    try {
+      const body = bodies.readAny(message, request.response)
+      this.#pending.remove(messageId)
+      emit({ kind: 'answered', ticket: request.ticket, body })
+    } catch (error) {
+      if (!(error instanceof UnreadableBodyError)) throw error
+      this.#pending.remove(messageId)
+      this.#fail(request, error)
+    }
   }
 
   handleTimeout(now: MonotonicMs, wallNow: WallMs): void {

@@ -13,6 +13,7 @@ const names = [
   'failed_sends',
   'backpressure_refusals',
   'unknown_messages',
+  'unreadable_messages',
   'unauthorized_messages',
   'protocol_errors',
   'clock_rejections',

@@ -35,6 +35,7 @@ export interface Waiter {
 }
 
 export type InboundMessage = Extract<MuxEvent<Waiter>, { kind: 'message' }>
+export type UnauthorizedAttempt = Extract<MuxEvent<Waiter>, { kind: 'unauthorized' }>
 export type InboundRequest = Extract<MuxEvent<Waiter>, { kind: 'request' }>
 
 /** What a connection tells its owner; called synchronously, in order. */
@@ -44,6 +45,7 @@ export interface ConnectionHandlers {
   onRequest(connection: Connection, request: InboundRequest): void
   onCancelled(connection: Connection, id: number): void
   onRejected(connection: Connection, error: SkeinError): void
+  onUnauthorized(connection: Connection, attempt: UnauthorizedAttempt): void
   onGoAway(connection: Connection, reason: GoAwayReason): void
   /** Once, last. Null: in peace. */
   onDone(connection: Connection, error: SkeinError | null): void
@@ -294,6 +296,9 @@ export class Connection {
         return
       case 'rejected':
         this.#handlers.onRejected(this, event.error)
+        return
+      case 'unauthorized':
+        this.#handlers.onUnauthorized(this, event)
         return
       case 'goAway':
         this.#handlers.onGoAway(this, event.reason)

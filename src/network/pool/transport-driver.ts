@@ -54,6 +54,7 @@ import { bootNonceBytes } from '../mux/messages.js'
 import type { PeerFacts } from '../mux/mux-events.js'
 import type { MuxerComponents, MuxerLimits } from '../mux/muxer-options.js'
 import { createTransportCounters, type TransportCounters } from '../mux/transport-counters.js'
+import { MessagePolicy, type MessageRestrictions } from '../security/message-policy.js'
 import { Connection, type ConnectionHandlers } from './connection-driver.js'
 import { Dispatcher } from './dispatcher-driver.js'
 import { senderOf } from './inbound.js'
@@ -86,6 +87,8 @@ export interface TransportOptions {
   /** Zero, or absent: connections are not replaced by age. */
   readonly linkAgeMaxMs?: number
   readonly sameIdentity?: 'newest' | 'oldest'
+  /** Beyond what the declarations deny. */
+  readonly restrictions?: MessageRestrictions
 }
 
 /** An open connection that was ended because of who is at the other end. */
@@ -110,6 +113,7 @@ export class TransportDriver implements Messenger {
   readonly #hybridClock: HybridClock
   readonly #bootNonce: Uint8Array
   readonly #dispatcher: Dispatcher
+  readonly #policy: MessagePolicy
   readonly #peers = new Map<NodeId, Peer>()
   readonly #owners = new Map<Connection, Peer>()
   readonly #inbound = new Set<Connection>()
@@ -136,6 +140,7 @@ export class TransportDriver implements Messenger {
     this.#selfId = senderOf(identity)
     this.#hybridClock = new HybridClock(config.clockOffsetMaxMs)
     this.#bootNonce = components.nonces.randomBytes(bootNonceBytes)
+    this.#policy = new MessagePolicy(options.restrictions)
     this.#dispatcher = new Dispatcher(components.logger, this.counters)
     this.#ageing = components.random.split('link age')
     this.#renewals = new DeadlineTimer(components.clock, (now) => this.#renewDue(now))
@@ -391,6 +396,7 @@ export class TransportDriver implements Messenger {
     const components: MuxerComponents & { readonly clock: Clock } = {
       clock: this.#components.clock,
       catalogue: this.#components.catalogue,
+      policy: this.#policy,
       hybridClock: this.#hybridClock,
       counters,
       nextMessageId: () => ++this.#messageIds,
@@ -436,6 +442,13 @@ export class TransportDriver implements Messenger {
     onRejected: (connection, error) => {
       const facts = { peer: connection.peer, code: error.code, reason: error.message }
       this.#components.logger.warn(facts, 'a peer did not accept a message')
+    },
+    onUnauthorized: (connection, { message, reason, isLast }) => {
+      const { kind, ...identity } = must(connection.peer, 'peer')
+      const peer = 'nodeId' in identity ? identity.nodeId : identity.name
+      const audit = { peer, role: kind, message, reason, closed: isLast }
+      this.#components.logger.warn(audit, 'a peer sent what it may not')
+      this.#emit({ type: 'MessageRefused', ...audit })
     },
     onGoAway: (connection, reason) =>
       this.#owners.get(connection)?.handleGoAway(connection, reason),

@@ -36,6 +36,7 @@ export class FakeManager implements ClusterManager {
   readonly asked: { call: string; query?: unknown; options?: unknown }[] = []
   readonly hub = new EventHub({ eventQueueLengthMax: 4, eventSubscribersMax: 100 })
   members: readonly Member[] = [member('a'), member('b', { liveness: 'suspect' })]
+  readonly messages = { onMessage: () => {}, onRequest: () => {} }
   readonly health = { peerStatuses: () => [] }
   report: HealthReport = {
     healthy: true,

@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { catalogue, declaredCatalogue } from '../../../lib/catalogue.js'
-import { directionOf } from '../../../src/wire/index.js'
+import { ClusterNetworkManager } from '../../../lib/cluster-network-manager.js'
+import {
+  type CustomDeclaration,
+  defineMessage,
+  directionOf,
+  schema
+} from '../../../src/wire/index.js'
 
 const hex = (number: number) => `0x${number.toString(16).padStart(4, '0').toUpperCase()}`
 const page = readFileSync(new URL('../../../../docs/seeds-messages.md', import.meta.url), 'utf8')
@@ -40,7 +46,7 @@ t.test('a response goes back to whoever may ask, and clients send little', async
   const fromClients = all.filter(({ senders }) => senders.includes('client'))
   t.same(
     fromClients.filter(({ number }) => number >= 0x0100).map(({ name }) => name),
-    ['Query', 'Placement', 'RegisterClient']
+    ['Query', 'Placement', 'RegisterClient', 'WatchCluster']
   )
   for (const declaration of all) {
     t.match(directionOf(declaration), /^(node|client)(, client)? → (node|client)(, client)?$/)
@@ -49,4 +55,25 @@ t.test('a response goes back to whoever may ask, and clients send little', async
     t.same(response?.receivers, declaration.senders, hex(declaration.number))
     t.same(response?.senders, declaration.receivers)
   }
+})
+
+const config = (security: object = {}) => ({
+  node: { id: 'a', dataDirectory: 'data' },
+  security: { insecure: true, ...security },
+  cluster: { bootstrap: { voters: ['a'] } }
+})
+
+t.test('create checks own messages and restrictions by name', async (t) => {
+  const mine = defineMessage({ number: 0xf001, name: 'Mine', body: schema.openStruct({}) })
+  const vote = defineMessage({ number: 0xf002, name: 'Query', body: schema.openStruct({}) })
+  const create = (messages: readonly CustomDeclaration[], security = {}) =>
+    ClusterNetworkManager.create({ config: config(security), messages })
+  t.ok(create([mine]).messages)
+  t.throws(() => create([mine, mine]), { code: 'ERR_SKEIN_INVALID_ARGUMENT', message: /^messages/ })
+  t.throws(() => create([vote]), { message: /two messages are called Query/ })
+  t.throws(() => create([mine], { messageRestrictions: { client: ['Querry'] } }), {
+    code: 'ERR_SKEIN_INVALID_CONFIG',
+    message: /security\.messageRestrictions\.client\.0: no message is called Querry/
+  })
+  t.ok(create([mine], { messageRestrictions: { node: ['Mine'] } }), 'own ones can be denied')
 })

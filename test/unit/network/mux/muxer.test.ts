@@ -2,6 +2,10 @@ import t from 'tap'
 import { type PeerIdentity, Priorities, SplittableRandom } from '../../../../src/core/index.js'
 import { bindNode, hello, ping } from '../../../../src/network/mux/messages.js'
 import {
+  MessagePolicy,
+  restrictionFaults
+} from '../../../../src/network/security/message-policy.js'
+import {
   ByteWriter,
   Catalogue,
   encodeMessage,
@@ -136,7 +140,78 @@ t.test('X-27: what a client may not send is refused, and the third time is the l
   pair.pump()
   t.match(pair.acceptor.doneError, { code: 'ERR_SKEIN_NOT_AUTHORIZED' })
   t.equal(pair.acceptor.kinds().filter((kind) => kind === 'message').length, 1)
+  const audit = pair.acceptor.events.flatMap((event) =>
+    event.kind === 'unauthorized' ? [[event.message, event.isLast]] : []
+  )
+  t.same(audit, [
+    ['Bulk', false],
+    ['Bulk', false],
+    ['Bulk', true]
+  ])
 })
+
+t.test('X-27: three in one chunk: each is answered, and so is what came before', async (t) => {
+  const client: PeerIdentity = { kind: 'client', name: 'app', clusterName: 'test' }
+  const pair = new MuxerPair({ local: client }).pump()
+  const dispatch = { ...normal, deadline: at(100) }
+  pair.dialler.muxer.request(echo, { count: 1 }, dispatch, 'before', at(0), wall(0))
+  for (let i = 0; i < 3; i++) pair.dialler.muxer.send(bulk, new Uint8Array(3), normal, wall(0))
+  pair.dialler.muxer.send(note, { text: 'too late' }, normal, wall(0))
+  pair.acceptor.receive(pair.dialler.pullAll())
+  t.same(pair.acceptor.kinds().slice(1), ['request', ...Array(3).fill('unauthorized')])
+  const request = pair.acceptor.events[1]
+  pair.acceptor.muxer.answer(request?.kind === 'request' ? request.id : 0, { count: 2 }, wall(0))
+  pair.dialler.receive(pair.acceptor.pullAll())
+  t.same(pair.dialler.kinds().slice(1), [...Array(3).fill('rejected'), 'answered', 'done'])
+  t.match(pair.dialler.doneError, { code: 'ERR_SKEIN_CONNECTION_LOST', message: /may not send/ })
+  t.match(pair.acceptor.doneError, { code: 'ERR_SKEIN_NOT_AUTHORIZED' })
+})
+
+t.test('X-27: a peer that is turned out and does not read has its time, no more', async (t) => {
+  const client: PeerIdentity = { kind: 'client', name: 'app', clusterName: 'test' }
+  const pair = new MuxerPair({ local: client }).pump()
+  for (let i = 0; i < 3; i++) pair.dialler.muxer.send(bulk, new Uint8Array(3), normal, wall(0))
+  pair.acceptor.receive(pair.dialler.pullAll())
+  t.equal(pair.acceptor.muxer.isUsable, false)
+  t.equal(pair.acceptor.doneError, undefined)
+  t.equal(pair.acceptor.muxer.nextDeadline(), 1_000)
+  pair.acceptor.muxer.handleTimeout(at(1_000), wall(1_000))
+  pair.acceptor.collect()
+  t.match(pair.acceptor.doneError, { code: 'ERR_SKEIN_NOT_AUTHORIZED' })
+})
+
+t.test('restrictions of the configuration take away from a role', async (t) => {
+  const restricted = new MessagePolicy({ node: ['Note'], client: [] })
+  const pair = new MuxerPair({}, { policy: restricted }).pump()
+  pair.dialler.muxer.send(note, { text: 'denied' }, normal, wall(0))
+  pair.dialler.muxer.send(bulk, new Uint8Array(3), normal, wall(0))
+  pair.pump()
+  t.same(pair.acceptor.kinds(), ['opened', 'unauthorized', 'message'])
+  t.match(pair.dialler.events.at(-1), { error: { message: /Note is denied to a node here/ } })
+  const client: PeerIdentity = { kind: 'client', name: 'app', clusterName: 'test' }
+  const toClient = new MuxerPair({ local: client }).pump()
+  toClient.acceptor.muxer.send(note, { text: 'not for you' }, normal, wall(0))
+  toClient.pump()
+  t.match(toClient.dialler.events.at(-1), { kind: 'unauthorized', reason: /not for a client/ })
+})
+
+t.test(
+  'a restriction that names nothing, a response or the protocol itself is a fault',
+  async (t) => {
+    const faults = restrictionFaults(
+      { node: ['Note', 'Hello'], client: ['EchoResponse', 'Nonsense'] },
+      catalogue
+    )
+    t.same(
+      faults.map(({ path }) => path),
+      [
+        'security.messageRestrictions.node.1',
+        'security.messageRestrictions.client.0',
+        'security.messageRestrictions.client.1'
+      ]
+    )
+  }
+)
 
 t.test(
   'X-18, X-20: lengths, versions, flags and kinds that are wrong end it, told why',
