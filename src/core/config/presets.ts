@@ -9,7 +9,12 @@ type Preset = Partial<Pick<ConfigInput, 'membership' | 'transport' | 'consensus'
 export const presets: Readonly<Record<PresetName, Preset>> = {
   /** One machine: round trips in tens of microseconds, so everything may be quick. */
   local: {
-    membership: { probeIntervalMs: 200, probeTimeoutMs: 100, gossipIntervalMs: 50 },
+    membership: {
+      probeIntervalMs: 200,
+      probeTimeoutMs: 100,
+      suspicionFloorMs: 0,
+      gossipIntervalMs: 50
+    },
     consensus: { heartbeatIntervalMs: 50, electionTimeoutMinMs: 150, electionTimeoutMaxMs: 300 }
   },
   lan: {},
@@ -17,7 +22,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   wan: {
     membership: {
       probeIntervalMs: 5_000,
-      probeTimeoutMs: 3_000,
+      probeTimeoutMs: 2_500,
       suspicionMult: 6,
       gossipIntervalMs: 500
     },

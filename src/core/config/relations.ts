@@ -34,8 +34,8 @@ const relations: readonly Relation[] = [
   {
     path: 'membership.probeTimeoutMs',
     others: ['membership.probeIntervalMs'],
-    message: 'must be below probeIntervalMs',
-    holds: ({ membership }) => membership.probeTimeoutMs < membership.probeIntervalMs
+    message: 'must be at most half of probeIntervalMs',
+    holds: ({ membership }) => 2 * membership.probeTimeoutMs <= membership.probeIntervalMs
   },
   {
     path: 'membership.splitQuorumSize',

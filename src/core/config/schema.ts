@@ -83,16 +83,26 @@ const security = z.strictObject({
 })
 
 const membership = z.strictObject({
-  /** One member is probed per interval. Lower: faster detection, more traffic. */
-  probeIntervalMs: ms(10, 60_000).default(500),
-  /** A direct probe's answer is awaited so long before others are asked. */
-  probeTimeoutMs: ms(5, 30_000).default(250),
+  /** One probe is begun per interval. Lower: faster detection, more traffic. */
+  probeIntervalMs: ms(10, 60_000).default(1_000),
+  /**
+   * A direct probe's answer is awaited so long before others are asked, and theirs so long again.
+   * Lower: faster detection; more doubt about members that are slow to answer.
+   */
+  probeTimeoutMs: ms(5, 30_000).default(200),
+  /**
+   * A ping received proves its sender, so that an exchange checks both ends, and the one unheard
+   * longest is asked. Off: rounds of this node's own probes, as published.
+   */
+  mutualProbes: z.boolean().default(true),
   /** Members asked to probe in our stead. */
   indirectProbes: count(0, 16).default(3),
   /**
-   * Suspicion lasts at least mult · max(1, log10 n) · probeInterval. Higher: fewer false deaths.
+   * Suspicion lasts at least mult · max(1, log10 n) · 2 · probeTimeout. Higher: fewer false deaths.
    */
   suspicionMult: count(1, 32).default(4),
+  /** And at least so long. Higher: a process may stand still longer without being buried. */
+  suspicionFloorMs: ms(0, 600_000).default(3_000),
   /** Upper bound of suspicion, in multiples of its minimum; shrinks with confirmations. */
   suspicionMaxTimeoutMult: count(1, 32).default(6),
   /**

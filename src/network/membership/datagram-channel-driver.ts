@@ -7,8 +7,13 @@ import type { DatagramNetwork, DatagramSocket } from '../../core/ports/datagram-
 import type { Address } from '../../core/ports/stream-network.js'
 import { DatagramOpener, type DatagramRefusal } from '../security/datagram-opener.js'
 import { DatagramSealer } from '../security/datagram-sealer.js'
-import { isForeign } from './admission.js'
-import { type DatagramMessage, type Packet, PacketWriter, readPacket } from './messages.js'
+import {
+  clusterTagOfId,
+  type DatagramMessage,
+  type Packet,
+  PacketWriter,
+  readPacket
+} from './messages.js'
 import type { Sender } from './swim.js'
 
 export const datagramCounterNames = [
@@ -132,7 +137,8 @@ export class DatagramChannel {
     }
     const packet = this.#read(outcome.payload)
     if (packet === null) return null
-    if (isForeign(packet.clusterId, this.#clusterId())) {
+    const ours = this.#clusterId()
+    if (ours !== null && packet.clusterTag !== null && packet.clusterTag !== clusterTagOfId(ours)) {
       this.refusals.add('datagrams_refused_foreign_cluster')
       return null
     }

@@ -1,11 +1,21 @@
 /** The arithmetic of SWIM with Lifeguard; every result in milliseconds or counts. */
 
-/** α · max(1, log10 n) · probe interval. */
-export const suspicionMinMs = (
-  mult: number,
-  memberCount: number,
-  probeIntervalMs: number
-): number => mult * Math.max(1, Math.log10(Math.max(1, memberCount))) * probeIntervalMs
+/** How long a probe waits: for the answer itself, then for those of helpers and of the stream. */
+export const probeMs = ({ probeTimeoutMs }: { readonly probeTimeoutMs: number }): number =>
+  2 * probeTimeoutMs
+
+/** α · max(1, log10 n) · the duration of a probe, and not below the floor. */
+export function suspicionMinMs(
+  config: {
+    readonly suspicionMult: number
+    readonly suspicionFloorMs: number
+    readonly probeTimeoutMs: number
+  },
+  memberCount: number
+): number {
+  const scale = Math.max(1, Math.log10(Math.max(1, memberCount)))
+  return Math.max(config.suspicionFloorMs, config.suspicionMult * scale * probeMs(config))
+}
 
 /** Accusers beyond the first that shrink a suspicion to its minimum; none where too few are. */
 export function expectedConfirmations(mult: number, memberCount: number): number {

@@ -1,7 +1,7 @@
 /**
  * What members say to one another. A datagram's payload is a packet:
  *
- *   packet  = nullable cluster id, then parts to the end
+ *   packet  = u8 0, or u8 1 and the first 8 bytes of the cluster id; then parts to the end
  *   part    = u8 kind, varint length, body of the kind
  *
  * Kinds are append-only; a kind that the reader does not know is skipped. Joins, state exchanges,
@@ -16,6 +16,7 @@ import { Priorities } from '../../core/ports/messenger.js'
 import {
   ByteReader,
   ByteWriter,
+  bool,
   bytes,
   type Codec,
   clusterId,
@@ -101,8 +102,11 @@ export type Statement = TypeOf<typeof statement>
 const accusation = openStruct({ nodeId, incarnation, accuser: nodeId })
 
 const parts = {
-  /** Probes `target`; whoever else gets it does not answer. */
-  ping: [1, openStruct({ sequence: u32, target: nodeId })],
+  /**
+   * Probes `target`; whoever else gets it does not answer. `isUnheard`: the target's last answers
+   * did not come straight.
+   */
+  ping: [1, openStruct({ sequence: u32, target: nodeId }, { isUnheard: [1, bool] })],
   /** Asks the receiver to ping `target` and to tell. */
   pingRequest: [2, openStruct({ sequence: u32, target: nodeId })],
   /** Answers a ping, or a ping request whose target answered. */
@@ -133,13 +137,16 @@ const partByNumber = new Map(
 )
 
 const nullableClusterId = nullable(clusterId)
-const packetPreludeBytes = 1 + 33
+/** The first digits of the cluster's id: the key proves the group, this tells a mix-up. */
+const clusterTagDigits = 16
+const packetPreludeBytes = 1 + clusterTagDigits / 2
 
 /** What the parts of one datagram may take together. */
 export const packetPartsBytesMax = datagramPayloadBytesMax - packetPreludeBytes
 
 export interface Packet {
-  readonly clusterId: ClusterId | null
+  /** The first 16 digits of the sender's cluster id, when it has one. */
+  readonly clusterTag: string | null
   readonly messages: readonly DatagramMessage[]
   /** Parts of kinds that this node does not know. */
   readonly unknownParts: number
@@ -155,7 +162,7 @@ export class PacketWriter {
   write(cluster: ClusterId | null, messages: readonly DatagramMessage[]): Uint8Array {
     assert(messages.length <= datagramPartsMax, `${messages.length} parts`)
     this.#packet.reset()
-    nullableClusterId.write(this.#packet, cluster)
+    writeClusterTag(this.#packet, cluster)
     for (const message of messages) this.#writePart(message)
     return this.#packet.peek()
   }
@@ -185,7 +192,7 @@ export class PacketWriter {
 /** @throws ProtocolError anything that is not a packet: nothing of it is used */
 export function readPacket(payload: Uint8Array): Packet {
   const reader = new ByteReader(payload)
-  const cluster = nullableClusterId.read(reader)
+  const clusterTag = readClusterTag(reader)
   const messages: DatagramMessage[] = []
   let unknownParts = 0
   for (let count = 0; reader.remaining > 0; count++) {
@@ -200,7 +207,27 @@ export function readPacket(payload: Uint8Array): Packet {
     body.expectEnd()
     messages.push({ ...(value as object), kind: part.kind } as DatagramMessage)
   }
-  return { clusterId: cluster, messages, unknownParts }
+  return { clusterTag, messages, unknownParts }
+}
+
+/** What of a cluster's id goes into each datagram. */
+export const clusterTagOfId = (id: ClusterId): string => id.slice(0, clusterTagDigits)
+
+function writeClusterTag(writer: ByteWriter, cluster: ClusterId | null): void {
+  writer.u8(cluster === null ? 0 : 1)
+  if (cluster === null) return
+  for (let i = 0; i < clusterTagDigits; i += 8) {
+    writer.u32(Number.parseInt(cluster.slice(i, i + 8), 16))
+  }
+}
+
+function readClusterTag(reader: ByteReader): string | null {
+  const flag = reader.u8()
+  if (flag > 1) throw new ProtocolError(`cluster tag flag ${flag}`)
+  if (flag === 0) return null
+  let digits = ''
+  while (digits.length < clusterTagDigits) digits += reader.u32().toString(16).padStart(8, '0')
+  return digits
 }
 
 /** A member as one node sees it, in a state exchange. */

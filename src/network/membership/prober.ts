@@ -1,18 +1,21 @@
 /**
- * Whom to probe, and what an unanswered probe means. One member per probe interval, in a shuffled
- * round: each is probed once before any is probed twice, so a death is noticed within 2n − 1
- * intervals (Das et al. 2002, section 4.3). A probe has until the next one begins:
+ * When to probe, and what an unanswered probe means; whom, `probe-order.ts` says. One probe is
+ * begun per probe interval, and lasts two probe timeouts:
  *
  *   ping, after probeTimeout ping requests to helpers and a ping over the stream, then suspicion
+ *
+ * With `mutualProbes` a ping proves the one who sent it as an ack proves the one who answers, so
+ * every exchange checks both ends, and this node asks whom it has not heard that way for longest.
  */
 
 import { after, NEVER } from '../../core/deadlines.js'
 import type { MonotonicMs, NodeId } from '../../core/ids.js'
-import { shuffle } from '../../core/splittable-random.js'
+import { probeMs } from './formulas.js'
 import type { Gossip } from './gossip.js'
 import { isLive, type MemberRecord } from './member-table.js'
 import type { DatagramMessage } from './messages.js'
 import type { Cohesion } from './partition/cohesion.js'
+import { ProbeOrder } from './probe-order.js'
 import type { Rumours } from './rumours.js'
 import type { SwimState } from './swim-state.js'
 
@@ -33,13 +36,13 @@ export class Prober {
   readonly #rumours: () => Rumours
   readonly #cohesion: () => Cohesion
   readonly #nextSequence: () => number
-  /** The round; a member that joins gets a random place in what is left of it or after. */
-  #round: NodeId[] = []
-  #position = 0
+  readonly #order: ProbeOrder
   #probe: Probe | null = null
-  /** To be probed before the round goes on. */
+  /** To be probed before the others. */
   #doubted: NodeId | null = null
   #helpersAt: MonotonicMs = NEVER
+  #verdictAt: MonotonicMs = NEVER
+  /** The next probe. */
   #tickAt: MonotonicMs = NEVER
 
   constructor(
@@ -54,6 +57,7 @@ export class Prober {
     this.#rumours = rumours
     this.#cohesion = cohesion
     this.#nextSequence = nextSequence
+    this.#order = new ProbeOrder(state.random, { inRounds: !state.config.mutualProbes })
   }
 
   start(now: MonotonicMs): void {
@@ -62,8 +66,7 @@ export class Prober {
   }
 
   stop(): void {
-    this.#probe = null
-    this.#helpersAt = NEVER
+    this.#end()
     this.#tickAt = NEVER
   }
 
@@ -78,13 +81,15 @@ export class Prober {
    * read the answer that may have come meanwhile.
    */
   postpone(lateMs: number, now: MonotonicMs): void {
+    if (this.#tickAt !== NEVER) this.#tickAt = after(this.#tickAt, lateMs)
     if (this.#helpersAt !== NEVER) this.#helpersAt = after(this.#helpersAt, lateMs)
-    if (this.#tickAt === NEVER) return
-    this.#tickAt = after(this.#tickAt, lateMs)
+    if (this.#verdictAt === NEVER) return
+    this.#verdictAt = after(this.#verdictAt, lateMs)
     if (this.#probe === null || this.#probe.hadGrace) return
     this.#probe.hadGrace = true
     const leastAt = after(now, this.#state.config.probeTimeoutMs)
-    if (this.#tickAt < leastAt) this.#tickAt = leastAt
+    if (this.#verdictAt < leastAt) this.#verdictAt = leastAt
+    if (this.#tickAt < this.#verdictAt) this.#tickAt = this.#verdictAt
   }
 
   /** Tells a suspect straight what it is accused of; it will contradict when it lives. */
@@ -96,27 +101,29 @@ export class Prober {
   }
 
   add(nodeId: NodeId): void {
-    const at = this.#position + this.#state.random.nextInt(this.#round.length - this.#position + 1)
-    this.#round.splice(at, 0, nodeId)
+    this.#order.add(nodeId)
   }
 
   remove(nodeId: NodeId): void {
-    const at = this.#round.indexOf(nodeId)
-    if (at < 0) return
-    this.#round.splice(at, 1)
-    if (at < this.#position) this.#position--
+    this.#order.remove(nodeId)
     if (this.#probe?.target === nodeId) this.#end()
   }
 
+  /** A ping of it came straight: it lives, and it may say that this node is not heard there. */
+  onPing(nodeId: NodeId, isUnheardThere: boolean, now: MonotonicMs): void {
+    if (!this.#isMutual) return
+    if (isUnheardThere) this.#doubted ??= nodeId
+    else this.#order.onChecked(nodeId, now, this.#roundMs())
+  }
+
   next(): MonotonicMs {
-    return Math.min(this.#helpersAt, this.#tickAt) as MonotonicMs
+    return Math.min(this.#helpersAt, this.#verdictAt, this.#tickAt) as MonotonicMs
   }
 
   handleTimeout(now: MonotonicMs): void {
-    if (this.#helpersAt <= now && this.#tickAt > now) this.#askHelpers()
-    if (this.#tickAt > now) return
-    if (this.#probe !== null) this.#fail(this.#probe, now)
-    this.#begin(now)
+    if (this.#helpersAt <= now && this.#verdictAt > now) this.#askHelpers()
+    if (this.#verdictAt <= now && this.#probe !== null) this.#fail(this.#probe, now)
+    if (this.#tickAt <= now) this.#begin(now)
   }
 
   /** False: not the answer to the probe under way, or not from one who was asked. */
@@ -148,10 +155,10 @@ export class Prober {
   }
 
   #begin(now: MonotonicMs): void {
-    const { config, localHealth, counters } = this.#state
-    const multiplier = localHealth.multiplier
+    const { config, localHealth, counters, links } = this.#state
+    const { multiplier } = localHealth
     this.#tickAt = after(now, config.probeIntervalMs * multiplier)
-    const record = this.#nextInRound()
+    const record = this.#nextTarget(now)
     if (record === null) return
     const target = record.statement.nodeId
     const sequence = this.#nextSequence()
@@ -166,27 +173,33 @@ export class Prober {
       hadGrace: false
     }
     this.#helpersAt = after(now, config.probeTimeoutMs * multiplier)
+    this.#verdictAt = after(now, probeMs(config) * multiplier)
     counters.add('ping_count')
     // The suspect hears of its suspicion from whoever probes it, and may refute at once.
     const accusation = this.#gossip.accusationOf(record)
-    const ping: DatagramMessage = { kind: 'ping', sequence, target }
+    const ping: DatagramMessage = links.isUnheard(target)
+      ? { kind: 'ping', sequence, target, isUnheard: true }
+      : { kind: 'ping', sequence, target }
     this.#gossip.send(record.statement.address, accusation ? [ping, accusation] : [ping])
   }
 
-  #nextInRound(): MemberRecord | null {
-    const { table, random } = this.#state
+  #nextTarget(now: MonotonicMs): MemberRecord | null {
+    const { table } = this.#state
     const doubted = this.#doubted === null ? undefined : table.get(this.#doubted)
     this.#doubted = null
     if (doubted !== undefined && isLive(doubted)) return doubted
-    for (let tries = this.#round.length; tries > 0; tries--) {
-      if (this.#position >= this.#round.length) {
-        shuffle(random, this.#round)
-        this.#position = 0
-      }
-      const record = table.get(this.#round[this.#position++] as NodeId)
-      if (record !== undefined && isLive(record)) return record
-    }
-    return null
+    const next = this.#order.next(now, this.#roundMs())
+    return next === null ? null : (table.get(next) ?? null)
+  }
+
+  get #isMutual(): boolean {
+    return this.#state.config.mutualProbes
+  }
+
+  /** In which every other member is checked once; half of them ask first, where that counts. */
+  #roundMs(): number {
+    const turns = Math.max(1, this.#order.size) * (this.#isMutual ? 0.5 : 1)
+    return turns * this.#state.config.probeIntervalMs
   }
 
   #askHelpers(): void {
@@ -209,7 +222,8 @@ export class Prober {
     probe.streamTried = true
     counters.add('stream_ping_count')
     const { address } = record.statement
-    effects.send({ kind: 'streamPing', nodeId: target, address, sequence, deadline: this.#tickAt })
+    const deadline = this.#verdictAt
+    effects.send({ kind: 'streamPing', nodeId: target, address, sequence, deadline })
   }
 
   #onStraightAnswer({ target }: Probe, now: MonotonicMs): void {
@@ -261,5 +275,6 @@ export class Prober {
   #end(): void {
     this.#probe = null
     this.#helpersAt = NEVER
+    this.#verdictAt = NEVER
   }
 }

@@ -12,7 +12,7 @@
 import { unreachable } from '../../core/assert.js'
 import { after } from '../../core/deadlines.js'
 import type { MonotonicMs, NodeId } from '../../core/ids.js'
-import { expectedConfirmations, suspicionMinMs } from './formulas.js'
+import { expectedConfirmations, probeMs, suspicionMinMs } from './formulas.js'
 import { isLive, type MemberRecord, toMember } from './member-table.js'
 import { type Accusation, type Statement, statementBytes, statementBytesMax } from './messages.js'
 import { compareStanding, type Rank, Ranks, rankOfStatement } from './precedence.js'
@@ -210,7 +210,7 @@ export class Rumours {
     const { nodeId } = statement
     const startedAt = suspicions.of(nodeId)?.startedAt ?? now
     if (!config.buddySystem || lastHeardAt <= startedAt) return false
-    if (!suspicions.respite(nodeId, after(now, config.probeIntervalMs))) return false
+    if (!suspicions.respite(nodeId, after(now, probeMs(config)))) return false
     this.#ask(nodeId)
     return true
   }
@@ -218,7 +218,7 @@ export class Rumours {
   #terms(): SuspicionTerms {
     const { config, table } = this.#state
     const count = table.liveCount
-    const minMs = suspicionMinMs(config.suspicionMult, count, config.probeIntervalMs)
+    const minMs = suspicionMinMs(config, count)
     return {
       minMs,
       maxMs: minMs * config.suspicionMaxTimeoutMult,

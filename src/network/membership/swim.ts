@@ -259,7 +259,7 @@ export class Swim {
   ): void {
     switch (message.kind) {
       case 'ping':
-        this.#handlePing(message.target, message.sequence, from, record)
+        this.#handlePing(message, from, record, now)
         return
       case 'pingRequest':
         this.#relays.handleRequest(message.target, message.sequence, from.address, now)
@@ -287,10 +287,10 @@ export class Swim {
   }
 
   #handlePing(
-    target: NodeId,
-    sequence: number,
+    { target, sequence, isUnheard = false }: Extract<DatagramMessage, { kind: 'ping' }>,
     from: Sender,
-    record: MemberRecord | undefined
+    record: MemberRecord | undefined,
+    now: MonotonicMs
   ): void {
     if (target !== this.#state.nodeId) {
       this.#state.counters.add('misdirected_pings')
@@ -300,7 +300,7 @@ export class Swim {
     if (record === undefined) {
       const { nodeId, address } = from
       this.#state.effects.send({ kind: 'pushPull', nodeId, address })
-    }
+    } else if (isLive(record)) this.#prober.onPing(record.statement.nodeId, isUnheard, now)
     const ack: DatagramMessage = { kind: 'ack', sequence }
     const accusation = record === undefined ? null : this.#gossip.accusationOf(record)
     this.#gossip.send(from.address, accusation ? [ack, accusation] : [ack])

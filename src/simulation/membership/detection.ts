@@ -1,6 +1,6 @@
 /** How long a death goes unnoticed, and what the detector costs at rest. */
 import { type Config, must, type NodeId } from '../../core/index.js'
-import { suspicionMinMs } from '../../network/membership/formulas.js'
+import { probeMs, suspicionMinMs } from '../../network/membership/formulas.js'
 import { type SwarmMember, SwimSwarm } from './swim-swarm.js'
 
 export interface Detection {
@@ -18,11 +18,11 @@ export interface Detection {
 }
 
 export interface DetectionFormulas {
-  /** e/(e − 1) probe intervals. */
+  /** A probe interval on average until somebody asks, and the duration of a probe. */
   readonly suspectedMs: number
   /** The least suspicion on top. */
   readonly declaredMs: number
-  /** A ping each way and its answers. */
+  /** Sent: a ping and an answer per interval. */
   readonly datagramsPerMemberSecond: number
 }
 
@@ -70,11 +70,11 @@ export function measureDetection(
 type Traffic = Pick<Detection, 'datagramsPerMemberSecond' | 'bytesPerMemberSecond'>
 
 function formulasFor(members: number, config: Config['membership']): DetectionFormulas {
-  const { probeIntervalMs, suspicionMult } = config
-  const suspectedMs = (Math.E / (Math.E - 1)) * probeIntervalMs
+  const { probeIntervalMs } = config
+  const suspectedMs = probeIntervalMs + probeMs(config)
   return {
     suspectedMs,
-    declaredMs: suspectedMs + suspicionMinMs(suspicionMult, members, probeIntervalMs),
+    declaredMs: suspectedMs + suspicionMinMs(config, members),
     datagramsPerMemberSecond: 2 * (1_000 / probeIntervalMs)
   }
 }

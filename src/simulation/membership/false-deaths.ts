@@ -37,10 +37,12 @@ const plainSwim: Partial<MembershipConfig> = {
   probeIntervalMs: 1_000,
   probeTimeoutMs: 500,
   suspicionMult: 5,
+  suspicionFloorMs: 0,
   suspicionMaxTimeoutMult: 1,
   localHealthScoreMax: 0,
   buddySystem: false,
-  loopLagAware: false
+  loopLagAware: false,
+  mutualProbes: false
 }
 const probe = { localHealthScoreMax: 7 }
 const suspicion = { suspicionMaxTimeoutMult: 6 }
@@ -78,6 +80,18 @@ export const variants: readonly Variant[] = [
   {
     name: 'Lifeguard and loop lag',
     config: { ...plainSwim, ...probe, ...suspicion, ...buddy, loopLagAware: true },
+    paper: null
+  },
+  {
+    name: 'everything',
+    config: {
+      ...plainSwim,
+      ...probe,
+      ...suspicion,
+      ...buddy,
+      loopLagAware: true,
+      mutualProbes: true
+    },
     paper: null
   }
 ]

@@ -68,12 +68,7 @@ export class Cohesion {
   }
 
   handleTimeout(now: MonotonicMs): void {
-    const called = this.#splits.handleTimeout(this.#lost(), this.#members().length, now)
-    if (called !== null) {
-      const { unreachable } = called
-      this.#tell({ type: 'PartitionDetected', kind: 'split', unreachable })
-      this.#armDecision(now)
-    }
+    if (this.#splits.next() <= now) this.#judgeSplit(now)
     if (this.#decideAt <= now) this.#decide(now)
   }
 
@@ -87,6 +82,13 @@ export class Cohesion {
 
   onLinkWhole({ nodeId, fault, since }: BrokenLink, now: MonotonicMs): void {
     this.#tellHealed(fault, [nodeId], since, now)
+  }
+
+  #judgeSplit(now: MonotonicMs): void {
+    const called = this.#splits.handleTimeout(this.#lost(), this.#members().length, now)
+    if (called === null) return
+    this.#tell({ type: 'PartitionDetected', kind: 'split', unreachable: called.unreachable })
+    this.#armDecision(now)
   }
 
   #judge(now: MonotonicMs): void {

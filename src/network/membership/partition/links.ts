@@ -52,6 +52,11 @@ export class Links {
     return detour !== undefined && detour.fault === null
   }
 
+  /** Whether its last answers came by a detour: it is told so, since it may not know. */
+  isUnheard(nodeId: NodeId): boolean {
+    return this.#detours.has(nodeId)
+  }
+
   /** Gone or reached straight; the broken link that it had. */
   forget(nodeId: NodeId): BrokenLink | null {
     const detour = this.#detours.get(nodeId)

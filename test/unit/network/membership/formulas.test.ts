@@ -28,8 +28,10 @@ t.test('suspicion and retransmits by the number of members, as in the table', as
     [300, 9.9, 12],
     [1_000, 12, 16]
   ]
+  const config = { suspicionMult: 4, probeTimeoutMs: 500, suspicionFloorMs: 0 }
   for (const [n, minSeconds, retransmits] of rows) {
-    t.equal(Math.round(suspicionMinMs(4, n, 1_000) / 100) / 10, minSeconds, `minimum at ${n}`)
+    t.equal(Math.round(suspicionMinMs(config, n) / 100) / 10, minSeconds, `minimum at ${n}`)
+    t.equal(suspicionMinMs({ ...config, suspicionFloorMs: 13_000 }, n), 13_000, 'the floor')
     t.equal(retransmitLimit(4, n), retransmits, `retransmits at ${n}`)
   }
 })

@@ -32,6 +32,14 @@ export const statementOf = (name: string, change: Partial<Statement> = {}): Stat
   ...change
 })
 
+/** A probe begins where the last one ends, and a suspicion may be as short as the formula says. */
+const publishedTimes = {
+  probeIntervalMs: 500,
+  probeTimeoutMs: 250,
+  suspicionFloorMs: 0,
+  mutualProbes: false
+}
+
 /** One core whose effects are kept for the test to look at. */
 export class Bench {
   readonly swim: Swim
@@ -50,7 +58,7 @@ export class Bench {
         rack: '',
         metadata: {},
         bornAt: 0 as WallMs,
-        config: membershipConfig(change)
+        config: membershipConfig({ ...publishedTimes, ...change })
       },
       ms(0)
     )

@@ -38,6 +38,15 @@ t.test('events happen by time, then in the order in which they were scheduled', 
   t.equal(new EventHeap().pop(), null)
 })
 
+/** Rounds of a probe per interval, each until the next: what the arithmetic is of. */
+const published = (): Config['membership'] => ({
+  ...defaults(),
+  probeIntervalMs: 500,
+  probeTimeoutMs: 250,
+  suspicionFloorMs: 0,
+  mutualProbes: false
+})
+
 t.test('the same seed is the same swarm, another is not', async (t) => {
   const trace = (seed: number): string[] => {
     const told: string[] = []
@@ -64,7 +73,7 @@ t.test('who is blocked reads nothing, and sends what it held back when it goes o
   })
   const first = must(swarm.members[0], 'a member')
   swarm.block(first)
-  swarm.run(1_500)
+  swarm.run(2_500)
   const seen = (): string[] =>
     swarm.members.slice(1).map(({ swim }) => swim.member(first.nodeId)?.liveness ?? '')
   t.ok(seen().includes('suspect'))
@@ -99,7 +108,7 @@ t.test('S-03, S-30: detection and traffic follow the formulas', async (t) => {
   t.equal(knownEverywhereMs.length, 30)
   const ratio = mean(declaredMs) / formulas.declaredMs
   t.ok(Math.abs(ratio - 1) < 0.2, `${ratio} of the published time`)
-  t.ok(mean(suspectedMs) < 3 * 500)
+  t.ok(mean(suspectedMs) < 2 * 1_000)
   for (const [i, known] of knownEverywhereMs.entries()) {
     const declared = declaredMs[i] ?? 0
     t.ok(known >= declared && known - declared < 1_000) || t.bailout(`${known}, ${declared}`)
@@ -136,7 +145,7 @@ function arithmeticOfDeath(random: SplittableRandom, members: number, intervalMs
 t.test('S-03: the tail of detection is that of the arithmetic, and no delay of ours', async (t) => {
   const random = SplittableRandom.fromSeed(12)
   const expected = Array.from({ length: 20_000 }, () => arithmeticOfDeath(random, 12, 500))
-  const { declaredMs } = measureDetection(12, defaults(), { deaths: 1_000, seed: 1, lossShare: 0 })
+  const { declaredMs } = measureDetection(12, published(), { deaths: 1_000, seed: 1, lossShare: 0 })
   const at = (values: readonly number[], share: number): number =>
     [...values].sort((a, b) => a - b)[Math.floor(values.length * share)] ?? 0
   for (const share of [0.1, 0.5, 0.9, 0.99]) {
