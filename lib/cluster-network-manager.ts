@@ -44,6 +44,7 @@ import {
   type TellQueue,
   viewsDisagree
 } from '../src/core/index.js'
+import { clusterHealthOf } from '../src/health/index.js'
 import { CustomHandlers, restrictionFaults } from '../src/network/index.js'
 import { BoundPorts } from '../src/runtime/index.js'
 import type { Catalogue, CustomDeclaration } from '../src/wire/index.js'
@@ -238,7 +239,8 @@ export class ClusterNetworkManager implements ClusterManager {
   }
 
   get health(): ClusterHealth {
-    return this.#running().heartbeat
+    const { health, heartbeat } = this.#running()
+    return clusterHealthOf(health, heartbeat)
   }
 
   subscribeToEvents(): EventSubscription {

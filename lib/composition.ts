@@ -29,7 +29,13 @@ import {
   type StreamNetwork,
   type Workers
 } from '../src/core/index.js'
-import { HealthDriver, HeartbeatDriver, selfStatusOf } from '../src/health/index.js'
+import {
+  HealthDriver,
+  HeartbeatDriver,
+  type SelfStatus,
+  selfReportOf,
+  selfStatusOf
+} from '../src/health/index.js'
 import { MembershipDriver, TransportDriver } from '../src/network/index.js'
 import { QueryDriver } from '../src/routing/index.js'
 import type { Catalogue } from '../src/wire/index.js'
@@ -275,27 +281,40 @@ function makeLoop(container: DependencyContainer): LoopWatch {
 function makeHealth(container: DependencyContainer): HealthDriver {
   const { config, ports } = container.resolve(TOKENS.composition)
   const { clock, random, workers, logger } = ports
-  return new HealthDriver(
+  const membership = container.resolve(TOKENS.membership)
+  const health = new HealthDriver(
     {
       clock,
       random: random.split('health'),
       messenger: container.resolve(TOKENS.transport),
-      datagramsProbe: null,
+      datagramsProbe: {
+        send: (to, payload) => membership.sendPayload(to, payload),
+        onDatagram: (handle) => membership.onPayload(handle)
+      },
       workers,
       logger: logger.child({ room: 'health' }),
-      members: () => container.resolve(TOKENS.membership).members(),
+      members: () => membership.members(),
       loop: container.resolve(TOKENS.loop),
-      traffic: (nodeId) => container.resolve(TOKENS.transport).trafficOf(nodeId)
+      traffic: (nodeId) => container.resolve(TOKENS.transport).trafficOf(nodeId),
+      selfReport: () => selfReportOf(selfStatusIn(container))
     },
     { nodeId: config.node.id as NodeId, config: config.health }
   )
+  membership.onRoundTrip((nodeId, ms) => health.observe(nodeId, ms))
+  return health
+}
+
+function selfStatusIn(container: DependencyContainer): SelfStatus {
+  const { config } = container.resolve(TOKENS.composition)
+  const self = container.resolve(TOKENS.membership).self()
+  const delayMs = container.resolve(TOKENS.loop).delayMs()
+  return selfStatusOf(self, delayMs, config.health.loopDelayMs)
 }
 
 function makeHeartbeat(container: DependencyContainer): HeartbeatDriver {
   const { config, ports } = container.resolve(TOKENS.composition)
   const { clock, random, logger } = ports
   const membership = container.resolve(TOKENS.membership)
-  const loop = container.resolve(TOKENS.loop)
   return new HeartbeatDriver(
     {
       clock,
@@ -303,7 +322,7 @@ function makeHeartbeat(container: DependencyContainer): HeartbeatDriver {
       messenger: container.resolve(TOKENS.transport),
       logger: logger.child({ room: 'heartbeat' }),
       members: () => membership.members(),
-      self: () => selfStatusOf(membership.self(), loop.delayMs(), config.health.loopDelayMs)
+      self: () => selfStatusIn(container)
     },
     { nodeId: config.node.id as NodeId, config: config.health }
   )

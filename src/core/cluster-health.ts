@@ -1,4 +1,6 @@
 /** What one node knows of its peers' health: the sub-facade `manager.health`. */
+import type { HealthVerdict } from './health-verdict.js'
+import type { Capacity, MatrixRow, PeerSummary, RelayRoute, VerdictRecord } from './health-views.js'
 import type { NodeId } from './ids.js'
 import type { HealthStatus, Lifecycle } from './member.js'
 
@@ -21,4 +23,23 @@ export interface PeerStatus {
 export interface ClusterHealth {
   /** The last heartbeat of each peer, in the order of their names. Not the failure detector. */
   peerStatuses(): readonly PeerStatus[]
+  /** Everything this node measured of each peer, in the order of their names. */
+  peers(): readonly PeerSummary[]
+  /** Null: the node was never measured. */
+  verdictOn(nodeId: NodeId): HealthVerdict | null
+  /** Changes of verdicts with the inputs they came from, oldest first; of one node, or of all. */
+  explainVerdicts(nodeId?: NodeId): readonly VerdictRecord[]
+  /** What every node measured of every other, as far as this one has heard. */
+  latencyMatrix(): readonly MatrixRow[]
+  /** The paths that have a relay now. */
+  routes(): readonly RelayRoute[]
+  /**
+   * Sends up to `health.capacityProbeBytesMax` bytes at low priority to measure what the path can
+   * carry.
+   * @throws BackpressureError a probe is running, or the peer serves no more now
+   */
+  probeCapacity(
+    nodeId: NodeId,
+    options?: { readonly bytesMax?: number; readonly timeoutMs?: number }
+  ): Promise<Capacity>
 }

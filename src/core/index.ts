@@ -110,6 +110,21 @@ export {
   type VerdictStatus,
   VerdictStatuses
 } from './health-verdict.js'
+export type {
+  Capacity,
+  ClockDiagnosis,
+  ClockOffset,
+  Distribution,
+  LatencySummary,
+  LossEstimate,
+  MatrixCell,
+  MatrixRow,
+  PeerSummary,
+  Quality,
+  RelayRoute,
+  Throughput,
+  VerdictRecord
+} from './health-views.js'
 export {
   type ClientId,
   type ClusterId,

@@ -1,10 +1,11 @@
 import type { Config } from '../core/config/schema.js'
 import { after } from '../core/deadlines.js'
 import { BackpressureError } from '../core/errors.js'
+import type { Capacity } from '../core/health-views.js'
 import type { MonotonicMs, NodeId } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import { type Messenger, Priorities } from '../core/ports/messenger.js'
-import { type Capacity, CapacityProbe } from './capacity-probe.js'
+import { CapacityProbe } from './capacity-probe.js'
 import { capacityChunk } from './messages.js'
 
 /** Chunks are one frame long, so that urgent messages come between them. */

@@ -4,22 +4,13 @@
  * answer and the last answer of all.
  */
 import { assert } from '../core/assert.js'
+import type { Capacity } from '../core/health-views.js'
 import type { MonotonicMs } from '../core/ids.js'
 
 export interface CapacityProbeOptions {
   readonly bytesMax: number
   readonly chunkBytes: number
   readonly chunksInFlight: number
-}
-
-export interface Capacity {
-  /** Megabits (10^6) per second; null: too little came back to say. */
-  readonly mbps: number | null
-  readonly bytesSent: number
-  readonly bytesAnswered: number
-  readonly durationMs: number
-  /** The byte cap ended it, as planned. */
-  readonly reachedCap: boolean
 }
 
 export class CapacityProbe {

@@ -8,20 +8,13 @@
  * is believed (NTP's clock filter).
  */
 import { assert } from '../core/assert.js'
+import type { ClockOffset } from '../core/health-views.js'
 
 export interface FourTimestamps {
   readonly askedAt: number
   readonly receivedAt: number
   readonly answeredAt: number
   readonly heardAt: number
-}
-
-export interface ClockOffset {
-  /** Positive: the peer's clock is ahead. */
-  readonly offsetMs: number
-  readonly delayMs: number
-  /** The true offset is within offset ± error, if neither clock jumped in between. */
-  readonly errorMs: number
 }
 
 export function offsetOf(times: FourTimestamps): ClockOffset {

@@ -1,7 +1,8 @@
+import type { MatrixCell, MatrixRow } from '../core/health-views.js'
 import type { MonotonicMs, NodeId } from '../core/ids.js'
 import type { Random } from '../core/ports/random.js'
 import { shuffle } from '../core/splittable-random.js'
-import type { LatencyMatrix, MatrixCell, MatrixRow } from './latency-matrix.js'
+import type { LatencyMatrix } from './latency-matrix.js'
 import { matrixCellsMax, matrixRowsPerMessageMax } from './messages.js'
 
 /** What one node tells of the matrix, and to whom. */

@@ -1,4 +1,4 @@
-import type { PeerSummary } from './peer-health.js'
+import type { PeerSummary } from '../core/health-views.js'
 
 export const healthCounterNames = [
   'health_checks',

@@ -5,6 +5,7 @@
  * Five rounds, each at its own interval: pings, checks, byte counters, datagram trains, routes.
  * Statistics and the search run in a worker.
  */
+import type { ClusterHealth } from '../core/cluster-health.js'
 import type { HealthCheck } from '../core/cluster-manager.js'
 import type { Config } from '../core/config/schema.js'
 import { Counters } from '../core/counters.js'
@@ -12,6 +13,13 @@ import { DeadlineTimer } from '../core/deadline-timer.js'
 import { after, Deadlines } from '../core/deadlines.js'
 import type { HealthEvent } from '../core/events.js'
 import { type HealthVerdict, VerdictStatuses } from '../core/health-verdict.js'
+import type {
+  Capacity,
+  MatrixRow,
+  PeerSummary,
+  RelayRoute,
+  VerdictRecord
+} from '../core/health-views.js'
 import type { MonotonicMs, NodeId } from '../core/ids.js'
 import { type HealthStatus, HealthStatuses, type Member } from '../core/member.js'
 import type { Clock } from '../core/ports/clock.js'
@@ -22,19 +30,18 @@ import type { Workers } from '../core/ports/workers.js'
 import { factsOf, hasCode } from '../core/remote-error.js'
 import type { TellQueue } from '../core/tell-queue.js'
 import { CapacityProbes } from './capacity-driver.js'
-import type { Capacity } from './capacity-probe.js'
 import { MatrixGossip } from './gossip.js'
 import { type HealthCounterName, healthCounterNames, measureTotals } from './health-counters.js'
-import { LatencyMatrix, type MatrixRow } from './latency-matrix.js'
+import { LatencyMatrix } from './latency-matrix.js'
 import { LossRounds } from './loss-driver.js'
 import { healthCheck, latencyPing, matrixRows } from './messages.js'
-import type { PeerHealth, PeerSummary } from './peer-health.js'
+import type { PeerHealth } from './peer-health.js'
 import { Peers } from './peers.js'
 import type { ProbeDatagrams, Traffic } from './ports.js'
 import { costTableOf } from './route-search.js'
-import { type RelayRoute, type RouteChange, RouteTable } from './route-table.js'
+import { type RouteChange, RouteTable } from './route-table.js'
 import { Statistics } from './statistics-driver.js'
-import { type VerdictRecord, Verdicts } from './verdicts.js'
+import { Verdicts } from './verdicts.js'
 
 export interface HealthComponents {
   readonly clock: Clock
@@ -65,7 +72,7 @@ const firstRoundMs = 1_000
 /** A path must be so many times dearer than another before it is left for it. */
 const routeKeepFactor = 1.25
 
-export class HealthDriver {
+export class HealthDriver implements Omit<ClusterHealth, 'peerStatuses'> {
   readonly counters = new Counters<HealthCounterName>(healthCounterNames)
   readonly #components: HealthComponents
   readonly #nodeId: NodeId
@@ -156,7 +163,7 @@ export class HealthDriver {
   }
 
   /** Changed verdicts with what they came from, oldest first. */
-  explain(nodeId?: NodeId): readonly VerdictRecord[] {
+  explainVerdicts(nodeId?: NodeId): readonly VerdictRecord[] {
     return this.#verdicts.explain(nodeId)
   }
 

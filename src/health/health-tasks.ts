@@ -1,3 +1,4 @@
+import type { Distribution } from '../core/health-views.js'
 /**
  * What the health room does off the main loop: distributions per peer from the shared ring, and
  * the search for relays. One ring per runner; a lost worker loses the distributions and nothing
@@ -6,7 +7,7 @@
 import type { NodeId } from '../core/ids.js'
 import { type CostTable, type RelayProposal, searchRelays } from './route-search.js'
 import { SampleReader } from './sample-ring.js'
-import { type Distribution, type Histogram, WindowedHistogram } from './windowed-histogram.js'
+import { type Histogram, WindowedHistogram } from './windowed-histogram.js'
 
 export interface CollectRequest {
   readonly ring: SharedArrayBuffer

@@ -56,7 +56,7 @@ export interface HeartbeatOptions {
   readonly config: Config['health']
 }
 
-export class HeartbeatDriver implements ClusterHealth {
+export class HeartbeatDriver implements Pick<ClusterHealth, 'peerStatuses'> {
   readonly counters = new Counters<HeartbeatCounterName>(heartbeatCounterNames)
   readonly #components: HeartbeatComponents
   readonly #options: HeartbeatOptions
@@ -193,4 +193,11 @@ export function selfStatusOf(
     loopDelayMs,
     metadata
   }
+}
+
+/** What a node answers when it is asked how it is. */
+export function selfReportOf(self: SelfStatus): { status: HealthStatus; detail: string } {
+  const { status, lifecycle, loopDelayMs } = self
+  const late = `the main loop was ${Math.round(loopDelayMs)} ms late`
+  return { status, detail: status === HealthStatuses.Healthy ? '' : `${lifecycle}; ${late}` }
 }

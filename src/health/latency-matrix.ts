@@ -1,3 +1,4 @@
+import type { MatrixRow } from '../core/health-views.js'
 /**
  * What every node measured to every other: a row per node, which only that node writes. Rows travel
  * by gossip; the higher version wins, so they may arrive late, twice and in any order.
@@ -8,23 +9,6 @@
  * 3. at most `rowsMax` rows; a further node's is not taken, and counted.
  */
 import { compareText, type MonotonicMs, type NodeId } from '../core/ids.js'
-
-export interface MatrixCell {
-  readonly to: NodeId
-  /** Null: no answer. */
-  readonly rttMs: number | null
-  /** One way, from the row's node; null: insufficient data. */
-  readonly lossRate: number | null
-  /** Since it was measured, when the row was made. */
-  readonly ageMs: number
-}
-
-export interface MatrixRow {
-  readonly origin: NodeId
-  /** Rises with every row of its origin, also across its restarts. */
-  readonly version: number
-  readonly cells: readonly MatrixCell[]
-}
 
 export interface MatrixOptions {
   readonly rowsMax: number

@@ -1,23 +1,8 @@
 import { assert } from '../core/assert.js'
+import type { LatencySummary, Tail } from '../core/health-views.js'
 
 /** A percentile of fewer samples than this says less than their maximum. */
 export const tailSamplesMin = 500
-
-export interface LatencySummary {
-  readonly count: number
-  readonly averageMs: number
-  readonly minMs: number
-  readonly p50Ms: number
-  readonly maxMs: number
-  readonly tail: Tail
-}
-
-/** The slow end: the 99th percentile where there are enough samples for one, else the maximum. */
-export interface Tail {
-  readonly ms: number
-  readonly basis: 'p99' | 'max'
-  readonly count: number
-}
 
 export const tailOf = (count: number, p99Ms: number, maxMs: number): Tail =>
   count >= tailSamplesMin ? { ms: p99Ms, basis: 'p99', count } : { ms: maxMs, basis: 'max', count }

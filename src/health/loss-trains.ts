@@ -10,7 +10,8 @@
  * 3. both tables are bounded; the oldest train makes room.
  */
 import { assert } from '../core/assert.js'
-import { type Interval, wilson } from './wilson.js'
+import type { LossEstimate } from '../core/health-views.js'
+import { wilson } from './wilson.js'
 
 /** Datagrams of one train; a bit each at the receiver. */
 export const trainLengthMax = 256
@@ -23,18 +24,6 @@ export interface TrainReport {
   /** Arrived after a later number had. */
   readonly reordered: number
 }
-
-export type LossEstimate =
-  | { readonly kind: 'insufficientData'; readonly sent: number; readonly needed: number }
-  | {
-      readonly kind: 'measured'
-      readonly sent: number
-      readonly lost: number
-      /** 0…1 */
-      readonly rate: number
-      /** Of the rate, 95 %. */
-      readonly interval: Interval
-    }
 
 /** The sender's side, for one peer: the newest trains. */
 export class LossWindow {

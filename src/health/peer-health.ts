@@ -1,19 +1,26 @@
 /** Everything this node measured of one peer. */
 import type { Config } from '../core/config/schema.js'
 import type { Diagnosis } from '../core/health-verdict.js'
+import type {
+  Capacity,
+  ClockDiagnosis,
+  Distribution,
+  LatencySummary,
+  LossEstimate,
+  MatrixCell,
+  PeerSummary,
+  Quality
+} from '../core/health-views.js'
 import type { MonotonicMs, NodeId } from '../core/ids.js'
 import { RingBuffer } from '../core/ring-buffer.js'
-import type { Capacity } from './capacity-probe.js'
-import { type ClockOffset, OffsetWindow } from './clock-offset.js'
+import { OffsetWindow } from './clock-offset.js'
 import { Jitter } from './jitter.js'
-import type { MatrixCell } from './latency-matrix.js'
-import { type LatencySummary, LatencyWindow } from './latency-window.js'
-import { type LossEstimate, LossWindow, TrainCounter } from './loss-trains.js'
+import { LatencyWindow } from './latency-window.js'
+import { LossWindow, TrainCounter } from './loss-trains.js'
 import type { HealthAnswer, PongAnswer } from './messages.js'
-import { type Quality, qualityOf } from './quality.js'
-import { type ClockDiagnosis, diagnose } from './three-clocks.js'
-import { type Throughput, ThroughputMeter } from './throughput.js'
-import type { Distribution } from './windowed-histogram.js'
+import { qualityOf } from './quality.js'
+import { diagnose } from './three-clocks.js'
+import { ThroughputMeter } from './throughput.js'
 
 type HealthConfig = Config['health']
 
@@ -21,27 +28,6 @@ type HealthConfig = Config['health']
 const clockRestartMs = 60_000
 /** Clock offsets of which the best is believed. */
 const offsetWindowLength = 16
-
-export interface PeerSummary {
-  readonly nodeId: NodeId
-  /** Of the newest round trips. */
-  readonly latency: LatencySummary | null
-  /** Of the time window, active and passive samples, as the worker last told. */
-  readonly distribution: Distribution | null
-  readonly jitterMs: number | null
-  /** One way, to the peer. */
-  readonly loss: LossEstimate
-  readonly throughput: Throughput | null
-  /** Of the newest probe on demand. */
-  readonly capacity: Capacity | null
-  readonly clockOffset: ClockOffset | null
-  readonly answeredRate: number | null
-  readonly failuresInRow: number
-  readonly quality: Quality
-  readonly diagnosis: ClockDiagnosis | null
-  /** What the peer says of itself. */
-  readonly report: HealthAnswer | null
-}
 
 export interface Pong {
   readonly answer: PongAnswer

@@ -1,3 +1,4 @@
+import type { Quality, QualityPart } from '../core/health-views.js'
 /**
  * The composite quality of a path, 0…1, from up to four parts, each 0…1:
  *
@@ -13,8 +14,6 @@
  * there is no quality but what `answered` says.
  */
 export const qualityWeights = { latency: 0.35, jitter: 0.15, loss: 0.3, answered: 0.2 } as const
-export type QualityPart = keyof typeof qualityWeights
-
 export interface QualityInputs {
   readonly rttMs: number | null
   readonly jitterMs: number | null
@@ -29,12 +28,6 @@ export interface QualityHalves {
   readonly latencyHalfMs: number
   readonly jitterHalfMs: number
   readonly lossHalfRate: number
-}
-
-export interface Quality {
-  /** Null while no part is known. */
-  readonly value: number | null
-  readonly parts: Readonly<Record<QualityPart, number | null>>
 }
 
 const partNames: readonly QualityPart[] = ['latency', 'jitter', 'loss', 'answered']

@@ -1,3 +1,4 @@
+import type { MatrixRow } from '../core/health-views.js'
 /**
  * The best path by way of at most one other node. One relay is enough: in RON (Andersen et al.,
  * SOSP 2001) it went round most outages, and full link state is affordable up to some fifty nodes.
@@ -11,7 +12,6 @@
  */
 
 import type { NodeId } from '../core/ids.js'
-import type { MatrixRow } from './latency-matrix.js'
 
 /** What a lost packet costs: a TCP retransmission timer at its usual minimum. */
 export const retransmitMs = 200

@@ -12,6 +12,7 @@
  * 4. it is exchanged for another only when it is out of reach or `keepFactor` times as dear.
  */
 import { after, NEVER } from '../core/deadlines.js'
+import type { RelayRoute } from '../core/health-views.js'
 import { compareText, type MonotonicMs, type NodeId } from '../core/ids.js'
 import { type CostTable, pathCost, type RelayProposal } from './route-search.js'
 
@@ -21,19 +22,6 @@ export interface RouteLimits {
   readonly severeFloorMs: number
   readonly keepFactor: number
   readonly ttlMs: number
-}
-
-export interface RelayRoute {
-  readonly target: NodeId
-  readonly relay: NodeId
-  readonly why: 'outage' | 'degraded'
-  /** Infinity: out. */
-  readonly directMs: number
-  readonly viaMs: number
-  /** 1 − via / direct: the share of the cost that the relay saves; 1: the direct path is out. */
-  readonly expectedImprovement: number
-  readonly since: MonotonicMs
-  readonly expiresAt: MonotonicMs
 }
 
 export interface RouteChange {

@@ -1,6 +1,7 @@
 import type { Config } from '../core/config/schema.js'
 import { DeadlineTimer } from '../core/deadline-timer.js'
 import { after } from '../core/deadlines.js'
+import type { Distribution } from '../core/health-views.js'
 import type { NodeId } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Logger } from '../core/ports/logger.js'
@@ -9,7 +10,6 @@ import type { HealthTasks } from './health-tasks.js'
 import { healthWorker } from './health-worker.js'
 import type { CostTable, RelayProposal } from './route-search.js'
 import { createSampleRing, publishBatchLength, SampleWriter } from './sample-ring.js'
-import type { Distribution } from './windowed-histogram.js'
 
 export interface StatisticsCounts {
   samples: number

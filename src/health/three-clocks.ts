@@ -10,6 +10,7 @@
  * the last rounds, so the network's share is a lower bound.
  */
 import { Diagnoses, type Diagnosis } from '../core/health-verdict.js'
+import type { ClockDiagnosis } from '../core/health-views.js'
 
 export interface ClockReadings {
   /** Null: not answered in time. */
@@ -30,13 +31,6 @@ export interface ClockLimits {
   /** The network is slow above baseline × factor + floor. */
   readonly slowFactor: number
   readonly slowFloorMs: number
-}
-
-export interface ClockDiagnosis {
-  readonly diagnosis: Diagnosis
-  readonly networkMs: number | null
-  readonly remoteMs: number
-  readonly localMs: number
 }
 
 export function diagnose(readings: ClockReadings, limits: ClockLimits): ClockDiagnosis {

@@ -1,16 +1,9 @@
+import type { Throughput } from '../core/health-views.js'
 import type { MonotonicMs } from '../core/ids.js'
 
 export interface ByteTotals {
   readonly bytesSent: number
   readonly bytesReceived: number
-}
-
-export interface Throughput {
-  /** Megabits (10^6) per second over the newest interval. */
-  readonly sentMbps: number
-  readonly receivedMbps: number
-  /** The most that was seen in any interval: a lower bound of what the path can carry. */
-  readonly peakMbps: number
 }
 
 const mbpsOf = (bytes: number, ms: number): number => (bytes * 8) / 1_000 / ms

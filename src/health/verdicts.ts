@@ -19,6 +19,7 @@ import {
   type VerdictStatus,
   VerdictStatuses
 } from '../core/health-verdict.js'
+import type { Observation, VerdictRecord } from '../core/health-views.js'
 import type { MonotonicMs, NodeId } from '../core/ids.js'
 import { RingBuffer } from '../core/ring-buffer.js'
 
@@ -29,23 +30,6 @@ export interface VerdictLimits {
   readonly unreachableAfter: number
   readonly confirmations: number
   readonly recordsMax: number
-}
-
-export interface Observation {
-  readonly nodeId: NodeId
-  /** 0…1; null while nothing is known. */
-  readonly quality: number | null
-  readonly diagnosis: Diagnosis
-  readonly failuresInRow: number
-}
-
-export interface VerdictRecord {
-  readonly at: MonotonicMs
-  readonly from: VerdictStatus
-  readonly verdict: HealthVerdict
-  readonly observation: Observation
-  /** Observations in a row that asked for it. */
-  readonly confirmations: number
 }
 
 interface Judged {

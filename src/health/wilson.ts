@@ -1,12 +1,8 @@
 import { assert } from '../core/assert.js'
+import type { Interval } from '../core/health-views.js'
 
 /** The normal quantile of a two-sided 95 % interval. */
 const z95 = 1.959963984540054
-
-export interface Interval {
-  readonly low: number
-  readonly high: number
-}
 
 /**
  * Wilson's score interval (1927) for `hits` of `trials`, 95 %: stays within 0…1 and means something

@@ -4,7 +4,8 @@
  * percentiles are of everything that was seen, not of a sample of it.
  */
 import { assert } from '../core/assert.js'
-import { type Tail, tailOf } from './latency-window.js'
+import type { Distribution } from '../core/health-views.js'
+import { tailOf } from './latency-window.js'
 
 /** What is needed of a histogram; values are whole microseconds. */
 export interface Histogram {
@@ -22,15 +23,6 @@ export interface Histogram {
 
 /** Longer round trips count as this. */
 export const roundTripUsMax = 60_000_000
-
-export interface Distribution {
-  readonly count: number
-  readonly averageMs: number
-  readonly p50Ms: number
-  readonly p90Ms: number
-  readonly maxMs: number
-  readonly tail: Tail
-}
 
 export class WindowedHistogram {
   readonly #slotMs: number

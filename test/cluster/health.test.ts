@@ -3,6 +3,8 @@ import { runThreeNodes } from '../../examples/embed.js'
 import type { NodeId } from '../../src/core/index.js'
 import { must } from '../../src/core/index.js'
 
+const nextRound = () => new Promise((resolve) => setImmediate(resolve))
+
 t.test('three nodes measure one another, in worker threads', async (t) => {
   const managers = await runThreeNodes(t.testdir())
   t.teardown(async () => {
@@ -34,4 +36,18 @@ t.test('three nodes measure one another, in worker threads', async (t) => {
     samples_lost: 0
   })
   t.ok('health_checks' in health && 'bandwidth_mbps' in health)
+
+  while ((manager.getAllMetrics().health?.loss_trains ?? 0) === 0) await nextRound()
+  for (const peer of manager.health.peers()) {
+    t.ok((peer.latency?.count ?? 0) > 0 && (peer.quality.value ?? 0) > 0.5, peer.nodeId)
+    t.equal(manager.health.verdictOn(peer.nodeId)?.status, 'healthy')
+    t.ok(manager.health.explainVerdicts(peer.nodeId).length >= 1)
+  }
+  const [sent] = manager.health.peers().flatMap(({ loss }) => (loss.sent > 0 ? [loss.sent] : []))
+  t.ok((sent ?? 0) > 0, 'trains of datagrams were sent and counted')
+  t.same(manager.health.routes(), [])
+  t.ok(manager.health.latencyMatrix().length >= 1)
+  const other = must(managers[1], 'second').nodeId
+  const capacity = await manager.health.probeCapacity(other, { bytesMax: 4 * 1024 * 1024 })
+  t.ok(capacity.bytesAnswered >= 32 * 1024 && (capacity.mbps ?? 0) > 0)
 })

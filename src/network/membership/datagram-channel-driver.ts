@@ -9,8 +9,8 @@ import { DatagramOpener, type DatagramRefusal } from '../security/datagram-opene
 import { DatagramSealer } from '../security/datagram-sealer.js'
 import {
   clusterTagOfId,
-  type DatagramMessage,
   type Packet,
+  type PacketPart,
   PacketWriter,
   readPacket
 } from './messages.js'
@@ -89,7 +89,7 @@ export class DatagramChannel {
   /** @throws what the datagram network throws when the address cannot be bound */
   async open(
     address: Address,
-    onMessages: (messages: readonly DatagramMessage[], from: Sender) => void
+    onMessages: (messages: readonly PacketPart[], from: Sender) => void
   ): Promise<void> {
     this.#socket = await this.#datagrams.bind(address, (bytes, from) => {
       const opened = this.#open(bytes)
@@ -98,7 +98,7 @@ export class DatagramChannel {
   }
 
   /** Best effort. */
-  send(to: Address, messages: readonly DatagramMessage[]): void {
+  send(to: Address, messages: readonly PacketPart[]): void {
     if (this.#socket === null) return
     const sealed = this.#sealer.seal(this.#packets.write(this.#clusterId(), messages))
     this.counters.add('datagrams_sent')

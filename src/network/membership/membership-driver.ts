@@ -34,10 +34,10 @@ import {
 import type { DeathRecord } from './death-records.js'
 import { KnownPeers } from './known-peers-driver.js'
 import {
-  type DatagramMessage,
   type ExchangeAnswer,
   joinRequest,
   leave,
+  type PacketPart,
   pushPull,
   statementBytes,
   statementBytesMax,
@@ -114,6 +114,8 @@ export class MembershipDriver {
   readonly #known: KnownPeers | null
   readonly #counters = new Counters<DriverCounterName>(driverCounterNames)
   readonly #handlers: ((event: MembershipEvent) => void)[] = []
+  readonly #roundTripHandlers: ((nodeId: NodeId, ms: number) => void)[] = []
+  readonly #payloadHandlers: ((from: NodeId, payload: Uint8Array) => void)[] = []
   readonly #goodbyeWaiters = new Set<() => void>()
   #life: 'new' | 'running' | 'stopped' = 'new'
   #isFlushing = false
@@ -261,6 +263,27 @@ export class MembershipDriver {
     this.#handlers.push(handler)
   }
 
+  /**
+   * Another room's bytes in a datagram of their own, best effort, `datagramExtraBytesMax` at most.
+   * False: not sent, because the member's address is not known.
+   */
+  sendPayload(to: NodeId, payload: Uint8Array): boolean {
+    const address = this.addressOf(to)
+    if (this.#life !== 'running' || address === undefined) return false
+    this.#channel.send(address, [{ kind: 'payload', bytes: payload }])
+    return true
+  }
+
+  /** Round trips of probes that were answered straight; each side's main loop is part of them. */
+  onRoundTrip(handle: (nodeId: NodeId, ms: number) => void): void {
+    this.#roundTripHandlers.push(handle)
+  }
+
+  /** Payloads of members, as they come: some are lost, some twice, in any order. */
+  onPayload(handle: (from: NodeId, payload: Uint8Array) => void): void {
+    this.#payloadHandlers.push(handle)
+  }
+
   tellQueues(tell: TellQueue): void {
     this.#swim.tellQueues(tell)
     tell('exchangesInFlightMax', this.#exchangesInFlight, exchangesInFlightMax)
@@ -353,12 +376,20 @@ export class MembershipDriver {
     return this.#exchangeAnswer(from)
   }
 
-  #handleMessages(messages: readonly DatagramMessage[], from: Sender): void {
+  #handleMessages(messages: readonly PacketPart[], from: Sender): void {
     if (this.#life !== 'running') return
     const now = this.#components.clock.now()
     this.#enter(() => {
-      for (const message of messages) this.#swim.receive(message, from, now)
+      for (const message of messages) {
+        if (message.kind === 'payload') this.#handlePayload(message.bytes, from)
+        else this.#swim.receive(message, from, now)
+      }
     })
+  }
+
+  #handlePayload(payload: Uint8Array, { nodeId }: Sender): void {
+    if (this.#swim.member(nodeId) === null) return
+    for (const handle of this.#payloadHandlers) handle(nodeId, payload)
   }
 
   async #contactSeed(seed: Address, deadline: MonotonicMs): Promise<boolean> {
@@ -432,6 +463,9 @@ export class MembershipDriver {
         return
       case 'pushPull':
         void this.#exchange(effect)
+        return
+      case 'roundTrip':
+        for (const handle of this.#roundTripHandlers) handle(effect.nodeId, effect.ms)
         return
     }
   }

@@ -43,6 +43,8 @@ export const membershipVersions = { min: 1, max: 1 } as const
 
 /** Parts of one datagram. */
 export const datagramPartsMax = 255
+/** What another room may send in one datagram. */
+export const datagramExtraBytesMax = 64
 /** One statement, so that it always fits a datagram beside a probe. */
 export const statementBytesMax = 1_024
 /** Members in one state exchange. */
@@ -115,7 +117,9 @@ const parts = {
   nack: [4, openStruct({ sequence: u32 })],
   statement: [5, openStruct({ statement })],
   suspect: [6, accusation],
-  dead: [7, accusation]
+  dead: [7, accusation],
+  /** Of another room: measurements that a stream would hide. Carries no membership. */
+  payload: [16, openStruct({ bytes: bytes(datagramExtraBytesMax) })]
 } as const
 
 type PartOf<P> = {
@@ -124,7 +128,9 @@ type PartOf<P> = {
     : never)
 }[keyof P]
 
-export type DatagramMessage = PartOf<typeof parts>
+export type PacketPart = PartOf<typeof parts>
+/** What the membership core says and is told; payloads are for other rooms. */
+export type DatagramMessage = Exclude<PacketPart, { kind: 'payload' }>
 export type StatementRumour = Extract<DatagramMessage, { kind: 'statement' }>
 export type Accusation = Extract<DatagramMessage, { kind: 'suspect' | 'dead' }>
 export type Rumour = StatementRumour | Accusation
@@ -147,7 +153,7 @@ export const packetPartsBytesMax = datagramPayloadBytesMax - packetPreludeBytes
 export interface Packet {
   /** The first 16 digits of the sender's cluster id, when it has one. */
   readonly clusterTag: string | null
-  readonly messages: readonly DatagramMessage[]
+  readonly messages: readonly PacketPart[]
   /** Parts of kinds that this node does not know. */
   readonly unknownParts: number
 }
@@ -159,7 +165,7 @@ export class PacketWriter {
   readonly #body = new ByteWriter(4 * statementBytesMax)
 
   /** Valid until the next call. */
-  write(cluster: ClusterId | null, messages: readonly DatagramMessage[]): Uint8Array {
+  write(cluster: ClusterId | null, messages: readonly PacketPart[]): Uint8Array {
     assert(messages.length <= datagramPartsMax, `${messages.length} parts`)
     this.#packet.reset()
     writeClusterTag(this.#packet, cluster)
@@ -168,23 +174,23 @@ export class PacketWriter {
   }
 
   /** What one part takes in a packet; Infinity when it fits none. */
-  sizeOf(message: DatagramMessage): number {
+  sizeOf(message: PacketPart): number {
     this.#writeBody(message)
     const size = this.#body.length
     const whole = 1 + (size < 0x80 ? 1 : 2) + size
     return whole > packetPartsBytesMax ? Number.POSITIVE_INFINITY : whole
   }
 
-  #writePart(message: DatagramMessage): void {
+  #writePart(message: PacketPart): void {
     this.#writeBody(message)
     this.#packet.u8(parts[message.kind][0])
     this.#packet.varint(this.#body.length)
     this.#packet.raw(this.#body.peek())
   }
 
-  #writeBody(message: DatagramMessage): void {
+  #writeBody(message: PacketPart): void {
     this.#body.reset()
-    const codec = parts[message.kind][1] as Codec<DatagramMessage>
+    const codec = parts[message.kind][1] as Codec<PacketPart>
     codec.write(this.#body, message)
   }
 }
@@ -193,7 +199,7 @@ export class PacketWriter {
 export function readPacket(payload: Uint8Array): Packet {
   const reader = new ByteReader(payload)
   const clusterTag = readClusterTag(reader)
-  const messages: DatagramMessage[] = []
+  const messages: PacketPart[] = []
   let unknownParts = 0
   for (let count = 0; reader.remaining > 0; count++) {
     if (count === datagramPartsMax) throw new ProtocolError(`more than ${datagramPartsMax} parts`)
@@ -205,7 +211,7 @@ export function readPacket(payload: Uint8Array): Packet {
     }
     const value = part.codec.read(body)
     body.expectEnd()
-    messages.push({ ...(value as object), kind: part.kind } as DatagramMessage)
+    messages.push({ ...(value as object), kind: part.kind } as PacketPart)
   }
   return { clusterTag, messages, unknownParts }
 }

@@ -226,7 +226,8 @@ export class Prober {
     effects.send({ kind: 'streamPing', nodeId: target, address, sequence, deadline })
   }
 
-  #onStraightAnswer({ target }: Probe, now: MonotonicMs): void {
+  #onStraightAnswer({ target, sentAt }: Probe, now: MonotonicMs): void {
+    this.#state.effects.send({ kind: 'roundTrip', nodeId: target, ms: now - sentAt })
     const whole = this.#state.links.onStraightAnswer(target)
     if (whole !== null) this.#cohesion().onLinkWhole(whole, now)
   }

@@ -61,6 +61,8 @@ export type SwimSend =
     }
   /** Exchange states; the answer goes to `merge`. */
   | { readonly kind: 'pushPull'; readonly nodeId: NodeId; readonly address: Address }
+  /** Tell whoever measures paths. */
+  | { readonly kind: 'roundTrip'; readonly nodeId: NodeId; readonly ms: number }
 
 export const swimCounterNames = [
   'ping_count',

@@ -1,5 +1,6 @@
 import {
   type ClusterEventBody,
+  type ClusterHealth,
   type ClusterManager,
   type ClusterView,
   EventHub,
@@ -37,7 +38,15 @@ export class FakeManager implements ClusterManager {
   readonly hub = new EventHub({ eventQueueLengthMax: 4, eventSubscribersMax: 100 })
   members: readonly Member[] = [member('a'), member('b', { liveness: 'suspect' })]
   readonly messages = { onMessage: () => {}, onRequest: () => {} }
-  readonly health = { peerStatuses: () => [] }
+  readonly health: ClusterHealth = {
+    peerStatuses: () => [],
+    peers: () => [],
+    verdictOn: () => null,
+    explainVerdicts: () => [],
+    latencyMatrix: () => [],
+    routes: () => [],
+    probeCapacity: () => Promise.reject(new Error('nobody to probe'))
+  }
   report: HealthReport = {
     healthy: true,
     ready: true,

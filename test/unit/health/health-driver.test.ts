@@ -162,7 +162,7 @@ t.test('a peer whose loop stands still is degraded, and named so', async (t) => 
   b.loopDelayMs = 0
   await world.clock.advance(20_000)
   t.same(verdicts(world, 'a'), ['b healthy', 'b degraded', 'b healthy'])
-  t.equal(driver.explain(id('b')).length, 3)
+  t.equal(driver.explainVerdicts(id('b')).length, 3)
 })
 
 t.test('a node whose own loop stands still, or that is cut off, accuses nobody', async (t) => {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { MatrixCell } from '../../../src/core/health-views.js'
 import {
   compareText,
   type MonotonicMs,
@@ -6,7 +7,7 @@ import {
   type NodeId,
   SplittableRandom
 } from '../../../src/core/index.js'
-import { LatencyMatrix, type MatrixCell } from '../../../src/health/latency-matrix.js'
+import { LatencyMatrix } from '../../../src/health/latency-matrix.js'
 import { neighboursOf } from '../../../src/health/neighbours.js'
 import {
   type CostTable,

@@ -372,3 +372,19 @@ t.test('gossip keys rotate while the cluster runs', async (t) => {
     t.same(refusals(node.driver), {})
   }
 })
+
+t.test('another room sends its own bytes by datagram; probes tell their round trips', async (t) => {
+  const world = new DriverWorld(t)
+  const [n0, n1] = (await world.cluster(2, { gossipKeys: [groupKey] })) as [DriverNode, DriverNode]
+  const heard: { from: NodeId; bytes: number[] }[] = []
+  n1.driver.onPayload((from, payload) => heard.push({ from, bytes: [...payload] }))
+  const roundTrips: { nodeId: NodeId; ms: number }[] = []
+  n0.driver.onRoundTrip((nodeId, ms) => roundTrips.push({ nodeId, ms }))
+  t.equal(n0.driver.sendPayload(id('n1'), Uint8Array.of(1, 2, 3)), true)
+  t.equal(n0.driver.sendPayload(id('nobody'), Uint8Array.of(1)), false)
+  await world.clock.until(() => heard.length > 0 && roundTrips.length > 1, 10_000)
+  t.same(heard, [{ from: 'n0', bytes: [1, 2, 3] }])
+  for (const { nodeId, ms } of roundTrips) t.ok(nodeId === 'n1' && ms >= 0 && ms < 1_000)
+  await n0.driver.stop()
+  t.equal(n0.driver.sendPayload(id('n1'), Uint8Array.of(1)), false)
+})

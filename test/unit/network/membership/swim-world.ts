@@ -318,7 +318,7 @@ export class SwimWorld {
         this.#deliver(peer, () => {
           const sender = { nodeId: from.nodeId, address: from.address }
           for (const message of readPacket(bytes).messages) {
-            peer.swim.receive(message, sender, this.#ms())
+            if (message.kind !== 'payload') peer.swim.receive(message, sender, this.#ms())
           }
         })
       })
