@@ -21,6 +21,7 @@ import {
   type GroupId,
   type GroupStatus,
   type HealthReport,
+  type Hotspots,
   healthReportOf,
   InvalidConfigError,
   Lifecycles,
@@ -182,6 +183,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return must(this.#ports, 'ports: call start() first').clock.now()
   }
 
+  get hotspots(): Hotspots {
+    return this.#running().queries.hotspots
+  }
+
   getClusterMembers(): readonly Member[] {
     return this.#rooms?.membership.members() ?? []
   }
@@ -324,6 +329,7 @@ export class ClusterNetworkManager implements ClusterManager {
   #subscribe({ transport, membership, consensus, queries, health, heartbeat }: Rooms): void {
     for (const room of [health, heartbeat]) room.onEvent((event) => this.#publish(event))
     transport.onEvent((event) => this.#publish(event))
+    queries.onEvent((event) => this.#publish(event))
     membership.onEvent((event) => {
       this.#publish(event)
       queries.handleMembersChanged()

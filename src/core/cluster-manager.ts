@@ -4,6 +4,7 @@ import type { ClusterHealth } from './cluster-health.js'
 import type { ClusterMessages } from './cluster-message.js'
 import type { MetricsSnapshot } from './counters.js'
 import type { ClusterEvent } from './events.js'
+import type { Hotspots } from './hotspots.js'
 import type {
   ClientId,
   ClusterId,
@@ -139,6 +140,8 @@ export interface EventSubscription extends AsyncIterable<ClusterEvent> {
 
 export interface ClusterManager {
   readonly nodeId: NodeId
+  /** Where queries crowd, and what is done about it. */
+  readonly hotspots: Hotspots
   now(): MonotonicMs
   getClusterMembers(): readonly Member[]
   getAliveMembers(): readonly Member[]

@@ -3,6 +3,7 @@
  * the facade numbers and dates them.
  */
 import type { HealthVerdict } from './health-verdict.js'
+import type { HotspotEvent } from './hotspots.js'
 import type { GroupId, LogIndex, NodeId, Term, WallMs } from './ids.js'
 import type { HealthStatus, Lifecycle, Member } from './member.js'
 import type { Address } from './ports/stream-network.js'
@@ -179,6 +180,8 @@ export type SecurityEvent =
       readonly by: NodeId
     }
 
+export type RoutingEvent = HotspotEvent
+
 export type FacadeEvent =
   | { readonly type: 'NodeStarted'; readonly nodeId: NodeId }
   | { readonly type: 'NodeStopping'; readonly nodeId: NodeId }
@@ -196,6 +199,7 @@ export type ClusterEventBody =
   | TransportEvent
   | HealthEvent
   | SecurityEvent
+  | RoutingEvent
   | FacadeEvent
 
 export type ClusterEvent = ClusterEventBody & {

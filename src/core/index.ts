@@ -99,6 +99,7 @@ export {
   type PartitionKind,
   type RaftRole,
   RaftRoles,
+  type RoutingEvent,
   type SecurityEvent,
   type TransportEvent
 } from './events.js'
@@ -125,6 +126,16 @@ export type {
   Throughput,
   VerdictRecord
 } from './health-views.js'
+export type {
+  HotKey,
+  HotNode,
+  Hotspot,
+  HotspotEvent,
+  Hotspots,
+  KeyRate,
+  NodeLoad,
+  NodeRate
+} from './hotspots.js'
 export {
   type ClientId,
   type ClusterId,

@@ -27,6 +27,8 @@ export interface EligibilityQuestion {
   readonly hasReplica: boolean
   readonly members: readonly Member[]
   readonly placement: Placement | null
+  /** A local read may leave this node: its key is hot. */
+  readonly isSpread?: boolean
   /** Nodes that failed this very query, in this round over all of them. */
   readonly avoid: ReadonlySet<NodeId>
 }
@@ -84,7 +86,8 @@ function rankOf(node: NodeId, member: Member | null, question: EligibilityQuesti
   const rank = rankOfReplica(node === self, member)
   if (rank.rank === Ranks.Excluded) return rank
   if (question.avoid.has(node)) return { rank: Ranks.Last, exclusion: 'failed this query' }
-  if (consistency === Consistencies.Local && question.hasReplica && node !== self) {
+  const staysHere = consistency === Consistencies.Local && question.hasReplica && !question.isSpread
+  if (staysHere && node !== self) {
     return { rank: Ranks.Second, exclusion: 'a local read needs no other node' }
   }
   return rank

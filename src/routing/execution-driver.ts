@@ -12,6 +12,7 @@ import { resultSizeBytesMax } from '../core/limits.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
 import type { StatementResult } from '../core/sql.js'
+import { isForLeader } from './eligibility.js'
 import { assertSameTerm } from './fence.js'
 import type { QueryBody } from './messages.js'
 import type { Placement, PlacementTable } from './placement-table.js'
@@ -29,13 +30,17 @@ const localGroups: readonly GroupId[] = [DEFAULT_GROUP]
 export class ExecutionDriver {
   readonly #groupOf: (group: GroupId) => ReplicatedGroup | undefined
   readonly #learned: PlacementTable
+  readonly #onExecution: (key: string | null, isForLeader: boolean) => void
 
   constructor(components: {
     readonly groupOf: (group: GroupId) => ReplicatedGroup | undefined
     readonly learned: PlacementTable
+    /** A query begins to be executed here. */
+    readonly onExecution: (key: string | null, isForLeader: boolean) => void
   }) {
     this.#groupOf = components.groupOf
     this.#learned = components.learned
+    this.#onExecution = components.onExecution
   }
 
   hasReplica(group: GroupId): boolean {
@@ -64,6 +69,7 @@ export class ExecutionDriver {
   async execute(body: QueryBody, deadline: MonotonicMs, signal?: AbortSignal): Promise<Executed> {
     const replica = this.#replicaOf(body.group)
     assertSameTerm(body, () => replica.status())
+    this.#onExecution(body.key ?? null, isForLeader(body.kind, body.consistency))
     const { results, index } =
       body.kind === StatementKinds.Write
         ? await replica.write({ statements: body.statements, client: body.client, deadline })

@@ -6,7 +6,9 @@ import { Priorities, type Priority } from '../core/ports/messenger.js'
 import {
   clientId,
   clusterId,
+  declareMessage,
   declareRequest,
+  f64,
   groupId,
   list,
   logIndex,
@@ -25,8 +27,10 @@ import {
   text,
   u8,
   u16,
+  u32,
   u64
 } from '../wire/index.js'
+import { loadKeysMax, loadRowsToldMax } from './hotspots/load-table.js'
 import { placedGroupsMax } from './placement-table.js'
 
 /** Replicas of one group that vote. */
@@ -148,10 +152,42 @@ export const watchCluster = declareRequest({
     'than the given revision, or soon before the deadline.'
 })
 
-export const routingMessages = [query, placement, registerClient, watchCluster]
+const rate = mapped(f64, (given: number) => given, rateFrom)
+
+export const loadReport = declareMessage({
+  number: 0x0308,
+  name: 'LoadReport',
+  priority: Priorities.Normal,
+  body: openStruct({
+    rows: list(
+      struct({
+        node: nodeId,
+        sequence: u64,
+        ageMs: u32,
+        burstPerSecond: rate,
+        windowPerSecond: rate,
+        leaderPerSecond: rate,
+        keys: list(
+          struct({ key: routeText, burstPerSecond: rate, windowPerSecond: rate }),
+          loadKeysMax
+        )
+      }),
+      loadRowsToldMax
+    )
+  }),
+  about:
+    'What nodes execute per second, and their busiest keys: the sender, and others it knows of.'
+})
+
+export const routingMessages = [query, placement, registerClient, watchCluster, loadReport]
 
 /** A request's values may take so much, which leaves room for everything else in the message. */
 export const requestValuesBytesMax = messageSizeBytesMax - 65_536
+
+function rateFrom(wire: number): number {
+  if (Number.isFinite(wire) && wire >= 0) return wire
+  throw new InvalidArgumentError('rate', `${wire} per second`)
+}
 
 function priorityFrom(wire: number): Priority {
   const known = Object.values(Priorities).find((one) => one === wire)

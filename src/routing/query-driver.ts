@@ -24,6 +24,8 @@ import {
   NotStartedError,
   StoppedError
 } from '../core/errors.js'
+import type { RoutingEvent } from '../core/events.js'
+import type { Hotspots } from '../core/hotspots.js'
 import {
   type ClientId,
   type ClusterId,
@@ -43,10 +45,12 @@ import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
 import { hasCode } from '../core/remote-error.js'
 import type { Statement } from '../core/sql.js'
 import type { TellQueue } from '../core/tell-queue.js'
+import { Affinities } from './affinity.js'
 import { type Answered, AttemptsDriver } from './attempts-driver.js'
 import { ClusterWatchDriver, clusterWatchesMax } from './cluster-watch-driver.js'
 import { isForLeader } from './eligibility.js'
 import { ExecutionDriver } from './execution-driver.js'
+import { HotspotsDriver } from './hotspots/hotspots-driver.js'
 import { QueryKeys } from './hotspots/query-key.js'
 import {
   type ClusterAnswer,
@@ -121,6 +125,11 @@ export const queryCounterNames = [
   'statements_refused',
   'query_retries',
   'queries_indeterminate',
+  'hotspots_detected',
+  'rebalance_operations',
+  'hotspots_now',
+  'affinity_hits',
+  'affinities_voided',
   'queries_in_flight',
   'queries_waiting'
 ] as const
@@ -142,6 +151,8 @@ export class QueryDriver {
   readonly #attempts: AttemptsDriver
   readonly #placements: PlacementDriver
   readonly #ownClient: OwnClientDriver
+  readonly #affinities: Affinities
+  readonly #hotspots: HotspotsDriver
   readonly #waiting: WaitingDriver
   readonly #watches: ClusterWatchDriver
   readonly #runParts: RunComponents
@@ -161,12 +172,25 @@ export class QueryDriver {
       { ...options, ...config }
     )
     const learned = new PlacementTable()
-    const execution = new ExecutionDriver({ groupOf, learned })
+    const execution = new ExecutionDriver({
+      groupOf,
+      learned,
+      onExecution: (key, forLeader) => this.#hotspots.record(key, forLeader)
+    })
     this.#execution = execution
     this.#attempts = new AttemptsDriver({ clock, messenger, execution, observations }, { nodeId })
     this.#placements = new PlacementDriver(
       { ...components, random: random.split('placement'), execution, learned },
       { nodeId }
+    )
+    this.#affinities = new Affinities(config)
+    this.#hotspots = new HotspotsDriver(
+      {
+        ...components,
+        random: random.split('hotspots'),
+        placementOf: (group) => this.#placements.of(group)
+      },
+      { nodeId, config }
     )
     this.#ownClient = new OwnClientDriver(
       {
@@ -206,6 +230,7 @@ export class QueryDriver {
     if (this.#state !== States.New) return
     this.#state = States.Running
     if (this.#options.isClient) return
+    this.#hotspots.start()
     const { messenger } = this.#parts
     messenger.onRequest(query, (inbound) => this.#serve(inbound))
     messenger.onRequest(registerClient, async ({ peer, body, deadline }) => {
@@ -225,6 +250,7 @@ export class QueryDriver {
     this.#state = States.Stopping
     this.#waiting.wakeAll()
     this.#watches.stop()
+    this.#hotspots.stop()
     if (this.#inFlight === 0) return
     const idle = new Promise<void>((resolve) => {
       this.#onIdle = resolve
@@ -236,13 +262,29 @@ export class QueryDriver {
 
   tellQueues(tell: TellQueue): void {
     tell('routing.queriesInFlightMax', this.#inFlight, this.#options.config.queriesInFlightMax)
+    tell('routing.affinitiesMax', this.#affinities.size, this.#options.config.affinitiesMax)
     tell('clusterWatchesMax', this.#watches.watching, clusterWatchesMax)
+  }
+
+  get hotspots(): Hotspots {
+    return this.#hotspots
+  }
+
+  onEvent(handle: (event: RoutingEvent) => void): void {
+    this.#hotspots.onEvent(handle)
   }
 
   /** Counts; `queries_in_flight` and `queries_waiting` are gauges. */
   get counters(): Counters<QueryCounterName> {
     this.#counters.set('queries_in_flight', this.#inFlight)
     this.#counters.set('queries_waiting', this.#waiting.waiting)
+    const { detected, rebalances, now } = this.#hotspots.counts
+    this.#counters.set('hotspots_detected', detected)
+    this.#counters.set('rebalance_operations', rebalances)
+    this.#counters.set('hotspots_now', now)
+    const { hits, voided } = this.#affinities.counts
+    this.#counters.set('affinity_hits', hits)
+    this.#counters.set('affinities_voided', voided)
     return this.#counters
   }
 
@@ -262,7 +304,7 @@ export class QueryDriver {
   /** @throws NoEligibleNodeError, SqlError, SqlRefusedError */
   route(sql: string, options: RouteOptions = {}): RouteDecision {
     const plan = this.#plan(sql, options)
-    const { decision, refusal } = this.#router.decide(this.#questionOf(plan, nobody, null))
+    const { decision, refusal } = this.#decide(plan, nobody, null)
     if (decision !== null) return decision
     throw new NoEligibleNodeError(refusal ?? 'no node')
   }
@@ -331,6 +373,7 @@ export class QueryDriver {
    */
   handleLeaderChanged(change: { readonly group: GroupId; readonly leader: NodeId | null }): void {
     this.#watches.handleLeaderChanged()
+    this.#hotspots.handleLeaderChanged()
     if (change.leader === null) return
     this.#attempts.giveUpFormerLeader(change.group, change.leader)
     this.#waiting.wakeAll()
@@ -349,6 +392,7 @@ export class QueryDriver {
   /** Membership holds it for dead or gone: what waits for its answers goes on elsewhere. */
   handleMemberGone(nodeId: NodeId): void {
     this.#attempts.giveUpNode(nodeId)
+    this.#affinities.voidNode(nodeId)
     this.#observations.retain((node) => this.#parts.members().some((m) => m.nodeId === node))
   }
 
@@ -475,7 +519,7 @@ export class QueryDriver {
 
   #choose(choice: Parameters<RunComponents['choose']>[0]): Chosen | null {
     const { plan, avoid, leaderHint } = choice
-    const { decision } = this.#router.decide(this.#questionOf(plan, avoid, leaderHint))
+    const { decision } = this.#decide(plan, avoid, leaderHint)
     const mayForward = this.#options.isClient && isForLeader(plan.kind, plan.consistency)
     if (mayForward && (decision === null || avoid.has(decision.node))) {
       const node = this.#forwarder(plan, avoid)
@@ -492,7 +536,7 @@ export class QueryDriver {
   #forwarder(plan: QueryPlan, avoid: ReadonlySet<NodeId>): NodeId | null {
     const { Read } = StatementKinds
     const asRead: QueryPlan = { ...plan, kind: Read, consistency: Consistencies.Linearizable }
-    const { decision } = this.#router.decide(this.#questionOf(asRead, avoid, null))
+    const { decision } = this.#decide(asRead, avoid, null)
     if (decision === null) return null
     this.#count(decision.node)
     return decision.node
@@ -510,6 +554,17 @@ export class QueryDriver {
     this.#counters.add(isNear ? 'locality_hits' : 'cross_dc_queries')
   }
 
+  #decide(plan: QueryPlan, avoid: ReadonlySet<NodeId>, hint: NodeId | null): RouteExplanation {
+    const question = this.#questionOf(plan, avoid, hint)
+    const explanation = this.#router.decide(question)
+    const { decision } = explanation
+    const isLed = isForLeader(plan.kind, plan.consistency)
+    if (decision !== null && plan.session !== null && !isLed && !question.isSpread) {
+      this.#affinities.note(plan.session, decision.node, decision.term, this.#parts.clock.now())
+    }
+    return explanation
+  }
+
   #questionOf(plan: QueryPlan, avoid: ReadonlySet<NodeId>, leaderHint: NodeId | null) {
     const known = this.#placements.of(plan.group)
     const placed = known !== null && leaderHint !== null ? { ...known, leader: leaderHint } : known
@@ -518,12 +573,19 @@ export class QueryDriver {
       kind: plan.kind,
       consistency: plan.consistency,
       key: plan.key,
+      isSpread: plan.kind === StatementKinds.Read && this.#hotspots.spreads(plan.key),
+      preferred: this.#preferredBy(plan.session, placed),
       members: this.#parts.members(),
       placement: placed,
       hasReplica: this.#execution.hasReplica(plan.group),
       avoid,
       wallNow: this.#parts.clock.wallNow()
     }
+  }
+
+  #preferredBy(session: string | null, placed: Placement | null): NodeId | null {
+    if (session === null) return null
+    return this.#affinities.nodeOf(session, placed?.term ?? null, this.#parts.clock.now())
   }
 
   #deadlineIn(timeoutMs = this.#options.config.queryTimeoutMs): MonotonicMs {

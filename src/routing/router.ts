@@ -21,6 +21,7 @@ import { RingBuffer } from '../core/ring-buffer.js'
 import { isForLeader, type Judged, judge } from './eligibility.js'
 import type { NodeObservations } from './node-observations.js'
 import type { Placement } from './placement-table.js'
+import { RoundRobinStrategy } from './round-robin.js'
 import { createStrategy } from './strategies.js'
 import type {
   EligibleNode,
@@ -36,6 +37,10 @@ export interface RouteQuestion {
   readonly consistency: Consistency
   /** What the query is about. */
   readonly key?: string | null
+  /** Its key is hot: its reads go to all that may answer them, in turn. */
+  readonly isSpread?: boolean
+  /** Where its session went before; taken when it is eligible. */
+  readonly preferred?: NodeId | null
   readonly members: readonly Member[]
   readonly placement: Placement | null
   /** This node has a replica of the group. */
@@ -58,6 +63,7 @@ export class Router {
   readonly #random: Random
   readonly #options: RouterOptions
   readonly #record: RingBuffer<RouteExplanation>
+  readonly #spreading = new RoundRobinStrategy()
   #strategy: RoutingStrategy
 
   constructor(
@@ -113,11 +119,23 @@ export class Router {
     if (eligible.length === 0) return this.#refuse(question, judged)
     const choice = isForLeader(question.kind, question.consistency)
       ? leaderChoice(must(eligible[0], 'leader').node)
-      : this.#strategy.choose(
+      : this.#chooseAmong(
           eligible.map((entry) => this.#observe(entry)),
-          this.#random
+          question
         )
     return this.#explanationOf(question, judged, choice)
+  }
+
+  #chooseAmong(eligible: readonly EligibleNode[], question: RouteQuestion): StrategyChoice {
+    const { key, isSpread, preferred } = question
+    if (isSpread) {
+      const choice = this.#spreading.choose(eligible)
+      return { ...choice, reason: `the key ${key ?? ''} is hot: ${choice.reason}` }
+    }
+    const known = eligible.find(({ node }) => node === preferred)
+    if (known === undefined) return this.#strategy.choose(eligible, this.#random)
+    const scores = [{ node: known.node, score: null, factors: [] }]
+    return { node: known.node, reason: 'where its session went before', scores }
   }
 
   #refuse(question: RouteQuestion, judged: readonly Judged[]): RouteExplanation {

@@ -47,6 +47,7 @@ export class FakeManager implements ClusterManager {
     routes: () => [],
     probeCapacity: () => Promise.reject(new Error('nobody to probe'))
   }
+  readonly hotspots = { current: () => [], loads: () => [], onHotspot: () => () => {} }
   report: HealthReport = {
     healthy: true,
     ready: true,

@@ -2,6 +2,7 @@ import {
   after,
   ClientExpiredError,
   type ClientId,
+  type Config,
   ConnectionLostError,
   compareText,
   factsOf,
@@ -102,10 +103,24 @@ export class FakeCluster {
   /** What every read answers; a count of executions when absent. */
   readAnswer: ReadAnswer | null = null
 
-  constructor(replicas: readonly NodeId[], others: readonly NodeId[] = []) {
+  /** Whom leaders were asked to hand over to. */
+  readonly transfers: NodeId[] = []
+  readonly #routing: Config['routing']
+
+  constructor(
+    replicas: readonly NodeId[],
+    others: readonly NodeId[] = [],
+    routing: Partial<Config['routing']> = {}
+  ) {
+    this.#routing = { ...config.routing, ...routing }
     this.voters = replicas
     this.leader = replicas[0] ?? null
     for (const nodeId of [...replicas, ...others]) this.#add(nodeId, replicas.includes(nodeId))
+  }
+
+  /** Without the one that each serving node has for its hotspots. */
+  get pendingTimers(): number {
+    return this.clock.pending - this.drivers.size
   }
 
   driver(nodeId: string): QueryDriver {
@@ -167,7 +182,7 @@ export class FakeCluster {
           if (this.quorumFault !== null) throw this.quorumFault
         }
       },
-      { nodeId, datacenter: '', rack: '', config: config.routing }
+      { nodeId, datacenter: '', rack: '', config: this.#routing }
     )
     driver.start()
     this.messengers.set(nodeId, messenger)
@@ -253,7 +268,12 @@ class FakeReplica implements ReplicatedGroup {
     this.#cluster.clients.add(clientId)
   }
 
-  async transferLeadership(): Promise<void> {}
+  async transferLeadership(target: NodeId | null): Promise<void> {
+    this.#checkLeader()
+    if (target === null) return
+    this.#cluster.transfers.push(target)
+    this.#cluster.elect(target)
+  }
 
   async checksum() {
     return { index: 0 as LogIndex, hash: '' }
@@ -266,11 +286,13 @@ class FakeReplica implements ReplicatedGroup {
   }
 }
 
+type Listener = (inbound: Inbound<unknown>) => void
 type Handler = (inbound: Inbound<unknown>) => Promise<unknown>
 
 /** Every body and answer goes through its codec. */
 export class FakeMessenger implements Messenger {
   readonly handlers = new Map<number, Handler>()
+  readonly listeners = new Map<number, Listener>()
   readonly #cluster: FakeCluster
   readonly #identity: PeerIdentity
 
@@ -330,11 +352,26 @@ export class FakeMessenger implements Messenger {
     this.handlers.set(type.number, handle as unknown as Handler)
   }
 
-  send(): boolean {
-    return false
+  send<Body>(to: NodeId, type: MessageType<Body>, body: Body): boolean {
+    const { clock, messengers } = this.#cluster
+    const handle = messengers.get(to)?.listeners.get(type.number)
+    if (handle === undefined || this.#identity.kind !== 'node') return false
+    const from = this.#identity.nodeId
+    const signal = new AbortController().signal
+    const inbound = {
+      from,
+      peer: this.#identity,
+      body: through(type, body),
+      deadline: null,
+      signal
+    }
+    clock.schedule(after(clock.now(), 1), () => handle(inbound))
+    return true
   }
 
-  onMessage(): void {}
+  onMessage<Body>(type: MessageType<Body>, handle: (inbound: Inbound<Body>) => void): void {
+    this.listeners.set(type.number, handle as unknown as Listener)
+  }
 
   onPeer(): void {}
 
