@@ -90,14 +90,21 @@ export {
   type CustomRequest,
   defineMessage,
   defineRequest,
+  type FrameInspection,
+  type Inspection,
+  isResponse,
   type MessageDeclaration,
+  type MessageLike,
+  messageType,
   type RequestDeclaration,
   schema
 } from '../src/wire/index.js'
+export { isRequest } from '../src/wire/message-kind.js'
 export {
   ClusterNetworkManager,
   type CreateOptions,
   type StopOptions
 } from './cluster-network-manager.js'
 export type { Ports } from './composition.js'
+export { inspect } from './inspection.js'
 export { version } from './version.js'

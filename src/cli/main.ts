@@ -5,6 +5,7 @@ import { certsCommand } from './certs-command.js'
 import { demoCommand } from './demo/demo-command.js'
 import { eventsCommand } from './events-command.js'
 import { CliError, type ExitCode, ExitCodes } from './exit-codes.js'
+import { inspectCommand } from './inspect-command.js'
 import { nodeCommand } from './node-command.js'
 import { type Output, processOutput } from './output.js'
 import { queryCommand } from './query-command.js'
@@ -28,6 +29,7 @@ async function main(argv: readonly string[], output: Output): Promise<ExitCode> 
     metricsCommand(output),
     eventsCommand(output),
     queryCommand(output),
+    inspectCommand(output),
     simulateCommand(output)
   ]
   for (const command of commands) program.addCommand(command)

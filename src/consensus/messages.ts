@@ -194,7 +194,7 @@ function tagged<const Kind extends string, Body extends object>(
   body: Codec<Body>
 ): Codec<{ readonly kind: Kind } & Body> {
   return {
-    shape: body.shape,
+    spec: body.spec,
     write: (writer, value) => body.write(writer, value),
     read: (reader) => withKind(kind, body.read(reader))
   }

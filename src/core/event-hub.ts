@@ -5,7 +5,7 @@
 import { assert } from './assert.js'
 import type { EventSubscription } from './cluster-manager.js'
 import { BackpressureError } from './errors.js'
-import type { ClusterEventBody, Numbered } from './events.js'
+import type { ClusterEvent, ClusterEventBody } from './events.js'
 import type { WallMs } from './ids.js'
 
 export interface EventHubOptions {
@@ -15,9 +15,9 @@ export interface EventHubOptions {
   readonly eventSubscribersMax: number
 }
 
-export class EventHub<Body extends object = ClusterEventBody> {
+export class EventHub {
   readonly #options: EventHubOptions
-  readonly #subscriptions = new Set<Subscription<Numbered<Body>>>()
+  readonly #subscriptions = new Set<Subscription>()
   #sequence = 0
 
   constructor(options: EventHubOptions) {
@@ -28,20 +28,19 @@ export class EventHub<Body extends object = ClusterEventBody> {
     return this.#subscriptions.size
   }
 
-  publish(body: Body, wallTime: WallMs): Numbered<Body> {
+  publish(body: ClusterEventBody, wallTime: WallMs): ClusterEvent {
     this.#sequence++
-    const event: Numbered<Body> = { ...body, sequence: this.#sequence, wallTime }
+    const event: ClusterEvent = { ...body, sequence: this.#sequence, wallTime }
     for (const subscription of this.#subscriptions) subscription.offer(event)
     return event
   }
 
-  subscribe(): EventSubscription<Numbered<Body>> {
+  subscribe(): EventSubscription {
     if (this.#subscriptions.size >= this.#options.eventSubscribersMax) {
       throw new BackpressureError(`${this.#subscriptions.size} event subscribers already`)
     }
-    const subscription = new Subscription<Numbered<Body>>(
-      this.#options.eventQueueLengthMax,
-      (closed) => this.#subscriptions.delete(closed)
+    const subscription = new Subscription(this.#options.eventQueueLengthMax, (closed) =>
+      this.#subscriptions.delete(closed)
     )
     this.#subscriptions.add(subscription)
     return subscription
@@ -53,15 +52,15 @@ export class EventHub<Body extends object = ClusterEventBody> {
   }
 }
 
-class Subscription<Event> implements EventSubscription<Event> {
+class Subscription implements EventSubscription {
   readonly #queueLengthMax: number
-  readonly #onClose: (subscription: Subscription<Event>) => void
-  #queue: Event[] = []
-  #waiting: ((result: IteratorResult<Event>) => void) | null = null
+  readonly #onClose: (subscription: Subscription) => void
+  #queue: ClusterEvent[] = []
+  #waiting: ((result: IteratorResult<ClusterEvent>) => void) | null = null
   #closed = false
   #dropped = 0
 
-  constructor(queueLengthMax: number, onClose: (subscription: Subscription<Event>) => void) {
+  constructor(queueLengthMax: number, onClose: (subscription: Subscription) => void) {
     this.#queueLengthMax = queueLengthMax
     this.#onClose = onClose
   }
@@ -70,7 +69,7 @@ class Subscription<Event> implements EventSubscription<Event> {
     return this.#dropped
   }
 
-  offer(event: Event): void {
+  offer(event: ClusterEvent): void {
     const waiting = this.#waiting
     if (waiting !== null) {
       this.#waiting = null
@@ -92,7 +91,7 @@ class Subscription<Event> implements EventSubscription<Event> {
     this.#waiting = null
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<Event> {
+  [Symbol.asyncIterator](): AsyncIterator<ClusterEvent> {
     return {
       next: () => this.#next(),
       return: () => {
@@ -102,7 +101,7 @@ class Subscription<Event> implements EventSubscription<Event> {
     }
   }
 
-  #next(): Promise<IteratorResult<Event>> {
+  #next(): Promise<IteratorResult<ClusterEvent>> {
     const event = this.#queue.shift()
     if (event !== undefined) return Promise.resolve({ done: false, value: event })
     if (this.#closed) return Promise.resolve({ done: true, value: undefined })

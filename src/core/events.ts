@@ -202,11 +202,8 @@ export type ClusterEventBody =
   | RoutingEvent
   | FacadeEvent
 
-/** As subscribers get it. */
-export type Numbered<Body> = Body & {
-  /** Rises by one per event of its source; a gap tells how many a slow subscriber missed. */
+export type ClusterEvent = ClusterEventBody & {
+  /** Rises by one per event of this node; a gap tells how many a slow subscriber missed. */
   readonly sequence: number
   readonly wallTime: WallMs
 }
-
-export type ClusterEvent = Numbered<ClusterEventBody>

@@ -32,4 +32,9 @@ export {
 } from './security/certificates-store.js'
 export { gossipKeysMax } from './security/datagram-keyring.js'
 export { readGossipKeys } from './security/gossip-keys-store.js'
+export {
+  type DatagramInspection,
+  type InspectDatagramOptions,
+  inspectDatagram
+} from './security/inspect-datagram.js'
 export { type MessageRestrictions, restrictionFaults } from './security/message-policy.js'

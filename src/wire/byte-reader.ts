@@ -3,12 +3,20 @@ import { ProtocolError } from '../core/errors.js'
 /** Up to here a decoder's call costs more than its work. */
 const shortTextBytes = 12
 
+/** An optional field of a newer sender. */
+export interface UnknownField {
+  readonly tag: number
+  readonly bytes: Uint8Array
+}
+
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * Big-endian reader over foreign bytes: every read checks its bounds and throws ProtocolError.
  */
 export class ByteReader {
+  /** Set by who wants to know of optional fields that the codec does not know. */
+  unknownFields: UnknownField[] | null = null
   #bytes: Uint8Array
   #view: DataView
   #at: number

@@ -27,13 +27,14 @@ import type {
 import * as ids from '../core/ids.js'
 import type { ByteReader } from './byte-reader.js'
 import type { ByteWriter } from './byte-writer.js'
+import type { CodecSpec, IdFormat } from './codec-spec.js'
 
 /** Ids that one codec recognises; a new one takes the place of the one in its slot. */
 const recentIdsMax = 64
 
 export interface Codec<T> {
-  /** Grammar of the shape, for inspection and the generated part of the documentation. */
-  readonly shape: string
+  /** How its bytes lie, for samples and documentation. */
+  readonly spec: CodecSpec
   write(writer: ByteWriter, value: T): void
   read(reader: ByteReader): T
 }
@@ -42,7 +43,7 @@ export interface Codec<T> {
 export type TypeOf<C> = C extends Codec<infer T> ? T : never
 
 export const u8: Codec<number> = {
-  shape: 'u8',
+  spec: { kind: 'u8' },
   write(writer, value) {
     if (!(Number.isInteger(value) && value >= 0 && value <= 0xff)) outOfRange('u8', value)
     writer.u8(value)
@@ -51,7 +52,7 @@ export const u8: Codec<number> = {
 }
 
 export const u16: Codec<number> = {
-  shape: 'u16',
+  spec: { kind: 'u16' },
   write(writer, value) {
     if (!(Number.isInteger(value) && value >= 0 && value <= 0xffff)) outOfRange('u16', value)
     writer.u16(value)
@@ -60,7 +61,7 @@ export const u16: Codec<number> = {
 }
 
 export const u32: Codec<number> = {
-  shape: 'u32',
+  spec: { kind: 'u32' },
   write(writer, value) {
     if (!(Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff)) outOfRange('u32', value)
     writer.u32(value)
@@ -70,25 +71,25 @@ export const u32: Codec<number> = {
 
 /** 64 bits on the wire, a safe integer here. */
 export const u64: Codec<number> = {
-  shape: 'u64',
+  spec: { kind: 'u64' },
   write: (writer, value) => writer.u64(value),
   read: (reader) => reader.u64()
 }
 
 export const i64: Codec<bigint> = {
-  shape: 'i64',
+  spec: { kind: 'i64' },
   write: (writer, value) => writer.i64(value),
   read: (reader) => reader.i64()
 }
 
 export const f64: Codec<number> = {
-  shape: 'f64',
+  spec: { kind: 'f64' },
   write: (writer, value) => writer.f64(value),
   read: (reader) => reader.f64()
 }
 
 export const bool: Codec<boolean> = {
-  shape: 'bool',
+  spec: { kind: 'bool' },
   write: (writer, value) => writer.u8(value ? 1 : 0),
   read(reader) {
     const value = reader.u8()
@@ -98,7 +99,7 @@ export const bool: Codec<boolean> = {
 }
 
 export const text = (sizeBytesMax: number): Codec<string> => ({
-  shape: `text(${sizeBytesMax})`,
+  spec: { kind: 'text', sizeBytesMax },
   write(writer, value) {
     const length = writer.text(value)
     if (length > sizeBytesMax) outOfRange(`text(${sizeBytesMax})`, length)
@@ -108,7 +109,7 @@ export const text = (sizeBytesMax: number): Codec<string> => ({
 
 /** What is read is a view on the received bytes; copy it to keep it beyond the message. */
 export const bytes = (sizeBytesMax: number): Codec<Uint8Array> => ({
-  shape: `bytes(${sizeBytesMax})`,
+  spec: { kind: 'bytes', sizeBytesMax },
   write(writer, value) {
     if (value.length > sizeBytesMax) outOfRange(`bytes(${sizeBytesMax})`, value.length)
     writer.varint(value.length)
@@ -124,7 +125,7 @@ export const bytes = (sizeBytesMax: number): Codec<Uint8Array> => ({
 })
 
 export const list = <T>(item: Codec<T>, countMax: number): Codec<readonly T[]> => ({
-  shape: `list(${item.shape}, ${countMax})`,
+  spec: { kind: 'list', item: item.spec, countMax },
   write(writer, value) {
     if (value.length > countMax) outOfRange(`list of at most ${countMax}`, value.length)
     writer.varint(value.length)
@@ -143,7 +144,7 @@ export const list = <T>(item: Codec<T>, countMax: number): Codec<readonly T[]> =
 })
 
 export const nullable = <T>(value: Codec<T>): Codec<T | null> => ({
-  shape: `nullable(${value.shape})`,
+  spec: { kind: 'nullable', value: value.spec },
   write(writer, given) {
     writer.u8(given === null ? 0 : 1)
     if (given !== null) value.write(writer, given)
@@ -155,7 +156,7 @@ export const nullable = <T>(value: Codec<T>): Codec<T | null> => ({
 export const oneOf = <const Words extends readonly string[]>(
   words: Words
 ): Codec<Words[number]> => ({
-  shape: `oneOf(${words.join(' | ')})`,
+  spec: { kind: 'oneOf', words },
   write(writer, value) {
     const number = words.indexOf(value)
     if (number < 0) outOfRange(`oneOf(${words.join(' | ')})`, value)
@@ -169,6 +170,7 @@ export const oneOf = <const Words extends readonly string[]>(
   }
 })
 
+type StructSpec = Extract<CodecSpec, { kind: 'struct' }>
 type StructOf<F> = { readonly [Key in keyof F]: TypeOf<F[Key]> }
 
 /**
@@ -180,7 +182,11 @@ export function struct<const F extends Record<string, unknown>>(fields: F): Code
   const names = entries.map(([name]) => name)
   const codecs = entries.map(([, codec]) => codec)
   return {
-    shape: `{ ${entries.map(([name, codec]) => `${name}: ${codec.shape}`).join(', ')} }`,
+    spec: {
+      kind: 'struct',
+      fields: entries.map(([name, codec]) => ({ name, spec: codec.spec })),
+      optional: null
+    },
     write(writer, value) {
       const record = value as Record<string, unknown>
       for (let i = 0; i < codecs.length; i++) {
@@ -220,9 +226,9 @@ export function openStruct<
     })
   )
   assert(byTag.size === Object.keys(optional).length, 'two optional fields share a tag')
-  const tail = [...byTag].map(([tag, { name, codec }]) => `${name}?${tag}: ${codec.shape}`)
+  const tagged = [...byTag].map(([tag, { name, codec }]) => ({ name, tag, spec: codec.spec }))
   return {
-    shape: [required.shape, ...tail].join(' + '),
+    spec: { ...(required.spec as StructSpec), optional: tagged },
     write(writer, value) {
       required.write(writer, value)
       const record = value as Record<string, unknown>
@@ -235,12 +241,14 @@ export function openStruct<
     read(reader) {
       const record = required.read(reader) as Record<string, unknown>
       while (reader.remaining > 0) {
-        const known = byTag.get(reader.u8())
+        const tag = reader.u8()
+        const known = byTag.get(tag)
         const length = reader.varint()
         const end = reader.offset + length
         if (length > reader.remaining) throw new ProtocolError('optional field is truncated')
         if (known === undefined) {
-          reader.raw(length)
+          const bytes = reader.raw(length)
+          reader.unknownFields?.push({ tag, bytes })
           continue
         }
         record[known.name] = known.codec.read(reader)
@@ -275,7 +283,10 @@ export function union<const M extends UnionMembers>(members: M): Codec<UnionOf<M
     byKind.set(kind, { number, codec: codec as Codec<object> })
   }
   return {
-    shape: [...byKind].map(([kind, { codec }]) => `${kind} ${codec.shape}`).join(' | '),
+    spec: {
+      kind: 'union',
+      members: [...byKind].map(([name, { number, codec }]) => ({ name, number, spec: codec.spec }))
+    },
     write(writer, value) {
       const member = byKind.get((value as { kind: string }).kind)
       if (member === undefined) outOfRange('union', (value as { kind: string }).kind)
@@ -308,7 +319,7 @@ export function mapped<Wire, T>(
   from: (wire: Wire) => T
 ): Codec<T> {
   return {
-    shape: codec.shape,
+    spec: codec.spec,
     write: (writer, value) => codec.write(writer, to(value)),
     read(reader) {
       const wire = codec.read(reader)
@@ -328,11 +339,16 @@ const branded = <Wire, T extends Wire>(codec: Codec<Wire>, from: (wire: Wire) =>
  * An id as text. The same few come again and again: one that was read lately is recognised by its
  * bytes, and neither decoded nor checked a second time.
  */
-function textId<T extends string>(sizeBytesMax: number, from: (text: string) => T): Codec<T> {
+function textId<T extends string>(
+  format: IdFormat,
+  sizeBytesMax: number,
+  from: (text: string) => T
+): Codec<T> {
   const checked = branded(text(sizeBytesMax), from)
   const recent: (T | undefined)[] = new Array(recentIdsMax).fill(undefined)
   return {
-    ...checked,
+    spec: { kind: 'text', sizeBytesMax, format },
+    write: checked.write,
     read(reader) {
       const slot = reader.peekTextHash() % recentIdsMax
       const known = recent[slot]
@@ -344,11 +360,11 @@ function textId<T extends string>(sizeBytesMax: number, from: (text: string) => 
   }
 }
 
-export const nodeId: Codec<NodeId> = textId(63, ids.toNodeId)
-export const clusterId: Codec<ClusterId> = textId(32, ids.toClusterId)
-export const storageId: Codec<StorageId> = textId(16, ids.toStorageId)
-export const replicaId: Codec<ReplicaId> = textId(80, ids.toReplicaId)
-export const clientId: Codec<ClientId> = textId(64, ids.toClientId)
+export const nodeId: Codec<NodeId> = textId('nodeId', 63, ids.toNodeId)
+export const clusterId: Codec<ClusterId> = textId('clusterId', 32, ids.toClusterId)
+export const storageId: Codec<StorageId> = textId('storageId', 16, ids.toStorageId)
+export const replicaId: Codec<ReplicaId> = textId('replicaId', 80, ids.toReplicaId)
+export const clientId: Codec<ClientId> = textId('clientId', 64, ids.toClientId)
 export const groupId: Codec<GroupId> = branded(u32, ids.toGroupId)
 export const term: Codec<Term> = branded(u64, ids.toTerm)
 export const logIndex: Codec<LogIndex> = branded(u64, ids.toLogIndex)

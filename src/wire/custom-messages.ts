@@ -116,7 +116,7 @@ export function customCodec<Body>(body: Codec<Body> | BodyCodec<Body>): Codec<Bo
 /** The bytes up to the end of the body. */
 function ownCodec<Body>({ encode, decode }: BodyCodec<Body>): Codec<Body> {
   return {
-    shape: 'own',
+    spec: { kind: 'opaque' },
     write: (writer, value) => writer.raw(encode(value)),
     read(reader) {
       const bytes = reader.raw(Math.min(reader.remaining, messageSizeBytesMax))

@@ -31,6 +31,7 @@ export {
   u64,
   union
 } from './codec.js'
+export { type CodecSpec, type IdFormat, shapeOf } from './codec-spec.js'
 export {
   type BodyCodec,
   type CustomDeclaration,
@@ -51,7 +52,6 @@ export {
   type RequestDeclaration,
   type SenderRole
 } from './declaration.js'
-
 export { errorFacts } from './error-facts.js'
 export {
   type Extension,
@@ -72,7 +72,15 @@ export {
 } from './frame.js'
 export { FrameParser } from './frame-parser.js'
 export { HybridClock, hybridToWall } from './hybrid-clock.js'
-export { type FrameInspection, formatInspection, inspectFrame } from './inspect.js'
+export {
+  type FrameInspection,
+  formatInspection,
+  formatInspections,
+  type Inspection,
+  inspect,
+  inspectFrame,
+  toPlain
+} from './inspect.js'
 export {
   type AssembledMessage,
   encodedMessageRoomBytes,
@@ -80,7 +88,7 @@ export {
   Reassembler,
   type ReassemblerLimits
 } from './message-frames.js'
-
+export { isResponse, type MessageLike, messageType } from './message-kind.js'
 export { schema } from './schema.js'
 export {
   columnsMax,

@@ -1,10 +1,15 @@
+import { must } from '../core/assert.js'
 import { SkeinError } from '../core/errors.js'
 import { frameHeaderBytes } from '../core/limits.js'
-import { ByteReader } from './byte-reader.js'
+import { ByteReader, type UnknownField } from './byte-reader.js'
 import type { Catalogue } from './catalogue.js'
+import type { AnyDeclaration } from './declaration.js'
 import { type Extension, readExtension } from './extension.js'
-import { checkFrameLength, FrameFlags, priorityOf, readFrame } from './frame.js'
+import { checkFrameLength, type Frame, FrameFlags, priorityOf, readFrame } from './frame.js'
 import { hybridToWall } from './hybrid-clock.js'
+
+/** The last millisecond that ISO 8601 and `Date` know. */
+const lastCalendarMs = 8_640_000_000_000_000
 
 const priorityNames = ['critical', 'high', 'normal', 'low'] as const
 const flagNames: readonly (readonly [number, string])[] = [
@@ -31,37 +36,65 @@ export interface FrameInspection {
   readonly source: number
   readonly destination: number
   readonly extension: Extension | null
-  /** Decoded; null when the type is unknown, the frame is a chunk, or the body is damaged. */
+  /** Decoded; null when it cannot be: the type is unknown, a chunk, compressed or damaged. */
   readonly body: unknown
-  /** Why the body could not be shown. */
+  /** Optional fields that the catalogue does not know. */
+  readonly unknownFields: readonly { readonly tag: number; readonly hex: string }[]
+  /** Why the body, or the extension block, could not be shown. */
   readonly fault: string | null
   readonly bodyHex: string
 }
 
+/** Every frame of some bytes, and what is left of them. */
+export interface Inspection {
+  readonly frames: readonly FrameInspection[]
+  /** Why the rest is no frame; null: nothing is left. */
+  readonly fault: string | null
+  readonly restHex: string
+}
+
+/** Takes bytes, or a received frame, apart; whatever they are, the answer is a value. */
+export function inspect(given: Uint8Array | Frame, catalogue: Catalogue): Inspection {
+  const bytes =
+    given instanceof Uint8Array
+      ? given
+      : given.bytes.subarray(given.start - frameHeaderBytes, given.end)
+  const frames: FrameInspection[] = []
+  let at = 0
+  while (at < bytes.length) {
+    const rest = bytes.subarray(at)
+    const outcome = attempt(() => {
+      const end = 4 + checkFrameLength(new ByteReader(rest).u32())
+      return inspectFrame(rest.length > end ? rest.subarray(0, end) : rest, catalogue)
+    })
+    if (outcome.fault !== null) return { frames, fault: outcome.fault, restHex: toHex(rest) }
+    frames.push(outcome.value)
+    at += Math.min(outcome.value.sizeBytes, rest.length)
+  }
+  return { frames, fault: null, restHex: '' }
+}
+
 /**
- * Takes one frame apart, length field included. A damaged body is reported, not thrown.
+ * Takes one frame apart, length field included. A damaged body or extension block is reported,
+ * not thrown.
  *
  * @throws ProtocolError when not even the header can be read
  */
 export function inspectFrame(bytes: Uint8Array, catalogue: Catalogue): FrameInspection {
   const reader = new ByteReader(bytes)
   const end = 4 + checkFrameLength(reader.u32())
-  const frame = readFrame(reader.reset(bytes, 4, Math.min(end, bytes.length)), bytes, end)
+  const shownEnd = Math.min(end, bytes.length)
+  const frame = readFrame(reader.reset(bytes, 4, shownEnd), bytes, end)
   const declaration = catalogue.byNumber(frame.type)
-  const extension = (frame.flags & FrameFlags.Extension) !== 0 ? readExtension(reader) : null
-  const bodyHex = toHex(bytes.subarray(reader.offset, end))
-  const { body, fault } = inspectBody(
-    () => {
-      if (end !== bytes.length) return `${bytes.length} bytes where ${end} are announced`
-      if (declaration === undefined) return 'unknown type'
-      return (frame.flags & FrameFlags.MoreFollows) !== 0 ? 'one chunk of several' : null
-    },
-    () => {
-      const value = declaration?.codec.read(reader)
-      reader.expectEnd()
-      return value
-    }
-  )
+  const isExtended = (frame.flags & FrameFlags.Extension) !== 0
+  const extended = attempt(() => (isExtended ? readExtension(reader) : null))
+  const bodyHex = toHex(bytes.subarray(reader.offset, shownEnd))
+  const unknownFields: UnknownField[] = []
+  reader.unknownFields = unknownFields
+  const obstacle =
+    extended.fault ?? (end === bytes.length ? obstacleTo(frame, declaration) : cut(bytes, end))
+  const decoded =
+    obstacle === null ? attempt(() => readBody(reader, must(declaration, 'type'))) : null
   return {
     sizeBytes: end,
     version: frame.version,
@@ -70,12 +103,13 @@ export function inspectFrame(bytes: Uint8Array, catalogue: Catalogue): FrameInsp
     type: frame.type,
     name: declaration?.name ?? null,
     messageId: frame.messageId,
-    time: new Date(hybridToWall(frame.timestamp)).toISOString(),
+    time: timeOf(frame.timestamp),
     source: frame.source,
     destination: frame.destination,
-    extension,
-    body,
-    fault,
+    extension: extended.value ?? null,
+    body: decoded?.value ?? null,
+    unknownFields: unknownFields.map(({ tag, bytes }) => ({ tag, hex: toHex(bytes) })),
+    fault: obstacle ?? decoded?.fault ?? null,
     bodyHex
   }
 }
@@ -92,20 +126,52 @@ export function formatInspection(inspection: FrameInspection): string {
     `  time ${inspection.time}; from index ${inspection.source} to ${inspection.destination}`
   ]
   if (extension !== null) lines.push(`  extension ${toText(extension)}`)
+  for (const { tag, hex } of inspection.unknownFields) {
+    lines.push(`  unknown field ${tag}: 0x${hex}`)
+  }
   lines.push(fault === null ? `  body ${toText(inspection.body)}` : `  body not shown: ${fault}`)
   return lines.join('\n')
 }
 
-function inspectBody(
-  obstacle: () => string | null,
-  read: () => unknown
-): { body: unknown; fault: string | null } {
-  const fault = obstacle()
-  if (fault !== null) return { body: null, fault }
+/** `inspect` as lines of text. */
+export function formatInspections({ frames, fault, restHex }: Inspection): string {
+  const rest = fault === null ? [] : [`${restHex.length / 2} bytes left over: ${fault}`]
+  return [...frames.map(formatInspection), ...rest].join('\n')
+}
+
+/** As JSON can carry it: bytes as `0x…`, 64-bit integers as text. */
+export const toPlain = (value: unknown): unknown => JSON.parse(toText(value))
+
+const cut = (bytes: Uint8Array, end: number): string =>
+  `${bytes.length} bytes where ${end} are announced`
+
+function obstacleTo({ flags }: Frame, declaration: AnyDeclaration | undefined): string | null {
+  if (declaration === undefined) return 'unknown type'
+  if ((flags & FrameFlags.MoreFollows) !== 0) return 'one chunk of several'
+  return (flags & FrameFlags.Compressed) !== 0 ? 'compressed' : null
+}
+
+function readBody(reader: ByteReader, declaration: AnyDeclaration): unknown {
+  const value = declaration.codec.read(reader)
+  reader.expectEnd()
+  return value
+}
+
+/** Beyond what a calendar can show it is shown as it stands. */
+function timeOf(timestamp: number): string {
+  const wall = hybridToWall(timestamp)
+  return wall <= lastCalendarMs ? new Date(wall).toISOString() : `${timestamp}`
+}
+
+type Attempt<T> =
+  | { readonly value: T; readonly fault: null }
+  | { readonly value?: undefined; readonly fault: string }
+
+function attempt<T>(act: () => T): Attempt<T> {
   try {
-    return { body: read(), fault: null }
+    return { value: act(), fault: null }
   } catch (error) {
-    if (error instanceof SkeinError) return { body: null, fault: error.message }
+    if (error instanceof SkeinError) return { fault: error.message }
     throw error
   }
 }

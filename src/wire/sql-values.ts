@@ -15,6 +15,8 @@ import {
   bool,
   bytes,
   type Codec,
+  f64,
+  i64,
   list,
   mapped,
   nullable,
@@ -23,6 +25,7 @@ import {
   text,
   u64
 } from './codec.js'
+import type { CodecSpec } from './codec-spec.js'
 
 /** Statements of one command. */
 export const statementsMax = 1_024
@@ -41,8 +44,20 @@ const anyBytes = mapped<Uint8Array, Uint8Array>(
   (view) => view.slice()
 )
 
+const empty: CodecSpec = { kind: 'struct', fields: [], optional: null }
+
 export const sqlValue: Codec<SqlValue> = {
-  shape: 'sqlValue',
+  spec: {
+    kind: 'union',
+    members: [
+      { name: 'null', number: Tags.Null, spec: empty },
+      { name: 'real', number: Tags.Real, spec: f64.spec },
+      { name: 'bigint', number: Tags.Big, spec: i64.spec },
+      { name: 'text', number: Tags.Text, spec: anyText.spec },
+      { name: 'blob', number: Tags.Blob, spec: anyBytes.spec },
+      { name: 'small', number: Tags.Small, spec: { kind: 'varint' } }
+    ]
+  },
   write(writer, value) {
     if (value === null) writer.u8(Tags.Null)
     else if (typeof value === 'number') {
@@ -88,7 +103,13 @@ const positional = list(sqlValue, parametersMax)
 const named = list(struct({ name: text(255), value: sqlValue }), parametersMax)
 
 const params: Codec<Params> = {
-  shape: 'params',
+  spec: {
+    kind: 'union',
+    members: [
+      { name: 'positional', number: 0, spec: positional.spec },
+      { name: 'named', number: 1, spec: named.spec }
+    ]
+  },
   write(writer, value) {
     const isPositional = Array.isArray(value)
     bool.write(writer, !isPositional)

@@ -96,5 +96,13 @@ export const rootExports: readonly string[] = [
   'Inbound',
   'MessageDeclaration',
   'RequestDeclaration',
-  'schema'
+  'schema',
+  // What a message is, and what stands in captured bytes.
+  'FrameInspection',
+  'Inspection',
+  'inspect',
+  'isRequest',
+  'isResponse',
+  'MessageLike',
+  'messageType'
 ]

@@ -26,7 +26,7 @@ const smallLimit = 0x1_0000_0000n
  *         | u8 4, text | u8 5, varint length, bytes | u8 6, varint length, bytes of text
  */
 export const storedValue: Codec<StoredValue> = {
-  shape: 'storedValue',
+  spec: { kind: 'opaque' },
   write(writer, value) {
     if (value === null) writer.u8(Tags.Null)
     else if (typeof value === 'bigint') writeInteger(writer, value)
