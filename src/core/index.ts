@@ -259,6 +259,7 @@ export type {
 } from './ports/replicated-group.js'
 export {
   type Address,
+  type BytePipe,
   type ByteStream,
   type DialOptions,
   type PeerCertificate,

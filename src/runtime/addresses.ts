@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { type Address, InvalidArgumentError } from '../core/index.js'
 
 export interface HostPort {
@@ -18,3 +19,7 @@ export function parseAddress(address: Address): HostPort {
 
 export const formatAddress = (host: string, port: number): Address =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+
+/** Where an accepted socket comes from. */
+export const remoteAddressOf = (socket: Socket): Address =>
+  formatAddress(socket.remoteAddress ?? '', socket.remotePort ?? 0)

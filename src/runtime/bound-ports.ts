@@ -40,6 +40,7 @@ export class BoundPorts {
     this.address = pair.address
     this.streams = {
       dial: (to: Address, options: DialOptions) => dialler.dial(to, options),
+      pipe: (to, deadline) => dialler.pipe(to, deadline),
       listen: (_address, onStream): Promise<StreamListener> => {
         handlers.onStream = onStream
         this.#isListening = true

@@ -1,12 +1,15 @@
 import { connect, createServer, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import {
   type Address,
+  type BytePipe,
   type ByteStream,
   type Clock,
   DialFailedError,
   type DialOptions,
   describePeer,
   type Logger,
+  type MonotonicMs,
   type PeerIdentity,
   PeerIdentityError,
   parsePeerName,
@@ -14,10 +17,12 @@ import {
   type StreamListener,
   type StreamNetwork
 } from '../core/index.js'
-import { parseAddress } from './addresses.js'
+import { parseAddress, remoteAddressOf } from './addresses.js'
 import { HandshakeGate, handshakeCounters } from './handshake-gate.js'
 import { closeListener, listenOn } from './listening.js'
+import { duplexOf } from './pipe-duplex.js'
 import { PreambleError, readPreamble } from './preamble.js'
+import { openRawPipe } from './raw-pipe.js'
 import { SocketStream, streamBufferBytesMax } from './socket-stream.js'
 
 const greeting = 'skein-insecure 1 '
@@ -64,7 +69,9 @@ export class PlainStreamNetwork implements StreamNetwork {
 
   async dial(address: Address, options: DialOptions): Promise<ByteStream> {
     const { host, port } = parseAddress(address)
-    const socket = connect({ host, port, noDelay: true })
+    const { through } = options
+    const socket: Duplex =
+      through === undefined ? connect({ host, port, noDelay: true }) : duplexOf(through)
     const timer = this.#clock.schedule(options.deadline, () =>
       socket.destroy(new Error('the deadline passed'))
     )
@@ -78,7 +85,7 @@ export class PlainStreamNetwork implements StreamNetwork {
         throw new PeerIdentityError(message, { nodeId: peer.nodeId })
       }
       this.counters.add('dials_succeeded')
-      return new SocketStream(socket, peer, null)
+      return new SocketStream(socket, { peer, certificate: null, remoteAddress: address })
     } catch (error) {
       socket.on('error', () => socket.destroy())
       socket.destroy()
@@ -90,6 +97,10 @@ export class PlainStreamNetwork implements StreamNetwork {
     } finally {
       timer.cancel()
     }
+  }
+
+  pipe(address: Address, deadline: MonotonicMs): Promise<BytePipe> {
+    return openRawPipe(this.#clock, address, deadline)
   }
 
   async #accept(
@@ -107,7 +118,8 @@ export class PlainStreamNetwork implements StreamNetwork {
       const peer = this.#readGreeting(await readPreamble(socket, greetingBytesMax))
       socket.write(this.#greeting())
       gate.accepted(socket)
-      onStream(new SocketStream(socket, peer, null))
+      const remoteAddress = remoteAddressOf(socket)
+      onStream(new SocketStream(socket, { peer, certificate: null, remoteAddress }))
     } catch (error) {
       const isIdentity = error instanceof PeerIdentityError
       const reason = isIdentity ? 'refused_identity' : 'refused_protocol'

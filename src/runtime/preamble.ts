@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 export class PreambleError extends Error {
   override readonly name = 'PreambleError'
@@ -9,7 +9,7 @@ export class PreambleError extends Error {
  * byte unread. Rejects when the socket ends before, or when the line is longer than
  * `lengthBytesMax`.
  */
-export function readPreamble(socket: Socket, lengthBytesMax: number): Promise<string> {
+export function readPreamble(socket: Duplex, lengthBytesMax: number): Promise<string> {
   return new Promise((resolve, reject) => {
     let received: Buffer = Buffer.alloc(0)
     const settle = (action: () => void) => {

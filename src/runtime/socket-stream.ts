@@ -1,7 +1,8 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import {
   type Address,
   assert,
+  type BytePipe,
   type ByteStream,
   type PeerCertificate,
   type PeerIdentity,
@@ -9,17 +10,13 @@ import {
   StreamEnds,
   type StreamHandlers
 } from '../core/index.js'
-import { formatAddress } from './addresses.js'
 
 /** Where `write` begins to answer false: enough to fill a fast link, little enough to overtake. */
 export const streamBufferBytesMax = 256 * 1024
 
-/** A connected and authenticated socket, plain or TLS, as the house sees it. */
-export class SocketStream implements ByteStream {
-  readonly peer: PeerIdentity
-  readonly certificate: PeerCertificate | null
-  readonly remoteAddress: Address
-  readonly #socket: Socket
+/** A connected socket, plain or TLS, as the house sees it. */
+export class SocketPipe implements BytePipe {
+  readonly #socket: Duplex
   #handlers: StreamHandlers | null = null
   #cause: Error | undefined
   #endedLocally = false
@@ -27,12 +24,9 @@ export class SocketStream implements ByteStream {
   #corked = false
   #isClosed = false
 
-  /** @param socket paused, with nothing but its preamble read */
-  constructor(socket: Socket, peer: PeerIdentity, certificate: PeerCertificate | null) {
+  /** @param socket paused */
+  constructor(socket: Duplex) {
     this.#socket = socket
-    this.peer = peer
-    this.certificate = certificate
-    this.remoteAddress = formatAddress(socket.remoteAddress ?? '', socket.remotePort ?? 0)
     socket.on('error', (error) => {
       this.#cause ??= error
     })
@@ -96,5 +90,27 @@ export class SocketStream implements ByteStream {
   #reason(): StreamEnd {
     if (this.#endedLocally) return StreamEnds.Local
     return this.#endedRemotely && this.#cause === undefined ? StreamEnds.Closed : StreamEnds.Reset
+  }
+}
+
+/** A connected and authenticated socket. */
+export class SocketStream extends SocketPipe implements ByteStream {
+  readonly peer: PeerIdentity
+  readonly certificate: PeerCertificate | null
+  readonly remoteAddress: Address
+
+  /** @param socket paused, with nothing but its preamble read */
+  constructor(
+    socket: Duplex,
+    facts: {
+      readonly peer: PeerIdentity
+      readonly certificate: PeerCertificate | null
+      readonly remoteAddress: Address
+    }
+  ) {
+    super(socket)
+    this.peer = facts.peer
+    this.certificate = facts.certificate
+    this.remoteAddress = facts.remoteAddress
   }
 }

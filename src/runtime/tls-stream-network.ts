@@ -13,12 +13,14 @@ import {
 } from 'node:tls'
 import {
   type Address,
+  type BytePipe,
   type ByteStream,
   type Clock,
   DialFailedError,
   type DialOptions,
   describePeer,
   type Logger,
+  type MonotonicMs,
   type PeerCertificate,
   type PeerIdentity,
   PeerIdentityError,
@@ -26,11 +28,13 @@ import {
   type StreamListener,
   type StreamNetwork
 } from '../core/index.js'
-import { parseAddress } from './addresses.js'
+import { parseAddress, remoteAddressOf } from './addresses.js'
 import { HandshakeGate, type HandshakeRefusal, handshakeCounters } from './handshake-gate.js'
 import { closeListener, listenOn } from './listening.js'
 import { certificateFactsOf, judgePeerCertificate } from './peer-certificate.js'
+import { duplexOf } from './pipe-duplex.js'
 import { PreambleError, readPreamble } from './preamble.js'
+import { openRawPipe } from './raw-pipe.js'
 import { SocketStream, streamBufferBytesMax } from './socket-stream.js'
 import type { TlsMaterial } from './tls-material.js'
 
@@ -123,8 +127,10 @@ export class TlsStreamNetwork implements StreamNetwork {
 
   async dial(address: Address, options: DialOptions): Promise<ByteStream> {
     const { host, port } = parseAddress(address)
-    const socket = connect({ ...this.#clientOptions(), host, port })
-    socket.setNoDelay(true)
+    const { through } = options
+    const over = through === undefined ? { host, port } : { socket: duplexOf(through) }
+    const socket = connect({ ...this.#clientOptions(), ...over })
+    if (through === undefined) socket.setNoDelay(true)
     let isLate = false
     const timer = this.#clock.schedule(options.deadline, () => {
       isLate = true
@@ -133,13 +139,17 @@ export class TlsStreamNetwork implements StreamNetwork {
     try {
       const { peer, certificate } = await this.#authenticate(socket, options)
       this.counters.add('dials_succeeded')
-      return new SocketStream(socket, peer, certificate)
+      return new SocketStream(socket, { peer, certificate, remoteAddress: address })
     } catch (error) {
       socket.destroy()
       throw this.#dialError(error as Error, { address, isLate, socket })
     } finally {
       timer.cancel()
     }
+  }
+
+  pipe(address: Address, deadline: MonotonicMs): Promise<BytePipe> {
+    return openRawPipe(this.#clock, address, deadline)
   }
 
   async #authenticate(socket: TLSSocket, options: DialOptions): Promise<ProvenPeer> {
@@ -170,7 +180,8 @@ export class TlsStreamNetwork implements StreamNetwork {
       const { peer, certificate } = this.#peerOf(socket)
       socket.write(`${acceptance}\n`)
       gate.accepted(socket)
-      onStream(new SocketStream(socket, peer, certificate))
+      const remoteAddress = remoteAddressOf(socket)
+      onStream(new SocketStream(socket, { peer, certificate, remoteAddress }))
     } catch (error) {
       gate.refused(refusalOfPeer(error), address, error as Error)
       socket.destroy()

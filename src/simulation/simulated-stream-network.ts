@@ -7,11 +7,13 @@
 import {
   type Address,
   assert,
+  type BytePipe,
   type ByteStream,
   type Clock,
   DialFailedError,
   type DialOptions,
   ListenFailedError,
+  type NodeId,
   type PeerCertificate,
   type PeerIdentity,
   PeerIdentityError,
@@ -22,6 +24,7 @@ import {
   type StreamNetwork
 } from '../core/index.js'
 import type { Links } from './links.js'
+import { nameOver } from './named-stream.js'
 import { ProcessExits, type SimulatedProcess, type VirtualTime } from './virtual-clock.js'
 
 interface Listening {
@@ -71,7 +74,9 @@ export class SimulatedStreamWorld {
     this.#hosts.set(host.hostName, host.process.host)
     return {
       listen: async (address, onStream) => this.#listen(host, address, onStream),
-      dial: (address, options) => this.#dial(host, address, options)
+      dial: (address, options) => this.#dial(host, address, options),
+      pipe: (address, deadline) =>
+        this.#reach(host, address, { expectedNodeId: null, deadline, isPipe: true })
     }
   }
 
@@ -98,6 +103,39 @@ export class SimulatedStreamWorld {
   }
 
   #dial(host: StreamHost, address: Address, options: DialOptions): Promise<ByteStream> {
+    const { through } = options
+    return through === undefined
+      ? this.#reach(host, address, options)
+      : this.#dialThrough(through, host, address, options)
+  }
+
+  #dialThrough(
+    pipe: BytePipe,
+    host: StreamHost,
+    address: Address,
+    { deadline, expectedNodeId }: DialOptions
+  ): Promise<ByteStream> {
+    return new Promise((resolve, reject) => {
+      const give = (error: Error) => {
+        timer.cancel()
+        pipe.destroy()
+        reject(error)
+      }
+      const timer = host.clock.schedule(deadline, () =>
+        give(new DialFailedError(`dialling ${address} through a relay: deadline passed`))
+      )
+      nameOver(pipe, namedOf(host), address, (stream) => {
+        if (stream === null) return give(new DialFailedError(`dialling ${address}: closed`))
+        if (isOther(stream.peer, host.identity, expectedNodeId)) {
+          return give(new PeerIdentityError(`${address} is ${JSON.stringify(stream.peer)}`))
+        }
+        timer.cancel()
+        resolve(stream)
+      })
+    })
+  }
+
+  #reach(host: StreamHost, address: Address, options: ReachOptions): Promise<ByteStream> {
     return new Promise((resolve, reject) => {
       const attempt: DialAttempt = { isOver: false, resolve, reject }
       const timer = host.clock.schedule(options.deadline, () => {
@@ -133,12 +171,7 @@ export class SimulatedStreamWorld {
   #accept(dial: Dial, listening: Listening): void {
     const { host, address, options, attempt } = dial
     const { identity } = listening
-    const expected = options.expectedNodeId
-    const isOther =
-      identity.kind !== 'node' ||
-      identity.clusterName !== host.identity.clusterName ||
-      (expected !== null && expected !== identity.nodeId)
-    if (isOther) {
+    if (isOther(identity, host.identity, options.expectedNodeId)) {
       this.#backAtDialler(dial, listening.process.host, () => {
         fail(attempt, new PeerIdentityError(`${address} is ${JSON.stringify(identity)}`))
       })
@@ -148,13 +181,23 @@ export class SimulatedStreamWorld {
     const near = new SimulatedStream(this.#time, host.process, listening, address)
     const far = new SimulatedStream(this.#time, listening.process, host, from)
     this.#connect(near, far)
-    listening.onStream(far)
+    if (options.isPipe === true) this.#askName(far, listening, from)
+    else listening.onStream(far)
     this.#backAtDialler(dial, listening.process.host, () => {
       if (attempt.isOver) near.destroy()
       else {
         attempt.isOver = true
         attempt.resolve(near)
       }
+    })
+  }
+
+  /** Whoever comes by a pipe has not said who it is. */
+  #askName(far: SimulatedStream, { identity, certificate, onStream }: Listening, from: Address) {
+    nameOver(far, { identity, certificate }, from, (stream) => {
+      if (stream === null) return
+      if (stream.peer.clusterName === identity.clusterName) onStream(stream)
+      else stream.destroy()
     })
   }
 
@@ -186,6 +229,21 @@ export class SimulatedStreamWorld {
   }
 }
 
+interface ReachOptions extends DialOptions {
+  /** The other end is not told who comes. */
+  readonly isPipe?: boolean
+}
+
+const namedOf = (host: StreamHost) => ({
+  identity: host.identity,
+  certificate: host.certificate ?? null
+})
+
+const isOther = (found: PeerIdentity, self: PeerIdentity, expected: NodeId | null): boolean =>
+  found.kind !== 'node' ||
+  found.clusterName !== self.clusterName ||
+  (expected !== null && expected !== found.nodeId)
+
 interface DialAttempt {
   isOver: boolean
   readonly resolve: (stream: ByteStream) => void
@@ -195,7 +253,7 @@ interface DialAttempt {
 interface Dial {
   readonly host: StreamHost
   readonly address: Address
-  readonly options: DialOptions
+  readonly options: ReachOptions
   readonly attempt: DialAttempt
   readonly over: () => void
 }

@@ -40,7 +40,10 @@ export class MemoryStreamHub {
   networkOf(identity: PeerIdentity): StreamNetwork {
     return {
       listen: async (wanted, accept) => this.#listen(identity, wanted, accept),
-      dial: (address, options) => this.#dial(identity, address, options)
+      dial: (address, options) => this.#dial(identity, address, options),
+      pipe: async (address) => {
+        throw new DialFailedError(`no pipe to ${address}: these streams know no relays`)
+      }
     }
   }
 

@@ -22,13 +22,8 @@ export interface StreamHandlers {
   onClose(end: StreamEnd, cause?: Error): void
 }
 
-/** An authenticated, ordered, reliable byte stream; it may break at any byte. */
-export interface ByteStream {
-  /** Taken from the peer's certificate, the only name that is believed. */
-  readonly peer: PeerIdentity
-  /** What proved the peer's name; null where names are believed without proof. */
-  readonly certificate: PeerCertificate | null
-  readonly remoteAddress: Address
+/** An ordered, reliable stream of bytes to and from somebody; it may break at any byte. */
+export interface BytePipe {
   /** Called once, before any data is delivered. */
   attach(handlers: StreamHandlers): void
   /**
@@ -42,6 +37,15 @@ export interface ByteStream {
   destroy(): void
   /** Bytes accepted by `write` and not yet handed to the operating system. */
   readonly bufferedBytes: number
+}
+
+/** A pipe whose other end has proved who it is. */
+export interface ByteStream extends BytePipe {
+  /** Taken from the peer's certificate, the only name that is believed. */
+  readonly peer: PeerIdentity
+  /** What proved the peer's name; null where names are believed without proof. */
+  readonly certificate: PeerCertificate | null
+  readonly remoteAddress: Address
 }
 
 /** Who stands at the other end: a member node, or a client of the cluster. */
@@ -61,6 +65,8 @@ export interface DialOptions {
   /** Null only for a seed address, whose node is not known yet. */
   readonly expectedNodeId: NodeId | null
   readonly deadline: MonotonicMs
+  /** The bytes travel here instead of over a connection of their own; it is this dial's to end. */
+  readonly through?: BytePipe
 }
 
 export interface StreamListener {
@@ -78,4 +84,11 @@ export interface StreamNetwork {
    * @throws PeerIdentityError the certificate is not the expected node's, or of another cluster
    */
   dial(address: Address, options: DialOptions): Promise<ByteStream>
+  /**
+   * A way to whoever listens there, who is not asked who it is: for passing on the bytes of others,
+   * who prove themselves to one another end to end.
+   *
+   * @throws DialFailedError
+   */
+  pipe(address: Address, deadline: MonotonicMs): Promise<BytePipe>
 }

@@ -51,6 +51,41 @@ export function streamNetworkContract(name: string, make: (t: Tap) => Promise<St
     t.pass('it arrived')
   })
 
+  t.test(
+    `${name}: who dials through a relay is known end to end, and so is who answers`,
+    async (t) => {
+      const world = await make(t)
+      const accepted: ByteStream[] = []
+      const b = await world.networkOf(nodePeer('b')).listen(world.address(), (stream) => {
+        accepted.push(stream)
+      })
+      t.teardown(() => b.close())
+      const relay = world.networkOf(nodePeer('c'))
+      const a = world.networkOf(nodePeer('a'))
+      const dialThrough = async (expected: string) => {
+        const through = await relay.pipe(b.address, world.deadline(2_000))
+        const expectedNodeId = toNodeId(expected)
+        return a.dial(b.address, { expectedNodeId, deadline: world.deadline(2_000), through })
+      }
+      const near = new End(await dialThrough('b'))
+      t.same(near.stream.peer, nodePeer('b'))
+      near.stream.write(bytes('hello '))
+      near.stream.write(new Uint8Array(300_000).fill(0x2e))
+      while (accepted.length === 0) await new Promise((resolve) => setImmediate(resolve))
+      const [stream] = accepted as [ByteStream]
+      t.same(stream.peer, nodePeer('a'), 'not the relay')
+      const far = new End(stream)
+      await far.until(({ received }) => received === 300_006)
+      far.stream.write(bytes('back'))
+      await near.until(({ text }) => text === 'back')
+      near.stream.end()
+      t.equal(await far.ended, 'closed')
+      await t.rejects(dialThrough('d'), { code: 'ERR_SKEIN_PEER_IDENTITY' })
+      const vacant = await world.vacantAddress()
+      await t.rejects(relay.pipe(vacant, world.deadline(2_000)), { code: 'ERR_SKEIN_DIAL_FAILED' })
+    }
+  )
+
   t.test(`${name}: a full buffer answers false, then drains`, async (t) => {
     const { near, far } = await connected(t, await make(t))
     const chunk = new Uint8Array(64 * 1024)

@@ -38,14 +38,16 @@ function clientPeer(name: string): PeerIdentity {
   return { kind: 'client', name, clusterName }
 }
 
-const networkWith = (material: TlsMaterial) =>
+const networkWith = (material: TlsMaterial, handshakeTimeoutMs = 10_000) =>
   new TlsStreamNetwork(
     { clock, logger: silentLogger },
-    { material, handshakeTimeoutMs: 300, handshakesMax: 4 }
+    { material, handshakeTimeoutMs, handshakesMax: 4 }
   )
 
 const materialOf = (peer: PeerIdentity) => materials.get(peerNameOf(peer)) as TlsMaterial
 const networkOf = (peer: PeerIdentity) => networkWith(materialOf(peer))
+/** Gives up on who does not finish its handshake before the test would. */
+const impatientNetwork = () => networkWith(materialOf(nodePeer('b')), 300)
 const soon = () => after(clock.now(), 5_000)
 
 streamNetworkContract('TLS', async () => {
@@ -106,7 +108,7 @@ for (const garbage of [
   '\xff\xff\xff\xff\xff\xff'
 ]) {
   prove(`X-01 plain bytes ${JSON.stringify(garbage.slice(0, 4))} are refused`, async (t) => {
-    const { network, port } = await listening(t)
+    const { network, port } = await listening(t, impatientNetwork())
     const socket = connectTcp(port, '127.0.0.1')
     socket.on('error', () => socket.destroy())
     socket.resume()
@@ -206,7 +208,7 @@ prove('without our protocol in ALPN nobody is accepted', async (t) => {
 })
 
 prove('X-16 half-open connections end at the deadline and are bounded', async (t) => {
-  const { network, port, listener } = await listening(t)
+  const { network, port, listener } = await listening(t, impatientNetwork())
   const sockets = Array.from({ length: 6 }, () => connectTcp(port, '127.0.0.1'))
   for (const socket of sockets) {
     t.teardown(() => socket.destroy())
