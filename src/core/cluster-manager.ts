@@ -132,7 +132,7 @@ export interface ClusterView {
   readonly groups: readonly GroupStatus[]
 }
 
-export interface EventSubscription extends AsyncIterable<ClusterEvent> {
+export interface EventSubscription<Event = ClusterEvent> extends AsyncIterable<Event> {
   /** Events this subscriber was too slow for. */
   readonly dropped: number
   close(): void

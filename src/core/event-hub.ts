@@ -5,7 +5,7 @@
 import { assert } from './assert.js'
 import type { EventSubscription } from './cluster-manager.js'
 import { BackpressureError } from './errors.js'
-import type { ClusterEvent, ClusterEventBody } from './events.js'
+import type { ClusterEventBody, Numbered } from './events.js'
 import type { WallMs } from './ids.js'
 
 export interface EventHubOptions {
@@ -15,9 +15,9 @@ export interface EventHubOptions {
   readonly eventSubscribersMax: number
 }
 
-export class EventHub {
+export class EventHub<Body extends object = ClusterEventBody> {
   readonly #options: EventHubOptions
-  readonly #subscriptions = new Set<Subscription>()
+  readonly #subscriptions = new Set<Subscription<Numbered<Body>>>()
   #sequence = 0
 
   constructor(options: EventHubOptions) {
@@ -28,19 +28,20 @@ export class EventHub {
     return this.#subscriptions.size
   }
 
-  publish(body: ClusterEventBody, wallTime: WallMs): ClusterEvent {
+  publish(body: Body, wallTime: WallMs): Numbered<Body> {
     this.#sequence++
-    const event: ClusterEvent = { ...body, sequence: this.#sequence, wallTime }
+    const event: Numbered<Body> = { ...body, sequence: this.#sequence, wallTime }
     for (const subscription of this.#subscriptions) subscription.offer(event)
     return event
   }
 
-  subscribe(): EventSubscription {
+  subscribe(): EventSubscription<Numbered<Body>> {
     if (this.#subscriptions.size >= this.#options.eventSubscribersMax) {
       throw new BackpressureError(`${this.#subscriptions.size} event subscribers already`)
     }
-    const subscription = new Subscription(this.#options.eventQueueLengthMax, (closed) =>
-      this.#subscriptions.delete(closed)
+    const subscription = new Subscription<Numbered<Body>>(
+      this.#options.eventQueueLengthMax,
+      (closed) => this.#subscriptions.delete(closed)
     )
     this.#subscriptions.add(subscription)
     return subscription
@@ -52,15 +53,15 @@ export class EventHub {
   }
 }
 
-class Subscription implements EventSubscription {
+class Subscription<Event> implements EventSubscription<Event> {
   readonly #queueLengthMax: number
-  readonly #onClose: (subscription: Subscription) => void
-  #queue: ClusterEvent[] = []
-  #waiting: ((result: IteratorResult<ClusterEvent>) => void) | null = null
+  readonly #onClose: (subscription: Subscription<Event>) => void
+  #queue: Event[] = []
+  #waiting: ((result: IteratorResult<Event>) => void) | null = null
   #closed = false
   #dropped = 0
 
-  constructor(queueLengthMax: number, onClose: (subscription: Subscription) => void) {
+  constructor(queueLengthMax: number, onClose: (subscription: Subscription<Event>) => void) {
     this.#queueLengthMax = queueLengthMax
     this.#onClose = onClose
   }
@@ -69,7 +70,7 @@ class Subscription implements EventSubscription {
     return this.#dropped
   }
 
-  offer(event: ClusterEvent): void {
+  offer(event: Event): void {
     const waiting = this.#waiting
     if (waiting !== null) {
       this.#waiting = null
@@ -91,7 +92,7 @@ class Subscription implements EventSubscription {
     this.#waiting = null
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<ClusterEvent> {
+  [Symbol.asyncIterator](): AsyncIterator<Event> {
     return {
       next: () => this.#next(),
       return: () => {
@@ -101,7 +102,7 @@ class Subscription implements EventSubscription {
     }
   }
 
-  #next(): Promise<IteratorResult<ClusterEvent>> {
+  #next(): Promise<IteratorResult<Event>> {
     const event = this.#queue.shift()
     if (event !== undefined) return Promise.resolve({ done: false, value: event })
     if (this.#closed) return Promise.resolve({ done: true, value: undefined })

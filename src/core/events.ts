@@ -202,8 +202,11 @@ export type ClusterEventBody =
   | RoutingEvent
   | FacadeEvent
 
-export type ClusterEvent = ClusterEventBody & {
-  /** Rises by one per event of this node; a gap tells how many a slow subscriber missed. */
+/** As subscribers get it. */
+export type Numbered<Body> = Body & {
+  /** Rises by one per event of its source; a gap tells how many a slow subscriber missed. */
   readonly sequence: number
   readonly wallTime: WallMs
 }
+
+export type ClusterEvent = Numbered<ClusterEventBody>

@@ -18,10 +18,16 @@ export {
   type RouteOptions
 } from './cluster-manager.js'
 export type { ClusterMessage, ClusterMessages, ClusterRequest } from './cluster-message.js'
+export { type ClientConfig, resolveClientConfig } from './config/client.js'
 export { type PresetName, presetNames } from './config/presets.js'
 export { isLoopback } from './config/relations.js'
 export { type ConfigSources, resolveConfig } from './config/resolve.js'
-export { type Config, type ConfigInput, reloadable } from './config/schema.js'
+export {
+  type ClientConfigInput,
+  type Config,
+  type ConfigInput,
+  reloadable
+} from './config/schema.js'
 export { Counters, type MetricsSnapshot } from './counters.js'
 export { DeadlineTimer } from './deadline-timer.js'
 export { after, Deadlines, NEVER } from './deadlines.js'
@@ -95,6 +101,7 @@ export {
   type HealthEvent,
   type MemberEvent,
   type MembershipEvent,
+  type Numbered,
   type PartitionEvent,
   type PartitionKind,
   type RaftRole,

@@ -199,7 +199,7 @@ export class QueryDriver {
         attempts: this.#attempts,
         newClientId: components.newClientId
       },
-      { nodeId, registerTimeoutMs: config.queryTimeoutMs }
+      { nodeId, registerTimeoutMs: options.attemptTimeoutMs ?? config.queryTimeoutMs }
     )
     this.#waiting = new WaitingDriver(clock)
     this.#watches = new ClusterWatchDriver(

@@ -57,15 +57,18 @@ t.test('the packed tarball can be imported by each entry point', async (t) => {
     join(app, 'main.mjs'),
     `import * as skein from 'skein'
      import { sqliteEngine } from 'skein/sqlite'
+     import { SkeinClient } from 'skein/client'
      import { createAdminServer } from 'skein/admin'
      import { checkLinearizability } from 'skein/testing'
      const { ClusterNetworkManager, version } = skein
-     const entries = [ClusterNetworkManager, sqliteEngine, createAdminServer, checkLinearizability]
+     const entries = [
+       ClusterNetworkManager, sqliteEngine, createAdminServer, checkLinearizability, SkeinClient
+     ]
      console.log(JSON.stringify({ version, kinds: entries.map((one) => typeof one) }))`
   )
   const printed = run(app, 'node', 'main.mjs')
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  t.same(JSON.parse(printed), { version, kinds: Array(4).fill('function') })
+  t.same(JSON.parse(printed), { version, kinds: Array(5).fill('function') })
 
   const help = run(app, 'node', 'node_modules/skein/dist/src/cli/main.js', '--help')
   t.match(help, /demo/)

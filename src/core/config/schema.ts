@@ -5,6 +5,7 @@
  * `presets.ts`.
  */
 import { z } from 'zod'
+import { openSerialsMax } from '../limits.js'
 
 const ms = (min: number, max: number) => z.number().int().min(min).max(max)
 const count = (min: number, max: number) => z.number().int().min(min).max(max)
@@ -30,12 +31,14 @@ const node = z.strictObject({
   metadata: z.record(z.string().min(1).max(63), z.string().max(255)).default({})
 })
 
+const clusterName = z
+  .string()
+  .regex(/^[a-z0-9.-]{1,63}$/, 'must match [a-z0-9.-]{1,63}')
+  .default('skein')
+
 const cluster = z.strictObject({
   /** In every certificate and datagram; nodes of another name are refused. */
-  name: z
-    .string()
-    .regex(/^[a-z0-9.-]{1,63}$/, 'must match [a-z0-9.-]{1,63}')
-    .default('skein'),
+  name: clusterName,
   /** Addresses asked at start; any one that answers is enough. */
   seeds: z.array(address).max(64).default([]),
   /** The founding voters, the same list on each of them; absent on everyone else. */
@@ -409,6 +412,49 @@ const facade = z.strictObject({
   drainTimeoutMs: ms(0, 600_000).default(5_000)
 })
 
+/** What a `SkeinClient` is made of; nodes have no such section. */
+const client = z.strictObject({
+  /** `host:port` of some nodes; one that answers is enough, the others are learned. No default. */
+  addresses: z.array(address).min(1).max(64),
+  clusterName,
+  /** The name in the client's certificate; for logs alone when `insecure`. */
+  clientName: nodeId.default('client'),
+  /** PEM files; required unless `insecure`. */
+  certificateFile: z.string().min(1).optional(),
+  keyFile: z.string().min(1).optional(),
+  caFile: z.string().min(1).optional(),
+  /** Plain TCP, for clusters that are `insecure` too. */
+  insecure: z.boolean().default(false),
+  /** Where the client is; nodes of the same are preferred where a choice is. */
+  datacenter: label.default(''),
+  rack: label.default(''),
+  strategy: routing.shape.strategy,
+  /** For a query that names none. A leader that is lost must be replaced within it. */
+  timeoutMs: ms(1, 3_600_000).default(5_000),
+  /** How long `connect` tries. */
+  connectTimeoutMs: ms(1, 600_000).default(10_000),
+  /**
+   * A node that has not answered is left for another after this, twice as long each time. Higher:
+   * fewer statements run in vain on a slow node; lower: a node that stands still is noticed sooner.
+   */
+  attemptTimeoutMs: ms(10, 3_600_000).default(1_500),
+  /** A quiet member is left for another one after this, and asked whether anything changed. */
+  watchIntervalMs: ms(100, 600_000).default(5_000),
+  /** Queries on the way at the same time. Higher: more memory here and work there. */
+  requestsInFlightMax: count(1, openSerialsMax).default(256),
+  /** Queries that wait for one of those to end; beyond it they are refused. */
+  queueLengthMax: count(0, 1_048_576).default(1_024),
+  /** Reads of every consistency see this client's earlier writes and reads. */
+  readYourWrites: z.boolean().default(true),
+  /** Events kept for a slow subscriber; beyond it the oldest are dropped and counted. */
+  eventQueueLengthMax: count(16, 1_048_576).default(256),
+  eventSubscribersMax: count(1, 4_096).default(16),
+  /** How long `close` waits for what is on the way. */
+  drainTimeoutMs: ms(0, 600_000).default(5_000)
+})
+
+export const clientSchema = client
+
 export const configSchema = z.strictObject({
   node,
   cluster: cluster.prefault({}),
@@ -432,6 +478,10 @@ type DeepReadonly<T> = T extends readonly (infer Item)[]
 export type Config = DeepReadonly<z.output<typeof configSchema>>
 /** What an embedder writes: everything that has a default may be left out. */
 export type ConfigInput = z.input<typeof configSchema>
+
+export type ClientFields = DeepReadonly<z.output<typeof clientSchema>>
+/** What the user of a client writes. */
+export type ClientConfigInput = z.input<typeof clientSchema>
 
 /** Dotted paths of the fields that may change while the node runs. */
 export const reloadable = [

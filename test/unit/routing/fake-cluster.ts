@@ -5,6 +5,7 @@ import {
   type Config,
   ConnectionLostError,
   compareText,
+  DialFailedError,
   factsOf,
   type GroupStatus,
   type Inbound,
@@ -125,6 +126,11 @@ export class FakeCluster {
 
   driver(nodeId: string): QueryDriver {
     return this.drivers.get(nodeId as NodeId) as QueryDriver
+  }
+
+  /** Its next request meets nobody. */
+  isAway(nodeId: NodeId): boolean {
+    return !this.drivers.has(nodeId) || this.troubles.get(nodeId)?.[0] === 'notSent'
   }
 
   trouble(nodeId: string, ...troubles: Trouble[]): void {
@@ -350,6 +356,13 @@ export class FakeMessenger implements Messenger {
     handle: (inbound: Inbound<Body>) => Promise<Answer>
   ): void {
     this.handlers.set(type.number, handle as unknown as Handler)
+  }
+
+  /** A node is found at `NAME:1` while it is not away. */
+  async dialAddress(address: string): Promise<NodeId> {
+    const nodeId = address.split(':')[0] as NodeId
+    if (this.#cluster.isAway(nodeId)) throw new DialFailedError(`nobody at ${address}`)
+    return nodeId
   }
 
   send<Body>(to: NodeId, type: MessageType<Body>, body: Body): boolean {

@@ -1,0 +1,242 @@
+/**
+ * A client of the cluster, for programs that embed no node: `SkeinClient.connect`. It loads neither
+ * an engine nor the admin server nor consensus.
+ */
+
+import type { ClientEventBody } from '../src/client/index.js'
+import { ClientDriver, type ClientQueryOptions, KnownCluster } from '../src/client/index.js'
+import {
+  CertificateError,
+  type ClientConfig,
+  type ClientConfigInput,
+  type Clock,
+  type Crypto,
+  type EngineProvider,
+  type EventSubscription,
+  InvalidConfigError,
+  type Logger,
+  type Member,
+  type MetricsSnapshot,
+  type Numbered,
+  type PeerIdentity,
+  type QueryResult,
+  type Random,
+  type RouteDecision,
+  type RouteExplanation,
+  type RouteOptions,
+  resolveClientConfig,
+  type Statement,
+  type StreamNetwork,
+  silentLogger
+} from '../src/core/index.js'
+import { controlMessages, TransportDriver } from '../src/network/index.js'
+import { routingMessages } from '../src/routing/index.js'
+import {
+  nodeClock,
+  nodeCrypto,
+  nodeRandom,
+  PlainStreamNetwork,
+  readTlsMaterial,
+  TlsStreamNetwork
+} from '../src/runtime/index.js'
+import { Catalogue } from '../src/wire/index.js'
+
+export type { ClientQueryOptions } from '../src/client/index.js'
+export {
+  type ClientConfigInput,
+  Consistencies,
+  type Consistency,
+  type ErrorCode,
+  type EventSubscription,
+  hasCode,
+  Priorities,
+  type Priority,
+  type QueryResult,
+  type RouteDecision,
+  type RouteExplanation,
+  type RouteOptions,
+  SkeinError,
+  type SqlValue,
+  type Statement,
+  type StatementResult
+} from '../src/core/index.js'
+export { version } from './version.js'
+
+export type ClientEvent = Numbered<ClientEventBody>
+
+/** Ports of your own, for tests and simulation. */
+export interface ClientPorts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly crypto: Crypto
+  readonly streams: StreamNetwork
+  readonly logger: Logger
+}
+
+export interface ConnectOptions extends ClientConfigInput {
+  /** Tells reads from writes, for engines whose language is not SQL. */
+  readonly classify?: EngineProvider['classify']
+  readonly overrides?: Partial<ClientPorts>
+}
+
+/**
+ * Knows the cluster, goes straight to the node that executes, and tries again elsewhere where that
+ * is safe: a write keeps its serial, so it is executed once however often it is sent. Errors are
+ * those of `ClusterNetworkManager`, by the same codes.
+ */
+export class SkeinClient {
+  readonly #driver: ClientDriver
+
+  /**
+   * Resolves when one of the addresses answered and told who the members are.
+   * @throws InvalidConfigError, CertificateError, JoinFailedError
+   */
+  static async connect(options: ConnectOptions): Promise<SkeinClient> {
+    const { classify, overrides = {}, ...given } = options
+    const config = resolveClientConfig(given)
+    const client = new SkeinClient(makeDriver(config, await openPorts(config, overrides), classify))
+    await client.#driver.connect()
+    return client
+  }
+
+  private constructor(driver: ClientDriver) {
+    this.#driver = driver
+  }
+
+  /** One statement, with its parameters: a list, or an object for named ones. */
+  query(
+    sql: string,
+    params?: Statement['params'],
+    options?: ClientQueryOptions
+  ): Promise<QueryResult> {
+    return this.#driver.query(sql, params, options)
+  }
+
+  /** One atomic command, or one snapshot when all are reads; one result each. */
+  execute(statements: readonly Statement[], options?: ClientQueryOptions): Promise<QueryResult[]> {
+    return this.#driver.execute(statements, options)
+  }
+
+  /** Decides, executes nothing. @throws NoEligibleNodeError, SqlError, SqlRefusedError */
+  routeQuery(sql: string, options?: RouteOptions): RouteDecision {
+    return this.#driver.routeQuery(sql, options)
+  }
+
+  /** The decision with everything that went into it. */
+  explainRoute(sql: string, options?: RouteOptions): RouteExplanation {
+    return this.#driver.explainRoute(sql, options)
+  }
+
+  getClusterMembers(): readonly Member[] {
+    return this.#driver.getClusterMembers()
+  }
+
+  /** Connections, members and leaders as they change. */
+  subscribeToEvents(): EventSubscription<ClientEvent> {
+    return this.#driver.subscribeToEvents()
+  }
+
+  getAllMetrics(): MetricsSnapshot {
+    return this.#driver.getAllMetrics()
+  }
+
+  /** Waits for what is on the way as long as `drainTimeoutMs`, then disconnects. */
+  close(): Promise<void> {
+    return this.#driver.close()
+  }
+}
+
+function makeDriver(
+  config: ClientConfig,
+  ports: IdentifiedPorts,
+  classify: EngineProvider['classify']
+): ClientDriver {
+  const { clock, random, crypto, streams, logger, identity } = ports
+  const cluster = new KnownCluster()
+  const transport = new TransportDriver(
+    {
+      clock,
+      random: random.split('transport'),
+      streams,
+      catalogue: new Catalogue([...controlMessages, ...routingMessages]),
+      logger: logger.child({ room: 'transport' }),
+      addressOf: (nodeId) => cluster.addressOf(nodeId),
+      nonces: crypto
+    },
+    {
+      identity,
+      clusterId: () => cluster.clusterId,
+      onPeerClusterId: (id) => cluster.learnClusterId(id),
+      listenAddress: null,
+      config: config.transport
+    }
+  )
+  return new ClientDriver(
+    {
+      clock,
+      random,
+      crypto,
+      transport,
+      logger: logger.child({ room: 'client' }),
+      cluster,
+      classify
+    },
+    { ...config, clientName: identity.name }
+  )
+}
+
+type ClientIdentity = Extract<PeerIdentity, { kind: 'client' }>
+
+interface Streams {
+  readonly streams: StreamNetwork
+  readonly identity: ClientIdentity
+}
+
+interface IdentifiedPorts extends ClientPorts, Streams {}
+
+async function openPorts(
+  config: ClientConfig,
+  given: Partial<ClientPorts>
+): Promise<IdentifiedPorts> {
+  const clock = given.clock ?? nodeClock()
+  const logger = given.logger ?? silentLogger
+  return {
+    clock,
+    logger,
+    random: given.random ?? nodeRandom(),
+    crypto: given.crypto ?? nodeCrypto(),
+    ...(given.streams === undefined
+      ? await openStreams(config, { clock, logger })
+      : { streams: given.streams, identity: namedIn(config) })
+  }
+}
+
+async function openStreams(
+  config: ClientConfig,
+  components: { readonly clock: Clock; readonly logger: Logger }
+): Promise<Streams> {
+  const { insecure, certificateFile, keyFile, caFile, clusterName, transport } = config
+  const { handshakeTimeoutMs, handshakesMax } = transport
+  const limits = { handshakeTimeoutMs, handshakesMax }
+  if (insecure) {
+    const identity = namedIn(config)
+    return { streams: new PlainStreamNetwork(components, { self: identity, ...limits }), identity }
+  }
+  if (!certificateFile || !keyFile || !caFile) {
+    const message = 'certificateFile, keyFile and caFile are required unless insecure'
+    throw new InvalidConfigError([{ path: 'certificateFile', message }])
+  }
+  const files = { certificateFile, keyFile, caFile }
+  const material = await readTlsMaterial(files, components.clock.wallNow())
+  const { peer: identity } = material
+  if (identity.kind !== 'client' || identity.clusterName !== clusterName) {
+    throw new CertificateError(`${certificateFile}: is not that of a client of ${clusterName}`)
+  }
+  return { streams: new TlsStreamNetwork(components, { material, ...limits }), identity }
+}
+
+const namedIn = ({ clientName, clusterName }: ClientConfig): ClientIdentity => ({
+  kind: 'client',
+  name: clientName,
+  clusterName
+})

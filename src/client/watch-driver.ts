@@ -1,0 +1,184 @@
+/**
+ * Keeps the client's knowledge of the cluster fresh: one request for the view is always on its way,
+ * and is answered when the view changes. A member that had nothing new within the interval is left
+ * for another, so that one that is cut off from the rest does not keep the client ignorant. When no
+ * known member answers, the seed addresses are dialled again.
+ */
+import { after } from '../core/deadlines.js'
+import { CancelledError, JoinFailedError, SkeinError } from '../core/errors.js'
+import type { MonotonicMs, NodeId } from '../core/ids.js'
+import type { Clock } from '../core/ports/clock.js'
+import type { Logger } from '../core/ports/logger.js'
+import type { Messenger } from '../core/ports/messenger.js'
+import type { Random } from '../core/ports/random.js'
+import type { Address } from '../core/ports/stream-network.js'
+import { hasCode } from '../core/remote-error.js'
+import { shuffle } from '../core/splittable-random.js'
+import { type ClusterAnswer, watchCluster } from '../routing/index.js'
+import type { KnownCluster } from './known-cluster.js'
+
+/** What a client needs of the transport beside messages. */
+export interface ClientMessenger extends Messenger {
+  /** @throws DialFailedError, PeerIdentityError, HandshakeRefusedError, ConnectionLostError */
+  dialAddress(address: Address, deadline: MonotonicMs): Promise<NodeId>
+}
+
+export interface WatchComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly messenger: ClientMessenger
+  readonly logger: Logger
+  readonly cluster: KnownCluster
+  readonly onAnswer: (answer: ClusterAnswer) => void
+}
+
+export interface WatchOptions {
+  readonly addresses: readonly Address[]
+  readonly watchIntervalMs: number
+  /** For a seed address to answer, and for a member that was never asked. */
+  readonly dialTimeoutMs: number
+}
+
+const pauseMinMs = 20
+const pauseMaxMs = 1_000
+
+export class WatchDriver {
+  readonly #parts: WatchComponents
+  readonly #options: WatchOptions
+  readonly #controller = new AbortController()
+  /** Members still to be asked in this round. */
+  #round: NodeId[] = []
+  #wake: () => void = () => {}
+
+  constructor(components: WatchComponents, options: WatchOptions) {
+    this.#parts = components
+    this.#options = options
+  }
+
+  /**
+   * Resolves with the first view, from whichever seed answers first in a random order.
+   * @throws JoinFailedError naming each seed's last reason
+   */
+  async begin(deadline: MonotonicMs): Promise<void> {
+    const { clock } = this.#parts
+    for (let pauseMs = pauseMinMs; ; pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
+      const reasons = await this.#askSeeds(deadline)
+      if (reasons === null) return
+      const isLate = after(clock.now(), pauseMs) >= deadline
+      if (isLate || this.#isStopped || reasons.every(isForGood)) throw joinFailed(reasons)
+      await this.#pause(pauseMs)
+    }
+  }
+
+  /** Ends when stopped; never rejects. */
+  async keepWatching(): Promise<void> {
+    let failures = 0
+    while (!this.#isStopped) {
+      const isAnswered = await this.#watchOnce()
+      failures = isAnswered ? 0 : failures + 1
+      // The first failure says something about one member only.
+      if (failures > 1) await this.#pause(Math.min(pauseMinMs * 2 ** (failures - 2), pauseMaxMs))
+    }
+  }
+
+  stop(): void {
+    this.#controller.abort()
+    this.#wake()
+  }
+
+  get #isStopped(): boolean {
+    return this.#controller.signal.aborted
+  }
+
+  async #watchOnce(): Promise<boolean> {
+    const { clock, cluster, logger } = this.#parts
+    const [target] = this.#round
+    if (target === undefined) return this.#beginRound()
+    const known = cluster.revisionOf(target)
+    const intervalMs = known === 0 ? this.#options.dialTimeoutMs * 2 : this.#options.watchIntervalMs
+    try {
+      const answer = await this.#ask(target, after(clock.now(), intervalMs))
+      if (answer.revision === known) this.#round.shift()
+      return true
+    } catch (error) {
+      this.#round.shift()
+      logger.debug({ target, error }, 'a member did not tell its view')
+      return false
+    }
+  }
+
+  /** True: there is somebody to ask. */
+  async #beginRound(): Promise<boolean> {
+    const { clock, cluster, random } = this.#parts
+    this.#round = shuffle(random, cluster.nodeIds())
+    const isSomeoneKnown = this.#round.length > 0
+    if (isSomeoneKnown && this.#hasAnswered) {
+      this.#hasAnswered = false
+      return true
+    }
+    const deadline = after(clock.now(), this.#options.dialTimeoutMs * 2)
+    await this.#askSeeds(deadline)
+    return false
+  }
+
+  /** Somebody answered since the last round began. */
+  #hasAnswered = true
+
+  async #ask(target: NodeId, deadline: MonotonicMs): Promise<ClusterAnswer> {
+    const { messenger, cluster, onAnswer } = this.#parts
+    const body = { revision: cluster.revisionOf(target) }
+    const { signal } = this.#controller
+    const answer = await messenger.request(target, watchCluster, body, { deadline, signal })
+    if (this.#isStopped) throw new CancelledError('the client is closed')
+    this.#hasAnswered = true
+    onAnswer(answer)
+    return answer
+  }
+
+  /** Null: one answered. */
+  async #askSeeds(deadline: MonotonicMs): Promise<SkeinError[] | null> {
+    const { clock, messenger, cluster, random } = this.#parts
+    const reasons: SkeinError[] = []
+    for (const address of shuffle(random, [...this.#options.addresses])) {
+      const soon = after(clock.now(), this.#options.dialTimeoutMs * 2)
+      const until = Math.min(soon, deadline) as MonotonicMs
+      try {
+        const nodeId = await messenger.dialAddress(address, until)
+        cluster.learnSeed(nodeId, address)
+        await this.#ask(nodeId, until)
+        return null
+      } catch (error) {
+        if (!(error instanceof SkeinError)) throw error
+        reasons.push(error)
+      }
+      if (this.#isStopped || clock.now() >= deadline) break
+    }
+    return reasons
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#isStopped) return Promise.resolve()
+    const { clock, random } = this.#parts
+    return new Promise((resolve) => {
+      const at = after(clock.now(), ms * (0.5 + random.nextFloat() / 2))
+      const timer = clock.schedule(at, resolve)
+      this.#wake = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+}
+
+/** Waiting does not make it another cluster. */
+const isForGood = (error: SkeinError): boolean =>
+  hasCode(error, 'ERR_SKEIN_PEER_IDENTITY') || hasCode(error, 'ERR_SKEIN_HANDSHAKE_REFUSED')
+
+function joinFailed(reasons: readonly SkeinError[]): JoinFailedError {
+  const told = reasons.map(({ message }) => message)
+  const [cause] = reasons
+  return new JoinFailedError(`no node answered: ${told.join('; ')}`, {
+    details: { reasons: told },
+    ...(cause === undefined ? {} : { cause })
+  })
+}

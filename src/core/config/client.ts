@@ -1,0 +1,48 @@
+import { InvalidConfigError } from '../errors.js'
+import {
+  type ClientConfigInput,
+  type ClientFields,
+  type Config,
+  clientSchema,
+  configSchema
+} from './schema.js'
+
+/** A client's fields, and the sections of a node's that its transport and routing are made with. */
+export interface ClientConfig extends ClientFields {
+  readonly transport: Config['transport']
+  readonly routing: Config['routing']
+}
+
+/**
+ * A client has other nodes to go to, so it waits less for one of them than nodes wait for each
+ * other.
+ */
+const transport = {
+  dialTimeoutMs: 1_000,
+  reconnectBackoffMaxMs: 1_000,
+  keepAliveIntervalMs: 500,
+  idleTimeoutMs: 2_000
+}
+
+/** @throws InvalidConfigError with every fault at once */
+export function resolveClientConfig(given: ClientConfigInput): ClientConfig {
+  const parsed = clientSchema.safeParse(given)
+  if (!parsed.success) {
+    throw new InvalidConfigError(
+      parsed.error.issues.map(({ path, message }) => ({
+        path: path.join('.') || '(root)',
+        message
+      }))
+    )
+  }
+  const { strategy, timeoutMs, requestsInFlightMax } = parsed.data
+  return Object.freeze({
+    ...parsed.data,
+    transport: configSchema.shape.transport.parse(transport),
+    routing: configSchema.shape.routing.parse({
+      strategy,
+      queryTimeoutMs: timeoutMs,
+      queriesInFlightMax: requestsInFlightMax
+    })
+  })
+}
