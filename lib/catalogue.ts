@@ -7,13 +7,19 @@ import {
   transactionMessages
 } from '../src/failover/index.js'
 import { healthMessages } from '../src/health/index.js'
-import { controlMessages, customMessages, membershipMessages } from '../src/network/index.js'
+import {
+  controlMessages,
+  customMessages,
+  membershipMessages,
+  securityMessages
+} from '../src/network/index.js'
 import { routingMessages } from '../src/routing/index.js'
 import { Catalogue, type CustomDeclaration, conflictsOf } from '../src/wire/index.js'
 
 const spoken = [
   ...controlMessages,
   ...membershipMessages,
+  ...securityMessages,
   ...Object.values(raftDeclarations),
   ...groupMessages,
   ...routingMessages,

@@ -40,6 +40,7 @@ import {
   type RouteExplanation,
   type RouteOptions,
   resolveConfig,
+  type SecurityManager,
   type Statement,
   StoppedError,
   type TellQueue,
@@ -243,6 +244,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#customs
   }
 
+  get security(): SecurityManager {
+    return this.#running().security
+  }
+
   get health(): ClusterHealth {
     const { health, heartbeat } = this.#running()
     return clusterHealthOf(health, heartbeat)
@@ -263,7 +268,7 @@ export class ClusterNetworkManager implements ClusterManager {
       leaderKnown: (rooms?.queries.leaderOf(DEFAULT_GROUP) ?? null) !== null,
       loopDelayMs: rooms?.loop.delayMs() ?? 0,
       loopDelayMsMax,
-      others: rooms?.health.checks() ?? []
+      others: [...(rooms?.health.checks() ?? []), ...(rooms?.security.checks() ?? [])]
     })
   }
 
@@ -277,7 +282,8 @@ export class ClusterNetworkManager implements ClusterManager {
   }
 
   getAllMetrics(): MetricsSnapshot {
-    const { transport, membership, consensus, queries, health, heartbeat } = this.#running()
+    const { transport, membership, consensus, queries, health, heartbeat, security } =
+      this.#running()
     const { streams } = must(this.#ports, 'ports')
     return {
       topology: membership.counters,
@@ -285,7 +291,7 @@ export class ClusterNetworkManager implements ClusterManager {
       load_balancer: queries.counters.snapshot(),
       consensus: consensus.counters.snapshot(),
       health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
-      security: { ...streams.counters?.snapshot(), ...membership.refusals }
+      security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() }
     }
   }
 
@@ -315,6 +321,7 @@ export class ClusterNetworkManager implements ClusterManager {
     this.#subscribe(rooms)
     this.#customs.attach(rooms.transport)
     await rooms.consensus.open()
+    await rooms.security.start()
     await rooms.transport.start()
     await rooms.membership.start()
     await rooms.consensus.start()
@@ -326,8 +333,9 @@ export class ClusterNetworkManager implements ClusterManager {
   }
 
   /** What one room must know of another's doings, and what subscribers hear. */
-  #subscribe({ transport, membership, consensus, queries, health, heartbeat }: Rooms): void {
-    for (const room of [health, heartbeat]) room.onEvent((event) => this.#publish(event))
+  #subscribe(rooms: Rooms): void {
+    const { transport, membership, consensus, queries, health, heartbeat, security } = rooms
+    for (const room of [health, heartbeat, security]) room.onEvent((event) => this.#publish(event))
     transport.onEvent((event) => this.#publish(event))
     queries.onEvent((event) => this.#publish(event))
     membership.onEvent((event) => {
@@ -382,6 +390,7 @@ export class ClusterNetworkManager implements ClusterManager {
       await rooms.queries.stop(this.now())
       await rooms.membership.stop()
       await rooms.consensus.stop()
+      rooms.security.stop()
       await rooms.transport.stop()
     }
     await this.#bound?.release()

@@ -36,7 +36,7 @@ import {
   selfReportOf,
   selfStatusOf
 } from '../src/health/index.js'
-import { MembershipDriver, TransportDriver } from '../src/network/index.js'
+import { MembershipDriver, SecurityDriver, TransportDriver } from '../src/network/index.js'
 import { QueryDriver } from '../src/routing/index.js'
 import type { Catalogue } from '../src/wire/index.js'
 import { version } from './version.js'
@@ -82,6 +82,7 @@ export interface Rooms {
   readonly loop: LoopWatch
   readonly health: HealthDriver
   readonly heartbeat: HeartbeatDriver
+  readonly security: SecurityDriver
   readonly clusterId: () => ClusterId | null
 }
 
@@ -99,6 +100,7 @@ const TOKENS = {
   loop: token<LoopWatch>('LoopWatch'),
   health: token<HealthDriver>('HealthDriver'),
   heartbeat: token<HeartbeatDriver>('HeartbeatDriver'),
+  security: token<SecurityDriver>('SecurityDriver'),
   learned: token<LearnedClusterId>('LearnedClusterId')
 }
 
@@ -132,6 +134,7 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.loop, makeLoop)
   register(container, TOKENS.health, makeHealth)
   register(container, TOKENS.heartbeat, makeHeartbeat)
+  register(container, TOKENS.security, makeSecurity)
   return {
     consensus: container.resolve(TOKENS.consensus),
     transport: container.resolve(TOKENS.transport),
@@ -140,6 +143,7 @@ export function compose(composition: Composition): Rooms {
     loop: container.resolve(TOKENS.loop),
     health: container.resolve(TOKENS.health),
     heartbeat: container.resolve(TOKENS.heartbeat),
+    security: container.resolve(TOKENS.security),
     clusterId: () => clusterIdIn(container)
   }
 }
@@ -189,7 +193,9 @@ function makeTransport(container: DependencyContainer): TransportDriver {
       onPeerClusterId: (id) => container.resolve(TOKENS.learned).learn(id),
       listenAddress,
       config: config.transport,
-      restrictions: config.security.messageRestrictions
+      restrictions: config.security.messageRestrictions,
+      linkAgeMaxMs: config.security.linkAgeMaxMs,
+      sameIdentity: config.security.sameIdentity
     }
   )
 }
@@ -325,5 +331,27 @@ function makeHeartbeat(container: DependencyContainer): HeartbeatDriver {
       self: () => selfStatusIn(container)
     },
     { nodeId: config.node.id as NodeId, config: config.health }
+  )
+}
+
+function makeSecurity(container: DependencyContainer): SecurityDriver {
+  const { config, ports, gossipKeys } = container.resolve(TOKENS.composition)
+  const { clock, random, crypto, disk, logger, credentials } = ports
+  const transport = container.resolve(TOKENS.transport)
+  const membership = container.resolve(TOKENS.membership)
+  return new SecurityDriver(
+    {
+      clock,
+      random: random.split('security'),
+      crypto,
+      disk,
+      logger: logger.child({ room: 'security' }),
+      messenger: transport,
+      transport,
+      credentials,
+      members: () => membership.members(),
+      onKeys: (keys) => membership.setGossipKeys(keys)
+    },
+    { nodeId: config.node.id as NodeId, gossipKeys, config: config.security }
   )
 }

@@ -35,6 +35,7 @@ import { documentUrl, openApiHead, schemaOf } from './openapi.js'
 import type { Route } from './route.js'
 import { isVerbose, probeRoutes } from './routes/probe-routes.js'
 import { queryRoutes } from './routes/query-routes.js'
+import { securityRoutes } from './routes/security-routes.js'
 import { monitoringRoutes, viewRoutes } from './routes/view-routes.js'
 
 /** One request's body. */
@@ -128,7 +129,8 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
     audit,
     metrics: () => ({ ...manager.getAllMetrics(), admin: counters.snapshot() })
   }),
-  ...queryRoutes(manager)
+  ...queryRoutes(manager),
+  ...securityRoutes(manager)
 ]
 
 /**

@@ -34,7 +34,8 @@ const gaugeWords = [
   'p50',
   'p99',
   'max',
-  'now'
+  'now',
+  'left'
 ]
 const gaugeName = new RegExp(`(^|_)(${gaugeWords.join('|')})(_|$)`)
 

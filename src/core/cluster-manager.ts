@@ -20,6 +20,7 @@ import type { StatementKind } from './ports/engine-provider.js'
 import type { Priority } from './ports/messenger.js'
 import type { ClientTag, GroupStatus } from './ports/replicated-group.js'
 import type { Address } from './ports/stream-network.js'
+import type { SecurityManager } from './security-manager.js'
 import type { SqlValue, Statement, StatementResult } from './sql.js'
 
 export const Consistencies = {
@@ -142,6 +143,8 @@ export interface ClusterManager {
   readonly nodeId: NodeId
   /** Where queries crowd, and what is done about it. */
   readonly hotspots: Hotspots
+  /** Certificates, revocation, gossip keys. */
+  readonly security: SecurityManager
   now(): MonotonicMs
   getClusterMembers(): readonly Member[]
   getAliveMembers(): readonly Member[]

@@ -38,3 +38,9 @@ export {
   inspectDatagram
 } from './security/inspect-datagram.js'
 export { type MessageRestrictions, restrictionFaults } from './security/message-policy.js'
+export { securityMessages } from './security/messages.js'
+export {
+  type SecurityComponents,
+  SecurityDriver,
+  type SecurityOptions
+} from './security/security-driver.js'

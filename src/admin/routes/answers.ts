@@ -122,3 +122,41 @@ export const auditAnswer = z.object({
     })
   )
 })
+
+const certificate = z.object({ serialNumber: words, notBefore: z.number(), notAfter: z.number() })
+export const certificatesAnswer = z.object({
+  own: certificate.nullable(),
+  daysLeft: count.nullable(),
+  authorities: z.array(z.object({ id: words, subject: words, notAfter: z.number() })),
+  failure: words.nullable()
+})
+
+const told = {
+  nodes: count,
+  responses: count,
+  errors: z.array(z.object({ nodeId: words, code: words, message: words }))
+}
+export const tellAnswer = z.object(told)
+export const reloadAnswer = z.object({
+  certificates: certificatesAnswer,
+  report: tellAnswer.nullable()
+})
+
+export const securityAnswer = z.object({
+  node: words,
+  certificates: certificatesAnswer,
+  revocations: z.object({
+    lists: z.array(
+      z.object({ authorityId: words, number: count, issuedAt: z.number(), revoked: count })
+    ),
+    denied: z.array(z.object({ kind: words, name: words }))
+  })
+})
+
+export const keysAnswer = z.object({
+  ...told,
+  primary: words,
+  version: count,
+  rotating: words.nullable(),
+  keys: z.array(z.object({ id: words, isPrimary: z.boolean(), installed: count, used: count }))
+})

@@ -69,6 +69,11 @@ const security = z.strictObject({
   linkAgeMaxMs: ms(0, 2_592_000_000).default(43_200_000),
   /** A certificate that ends within so many days is warned of, and fails the health check. */
   expiryWarningDays: count(0, 3_650).default(7),
+  /**
+   * With one member revocation lists and gossip keys are compared this often, beside whenever a
+   * connection opens. Lower: what a member missed it has sooner, for a small request.
+   */
+  compareIntervalMs: ms(1_000, 3_600_000).default(30_000),
   /** Which of two processes that prove the same name at once is kept. */
   sameIdentity: z.enum(['newest', 'oldest']).default('newest'),
   /**

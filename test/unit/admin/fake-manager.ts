@@ -12,10 +12,49 @@ import {
   type QueryResult,
   type RouteDecision,
   type RouteOptions,
+  type SecurityManager,
   type SqlValue,
   type Statement,
   type WallMs
 } from '../../../src/core/index.js'
+
+const report = { nodes: 2, responses: 2, errors: [] }
+const keys = {
+  ...report,
+  primary: '0badcafe',
+  version: 3,
+  rotating: null,
+  keys: [{ id: '0badcafe', isPrimary: true, installed: 2, used: 2 }]
+}
+const certificates = {
+  own: { serialNumber: '2a', notBefore: 0 as WallMs, notAfter: 1_800_000_000_000 as WallMs },
+  daysLeft: 9,
+  authorities: [{ id: 'ab', subject: 'CN=test', notAfter: 1_900_000_000_000 as WallMs }],
+  failure: null
+}
+
+/** Answers what fits, and remembers what it was asked. */
+export class FakeSecurity implements SecurityManager {
+  readonly asked: { call: string; with: unknown }[] = []
+  /** Thrown by every change. */
+  error: Error | null = null
+
+  certificates = () => certificates
+  reloadCertificates = () => this.#do('reloadCertificates', null, certificates)
+  reloadEverywhere = () => this.#do('reloadEverywhere', null, report)
+  revocations = () => ({ lists: [], denied: [{ kind: 'node' as const, name: 'x' }] })
+  revoke = (list: Uint8Array) => this.#do('revoke', new TextDecoder().decode(list), report)
+  listKeys = async () => keys
+  installKey = (options: unknown) => this.#do('installKey', options, keys)
+  useKey = (id: string, options: unknown) => this.#do('useKey', { id, options }, keys)
+  removeKey = (id: string, options: unknown) => this.#do('removeKey', { id, options }, keys)
+
+  async #do<T>(call: string, asked: unknown, answer: T): Promise<T> {
+    this.asked.push({ call, with: asked })
+    if (this.error !== null) throw this.error
+    return answer
+  }
+}
 
 export const member = (nodeId: string, changes: Partial<Member> = {}): Member => ({
   nodeId: nodeId as NodeId,
@@ -34,6 +73,7 @@ export const member = (nodeId: string, changes: Partial<Member> = {}): Member =>
 /** Answers what it is given, and remembers what it was asked. */
 export class FakeManager implements ClusterManager {
   readonly nodeId = 'a' as NodeId
+  readonly security = new FakeSecurity()
   readonly asked: { call: string; query?: unknown; options?: unknown }[] = []
   readonly hub = new EventHub({ eventQueueLengthMax: 4, eventSubscribersMax: 100 })
   members: readonly Member[] = [member('a'), member('b', { liveness: 'suspect' })]

@@ -17,6 +17,7 @@ import {
 import { membershipMessages } from '../../../../src/network/membership/messages.js'
 import { controlMessages } from '../../../../src/network/mux/messages.js'
 import type { TransportDriver } from '../../../../src/network/pool/transport-driver.js'
+import { securityMessages } from '../../../../src/network/security/messages.js'
 import { nodeCrypto } from '../../../../src/runtime/node-crypto.js'
 import { simulatedCrypto } from '../../../../src/simulation/simulated-crypto.js'
 import { Catalogue } from '../../../../src/wire/index.js'
@@ -24,7 +25,7 @@ import { TransportWorld } from '../../../support/transport-world.js'
 import type { VirtualClock } from '../../../support/virtual-clock.js'
 import { membershipConfig } from './swim-world.js'
 
-const catalogue = new Catalogue([...controlMessages, ...membershipMessages])
+const catalogue = new Catalogue([...controlMessages, ...membershipMessages, ...securityMessages])
 export const groupKey = new Uint8Array(32).fill(7)
 
 export interface Sent {
