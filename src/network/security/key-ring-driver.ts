@@ -156,7 +156,7 @@ export class KeyRingDriver {
   }
 
   /** Of a member that was compared with. */
-  async fetch(carried: CarriedKeyRing, from: NodeId): Promise<void> {
+  async takeOver(carried: CarriedKeyRing, from: NodeId): Promise<void> {
     if (await this.adopt(carried, from)) this.counters.add('gossip_keys_fetched')
   }
 

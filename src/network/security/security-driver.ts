@@ -210,7 +210,7 @@ export class SecurityDriver implements SecurityManager {
         { deadline }
       )
       if (answer.lists.length > 0) await this.#trust?.take(answer.lists, nodeId)
-      if (answer.keyRing !== null) await this.#ring?.fetch(answer.keyRing, nodeId)
+      if (answer.keyRing !== null) await this.#ring?.takeOver(answer.keyRing, nodeId)
     } catch (error) {
       logger.debug({ nodeId, cause: factsOf(error) }, 'comparing security failed')
     } finally {
