@@ -16,6 +16,7 @@ export const errorCodes = [
   'ERR_SKEIN_TIMEOUT',
   'ERR_SKEIN_NOT_SENT',
   'ERR_SKEIN_CONNECTION_LOST',
+  'ERR_SKEIN_STREAM_RESET',
   'ERR_SKEIN_DIAL_FAILED',
   'ERR_SKEIN_LISTEN_FAILED',
   'ERR_SKEIN_PEER_IDENTITY',
@@ -175,6 +176,11 @@ export class NotSentError extends SkeinError {
 /** The connection broke after the request was sent: the remote side may have acted. */
 export class ConnectionLostError extends SkeinError {
   readonly code = 'ERR_SKEIN_CONNECTION_LOST'
+}
+
+/** One end gave the stream up; `details.reason` says why. What was written may have been read. */
+export class StreamResetError extends SkeinError {
+  readonly code = 'ERR_SKEIN_STREAM_RESET'
 }
 
 export class DialFailedError extends SkeinError {

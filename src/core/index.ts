@@ -86,6 +86,7 @@ export {
   StaleRouteError,
   StatementTimeoutError,
   StoppedError,
+  StreamResetError,
   TransferFailedError,
   UnauthenticatedError,
   UnknownMessageError,

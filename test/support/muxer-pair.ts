@@ -19,7 +19,11 @@ export const muxerLimits: MuxerLimits = {
   sendQueueBytesMax: 16 * 1024 * 1024,
   requestsInFlightMax: 10_000,
   requestsServedMax: 100,
-  reassemblyBytesMax: 4 * 1024 * 1024
+  reassemblyBytesMax: 4 * 1024 * 1024,
+  streamsPerConnectionMax: 100,
+  streamWindowBytes: 256 * 1024,
+  streamConnectionWindowBytes: 4 * 1024 * 1024,
+  streamStallTimeoutMs: 30_000
 }
 
 export const identityOf = (name: string): PeerIdentity => ({
@@ -58,6 +62,8 @@ export class MuxerEnd {
       {
         local: options.local,
         isDialer: options.isDialer,
+        lane: 0,
+        connectionsPerPeerMax: 4,
         bootNonce: new Uint8Array(16).fill(options.isDialer ? 1 : 2),
         limits: { ...muxerLimits, ...options.limits }
       }

@@ -87,6 +87,8 @@ export class RawPeer {
       {
         local: claim ?? material.peer,
         isDialer: true,
+        lane: 0,
+        connectionsPerPeerMax: 4,
         bootNonce: new Uint8Array(16).fill(7),
         limits: muxerLimits
       }

@@ -187,6 +187,26 @@ const transport = z.strictObject({
   requestsServedMax: count(1, 1_048_576).default(16_384),
   /** Half-received chunked messages per connection; beyond it the connection is closed. */
   reassemblyBytesMax: count(1_048_576, 1_073_741_824).default(16 * 1024 * 1024),
+  /**
+   * Streams that each end may have open on one connection; further ones open another connection.
+   * Lower: smaller queues, more connections.
+   */
+  streamsPerConnectionMax: count(1, 100).default(100),
+  /**
+   * Connections to one peer: one for messages, the others for streams alone. Streams beyond what
+   * they carry wait.
+   */
+  connectionsPerPeerMax: count(1, 16).default(4),
+  /** Opens of streams to one peer that wait for their turn; beyond it ERR_SKEIN_BACKPRESSURE. */
+  streamOpensWaitingMax: count(1, 65_536).default(1_024),
+  /** Received and not read, of one stream. Higher: faster over long ways, for memory. */
+  streamWindowBytes: count(262_144, 1_073_741_824).default(256 * 1024),
+  /** Received and not read, of all streams of a connection. Lower: one slow reader stops others. */
+  streamConnectionWindowBytes: count(4_194_304, 1_073_741_824).default(4 * 1024 * 1024),
+  /** A stream is reset after so long without credit for what is written, or without a reader. */
+  streamStallTimeoutMs: ms(10, 86_400_000).default(30_000),
+  /** A connection that was opened for streams is closed after so long without any. */
+  streamConnectionIdleMs: ms(10, 86_400_000).default(30_000),
   /** Inbound connections that have not finished their handshake. */
   handshakesMax: count(1, 65_536).default(256),
   /** Connections of clients, and of peers that dialled; clients beyond it are closed at once. */

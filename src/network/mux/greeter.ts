@@ -55,11 +55,12 @@ export class Greeter<Ticket> {
   }
 
   sayHello(wallNow: WallMs): void {
-    const { local, bootNonce, renews } = this.#options
+    const { local, bootNonce, renews, lane, connectionsPerPeerMax } = this.#options
     const clusterId = this.#components.clusterId()
     const sequence = this.#components.nextHelloSequence()
     this.#helloSequence = sequence
-    const said = makeHello({ local, clusterId }, bootNonce, sequence, renews)
+    const optional = { renews, lane, connectionsMax: connectionsPerPeerMax }
+    const said = makeHello({ local, clusterId }, bootNonce, sequence, optional)
     this.#sender.control(hello, said, wallNow)
   }
 
@@ -75,8 +76,10 @@ export class Greeter<Ticket> {
     }
     const version = must(commonVersion(said), 'common version')
     const bootNonce = toHex(said.bootNonce)
-    const { sequence, renews = null } = said
-    this.#facts = { clusterId: said.clusterId, bootNonce, sequence, renews, version }
+    const { sequence, renews = null, connectionsMax = 1 } = said
+    const lane = isDialer ? this.#options.lane : (said.lane ?? 0)
+    const { clusterId } = said
+    this.#facts = { clusterId, bootNonce, sequence, renews, version, lane, connectionsMax }
     if (!isDialer) this.sayHello(wallNow)
     this.#receiver.setVersion(version)
     this.#bindIndexes(version, peer, wallNow)

@@ -31,11 +31,17 @@ export interface Refusal {
 export const nameOf = (identity: PeerIdentity): string =>
   identity.kind === 'node' ? identity.nodeId : identity.name
 
+export interface HelloOptions {
+  readonly lane: number
+  readonly connectionsMax: number
+  readonly renews: number | undefined
+}
+
 export function makeHello(
   context: Omit<HandshakeContext, 'peer'>,
   bootNonce: Uint8Array,
   sequence: number,
-  renews?: number
+  optional: HelloOptions
 ): Hello {
   return {
     kind: context.local.kind,
@@ -46,7 +52,9 @@ export function makeHello(
     versionMax: newestProtocolVersion,
     bootNonce,
     sequence,
-    ...(renews === undefined ? {} : { renews })
+    connectionsMax: optional.connectionsMax,
+    ...(optional.lane === 0 ? {} : { lane: optional.lane }),
+    ...(optional.renews === undefined ? {} : { renews: optional.renews })
   }
 }
 

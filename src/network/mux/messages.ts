@@ -1,6 +1,6 @@
 /**
  * The control family: frames by which two muxers run their connection. They travel before
- * everything else, carry no extension block, and no room above the muxer sees them.
+ * everything else, streams' own bytes apart, and no room above the muxer sees them.
  */
 import { Priorities } from '../../core/ports/messenger.js'
 import {
@@ -18,6 +18,7 @@ import {
   u32,
   u64
 } from '../../wire/index.js'
+import { streamMessages } from './streams/messages.js'
 
 /** Protocol versions that this build speaks. */
 export const oldestProtocolVersion = 1
@@ -39,7 +40,11 @@ const helloBody = openStruct(
   },
   {
     /** This connection takes the place of the one that the sender's Hello of this number began. */
-    renews: [1, u64]
+    renews: [1, u64],
+    /** Which of this end's connections it is: 0, and where it is absent, the one for messages. */
+    lane: [2, u8],
+    /** How many connections of one peer this end takes; absent: one. */
+    connectionsMax: [3, u8]
   }
 )
 export type Hello = TypeOf<typeof helloBody>
@@ -109,7 +114,7 @@ export const cancel = declareMessage({
 })
 
 /** Append only. */
-export const goAwayReasons = ['stopping', 'replaced', 'failed'] as const
+export const goAwayReasons = ['stopping', 'replaced', 'failed', 'idle'] as const
 export type GoAwayReason = (typeof goAwayReasons)[number]
 
 export const goAway = declareMessage({
@@ -140,5 +145,6 @@ export const controlMessages = [
   pong,
   cancel,
   goAway,
-  errorAnswer
+  errorAnswer,
+  ...streamMessages
 ] as const

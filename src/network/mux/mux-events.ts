@@ -2,6 +2,7 @@ import type { SkeinError } from '../../core/errors.js'
 import type { ClusterId, MonotonicMs } from '../../core/ids.js'
 import type { AnyDeclaration, RequestDeclaration } from '../../wire/index.js'
 import type { GoAwayReason } from './messages.js'
+import type { MuxStream } from './streams/mux-stream.js'
 
 /** What the peer said of itself in the handshake. */
 export interface PeerFacts {
@@ -13,6 +14,10 @@ export interface PeerFacts {
   /** Which of the peer's Hellos began the connection that this one replaces; null: none. */
   readonly renews: number | null
   readonly version: number
+  /** 0: the connection for messages; others carry streams alone. */
+  readonly lane: number
+  /** How many connections of this end the peer takes. */
+  readonly connectionsMax: number
 }
 
 export type MuxEvent<Ticket> =
@@ -45,6 +50,14 @@ export type MuxEvent<Ticket> =
     }
   /** A one-way message of ours was not accepted. */
   | { readonly kind: 'rejected'; readonly error: SkeinError }
+  /** The peer opened a stream: read it, or reset it. */
+  | { readonly kind: 'streamOpened'; readonly stream: MuxStream }
+  /** There are bytes to read, or the peer has said everything. */
+  | { readonly kind: 'streamReadable'; readonly stream: MuxStream }
+  /** Everything that was written has been taken. */
+  | { readonly kind: 'streamDrained'; readonly stream: MuxStream }
+  /** Once, last of a stream: `error` says why; what was received can still be read. */
+  | { readonly kind: 'streamClosed'; readonly stream: MuxStream }
   /** The peer starts nothing new here, and nothing new may be started. */
   | { readonly kind: 'goAway'; readonly reason: GoAwayReason; readonly message: string }
   /** Nothing more happens: send what `pull` still gives, then close. Null: in peace. */

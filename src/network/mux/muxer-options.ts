@@ -2,6 +2,7 @@ import type { ClusterId } from '../../core/ids.js'
 import type { PeerIdentity } from '../../core/ports/stream-network.js'
 import type { Catalogue, HybridClock } from '../../wire/index.js'
 import type { MessagePolicy } from '../security/message-policy.js'
+import type { StreamLimits } from './streams/stream-table.js'
 import type { TransportCounters } from './transport-counters.js'
 
 export interface MuxerComponents {
@@ -16,7 +17,7 @@ export interface MuxerComponents {
   readonly clusterId: () => ClusterId | null
 }
 
-export interface MuxerLimits {
+export interface MuxerLimits extends StreamLimits {
   readonly handshakeTimeoutMs: number
   readonly keepAliveIntervalMs: number
   readonly idleTimeoutMs: number
@@ -30,6 +31,9 @@ export interface MuxerLimits {
 export interface MuxerOptions {
   readonly local: PeerIdentity
   readonly isDialer: boolean
+  /** Of a connection that is dialled: 0 carries messages, others streams alone. */
+  readonly lane: number
+  readonly connectionsPerPeerMax: number
   readonly bootNonce: Uint8Array
   /** The number of the Hello whose connection this one replaces; absent: none. */
   readonly renews?: number

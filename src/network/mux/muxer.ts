@@ -62,7 +62,13 @@ import { Receiver } from './receiver.js'
 import { type Dispatch, type RequestDispatch, Requester } from './requester.js'
 import { Responder } from './responder.js'
 import { Sender } from './sender.js'
+import { FloodMeter } from './streams/flood-meter.js'
+import { isStreamFrame } from './streams/messages.js'
+import { Streams } from './streams/streams.js'
 
+/** Pings, answers to none, and farewells beyond it close the connection. */
+const idleFramesPerSecondMax = 200
+const idleFramesPerMinuteMax = 12_000
 /** Messages that the peer's role may not send before the connection is closed. */
 const unauthorizedMax = 3
 /** How long a peer that is turned out may take to read the answers that it has coming. */
@@ -86,6 +92,8 @@ const States = {
 type State = (typeof States)[keyof typeof States]
 
 export class Muxer<Ticket> {
+  /** Byte streams of this connection; to be opened while it is open. */
+  readonly streams: Streams<Ticket>
   readonly #components: MuxerComponents
   readonly #options: MuxerOptions
   readonly #policy: MessagePolicy
@@ -95,6 +103,10 @@ export class Muxer<Ticket> {
   readonly #requester: Requester<Ticket>
   readonly #responder: Responder<Ticket>
   readonly #bodies = new BodyReader()
+  readonly #idleFrames = new FloodMeter({
+    perSecondMax: idleFramesPerSecondMax,
+    perMinuteMax: idleFramesPerMinuteMax
+  })
   #events: MuxEvent<Ticket>[] = []
   #state: State = States.Idle
   #peer: PeerIdentity | null = null
@@ -120,10 +132,12 @@ export class Muxer<Ticket> {
       sender: this.#sender,
       bodies: this.#bodies,
       counters: components.counters,
-      emit: (event: MuxEvent<Ticket>) => void this.#events.push(event)
+      emit: (event: MuxEvent<Ticket>) => void this.#events.push(event),
+      fail: (error: SkeinError, wallNow: WallMs) => this.#fail(error, wallNow)
     }
     this.#requester = new Requester(components, parts, requestsInFlightMax)
     this.#responder = new Responder(parts, requestsServedMax)
+    this.streams = new Streams(parts, options.limits, options.isDialer)
     const halves = { sender: this.#sender, receiver: this.#receiver }
     this.#greeter = new Greeter(components, options, halves)
   }
@@ -160,9 +174,15 @@ export class Muxer<Ticket> {
     return this.#greeter.helloSequence
   }
 
+  /** 0: a connection for messages, as far as this end knows. */
+  get lane(): number {
+    return this.#greeter.facts?.lane ?? this.#options.lane
+  }
+
   tellQueues(tell: TellQueue): void {
     this.#requester.tellQueues(tell)
     this.#responder.tellQueues(tell)
+    this.streams.tellQueues(tell)
     this.#sender.tellQueues(tell, this.#options.limits.requestsServedMax)
   }
 
@@ -172,6 +192,10 @@ export class Muxer<Ticket> {
 
   get requestsServed(): number {
     return this.#responder.size
+  }
+
+  get #isAtWork(): boolean {
+    return this.#requester.size > 0 || this.#responder.size > 0 || this.streams.size > 0
   }
 
   /** The stream is there, and the peer is who its certificate says. */
@@ -203,6 +227,8 @@ export class Muxer<Ticket> {
   handleTimeout(now: MonotonicMs, wallNow: WallMs): void {
     if (this.#state === States.Done) return
     this.#requester.handleTimeout(now, wallNow)
+    this.streams.handleTimeout(now, wallNow)
+    if ((this.#state as State) === States.Done) return
     if (this.#state === States.Greeting && now >= this.#handshakeAt) {
       const waited = this.#options.limits.handshakeTimeoutMs
       this.#fail(new ConnectionLostError(`no handshake within ${waited} ms`), wallNow)
@@ -225,6 +251,7 @@ export class Muxer<Ticket> {
     const greeting = this.#state === States.Greeting
     return Math.min(
       this.#requester.nextDeadline(),
+      this.streams.nextDeadline(),
       greeting ? this.#handshakeAt : NEVER,
       this.#turnedOut?.at ?? NEVER,
       this.#retireAt,
@@ -305,8 +332,7 @@ export class Muxer<Ticket> {
   }
 
   handleStreamClosed(error: SkeinError): void {
-    const inPeace =
-      this.#isGoAwayReceived && this.#requester.size === 0 && this.#responder.size === 0
+    const inPeace = this.#isGoAwayReceived && !this.#isAtWork
     this.#end(inPeace ? null : error)
   }
 
@@ -338,6 +364,7 @@ export class Muxer<Ticket> {
       this.#sender.control(goAway, { reason: this.#retireReason, message: '' }, wallNow)
     }
     const bytes = this.#sender.pull(sizeBytesMax, withMessages, this.#markSent)
+    this.streams.pump(wallNow)
     if (bytes !== null) this.#components.counters.add('bytes_sent', bytes.length)
     this.#maybeFinish()
     return bytes
@@ -356,6 +383,10 @@ export class Muxer<Ticket> {
   }
 
   readonly #markSent = (outgoing: Outgoing<Ticket>): void => {
+    if (outgoing.frame !== null) {
+      this.streams.handleLeft(outgoing.frame)
+      return
+    }
     if (outgoing.request !== null) outgoing.request.isSent = true
     this.#components.counters.add('messages_sent')
   }
@@ -368,6 +399,10 @@ export class Muxer<Ticket> {
     }
     if (this.#state === States.Greeting) {
       throw new ProtocolError(`message ${type} before the handshake`)
+    }
+    if (isStreamFrame(type)) {
+      this.streams.handle(message, this.#state === States.Open, now, wallNow)
+      return
     }
     this.#components.counters.add('messages_received')
     if (type === errorAnswer.number && (flags & FrameFlags.Response) === 0) {
@@ -432,11 +467,12 @@ export class Muxer<Ticket> {
         return
       case bindNode.number: {
         const { index, nodeId } = this.#bodies.read(message, bindNode)
-        this.#handleBindNode(index, nodeId)
+        this.#handleBindNode(index, nodeId, wallNow)
         return
       }
       case ping.number:
         this.#expectGreeted('Ping')
+        this.#countIdle(now)
         if (
           !this.#sender.control(pong, { token: this.#bodies.read(message, ping).token }, wallNow)
         ) {
@@ -444,6 +480,7 @@ export class Muxer<Ticket> {
         }
         return
       case pong.number:
+        this.#countIdle(now)
         this.#bodies.read(message, pong)
         return
       case cancel.number:
@@ -461,22 +498,23 @@ export class Muxer<Ticket> {
     }
     const refused = this.#greeter.handleHello(said, must(this.#peer, 'peer'), wallNow)
     if (refused !== null) this.#end(refused)
-    else if (this.#options.isDialer) this.#open()
+    else if (this.#options.isDialer) this.#open(wallNow)
   }
 
   #handleRefuse({ reason, message }: { reason: RefusalReason; message: string }): void {
     this.#end(this.#greeter.handleRefuse(reason, message, must(this.#peer, 'peer')))
   }
 
-  #handleBindNode(index: number, nodeId: NodeId): void {
+  #handleBindNode(index: number, nodeId: NodeId, wallNow: WallMs): void {
     this.#expectGreeted('BindNode')
     const peer = must(this.#peer, 'peer')
     const reachable = this.#receiver.bind(index, nodeId, this.#options.local, peer)
-    if (reachable && this.#state === States.Greeting) this.#open()
+    if (reachable && this.#state === States.Greeting) this.#open(wallNow)
   }
 
   #handleGoAway(said: { reason: GoAwayReason; message: string }, now: MonotonicMs): void {
     this.#expectGreeted('GoAway')
+    this.#countIdle(now)
     if (said.reason === 'failed') {
       this.#end(new ConnectionLostError(`the peer gave the connection up: ${said.message}`))
       return
@@ -505,15 +543,20 @@ export class Muxer<Ticket> {
     this.#turnedOut = { error, at: after(now, turnedOutTimeoutMs) }
   }
 
-  #open(): void {
+  #open(wallNow: WallMs): void {
     this.#state = States.Open
     this.#handshakeAt = NEVER
     this.#components.counters.add('connections_opened')
+    this.streams.handleOpened(wallNow)
     this.#events.push({ kind: 'opened', facts: must(this.#greeter.facts, 'peer facts') })
   }
 
   #expectGreeted(what: string): void {
     if (this.#greeter.facts === null) throw new ProtocolError(`${what} before Hello`)
+  }
+
+  #countIdle(now: MonotonicMs): void {
+    if (!this.#idleFrames.count(now)) throw new ProtocolError('a flood of pings')
   }
 
   #maybePing(now: MonotonicMs, wallNow: WallMs): void {
@@ -545,7 +588,7 @@ export class Muxer<Ticket> {
   /** Retired, and nothing is under way in either direction. */
   #maybeFinish(): void {
     if (this.#state !== States.Retiring || !this.#isGoAwaySent || !this.#isGoAwayReceived) return
-    if (this.#requester.size > 0 || this.#responder.size > 0 || !this.#sender.isEmpty) return
+    if (this.#isAtWork || !this.#sender.isEmpty) return
     this.#end(null)
   }
 
@@ -566,6 +609,7 @@ export class Muxer<Ticket> {
     this.#sender.dropMessages()
     this.#requester.end(error)
     this.#responder.end()
+    this.streams.finish(error ?? new ConnectionLostError('the connection was closed'))
     // Not needed any more is no error of the connection.
     const isError = error !== null && !(error instanceof NotSentError)
     if (isError) this.#components.counters.add('connection_errors')

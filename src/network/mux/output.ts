@@ -4,6 +4,7 @@
  */
 import { ByteWriter, encodedMessageRoomBytes } from '../../wire/index.js'
 import type { PendingRequest } from './pending-requests.js'
+import type { QueuedFrame } from './streams/mux-stream.js'
 
 const blockSizeBytes = 64 * 1024
 const firstBlockSizeBytes = 1_024
@@ -22,6 +23,8 @@ export interface Outgoing<Ticket> {
   readonly priority: number
   /** The request that this is, if any; it is told when its first frame leaves. */
   readonly request: PendingRequest<Ticket> | null
+  /** The frame of a stream that this is, if any. */
+  readonly frame: QueuedFrame | null
   /** Set when nobody wants it any more; it is skipped. */
   cancelled: boolean
 }

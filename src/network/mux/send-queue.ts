@@ -75,15 +75,22 @@ export class SendQueue<Ticket> {
 
   offer(item: Outgoing<Ticket>): boolean {
     if (!this.hasRoom(item.priority)) return false
-    this.#push(item)
+    this.push(item)
     return true
   }
 
   /** For answers, whose number is bounded by the requests being served. */
   force(item: Outgoing<Ticket>): boolean {
     if (this.#level(item.priority).sizeBytes >= 2 * this.#limits.sendQueueBytesMax) return false
-    this.#push(item)
+    this.push(item)
     return true
+  }
+
+  /** For frames of streams, which their windows bound. */
+  push(item: Outgoing<Ticket>): void {
+    const level = this.#level(item.priority)
+    level.items.push(item)
+    level.sizeBytes += item.end - item.start
   }
 
   /** Moves frames into the batch, up to the size or the end; all blocks must be sealed. */
@@ -102,7 +109,10 @@ export class SendQueue<Ticket> {
     }
   }
 
-  /** Takes out every message of which no frame has left, most urgent first. */
+  /**
+   * Takes out every message of which no frame has left, most urgent first. Frames of streams stay:
+   * their connection is their only one.
+   */
   takeUnsent(): Outgoing<Ticket>[] {
     const unsent: Outgoing<Ticket>[] = []
     for (const level of this.#levels) {
@@ -111,7 +121,7 @@ export class SendQueue<Ticket> {
       level.head = 0
       level.sizeBytes = 0
       for (const item of items) {
-        if (item.at === item.start) {
+        if (item.at === item.start && item.frame === null) {
           if (!item.cancelled) unsent.push(item)
         } else {
           level.items.push(item)
@@ -122,10 +132,12 @@ export class SendQueue<Ticket> {
     return unsent
   }
 
-  #push(item: Outgoing<Ticket>): void {
-    const level = this.#level(item.priority)
-    level.items.push(item)
-    level.sizeBytes += item.end - item.start
+  clear(): void {
+    for (const level of this.#levels) {
+      level.items = []
+      level.head = 0
+      level.sizeBytes = 0
+    }
   }
 
   #level(priority: number): Level<Ticket> {

@@ -11,6 +11,8 @@ import { handshakeVersion } from './messages.js'
 import { Batch, type Outgoing, OutputWriter } from './output.js'
 import type { PendingRequest } from './pending-requests.js'
 import { SendQueue, type SendQueueLimits } from './send-queue.js'
+import { streamWindow } from './streams/messages.js'
+import type { QueuedFrame } from './streams/mux-stream.js'
 
 /** Control frames waiting to leave. */
 export const controlQueueLengthMax = 1_024
@@ -68,7 +70,7 @@ export class Sender<Ticket> {
   }
 
   tellQueues(tell: TellQueue, forcedMax: number): void {
-    tell('controlQueueLengthMax', this.#control.length, controlQueueLengthMax)
+    tell('controlQueueLengthMax', this.#control.length, 2 * controlQueueLengthMax)
     this.#queue.tellQueues(tell, forcedMax)
   }
 
@@ -103,27 +105,43 @@ export class Sender<Ticket> {
    * Leaves before everything else, from end to end of the connection. False: the peer does not
    * read what it provokes.
    */
-  control<Body>(declaration: MessageDeclaration<Body>, body: Body, wallNow: WallMs): boolean {
+  control<Body>(
+    declaration: MessageDeclaration<Body>,
+    body: Body,
+    wallNow: WallMs,
+    stream?: number
+  ): boolean {
     if (this.#control.length >= controlQueueLengthMax) return false
-    const envelope = {
-      flags: 0,
-      priority: Priorities.Critical,
-      messageId: 0,
-      extension: null,
-      request: null
-    }
-    const { source, destination } = this.#header
-    this.#header.source = NodeIndexes.None
-    this.#header.destination = NodeIndexes.None
-    this.#control.push(this.#encode(declaration, body, envelope, wallNow))
-    this.#header.source = source
-    this.#header.destination = destination
+    this.#pushControl(declaration, body, wallNow, stream)
     return true
+  }
+
+  /**
+   * Opens a window further. Those that wait are not counted against the control frames: there are
+   * at most two for each window received.
+   */
+  window(stream: number, increment: number, wallNow: WallMs): void {
+    this.#pushControl(streamWindow, { increment }, wallNow, stream)
+  }
+
+  /** A frame of a stream; it leaves in the order of its priority. */
+  queueFrame<Body>(
+    declaration: MessageDeclaration<Body>,
+    body: Body,
+    frame: QueuedFrame,
+    wallNow: WallMs
+  ): Outgoing<Ticket> {
+    const { id, priority } = frame.stream
+    const extension = { stream: id }
+    const envelope = { flags: 0, priority, messageId: 0, extension, request: null }
+    const outgoing = this.#encode(declaration, body, envelope, wallNow, frame)
+    this.#queue.push(outgoing)
+    return outgoing
   }
 
   /** Everything but control frames is forgotten. */
   dropMessages(): void {
-    this.#queue.takeUnsent()
+    this.#queue.clear()
   }
 
   /** Messages of which nothing has left, to be adopted by another sender to the same peer. */
@@ -153,11 +171,33 @@ export class Sender<Ticket> {
     return batch.sizeBytes === 0 ? null : batch.take()
   }
 
+  #pushControl<Body>(
+    declaration: MessageDeclaration<Body>,
+    body: Body,
+    wallNow: WallMs,
+    stream?: number
+  ): void {
+    const envelope = {
+      flags: 0,
+      priority: Priorities.Critical,
+      messageId: 0,
+      extension: stream === undefined ? null : { stream },
+      request: null
+    }
+    const { source, destination } = this.#header
+    this.#header.source = NodeIndexes.None
+    this.#header.destination = NodeIndexes.None
+    this.#control.push(this.#encode(declaration, body, envelope, wallNow))
+    this.#header.source = source
+    this.#header.destination = destination
+  }
+
   #encode<Body>(
     declaration: MessageDeclaration<Body>,
     body: Body,
     { flags, priority, messageId, extension, request }: Envelope<Ticket>,
-    wallNow: WallMs
+    wallNow: WallMs,
+    frame: QueuedFrame | null = null
   ): Outgoing<Ticket> {
     const { block, writer } = this.#output.begin()
     const start = writer.length
@@ -167,6 +207,7 @@ export class Sender<Ticket> {
     header.messageId = messageId
     header.timestamp = this.#hybridClock.tick(wallNow)
     encodeMessage(writer, header, extension, declaration.codec, body)
-    return { block, start, end: writer.length, at: start, priority, request, cancelled: false }
+    const end = writer.length
+    return { block, start, end, at: start, priority, request, frame, cancelled: false }
   }
 }

@@ -8,6 +8,7 @@ import {
 } from '../../core/errors.js'
 import type { MonotonicMs } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
+import type { Priority } from '../../core/ports/messenger.js'
 import type {
   Address,
   ByteStream,
@@ -22,6 +23,8 @@ import { Muxer } from '../mux/muxer.js'
 import type { MuxerComponents, MuxerOptions } from '../mux/muxer-options.js'
 import type { PendingRequest } from '../mux/pending-requests.js'
 import type { Dispatch } from '../mux/requester.js'
+import type { StreamResetReason } from '../mux/streams/messages.js'
+import type { MuxStream } from '../mux/streams/mux-stream.js'
 
 /** Bytes of one write to the stream. */
 const writeSizeBytes = 64 * 1024
@@ -47,6 +50,9 @@ export interface ConnectionHandlers {
   onRejected(connection: Connection, error: SkeinError): void
   onUnauthorized(connection: Connection, attempt: UnauthorizedAttempt): void
   onGoAway(connection: Connection, reason: GoAwayReason): void
+  /** The peer opened a stream; nobody has it yet. */
+  onStreamOpened(connection: Connection, stream: MuxStream): void
+  onStreamClosed(connection: Connection): void
   /** Once, last. Null: in peace. */
   onDone(connection: Connection, error: SkeinError | null): void
 }
@@ -192,6 +198,36 @@ export class Connection {
     this.settle()
   }
 
+  openStream(name: string, priority: Priority): MuxStream {
+    const stream = this.muxer.streams.open(name, priority, this.#clock.wallNow())
+    this.settle()
+    return stream
+  }
+
+  /** True: taken; false: the stream's sink will be told. */
+  writeStream(stream: MuxStream, bytes: Uint8Array): boolean {
+    const taken = this.muxer.streams.write(stream, bytes, this.#clock.now(), this.#clock.wallNow())
+    this.settle()
+    return taken
+  }
+
+  readStream(stream: MuxStream): Uint8Array | null {
+    const bytes = this.muxer.streams.read(stream, this.#clock.now(), this.#clock.wallNow())
+    if (bytes !== null && this.muxer.hasOutput) this.#scheduleFlush()
+    return bytes
+  }
+
+  endStream(stream: MuxStream): void {
+    this.muxer.streams.end(stream, this.#clock.wallNow())
+    this.settle()
+  }
+
+  resetStream(stream: MuxStream, reason: StreamResetReason, message: string): void {
+    const { streams } = this.muxer
+    streams.reset(stream, reason, message, this.#clock.now(), this.#clock.wallNow())
+    this.settle()
+  }
+
   retire(reason: GoAwayReason): void {
     this.muxer.retire(reason, this.#clock.now())
     this.settle()
@@ -302,6 +338,19 @@ export class Connection {
         return
       case 'goAway':
         this.#handlers.onGoAway(this, event.reason)
+        return
+      case 'streamOpened':
+        this.#handlers.onStreamOpened(this, event.stream)
+        return
+      case 'streamReadable':
+        event.stream.sink?.onReadable()
+        return
+      case 'streamDrained':
+        event.stream.sink?.onDrained()
+        return
+      case 'streamClosed':
+        event.stream.sink?.onClosed(event.stream.error)
+        this.#handlers.onStreamClosed(this)
         return
       case 'done':
         if (this.#stream === null) this.#timer.stop()

@@ -15,11 +15,19 @@ import type { Address, ByteStream, StreamNetwork } from '../../core/ports/stream
 import type { GoAwayReason } from '../mux/messages.js'
 import type { TransportCounters } from '../mux/transport-counters.js'
 import { Backoff } from './backoff.js'
+import { ChannelPool, type ChannelPoolOptions } from './channel-pool-driver.js'
 import { Choices, chooseConnection } from './choose-connection.js'
 import type { Connection } from './connection-driver.js'
 
 /** A peer that was heard within so many keep-alive intervals lives. */
 const duplicateSilenceFactor = 2
+
+export interface ConnectionRole {
+  /** The number of the Hello whose connection this one replaces. */
+  readonly renews?: number
+  /** 0 is the connection for messages, others are for streams alone. */
+  readonly lane?: number
+}
 
 export interface PeerComponents {
   readonly clock: Clock
@@ -27,14 +35,12 @@ export interface PeerComponents {
   readonly streams: StreamNetwork
   readonly counters: TransportCounters
   readonly addressOf: (nodeId: NodeId) => Address | undefined
-  readonly createConnection: (isDialer: boolean, renews?: number) => Connection
+  readonly createConnection: (isDialer: boolean, role?: ConnectionRole) => Connection
 }
 
-export interface PeerOptions {
+export interface PeerOptions extends ChannelPoolOptions {
   readonly self: NodeId
   readonly dialTimeoutMs: number
-  readonly reconnectBackoffMinMs: number
-  readonly reconnectBackoffMaxMs: number
   readonly keepAliveIntervalMs: number
   /** Which of two processes of one name is kept. */
   readonly sameIdentity: 'newest' | 'oldest'
@@ -58,6 +64,7 @@ export interface PeerHandlers {
  */
 export class Peer {
   readonly nodeId: NodeId
+  readonly channels: ChannelPool
   readonly #components: PeerComponents
   readonly #options: PeerOptions
   readonly #handlers: PeerHandlers
@@ -68,6 +75,8 @@ export class Peer {
   readonly #renewals = new Map<Connection, Connection>()
   #active: Connection | null = null
   #isConnected = false
+  /** Where it was dialled last. */
+  #address: Address | undefined
   #wasWanted = false
   #isStopped = false
 
@@ -83,6 +92,13 @@ export class Peer {
     this.#handlers = handlers
     this.#backoff = new Backoff(components.random, options)
     this.#redial = new DeadlineTimer(components.clock, () => this.#maybeRedial())
+    const parts = {
+      clock: components.clock,
+      random: components.random.split('channels'),
+      main: (hint: Address | undefined) => this.usable(hint),
+      dial: () => this.#dialExtra()
+    }
+    this.channels = new ChannelPool(parts, options)
   }
 
   get isConnected(): boolean {
@@ -95,7 +111,7 @@ export class Peer {
   }
 
   get connections(): readonly Connection[] {
-    return [...this.#connections]
+    return [...this.#connections, ...this.channels.connections]
   }
 
   /** A connection that takes new work, dialling if need be; null: not now. */
@@ -120,10 +136,15 @@ export class Peer {
    * what is under way is finished there, what is new begins here. False: not now.
    */
   renew(older: Connection): boolean {
+    if (this.channels.owns(older)) {
+      // The next channel dials another one.
+      older.retire('replaced')
+      return true
+    }
     const sequence = older.muxer.helloSequence
     const isUnderWay = [...this.#renewals.values()].includes(older)
     if (this.#isStopped || isUnderWay || sequence === null || !older.muxer.isOpen) return false
-    const connection = this.#components.createConnection(true, sequence)
+    const connection = this.#components.createConnection(true, { renews: sequence })
     this.#connections.add(connection)
     this.#renewals.set(connection, older)
     this.#components.counters.add('dials')
@@ -133,6 +154,12 @@ export class Peer {
   }
 
   handleOpened(connection: Connection): void {
+    if ((connection.facts?.lane ?? 0) > 0) {
+      this.#connections.delete(connection)
+      if (this.#active === connection) this.#active = null
+      this.channels.handleOpened(connection)
+      return
+    }
     this.#backoff.handleSuccess()
     const renewed = this.#renewedBy(connection)
     this.#renewals.delete(connection)
@@ -140,6 +167,7 @@ export class Peer {
       this.#components.counters.add('connections_renewed')
       this.#replace(renewed, connection)
       renewed.retire('replaced')
+      this.channels.pump()
       return
     }
     const other = this.#active
@@ -160,9 +188,11 @@ export class Peer {
       this.#isConnected = true
       this.#handlers.onConnected(this, this.#active ?? connection)
     }
+    this.channels.pump()
   }
 
   handleGoAway(connection: Connection, reason: GoAwayReason): void {
+    if (this.channels.owns(connection)) return
     if (this.#active === connection) this.#active = null
     const wanted = connection.muxer.requestsPending > 0
     const next = reason === 'stopping' || !wanted ? this.#findUsable() : this.usable()
@@ -172,6 +202,15 @@ export class Peer {
   }
 
   handleDone(connection: Connection, error: SkeinError | null): void {
+    if (this.channels.owns(connection)) {
+      this.channels.handleDone(connection)
+      return
+    }
+    this.#handleDone(connection, error)
+    this.channels.pump()
+  }
+
+  #handleDone(connection: Connection, error: SkeinError | null): void {
     this.#connections.delete(connection)
     this.#renewals.delete(connection)
     if (this.#active === connection) this.#active = this.#findUsable()
@@ -189,7 +228,8 @@ export class Peer {
   retire(): void {
     this.#isStopped = true
     this.#redial.stop()
-    for (const connection of this.connections) connection.retire('stopping')
+    this.channels.retire()
+    for (const connection of this.#connections) connection.retire('stopping')
   }
 
   abort(): void {
@@ -202,7 +242,7 @@ export class Peer {
     if (this.#active?.muxer.isUsable) return this.#active
     let found: Connection | null = null
     for (const connection of this.#connections) {
-      if (!connection.muxer.isUsable) continue
+      if (!connection.muxer.isUsable || connection.muxer.lane > 0) continue
       if (found === null || (connection.muxer.isOpen && !found.muxer.isOpen)) found = connection
     }
     this.#active = found
@@ -218,6 +258,7 @@ export class Peer {
     const connection = this.#components.createConnection(true)
     this.#connections.add(connection)
     this.#active = connection
+    this.#address = address
     this.#wasWanted = false
     this.#components.counters.add('dials')
     void this.#connect(connection, address)
@@ -244,10 +285,22 @@ export class Peer {
     } else connection.attach(stream)
   }
 
+  #dialExtra(): { connection: Connection; stream: Promise<ByteStream> } {
+    const { clock, streams, counters, addressOf, createConnection } = this.#components
+    counters.add('dials')
+    const deadline = after(clock.now(), this.#options.dialTimeoutMs)
+    const known = addressOf(this.nodeId) ?? this.#address
+    const stream =
+      known === undefined
+        ? Promise.reject(new NotSentError('its address is unknown', { nodeId: this.nodeId }))
+        : streams.dial(known, { expectedNodeId: this.nodeId, deadline })
+    return { connection: createConnection(true, { lane: 1 }), stream }
+  }
+
   #findGreeted(except: Connection | null): Connection | null {
     for (const connection of this.#connections) {
-      const { isUsable, hasGreeted } = connection.muxer
-      if (connection !== except && isUsable && hasGreeted) return connection
+      const { isUsable, hasGreeted, lane } = connection.muxer
+      if (connection !== except && isUsable && hasGreeted && lane === 0) return connection
     }
     return null
   }

@@ -55,12 +55,14 @@ import type { PeerFacts } from '../mux/mux-events.js'
 import type { MuxerComponents, MuxerLimits } from '../mux/muxer-options.js'
 import { createTransportCounters, type TransportCounters } from '../mux/transport-counters.js'
 import { MessagePolicy, type MessageRestrictions } from '../security/message-policy.js'
+import { ChannelPool } from './channel-pool-driver.js'
+import { ChannelsDriver } from './channels-driver.js'
 import { Connection, type ConnectionHandlers } from './connection-driver.js'
 import { Dispatcher } from './dispatcher-driver.js'
 import { senderOf } from './inbound.js'
 import { type LinkAge, promptRenewAtOf, renewAtOf, renewPauseMs } from './link-age.js'
 import { createLoopback } from './loopback-driver.js'
-import { Peer, type PeerHandlers, sortedPeers } from './peer-driver.js'
+import { type ConnectionRole, Peer, type PeerHandlers, sortedPeers } from './peer-driver.js'
 
 /** How long `stop` waits for connections to come to rest. */
 const stopTimeoutMs = 5_000
@@ -105,6 +107,7 @@ interface DialWaiter {
 }
 
 export class TransportDriver implements Messenger {
+  readonly channels: ChannelsDriver
   readonly counters: TransportCounters = createTransportCounters()
   readonly #components: TransportComponents
   readonly #options: TransportOptions
@@ -125,6 +128,7 @@ export class TransportDriver implements Messenger {
   readonly #renewals: DeadlineTimer
   readonly #ageing: Random
   #loopback: Connection | null = null
+  readonly #loopbackChannels: ChannelPool
   #listener: StreamListener | null = null
   #handshakes = 0
   #messageIds = 0
@@ -144,6 +148,21 @@ export class TransportDriver implements Messenger {
     this.#dispatcher = new Dispatcher(components.logger, this.counters)
     this.#ageing = components.random.split('link age')
     this.#renewals = new DeadlineTimer(components.clock, (now) => this.#renewDue(now))
+    const { clock, logger } = components
+    this.channels = new ChannelsDriver({
+      clock,
+      logger,
+      poolOf: (to, hint) => this.#channelPoolOf(to, hint)
+    })
+    this.#loopbackChannels = new ChannelPool(
+      {
+        clock,
+        random: components.random.split('loopback'),
+        main: () => (this.#isStopped ? null : this.#loopbackConnection()),
+        dial: null
+      },
+      config
+    )
   }
 
   async start(): Promise<{ readonly address: Address }> {
@@ -162,6 +181,7 @@ export class TransportDriver implements Messenger {
     this.#renewals.stop()
     const closed = this.#listener?.close()
     for (const peer of sortedPeers(this.#peers)) peer.retire()
+    this.#loopbackChannels.retire()
     for (const connection of this.#connectionsLive) connection.retire('stopping')
     await this.#allDone()
     await closed
@@ -218,6 +238,7 @@ export class TransportDriver implements Messenger {
 
   tellQueues(tell: TellQueue): void {
     for (const { muxer } of this.#connectionsLive) muxer.tellQueues(tell)
+    for (const peer of this.#peers.values()) peer.channels.tellQueues(tell)
   }
 
   onEvent(handle: (event: TransportEvent) => void): void {
@@ -347,6 +368,14 @@ export class TransportDriver implements Messenger {
     return address === undefined ? null : this.#peerOf(to).usable(hint)
   }
 
+  #channelPoolOf(to: NodeId, hint: Address | undefined): ChannelPool {
+    if (this.#isStopped) throw this.#notSent(to)
+    if (to === this.#selfId) return this.#loopbackChannels
+    const isKnown = this.#peers.has(to) || this.#components.addressOf(to) !== undefined
+    if (!isKnown && hint === undefined) throw this.#notSent(to)
+    return this.#peerOf(to).channels
+  }
+
   #loopbackConnection(): Connection {
     if (this.#loopback?.muxer.isUsable) return this.#loopback
     const counters = createTransportCounters()
@@ -368,8 +397,8 @@ export class TransportDriver implements Messenger {
       addressOf,
       random: random.split(`peer ${nodeId}`),
       counters: this.counters,
-      createConnection: (isDialer: boolean, renews?: number) => {
-        const connection = this.#createConnection(isDialer, { renews })
+      createConnection: (isDialer: boolean, role?: ConnectionRole) => {
+        const connection = this.#createConnection(isDialer, role)
         this.#owners.set(connection, peer)
         return connection
       }
@@ -386,11 +415,11 @@ export class TransportDriver implements Messenger {
     {
       limits = this.#options.config,
       counters = this.counters,
-      renews
-    }: {
+      renews,
+      lane = 0
+    }: ConnectionRole & {
       readonly limits?: MuxerLimits
       readonly counters?: TransportCounters
-      readonly renews?: number | undefined
     } = {}
   ): Connection {
     const components: MuxerComponents & { readonly clock: Clock } = {
@@ -403,9 +432,11 @@ export class TransportDriver implements Messenger {
       nextHelloSequence: () => ++this.#helloSequence,
       clusterId: this.#options.clusterId
     }
+    const { connectionsPerPeerMax } = this.#options.config
+    const local = this.#self
+    const base = { local, isDialer, lane, connectionsPerPeerMax, limits }
     const renewal = renews === undefined ? {} : { renews }
-    const base = { local: this.#self, isDialer, bootNonce: this.#bootNonce, limits }
-    const options = { ...base, ...renewal }
+    const options = { ...base, bootNonce: this.#bootNonce, ...renewal }
     const connection = new Connection(components, options, this.#handlersOfConnections)
     this.#connectionsLive.add(connection)
     return connection
@@ -452,6 +483,14 @@ export class TransportDriver implements Messenger {
     },
     onGoAway: (connection, reason) =>
       this.#owners.get(connection)?.handleGoAway(connection, reason),
+    onStreamOpened: (connection, stream) => this.channels.handleOpened(connection, stream),
+    onStreamClosed: (connection) => {
+      const pool = this.#owners.get(connection)?.channels
+      if (pool !== undefined) pool.handleStreamClosed(connection)
+      else if (connection === this.#loopback) {
+        this.#loopbackChannels.handleStreamClosed(connection)
+      }
+    },
     onDone: (connection, error) => this.#handleDone(connection, error)
   }
 
@@ -485,6 +524,7 @@ export class TransportDriver implements Messenger {
   }
 
   #handleOpened(connection: Connection, facts: PeerFacts): void {
+    if (connection === this.#loopback) this.#loopbackChannels.pump()
     if (!connection.isDialer && this.#inbound.has(connection)) this.#handshakes--
     const { clusterId, onPeerClusterId } = this.#options
     if (facts.clusterId !== null && clusterId() === null) onPeerClusterId(facts.clusterId)

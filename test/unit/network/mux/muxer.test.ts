@@ -38,14 +38,15 @@ t.test('the first bytes of a connection are the documented Hello', async (t) => 
   t.equal(
     Buffer.from(bytes).toString('hex'),
     [
-      '0000004001000000', // length 64, version 1, critical, type Hello
+      '0000004301000000', // length 67, version 1, critical, type Hello
       '0000000000000000', // message id
       '00062f3f95a00000', // hybrid time
       '0000000000000000', // from end to end
       '0001610474657374', // a node, "a", cluster "test"
       '000101', // cluster id unknown, versions 1 to 1
       '1001010101010101010101010101010101', // boot nonce
-      '0000000000000001' // its first hello
+      '0000000000000001', // its first hello
+      '030104' // four connections are taken
     ].join('')
   )
   t.match(inspectFrame(bytes, catalogue), { name: 'Hello', body: { name: 'a', sequence: 1 } })

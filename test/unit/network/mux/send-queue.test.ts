@@ -20,6 +20,7 @@ function message(priority: number, number: number, frameBytes: number, frames = 
     at: 0,
     priority,
     request: null,
+    frame: null,
     cancelled: false
   }
   return item
