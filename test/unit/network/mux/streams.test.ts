@@ -10,7 +10,12 @@ import {
   streamReset,
   streamWindow
 } from '../../../../src/network/mux/streams/messages.js'
-import { ByteWriter, encodeMessage, type MessageDeclaration } from '../../../../src/wire/index.js'
+import {
+  ByteWriter,
+  encodeMessage,
+  type MessageDeclaration,
+  shapeOf
+} from '../../../../src/wire/index.js'
 import { at, wall } from '../../../support/muxer-pair.js'
 
 import { streamsPair } from './streams-pair.js'
@@ -240,10 +245,10 @@ t.test('X-25: floods of pings, empty frames and small windows close the link', a
 t.test('X-26: a million tiny things at once meet a count limit', async (t) => {
   const lists = catalogue()
     .all()
-    .flatMap(({ name, codec }) => [...codec.shape.matchAll(/list\(/g)].map(() => ({ name, codec })))
+    .filter(({ codec }) => shapeOf(codec.spec).includes('list('))
   t.ok(lists.length > 5)
   for (const { name, codec } of lists) {
-    for (const [, count] of codec.shape.matchAll(/, (\d+)\)/g)) {
+    for (const [, count] of shapeOf(codec.spec).matchAll(/, (\d+)\)/g)) {
       t.ok(Number(count) <= messageSizeBytesMax, `${name}: ${count}`)
     }
   }
