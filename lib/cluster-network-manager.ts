@@ -10,6 +10,7 @@ import {
   type ClusterHealth,
   type ClusterManager,
   type ClusterMessages,
+  type ClusterRouting,
   type ClusterView,
   type Config,
   type ConfigInput,
@@ -39,15 +40,19 @@ import {
   type RouteDecision,
   type RouteExplanation,
   type RouteOptions,
+  type RoutingStrategy,
   resolveConfig,
   type SecurityManager,
   type Statement,
   StoppedError,
+  type StrategyFactory,
+  type StrategyName,
   type TellQueue,
   viewsDisagree
 } from '../src/core/index.js'
 import { clusterHealthOf } from '../src/health/index.js'
 import { CustomHandlers, restrictionFaults } from '../src/network/index.js'
+import { strategyFaults } from '../src/routing/index.js'
 import { BoundPorts } from '../src/runtime/index.js'
 import type { Catalogue, CustomDeclaration } from '../src/wire/index.js'
 import { catalogue } from './catalogue.js'
@@ -63,6 +68,8 @@ export interface CreateOptions {
   readonly engine?: EngineProvider
   /** Messages of your own, made by `defineMessage` and `defineRequest`. */
   readonly messages?: readonly CustomDeclaration[]
+  /** Routing strategies of your own, by the name that `routing.strategy` may then have. */
+  readonly strategies?: Readonly<Record<string, StrategyFactory>>
   /** Ports of your own, for tests and simulation. */
   readonly overrides?: Partial<Ports>
 }
@@ -109,7 +116,10 @@ export class ClusterNetworkManager implements ClusterManager {
       ...(options.preset === undefined ? {} : { preset: options.preset })
     })
     const spoken = catalogue(options.messages)
-    const faults = restrictionFaults(config.security.messageRestrictions, spoken)
+    const faults = [
+      ...restrictionFaults(config.security.messageRestrictions, spoken),
+      ...strategyFaults(config.routing, options.strategies)
+    ]
     if (faults.length > 0) throw new InvalidConfigError(faults)
     return new ClusterNetworkManager(config, options, spoken)
   }
@@ -244,6 +254,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#customs
   }
 
+  get routing(): ClusterRouting {
+    return this.#running().queries.view
+  }
+
   get security(): SecurityManager {
     return this.#running().security
   }
@@ -251,6 +265,10 @@ export class ClusterNetworkManager implements ClusterManager {
   get health(): ClusterHealth {
     const { health, heartbeat } = this.#running()
     return clusterHealthOf(health, heartbeat)
+  }
+
+  setRoutingStrategy(strategy: StrategyName | (string & {}) | RoutingStrategy): void {
+    this.#running().queries.setStrategy(strategy)
   }
 
   subscribeToEvents(): EventSubscription {
@@ -313,6 +331,7 @@ export class ClusterNetworkManager implements ClusterManager {
       ports: { ...ports, streams: bound.streams, datagrams: bound.datagrams },
       engine: this.#options.engine ?? null,
       catalogue: this.#catalogue,
+      strategies: this.#options.strategies ?? {},
       gossipKeys,
       listenAddress: bound.address,
       advertiseAddress: this.#address()
@@ -336,11 +355,15 @@ export class ClusterNetworkManager implements ClusterManager {
   #subscribe(rooms: Rooms): void {
     const { transport, membership, consensus, queries, health, heartbeat, security } = rooms
     for (const room of [health, heartbeat, security]) room.onEvent((event) => this.#publish(event))
+    health.onEvent((event) => {
+      if (event.type === 'HealthVerdictChanged') queries.handleVerdict(event.verdict)
+    })
     transport.onEvent((event) => this.#publish(event))
     queries.onEvent((event) => this.#publish(event))
     membership.onEvent((event) => {
       this.#publish(event)
       queries.handleMembersChanged()
+      if (event.type === 'MemberJoined') queries.handleMemberJoined(event.member.nodeId)
       if (event.type === 'MemberLeft') queries.handleMemberGone(event.member.nodeId)
       if (event.type !== 'MemberDied') return
       queries.handleMemberGone(event.member.nodeId)

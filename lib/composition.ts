@@ -26,6 +26,7 @@ import {
   type NodeId,
   type Random,
   type ReplicaObserver,
+  type StrategyFactory,
   type StreamNetwork,
   type Workers
 } from '../src/core/index.js'
@@ -66,6 +67,8 @@ export interface Composition {
   readonly engine: EngineProvider | null
   /** Every message that the node speaks. */
   readonly catalogue: Catalogue
+  /** Routing strategies of the embedder's, by name. */
+  readonly strategies: Readonly<Record<string, StrategyFactory>>
   /** 32 bytes each, the first seals; null: insecure. */
   readonly gossipKeys: readonly Uint8Array[] | null
   /** What is bound, with a port that is not 0. */
@@ -254,7 +257,7 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
 }
 
 function makeQueries(container: DependencyContainer): QueryDriver {
-  const { config, ports, engine } = container.resolve(TOKENS.composition)
+  const { config, ports, engine, strategies } = container.resolve(TOKENS.composition)
   const { clock, random, logger } = ports
   const membership = container.resolve(TOKENS.membership)
   const consensus = container.resolve(TOKENS.consensus)
@@ -268,6 +271,7 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       groupOf: (group) => consensus.group(group) ?? undefined,
       assertQuorum: () => membership.assertQuorum(),
       clusterId: () => clusterIdIn(container),
+      loopDelayMs: () => container.resolve(TOKENS.loop).delayMs(),
       ...(engine?.classify === undefined ? {} : { classify: engine.classify.bind(engine) })
     },
     {
@@ -275,7 +279,8 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       datacenter: config.node.datacenter,
       rack: config.node.rack,
       version,
-      config: config.routing
+      config: config.routing,
+      strategies
     }
   )
 }

@@ -2,6 +2,7 @@
 
 import type { ClusterHealth } from './cluster-health.js'
 import type { ClusterMessages } from './cluster-message.js'
+import type { ClusterRouting } from './cluster-routing.js'
 import type { MetricsSnapshot } from './counters.js'
 import type { ClusterEvent } from './events.js'
 import type { Hotspots } from './hotspots.js'
@@ -20,6 +21,7 @@ import type { StatementKind } from './ports/engine-provider.js'
 import type { Priority } from './ports/messenger.js'
 import type { ClientTag, GroupStatus } from './ports/replicated-group.js'
 import type { Address } from './ports/stream-network.js'
+import type { RoutingStrategy, StrategyName } from './routing-strategy.js'
 import type { SecurityManager } from './security-manager.js'
 import type { SqlValue, Statement, StatementResult } from './sql.js'
 
@@ -75,6 +77,8 @@ export interface RouteFactor {
   /** 0 worst … 1 best among the eligible; null when unknown. */
   readonly normalized: number | null
   readonly weight: number
+  /** Since it was measured or told; null for what does not age, or is unknown. */
+  readonly ageMs: number | null
 }
 
 export interface RouteCandidate {
@@ -102,10 +106,14 @@ export interface RouteDecision {
 
 /** A decision with everything that went into it. */
 export interface RouteExplanation {
+  /** Rises by one per decision of this node; `manager.routing.decision(id)` finds it again. */
+  readonly id: number
   readonly decision: RouteDecision | null
   /** Why there is none. */
   readonly refusal: string | null
   readonly candidates: readonly RouteCandidate[]
+  /** What else went into it: that health was ignored, that a node that starts was passed over. */
+  readonly notes: readonly string[]
   readonly decidedAt: WallMs
 }
 
@@ -164,6 +172,12 @@ export interface ClusterManager {
     clientId: ClientId,
     options?: Pick<QueryOptions, 'timeoutMs' | 'signal'>
   ): Promise<void>
+  /**
+   * For this node's own choices, from now on; other nodes keep theirs. Raises
+   * `RoutingStrategyChanged`.
+   * @throws InvalidArgumentError for a name that is not among `routing.strategies`
+   */
+  setRoutingStrategy(strategy: StrategyName | (string & {}) | RoutingStrategy): void
   subscribeToEvents(): EventSubscription
   /** @param excluded names of checks to pass over */
   healthCheck(excluded?: ReadonlySet<string>): HealthReport
@@ -171,6 +185,7 @@ export interface ClusterManager {
   readonly messages: ClusterMessages
   /** What peers say of themselves. @throws NotStartedError, StoppedError */
   readonly health: ClusterHealth
+  readonly routing: ClusterRouting
   getAllMetrics(): MetricsSnapshot
   /** Content hash of each replica that this node holds. */
   checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>

@@ -180,7 +180,23 @@ export type SecurityEvent =
       readonly by: NodeId
     }
 
-export type RoutingEvent = HotspotEvent
+export type RoutingEvent =
+  | HotspotEvent
+  | {
+      readonly type: 'RoutingStrategyChanged'
+      readonly strategy: string
+      readonly previous: string
+    }
+  /** This node asks it nothing for a while, because it failed too often. */
+  | {
+      readonly type: 'NodeEjected'
+      readonly nodeId: NodeId
+      readonly reason: string
+      readonly forMs: number
+      readonly times: number
+    }
+  /** Its ejection is over; it is given work gradually. */
+  | { readonly type: 'NodeReturned'; readonly nodeId: NodeId }
 
 export type FacadeEvent =
   | { readonly type: 'NodeStarted'; readonly nodeId: NodeId }

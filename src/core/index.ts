@@ -18,6 +18,7 @@ export {
   type RouteOptions
 } from './cluster-manager.js'
 export type { ClusterMessage, ClusterMessages, ClusterRequest } from './cluster-message.js'
+export type { ClusterRouting, NodeEjection } from './cluster-routing.js'
 export { type ClientConfig, resolveClientConfig } from './config/client.js'
 export { type PresetName, presetNames } from './config/presets.js'
 export { isLoopback } from './config/relations.js'
@@ -281,6 +282,17 @@ export {
 export type { TaskRunner, TasksOf, WorkerModule, Workers } from './ports/workers.js'
 export { factsOf, hasCode, RemoteError } from './remote-error.js'
 export { RingBuffer } from './ring-buffer.js'
+export {
+  type AdaptiveWeights,
+  type EligibleNode,
+  type NodeScore,
+  type RoutingStrategy,
+  type StrategyContext,
+  type StrategyExplanation,
+  type StrategyFactory,
+  type StrategyName,
+  StrategyNames
+} from './routing-strategy.js'
 export type {
   CertificateStatus,
   GossipKeyId,

@@ -1,9 +1,13 @@
 import type { ClientId, GroupId, LogIndex, MonotonicMs, NodeId } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
+import { StatementKinds } from '../core/ports/engine-provider.js'
 import type { Messenger, Priority } from '../core/ports/messenger.js'
 import type { ExecutionDriver } from './execution-driver.js'
+import type { LoadReport } from './load-report.js'
 import { type QueryAnswer, type QueryBody, query, registerClient } from './messages.js'
-import type { NodeObservations } from './node-observations.js'
+import { FaultVerdicts, faultVerdictOf } from './node-faults.js'
+import { type AnswerSample, failedSample, type NodeObservations } from './node-observations.js'
+import type { NodeStandings } from './node-standings.js'
 import { cancellable } from './waiting-driver.js'
 
 export interface AttemptOptions {
@@ -35,6 +39,8 @@ export class AttemptsDriver {
   readonly #messenger: Messenger
   readonly #execution: ExecutionDriver
   readonly #observations: NodeObservations
+  readonly #standings: NodeStandings
+  readonly #ownLoad: () => LoadReport
   readonly #nodeId: NodeId
   readonly #pending = new Set<Pending>()
 
@@ -44,6 +50,8 @@ export class AttemptsDriver {
       readonly messenger: Messenger
       readonly execution: ExecutionDriver
       readonly observations: NodeObservations
+      readonly standings: NodeStandings
+      readonly ownLoad: () => LoadReport
     },
     options: { readonly nodeId: NodeId }
   ) {
@@ -51,27 +59,27 @@ export class AttemptsDriver {
     this.#messenger = components.messenger
     this.#execution = components.execution
     this.#observations = components.observations
+    this.#standings = components.standings
+    this.#ownLoad = components.ownLoad
     this.#nodeId = options.nodeId
   }
 
   async attempt(target: NodeId, body: QueryBody, options: AttemptOptions): Promise<Answered> {
     const begun = this.#clock.now()
-    let latencyMs: number | null = null
-    let utilisation: number | null = null
-    this.#observations.begin(target)
+    const load = this.#observations.of(target)
+    let sample = failedSample
+    load.begin()
     try {
-      if (target === this.#nodeId) {
-        const running = this.#execution.execute(body, options.deadline, options.signal)
-        const executed = await cancellable(running, options.signal)
-        latencyMs = this.#clock.now() - begun
-        return { ...executed, node: target }
-      }
-      const answer = await this.#send(target, body, options)
-      latencyMs = this.#clock.now() - begun
-      utilisation = answer.utilisationPermille / 1000
-      return answer
+      const { answered, report } = await this.#try(target, body, options)
+      sample = this.#sampleOf(body, begun, report)
+      this.#standings.handleResult(target, FaultVerdicts.Success, this.#clock.now())
+      this.#standings.handleApplied(target, answered.index, this.#clock.now())
+      return answered
+    } catch (error) {
+      this.#standings.handleResult(target, faultVerdictOf(error), this.#clock.now())
+      throw error
     } finally {
-      this.#observations.end(target, latencyMs, utilisation)
+      load.end(sample, this.#clock.now())
     }
   }
 
@@ -112,6 +120,29 @@ export class AttemptsDriver {
     for (const pending of [...this.#pending]) {
       if (pending.target === nodeId) pending.controller.abort()
     }
+  }
+
+  async #try(
+    target: NodeId,
+    body: QueryBody,
+    options: AttemptOptions
+  ): Promise<{ answered: Answered; report: LoadReport }> {
+    if (target === this.#nodeId) {
+      const running = this.#execution.execute(body, options.deadline, options.signal)
+      const executed = await cancellable(running, options.signal)
+      return { answered: { ...executed, node: target }, report: this.#ownLoad() }
+    }
+    const answer = await this.#send(target, body, options)
+    const { utilisationPermille, queueDepth = Number.NaN } = answer
+    return { answered: answer, report: { utilisation: utilisationPermille / 1000, queueDepth } }
+  }
+
+  /** Writes wait for a majority, not for the node: they say nothing about its speed at reads. */
+  #sampleOf(body: QueryBody, begun: MonotonicMs, report: LoadReport): AnswerSample {
+    const { utilisation, queueDepth } = report
+    const isRead = body.kind === StatementKinds.Read
+    const latencyMs = isRead ? this.#clock.now() - begun : Number.NaN
+    return { latencyMs, utilisation, queueDepth }
   }
 
   async #send(target: NodeId, body: QueryBody, options: AttemptOptions): Promise<QueryAnswer> {

@@ -1,11 +1,16 @@
 /**
  * Who may be given a query, and the named reason of everyone who may not.
  *
- * 1. Who leads is Raft's to say: a leader is not excluded for what the failure detector thinks of
- *    it.
- * 2. Other replicas must be alive and serving; suspected and degraded ones are a second choice,
- *    taken when there is no first.
- * 3. Nodes that already failed this query are a last choice; a dead one is none even then.
+ * 1. Who leads is Raft's to say: a leader is not excluded for what the failure detector, health
+ *    checks or its own errors say of it.
+ * 2. Other replicas must be alive and serving. Of those, the first choice is taken, or when there
+ *    is none the next: replicas that lag; suspected and degraded ones; ejected ones; those that
+ *    failed this very query. A dead one is none even then.
+ * 3. Panic: when fewer than `panicShare` of the serving replicas would be left for reasons of
+ *    health (degraded, ejected), those reasons are ignored: the few would break under what all
+ *    bore, and more likely the judgement is wrong than most of the nodes. The explanation says so.
+ * 4. A node that lags more than it may takes no local read. Others that wait for an index are
+ *    correct on any replica, and only slower on one that has not applied it.
  */
 import { Consistencies, type Consistency } from '../core/cluster-manager.js'
 import { compareText, isNodeId, type NodeId } from '../core/ids.js'
@@ -19,6 +24,17 @@ import {
 import { type StatementKind, StatementKinds } from '../core/ports/engine-provider.js'
 import type { Placement } from './placement-table.js'
 
+/** What this node holds against another, as half a sentence; null: nothing. */
+export interface Standings {
+  /** A verdict of the health room. */
+  degradedOf(node: NodeId): string | null
+  ejectedOf(node: NodeId, now: number): string | null
+  /** `atLeastIndex` 0: no index is waited for. */
+  behindOf(node: NodeId, atLeastIndex: number, now: number): string | null
+  /** More behind than it may be for a read that does not wait. */
+  laggingOf(node: NodeId, now: number): string | null
+}
+
 export interface EligibilityQuestion {
   readonly kind: StatementKind
   readonly consistency: Consistency
@@ -31,80 +47,152 @@ export interface EligibilityQuestion {
   readonly isSpread?: boolean
   /** Nodes that failed this very query, in this round over all of them. */
   readonly avoid: ReadonlySet<NodeId>
+  readonly atLeastIndex: number
+  readonly now: number
+  readonly standings: Standings
+  /** 0: never. */
+  readonly panicShare: number
 }
 
 export interface Judged {
   readonly node: NodeId
   readonly member: Member | null
+  readonly isReplica: boolean
   /** Null: eligible. */
   readonly exclusion: string | null
+}
+
+export interface Judgement {
+  /** Every node that is a member or a replica, sorted by id. */
+  readonly judged: readonly Judged[]
+  /** That health was ignored, and why; null: it was not. */
+  readonly panic: string | null
 }
 
 export const isForLeader = (kind: StatementKind, consistency: Consistency): boolean =>
   kind === StatementKinds.Write || consistency === Consistencies.Leader
 
-/** Every node that is a member or a replica, sorted by id, with its verdict. */
-export function judge(question: EligibilityQuestion): Judged[] {
-  const members = new Map(question.members.map((member) => [member.nodeId, member]))
-  const voters = question.placement?.voters ?? []
-  const nodes = new Set([...members.keys(), ...voters])
-  // A client decides too, and is no node.
-  if (isNodeId(question.self)) nodes.add(question.self)
-  const judged = [...nodes].sort(compareText).map((node): Ranked => {
-    const member = members.get(node) ?? null
-    return { node, member, ...rankOf(node, member, question) }
+export function judge(question: EligibilityQuestion): Judgement {
+  const ranked = rankAll(question)
+  const panic = panicOf(question, ranked)
+  const rankOf = ({ rank, isHealth }: Ranked) =>
+    panic !== null && isHealth && rank < Ranks.FailedThisQuery ? Ranks.First : rank
+  let best: number = Ranks.Excluded
+  for (const entry of ranked) best = Math.min(best, rankOf(entry))
+  const judged = ranked.map((entry): Judged => {
+    const isChosen = best !== Ranks.Excluded && rankOf(entry) === best
+    const exclusion = isChosen ? null : (entry.exclusion ?? 'a worse choice')
+    return { node: entry.node, member: entry.member, isReplica: entry.isReplica, exclusion }
   })
-  const best = Math.min(...judged.map(({ rank }) => rank))
-  return judged.map(({ node, member, rank, exclusion }) => ({
-    node,
-    member,
-    exclusion: rank === best && rank !== Ranks.Excluded ? null : (exclusion ?? 'a worse choice')
-  }))
+  return { judged, panic }
 }
 
-const Ranks = { First: 0, Second: 1, Last: 2, Excluded: 3 } as const
+const Ranks = {
+  First: 0,
+  Lagging: 1,
+  Unwell: 2,
+  Ejected: 3,
+  FailedThisQuery: 4,
+  Excluded: 5
+} as const
+type RankNumber = (typeof Ranks)[keyof typeof Ranks]
 
 interface Rank {
-  readonly rank: number
+  readonly rank: RankNumber
   readonly exclusion: string | null
+  /** For reasons that panic ignores. */
+  readonly isHealth: boolean
 }
-type Ranked = Rank & Pick<Judged, 'node' | 'member'>
+type Ranked = Rank & Pick<Judged, 'node' | 'member' | 'isReplica'>
 
-const excluded = (exclusion: string): Rank => ({ rank: Ranks.Excluded, exclusion })
-const eligible: Rank = { rank: Ranks.First, exclusion: null }
+const rank = (at: RankNumber, exclusion: string | null, isHealth = false): Rank => ({
+  rank: at,
+  exclusion,
+  isHealth
+})
+const excluded = (exclusion: string): Rank => rank(Ranks.Excluded, exclusion)
+const eligible = rank(Ranks.First, null)
 
-function rankOf(node: NodeId, member: Member | null, question: EligibilityQuestion): Rank {
-  const { kind, consistency, placement, self } = question
-  if (isForLeader(kind, consistency)) {
-    const leader = placement?.leader ?? null
-    if (leader === null) return excluded('no leader is known')
-    if (leader !== node) return excluded(`not the leader (${leader} is)`)
-    return member === null && node !== self ? excluded('not a member') : eligible
+function rankAll(question: EligibilityQuestion): Ranked[] {
+  const { placement, self, hasReplica } = question
+  const members = new Map<NodeId, Member>()
+  for (const member of question.members) members.set(member.nodeId, member)
+  const nodes = new Set([...members.keys(), ...(placement?.voters ?? [])])
+  // A client decides too, and is no node.
+  if (isNodeId(self)) nodes.add(self)
+  const leads = isForLeader(question.kind, question.consistency)
+  return [...nodes].sort(compareText).map((node): Ranked => {
+    const member = members.get(node) ?? null
+    const isReplica =
+      placement?.voters.includes(node) ||
+      node === placement?.leader ||
+      (node === self && hasReplica)
+    const own = leads
+      ? rankForLeader(node, member, question)
+      : rankForReplica(node, member, isReplica, question)
+    return { node, member, isReplica, ...own }
+  })
+}
+
+function panicOf({ panicShare }: EligibilityQuestion, ranked: readonly Ranked[]): string | null {
+  let serving = 0
+  let unwell = 0
+  for (const { rank, isHealth } of ranked) {
+    if (rank === Ranks.Excluded) continue
+    serving++
+    if (isHealth) unwell++
   }
-  const isReplica = placement?.voters.includes(node) || (node === self && question.hasReplica)
+  if (unwell === 0 || serving - unwell >= serving * panicShare) return null
+  const limit = Math.round(100 * panicShare)
+  return `health is ignored: ${unwell} of ${serving} are unwell, which leaves less than ${limit} %`
+}
+
+function rankForLeader(
+  node: NodeId,
+  member: Member | null,
+  { placement, self }: EligibilityQuestion
+): Rank {
+  const leader = placement?.leader ?? null
+  if (leader === null) return excluded('no leader is known')
+  if (leader !== node) return excluded(`not the leader (${leader} is)`)
+  return member === null && node !== self ? excluded('not a member') : eligible
+}
+
+function rankForReplica(
+  node: NodeId,
+  member: Member | null,
+  isReplica: boolean,
+  question: EligibilityQuestion
+): Rank {
+  const { self, consistency, hasReplica, avoid, standings, now, atLeastIndex } = question
   if (!isReplica) return excluded('no replica of the group')
-  const rank = rankOfReplica(node === self, member)
-  if (rank.rank === Ranks.Excluded) return rank
-  if (question.avoid.has(node)) return { rank: Ranks.Last, exclusion: 'failed this query' }
-  const staysHere = consistency === Consistencies.Local && question.hasReplica && !question.isSpread
-  if (staysHere && node !== self) {
-    return { rank: Ranks.Second, exclusion: 'a local read needs no other node' }
+  const own = rankOfMember(node === self, member)
+  if (own.rank === Ranks.Excluded) return own
+  if (avoid.has(node)) return rank(Ranks.FailedThisQuery, 'failed this query')
+  const ejected = standings.ejectedOf(node, now)
+  if (ejected !== null) return rank(Ranks.Ejected, ejected, true)
+  if (own.rank !== Ranks.First) return own
+  const degraded = node === self ? null : standings.degradedOf(node)
+  if (degraded !== null) return rank(Ranks.Unwell, degraded, true)
+  const isLocal = consistency === Consistencies.Local
+  const behind =
+    (isLocal ? standings.laggingOf(node, now) : null) ??
+    (atLeastIndex > 0 ? standings.behindOf(node, atLeastIndex, now) : null)
+  if (behind !== null) return rank(Ranks.Lagging, behind)
+  if (isLocal && hasReplica && !question.isSpread && node !== self) {
+    return rank(Ranks.Lagging, 'a local read needs no other node')
   }
-  return rank
+  return own
 }
 
-function rankOfReplica(isSelf: boolean, member: Member | null): Rank {
+function rankOfMember(isSelf: boolean, member: Member | null): Rank {
   if (member === null) return isSelf ? eligible : excluded('not a member')
   if (member.liveness === Livenesses.Dead && !isSelf) return excluded('dead')
   const away = notServing[member.lifecycle]
   if (away !== undefined) return excluded(away)
   if (member.health === HealthStatuses.ShuttingDown) return excluded('shutting down')
-  if (member.liveness === Livenesses.Suspect && !isSelf) {
-    return { rank: Ranks.Second, exclusion: 'suspected' }
-  }
-  if (member.health === HealthStatuses.Degraded) {
-    return { rank: Ranks.Second, exclusion: 'degraded' }
-  }
+  if (member.liveness === Livenesses.Suspect && !isSelf) return rank(Ranks.Unwell, 'suspected')
+  if (member.health === HealthStatuses.Degraded) return rank(Ranks.Unwell, 'degraded', true)
   return eligible
 }
 

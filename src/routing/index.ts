@@ -8,4 +8,4 @@ export {
   queryCounterNames
 } from './query-driver.js'
 export { SqlClassifier } from './sql-classifier.js'
-export { type StrategyName, StrategyNames } from './strategy.js'
+export { strategyFaults } from './strategies/registry.js'

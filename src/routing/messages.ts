@@ -64,15 +64,21 @@ const queryBody = openStruct(
 )
 export type QueryBody = TypeOf<typeof queryBody>
 
-const queryAnswer = openStruct({
-  results: list(statementResult, statementsMax),
-  index: logIndex,
-  group: groupId,
-  /** Who executed it. */
-  node: nodeId,
-  /** Queries in flight there, in thousandths of its bound. */
-  utilisationPermille: u16
-})
+const queryAnswer = openStruct(
+  {
+    results: list(statementResult, statementsMax),
+    index: logIndex,
+    group: groupId,
+    /** Who executed it. */
+    node: nodeId,
+    /** How much of that node is used, in thousandths: its room for queries, or its main loop. */
+    utilisationPermille: u16
+  },
+  {
+    /** Queries being executed or waiting there, anybody's. */
+    queueDepth: [1, u16]
+  }
+)
 export type QueryAnswer = TypeOf<typeof queryAnswer>
 
 export const query = declareRequest({

@@ -1,63 +1,97 @@
+/**
+ * What this node's own queries taught it about each other node; bounded by the member table.
+ *
+ * 1. The average latency weighs each answer by e^(-age / `latencyDecayMs`): a busy node's is that
+ *    of hundreds of answers, a rarely asked one's that of its last.
+ * 2. The peak latency rises to a slower answer at once and falls towards faster ones.
+ * 3. A failure says nothing about speed.
+ */
 import type { NodeId } from '../core/ids.js'
+import type { EligibleNode } from '../core/routing-strategy.js'
 
-/** Weight of the newest sample in the moving average. */
-const newestWeight = 0.2
+export const latencyDecayMs = 1_000
 
-export interface Observation {
-  readonly inFlight: number
-  readonly latencyMs: number | null
-  readonly utilisation: number | null
+/** What an answer tells; NaN where it does not. */
+export interface AnswerSample {
+  readonly latencyMs: number
+  readonly utilisation: number
+  readonly queueDepth: number
 }
 
-const unobserved: Observation = { inFlight: 0, latencyMs: null, utilisation: null }
-
-interface Entry {
-  inFlight: number
-  latencyMs: number | null
-  utilisation: number | null
+/** Nothing is learned from it. */
+export const failedSample: AnswerSample = {
+  latencyMs: Number.NaN,
+  utilisation: Number.NaN,
+  queueDepth: Number.NaN
 }
 
-/** What this node's own queries taught it about each other node; bounded by the member table. */
+/** Live: strategies read it while routing writes it. */
+export class NodeLoad implements EligibleNode {
+  readonly node: NodeId
+  inFlight = 0
+  latencyMs = Number.NaN
+  peakLatencyMs = Number.NaN
+  answeredAt = Number.NaN
+  utilisation = Number.NaN
+  queueDepth = Number.NaN
+  reportedAt = Number.NaN
+  locality = 0
+  weight = 1
+  #sum = 0.5
+  #count = 0.5
+
+  constructor(node: NodeId) {
+    this.node = node
+    this.#sum = 0
+    this.#count = 0
+  }
+
+  begin(): void {
+    this.inFlight++
+  }
+
+  end({ latencyMs, utilisation, queueDepth }: AnswerSample, now: number): void {
+    if (this.inFlight > 0) this.inFlight--
+    if (!Number.isNaN(latencyMs)) this.#learn(latencyMs, now)
+    if (Number.isNaN(utilisation) && Number.isNaN(queueDepth)) return
+    this.utilisation = utilisation
+    this.queueDepth = queueDepth
+    this.reportedAt = now
+  }
+
+  #learn(latencyMs: number, now: number): void {
+    const isFirst = Number.isNaN(this.answeredAt)
+    const kept = isFirst ? 0 : Math.exp((this.answeredAt - now) / latencyDecayMs)
+    this.#sum = this.#sum * kept + latencyMs
+    this.#count = this.#count * kept + 1
+    this.latencyMs = this.#sum / this.#count
+    this.peakLatencyMs =
+      isFirst || latencyMs > this.peakLatencyMs
+        ? latencyMs
+        : this.peakLatencyMs * kept + latencyMs * (1 - kept)
+    this.answeredAt = now
+  }
+}
+
 export class NodeObservations {
-  readonly #entries = new Map<NodeId, Entry>()
+  readonly #loads = new Map<NodeId, NodeLoad>()
 
-  of(node: NodeId): Observation {
-    return this.#entries.get(node) ?? unobserved
+  of(node: NodeId): NodeLoad {
+    const known = this.#loads.get(node)
+    if (known !== undefined) return known
+    const load = new NodeLoad(node)
+    this.#loads.set(node, load)
+    return load
   }
 
   get size(): number {
-    return this.#entries.size
-  }
-
-  begin(node: NodeId): void {
-    this.#entry(node).inFlight++
-  }
-
-  /** `latencyMs` null: it failed, which says nothing about its speed. */
-  end(node: NodeId, latencyMs: number | null, utilisation: number | null): void {
-    const entry = this.#entry(node)
-    entry.inFlight = Math.max(0, entry.inFlight - 1)
-    if (latencyMs !== null) {
-      entry.latencyMs =
-        entry.latencyMs === null
-          ? latencyMs
-          : entry.latencyMs + newestWeight * (latencyMs - entry.latencyMs)
-    }
-    if (utilisation !== null) entry.utilisation = utilisation
+    return this.#loads.size
   }
 
   /** Forgets nodes that are no members and have nothing in flight. */
   retain(isMember: (node: NodeId) => boolean): void {
-    for (const [node, { inFlight }] of this.#entries) {
-      if (inFlight === 0 && !isMember(node)) this.#entries.delete(node)
+    for (const [node, { inFlight }] of this.#loads) {
+      if (inFlight === 0 && !isMember(node)) this.#loads.delete(node)
     }
-  }
-
-  #entry(node: NodeId): Entry {
-    const known = this.#entries.get(node)
-    if (known !== undefined) return known
-    const entry = { ...unobserved }
-    this.#entries.set(node, entry)
-    return entry
   }
 }

@@ -13,6 +13,7 @@ import {
   type RouteExplanation,
   type RouteOptions
 } from '../core/cluster-manager.js'
+import type { ClusterRouting } from '../core/cluster-routing.js'
 import type { Config } from '../core/config/schema.js'
 import { Counters } from '../core/counters.js'
 import { after } from '../core/deadlines.js'
@@ -25,6 +26,7 @@ import {
   StoppedError
 } from '../core/errors.js'
 import type { RoutingEvent } from '../core/events.js'
+import type { HealthVerdict } from '../core/health-verdict.js'
 import type { Hotspots } from '../core/hotspots.js'
 import {
   type ClientId,
@@ -33,7 +35,8 @@ import {
   type GroupId,
   type LogIndex,
   type MonotonicMs,
-  type NodeId
+  type NodeId,
+  type Term
 } from '../core/ids.js'
 import type { Member } from '../core/member.js'
 import type { Clock } from '../core/ports/clock.js'
@@ -43,6 +46,7 @@ import { type Inbound, type Messenger, Priorities, type Priority } from '../core
 import type { Random } from '../core/ports/random.js'
 import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
 import { hasCode } from '../core/remote-error.js'
+import type { RoutingStrategy, StrategyFactory } from '../core/routing-strategy.js'
 import type { Statement } from '../core/sql.js'
 import type { TellQueue } from '../core/tell-queue.js'
 import { Affinities } from './affinity.js'
@@ -52,6 +56,7 @@ import { isForLeader } from './eligibility.js'
 import { ExecutionDriver } from './execution-driver.js'
 import { HotspotsDriver } from './hotspots/hotspots-driver.js'
 import { QueryKeys } from './hotspots/query-key.js'
+import { type LoadReport, loadReportOf } from './load-report.js'
 import {
   type ClusterAnswer,
   placement,
@@ -61,16 +66,14 @@ import {
   registerClient,
   watchCluster
 } from './messages.js'
-import { NodeObservations } from './node-observations.js'
 import { OwnClientDriver } from './own-client-driver.js'
 import { PlacementDriver } from './placement-driver.js'
 import { type Placement, PlacementTable } from './placement-table.js'
 import { planQuery, type QueryPlan } from './query-plan.js'
 import { isWaiting, Outcomes, outcomeOf } from './retry-policy.js'
-import { Router } from './router.js'
+import { RouteChoice } from './route-choice.js'
 import { type Chosen, type RunComponents, RunDriver, type RunRequest } from './run-driver.js'
 import { SqlClassifier } from './sql-classifier.js'
-import { type StrategyName, StrategyNames } from './strategy.js'
 import { cancellable, WaitingDriver } from './waiting-driver.js'
 
 export interface QueryComponents {
@@ -94,6 +97,8 @@ export interface QueryComponents {
   readonly newClientId?: () => ClientId
   /** Others told of a leader that was not known here. */
   readonly onLeaderLearned?: (placement: Placement) => void
+  /** How late the main loop runs. */
+  readonly loopDelayMs?: () => number
 }
 
 export interface QueryDriverOptions {
@@ -110,6 +115,8 @@ export interface QueryDriverOptions {
   readonly isClient?: boolean
   /** A node that does not answer for so long is left for another. Default: at the deadline. */
   readonly attemptTimeoutMs?: number
+  /** The embedder's own, by name. */
+  readonly strategies?: Readonly<Record<string, StrategyFactory>>
 }
 
 export const queryCounterNames = [
@@ -130,6 +137,8 @@ export const queryCounterNames = [
   'hotspots_now',
   'affinity_hits',
   'affinities_voided',
+  'nodes_ejected',
+  'ejections_refused',
   'queries_in_flight',
   'queries_waiting'
 ] as const
@@ -145,8 +154,7 @@ export class QueryDriver {
   readonly #counters = new Counters<QueryCounterName>(queryCounterNames)
   readonly #classifier = new SqlClassifier()
   readonly #keys = new QueryKeys()
-  readonly #observations = new NodeObservations()
-  readonly #router: Router
+  readonly #choice: RouteChoice
   readonly #execution: ExecutionDriver
   readonly #attempts: AttemptsDriver
   readonly #placements: PlacementDriver
@@ -164,13 +172,10 @@ export class QueryDriver {
     const { clock, messenger, groupOf } = components
     const { nodeId, config } = options
     const random = components.random.split('routing')
-    const observations = this.#observations
     this.#parts = components
     this.#options = options
-    this.#router = new Router(
-      { observations, random: random.split('choice') },
-      { ...options, ...config }
-    )
+    this.#choice = new RouteChoice({ clock, random }, { ...options, ...config })
+    const { observations, standings } = this.#choice
     const learned = new PlacementTable()
     const execution = new ExecutionDriver({
       groupOf,
@@ -178,7 +183,10 @@ export class QueryDriver {
       onExecution: (key, forLeader) => this.#hotspots.record(key, forLeader)
     })
     this.#execution = execution
-    this.#attempts = new AttemptsDriver({ clock, messenger, execution, observations }, { nodeId })
+    this.#attempts = new AttemptsDriver(
+      { clock, messenger, execution, observations, standings, ownLoad: () => this.#loadReport() },
+      { nodeId }
+    )
     this.#placements = new PlacementDriver(
       { ...components, random: random.split('placement'), execution, learned },
       { nodeId }
@@ -229,9 +237,10 @@ export class QueryDriver {
   start(): void {
     if (this.#state !== States.New) return
     this.#state = States.Running
+    const { messenger } = this.#parts
+    this.#choice.start()
     if (this.#options.isClient) return
     this.#hotspots.start()
-    const { messenger } = this.#parts
     messenger.onRequest(query, (inbound) => this.#serve(inbound))
     messenger.onRequest(registerClient, async ({ peer, body, deadline }) => {
       const until = deadline ?? this.#deadlineIn()
@@ -270,13 +279,12 @@ export class QueryDriver {
     return this.#hotspots
   }
 
-  onEvent(handle: (event: RoutingEvent) => void): void {
-    this.#hotspots.onEvent(handle)
-  }
-
   /** Counts; `queries_in_flight` and `queries_waiting` are gauges. */
   get counters(): Counters<QueryCounterName> {
     this.#counters.set('queries_in_flight', this.#inFlight)
+    const { standings } = this.#choice
+    this.#counters.set('nodes_ejected', standings.ejectionsTotal)
+    this.#counters.set('ejections_refused', standings.ejectionsRefused)
     this.#counters.set('queries_waiting', this.#waiting.waiting)
     const { detected, rebalances, now } = this.#hotspots.counts
     this.#counters.set('hotspots_detected', detected)
@@ -288,40 +296,39 @@ export class QueryDriver {
     return this.#counters
   }
 
-  get strategy(): StrategyName {
-    return this.#router.strategy
+  get view(): ClusterRouting {
+    return this.#choice
+  }
+
+  onEvent(listener: (event: RoutingEvent) => void): void {
+    this.#choice.onEvent(listener)
+    this.#hotspots.onEvent(listener)
   }
 
   /** @throws InvalidArgumentError */
-  setStrategy(name: StrategyName): void {
-    const names = Object.values(StrategyNames)
-    if (!names.includes(name)) {
-      throw new InvalidArgumentError('strategy', `must be one of ${names.join(', ')}`)
-    }
-    this.#router.setStrategy(name)
+  setStrategy(wanted: string | RoutingStrategy): void {
+    this.#choice.setStrategy(wanted)
   }
 
   /** @throws NoEligibleNodeError, SqlError, SqlRefusedError */
   route(sql: string, options: RouteOptions = {}): RouteDecision {
     const plan = this.#plan(sql, options)
-    const { decision, refusal } = this.#decide(plan, nobody, null)
-    if (decision !== null) return decision
+    const { decision, refusal } = this.#choice.decide(this.#questionOf(plan, nobody, null))
+    if (decision !== null) {
+      this.#noteAffinity(plan, decision.node, decision.term)
+      return decision
+    }
     throw new NoEligibleNodeError(refusal ?? 'no node')
   }
 
   /** @throws SqlError, SqlRefusedError */
   explain(sql: string, options: RouteOptions = {}): RouteExplanation {
-    return this.#router.explain(this.#questionOf(this.#plan(sql, options), nobody, null))
+    return this.#choice.explain(this.#questionOf(this.#plan(sql, options), nobody, null))
   }
 
   /** As far as this node knows, with or without a replica of the group. */
   leaderOf(group: GroupId): NodeId | null {
     return this.#placements.of(group)?.leader ?? null
-  }
-
-  /** The newest decisions, oldest first. */
-  lastDecisions(): readonly RouteExplanation[] {
-    return this.#router.lastDecisions()
   }
 
   /** @throws coded errors; an unknown outcome is IndeterminateError, never a timeout */
@@ -393,7 +400,17 @@ export class QueryDriver {
   handleMemberGone(nodeId: NodeId): void {
     this.#attempts.giveUpNode(nodeId)
     this.#affinities.voidNode(nodeId)
-    this.#observations.retain((node) => this.#parts.members().some((m) => m.nodeId === node))
+    const members = this.#parts.members()
+    this.#choice.handleMemberGone(nodeId, (node) => members.some((m) => m.nodeId === node))
+  }
+
+  /** A new one is given work gradually. */
+  handleMemberJoined(nodeId: NodeId): void {
+    this.#choice.handleMemberJoined(nodeId)
+  }
+
+  handleVerdict(verdict: HealthVerdict): void {
+    this.#choice.standings.handleVerdict(verdict)
   }
 
   async #run(request: RunRequest): Promise<Answered> {
@@ -479,9 +496,9 @@ export class QueryDriver {
         : this.#executeHere(body, deadline, inbound.signal)
     )
     const { results, index, node } = answered
-    const utilisation = Math.min(1, this.#inFlight / this.#options.config.queriesInFlightMax)
+    const { utilisation, queueDepth } = this.#loadReport()
     const utilisationPermille = Math.round(utilisation * 1000)
-    return { results, index, group: body.group, node, utilisationPermille }
+    return { results, index, group: body.group, node, utilisationPermille, queueDepth }
   }
 
   async #executeHere(
@@ -517,29 +534,35 @@ export class QueryDriver {
 
   readonly #classify = (sql: string) => this.#classifier.classify(sql)
 
+  #loadReport(): LoadReport {
+    return loadReportOf({
+      inFlight: this.#inFlight,
+      executionsMax: this.#options.config.executionsMax,
+      loopDelayMs: this.#parts.loopDelayMs?.() ?? 0
+    })
+  }
+
   #choose(choice: Parameters<RunComponents['choose']>[0]): Chosen | null {
-    const { plan, avoid, leaderHint } = choice
-    const { decision } = this.#decide(plan, avoid, leaderHint)
+    const { plan, avoid, leaderHint, atLeastIndex } = choice
+    const { node, term } = this.#decide(plan, avoid, leaderHint, atLeastIndex)
     const mayForward = this.#options.isClient && isForLeader(plan.kind, plan.consistency)
-    if (mayForward && (decision === null || avoid.has(decision.node))) {
-      const node = this.#forwarder(plan, avoid)
-      if (node !== null) return { node, term: null, forwards: true }
+    if (mayForward && (node === null || avoid.has(node))) {
+      const forwarder = this.#forwarder(plan, avoid)
+      if (forwarder !== null) return { node: forwarder, term: null, forwards: true }
     }
-    if (decision === null) return null
-    this.#count(decision.node)
+    if (node === null) return null
+    this.#count(node)
     // Who gave the hint did not say in which term it holds.
-    const term = leaderHint === null ? decision.term : null
-    return { node: decision.node, term, forwards: false }
+    return { node, term: leaderHint === null ? term : null, forwards: false }
   }
 
   /** Whoever would be asked to read its own state can also pass it on to the leader. */
   #forwarder(plan: QueryPlan, avoid: ReadonlySet<NodeId>): NodeId | null {
     const { Read } = StatementKinds
     const asRead: QueryPlan = { ...plan, kind: Read, consistency: Consistencies.Linearizable }
-    const { decision } = this.#decide(asRead, avoid, null)
-    if (decision === null) return null
-    this.#count(decision.node)
-    return decision.node
+    const node = this.#decide(asRead, avoid, null).node
+    if (node !== null) this.#count(node)
+    return node
   }
 
   #count(node: NodeId): void {
@@ -554,18 +577,31 @@ export class QueryDriver {
     this.#counters.add(isNear ? 'locality_hits' : 'cross_dc_queries')
   }
 
-  #decide(plan: QueryPlan, avoid: ReadonlySet<NodeId>, hint: NodeId | null): RouteExplanation {
-    const question = this.#questionOf(plan, avoid, hint)
-    const explanation = this.#router.decide(question)
-    const { decision } = explanation
-    const isLed = isForLeader(plan.kind, plan.consistency)
-    if (decision !== null && plan.session !== null && !isLed && !question.isSpread) {
-      this.#affinities.note(plan.session, decision.node, decision.term, this.#parts.clock.now())
-    }
-    return explanation
+  #decide(
+    plan: QueryPlan,
+    avoid: ReadonlySet<NodeId>,
+    hint: NodeId | null,
+    atLeastIndex = 0
+  ): { node: NodeId | null; term: Term | null } {
+    const question = this.#questionOf(plan, avoid, hint, atLeastIndex)
+    const node = this.#choice.choose(question)
+    const term = question.placement?.term ?? null
+    if (node !== null) this.#noteAffinity(plan, node, term)
+    return { node, term }
   }
 
-  #questionOf(plan: QueryPlan, avoid: ReadonlySet<NodeId>, leaderHint: NodeId | null) {
+  #noteAffinity({ session, kind, consistency, key }: QueryPlan, node: NodeId, term: Term | null) {
+    if (session === null || isForLeader(kind, consistency) || this.#hotspots.spreads(key)) return
+    this.#affinities.note(session, node, term, this.#parts.clock.now())
+  }
+
+  #questionOf(
+    plan: QueryPlan,
+    avoid: ReadonlySet<NodeId>,
+    leaderHint: NodeId | null,
+    atLeastIndex = 0
+  ) {
+    const { clock } = this.#parts
     const known = this.#placements.of(plan.group)
     const placed = known !== null && leaderHint !== null ? { ...known, leader: leaderHint } : known
     return {
@@ -579,7 +615,9 @@ export class QueryDriver {
       placement: placed,
       hasReplica: this.#execution.hasReplica(plan.group),
       avoid,
-      wallNow: this.#parts.clock.wallNow()
+      atLeastIndex,
+      now: clock.now(),
+      wallNow: clock.wallNow()
     }
   }
 

@@ -5,31 +5,23 @@
  *
  * 1. A query that needs the leader goes to the leader that Raft names, or nowhere.
  * 2. Nodes are looked at in the order of their ids, so equal inputs give equal decisions.
+ * 3. A node in its slow start that is chosen gets its share; the rest is chosen anew among those
+ *    that are warm, when there are any.
  */
 import { must } from '../core/assert.js'
-import type {
-  Consistency,
-  RouteCandidate,
-  RouteDecision,
-  RouteExplanation
-} from '../core/cluster-manager.js'
-import type { GroupId, NodeId, WallMs } from '../core/ids.js'
+import type { Consistency, RouteExplanation } from '../core/cluster-manager.js'
+import type { GroupId, MonotonicMs, NodeId, WallMs } from '../core/ids.js'
 import type { Member } from '../core/member.js'
 import type { StatementKind } from '../core/ports/engine-provider.js'
 import type { Random } from '../core/ports/random.js'
-import { RingBuffer } from '../core/ring-buffer.js'
+import type { EligibleNode, RoutingStrategy } from '../core/routing-strategy.js'
+import { DecisionLog, type DecisionSlot } from './decision-log.js'
 import { isForLeader, type Judged, judge } from './eligibility.js'
-import type { NodeObservations } from './node-observations.js'
+import { explainSlot } from './explanation.js'
+import type { NodeLoad, NodeObservations } from './node-observations.js'
+import type { NodeStandings } from './node-standings.js'
 import type { Placement } from './placement-table.js'
-import { RoundRobinStrategy } from './round-robin.js'
-import { createStrategy } from './strategies.js'
-import type {
-  EligibleNode,
-  NodeScore,
-  RoutingStrategy,
-  StrategyChoice,
-  StrategyName
-} from './strategy.js'
+import { RoundRobinStrategy } from './strategies/round-robin.js'
 
 export interface RouteQuestion {
   readonly group: GroupId
@@ -47,6 +39,9 @@ export interface RouteQuestion {
   readonly hasReplica: boolean
   /** Nodes that failed this very query. */
   readonly avoid: ReadonlySet<NodeId>
+  /** What the read must see; 0: nothing in particular. */
+  readonly atLeastIndex?: number
+  readonly now: MonotonicMs
   readonly wallNow: WallMs
 }
 
@@ -54,126 +49,195 @@ export interface RouterOptions {
   readonly nodeId: NodeId
   readonly datacenter: string
   readonly rack: string
-  readonly strategy: StrategyName
   readonly explainedDecisionsMax: number
+  /** By node; a member's own metadata `weight` where absent, 1 without it. */
+  readonly weights: Readonly<Record<string, number>>
+  readonly panicShare: number
 }
 
 export class Router {
   readonly #observations: NodeObservations
+  readonly #standings: NodeStandings
   readonly #random: Random
   readonly #options: RouterOptions
-  readonly #record: RingBuffer<RouteExplanation>
+  readonly #log: DecisionLog
+  readonly #eligible: NodeLoad[] = []
+  readonly #warm: NodeLoad[] = []
+  readonly #context: { now: number; random: Random; replicasNear: [number, number, number] }
   readonly #spreading = new RoundRobinStrategy()
   #strategy: RoutingStrategy
 
   constructor(
-    components: { readonly observations: NodeObservations; readonly random: Random },
+    components: {
+      readonly observations: NodeObservations
+      readonly standings: NodeStandings
+      readonly random: Random
+      readonly strategy: RoutingStrategy
+    },
     options: RouterOptions
   ) {
     this.#observations = components.observations
+    this.#standings = components.standings
     this.#random = components.random
+    this.#strategy = components.strategy
     this.#options = options
-    this.#record = new RingBuffer(options.explainedDecisionsMax)
-    this.#strategy = createStrategy(options.strategy)
+    this.#log = new DecisionLog(options.explainedDecisionsMax)
+    this.#context = { now: 0, random: components.random, replicasNear: [0, 0, 0] }
   }
 
-  get strategy(): StrategyName {
-    return this.#strategy.name
+  get strategy(): RoutingStrategy {
+    return this.#strategy
   }
 
-  setStrategy(name: StrategyName): void {
-    if (name !== this.#strategy.name) this.#strategy = createStrategy(name)
+  setStrategy(strategy: RoutingStrategy): void {
+    this.#strategy = strategy
   }
 
   /** The newest decisions, oldest first. */
   lastDecisions(): readonly RouteExplanation[] {
-    return this.#record.toArray()
+    return this.#log.all().map((slot) => explainSlot(slot, this.#random))
   }
 
-  /** Decides and keeps the decision with what went into it. */
+  /** Null: forgotten, or never made. */
+  decisionOf(id: number): RouteExplanation | null {
+    const slot = this.#log.of(id)
+    return slot === null ? null : explainSlot(slot, this.#random)
+  }
+
+  /** The node, and keeps what went into the decision. Null: none can take it. */
+  choose(question: RouteQuestion): NodeId | null {
+    return this.#decide(question).node
+  }
+
+  /** As `choose`, with the words. */
   decide(question: RouteQuestion): RouteExplanation {
-    const explanation = this.#leaderAtOnce(question) ?? this.#consider(question)
-    this.#record.push(explanation)
-    return explanation
+    return explainSlot(this.#decide(question), this.#random)
   }
 
   /** Decides and says of every node why it was or was not eligible. */
   explain(question: RouteQuestion): RouteExplanation {
-    const explanation = this.#consider(question)
-    this.#record.push(explanation)
-    return explanation
+    const slot = this.#log.open(question, question.now)
+    this.#consider(slot, question)
+    return explainSlot(slot, this.#random)
   }
 
-  /** The common case, without a look at every member; null when it is not that plain. */
-  #leaderAtOnce(question: RouteQuestion): RouteExplanation | null {
+  #decide(question: RouteQuestion): DecisionSlot {
+    const slot = this.#log.open(question, question.now)
+    if (!this.#leaderAtOnce(slot, question)) this.#consider(slot, question)
+    return slot
+  }
+
+  /** The common case, without a look at every member; false when it is not that plain. */
+  #leaderAtOnce(slot: DecisionSlot, question: RouteQuestion): boolean {
     const leader = question.placement?.leader ?? null
-    if (leader === null || !isForLeader(question.kind, question.consistency)) return null
+    if (leader === null || !isForLeader(question.kind, question.consistency)) return false
     const isSelf = leader === this.#options.nodeId
-    if (!isSelf && !question.members.some(({ nodeId }) => nodeId === leader)) return null
-    return this.#explanationOf(question, [{ node: leader, exclusion: null }], leaderChoice(leader))
+    if (!isSelf && !question.members.some(({ nodeId }) => nodeId === leader)) return false
+    slot.judged = [{ node: leader, member: null, isReplica: true, exclusion: null }]
+    this.#takeLeader(slot, question, leader)
+    return true
   }
 
-  #consider(question: RouteQuestion): RouteExplanation {
-    const judged = judge({ ...question, self: this.#options.nodeId })
-    const eligible = judged.filter(({ exclusion }) => exclusion === null)
-    if (eligible.length === 0) return this.#refuse(question, judged)
-    const choice = isForLeader(question.kind, question.consistency)
-      ? leaderChoice(must(eligible[0], 'leader').node)
-      : this.#chooseAmong(
-          eligible.map((entry) => this.#observe(entry)),
-          question
-        )
-    return this.#explanationOf(question, judged, choice)
+  #consider(slot: DecisionSlot, question: RouteQuestion): void {
+    const { nodeId, panicShare } = this.#options
+    const { judged, panic } = judge({
+      ...question,
+      self: nodeId,
+      atLeastIndex: question.atLeastIndex ?? 0,
+      standings: this.#standings,
+      panicShare
+    })
+    slot.judged = judged
+    if (panic !== null) slot.notes = [panic]
+    this.#observe(judged)
+    const first = this.#eligible[0]
+    if (first === undefined) slot.refusal = refusalOf(question, judged)
+    else if (isForLeader(question.kind, question.consistency)) {
+      this.#takeLeader(slot, question, first.node)
+    } else this.#chooseReplica(slot, question)
   }
 
-  #chooseAmong(eligible: readonly EligibleNode[], question: RouteQuestion): StrategyChoice {
-    const { key, isSpread, preferred } = question
+  #takeLeader(slot: DecisionSlot, { placement }: RouteQuestion, leader: NodeId): void {
+    slot.node = leader
+    slot.term = placement?.term ?? null
+    slot.reason = 'the leader of the group'
+    slot.strategyName = this.#strategy.name
+  }
+
+  #chooseReplica(slot: DecisionSlot, question: RouteQuestion): void {
+    this.#context.now = question.now
+    const { isSpread, preferred, key } = question
+    const known = preferred == null ? -1 : this.#eligible.findIndex((one) => one.node === preferred)
     if (isSpread) {
-      const choice = this.#spreading.choose(eligible)
-      return { ...choice, reason: `the key ${key ?? ''} is hot: ${choice.reason}` }
-    }
-    const known = eligible.find(({ node }) => node === preferred)
-    if (known === undefined) return this.#strategy.choose(eligible, this.#random)
-    const scores = [{ node: known.node, score: null, factors: [] }]
-    return { node: known.node, reason: 'where its session went before', scores }
+      const turn = this.#spreading.choose(this.#eligible)
+      this.#take(slot, question, this.#eligible, turn)
+      slot.reason = `the key ${key ?? ''} is hot: its turn`
+    } else if (known >= 0) {
+      this.#take(slot, question, this.#eligible, known)
+      slot.reason = 'where its session went before'
+    } else this.#chooseByStrategy(slot, question)
   }
 
-  #refuse(question: RouteQuestion, judged: readonly Judged[]): RouteExplanation {
-    const refusal =
-      isForLeader(question.kind, question.consistency) && question.placement?.leader == null
-        ? `no leader of group ${question.group} is known`
-        : `no node can serve group ${question.group}: ${reasonsOf(judged)}`
-    return {
-      decision: null,
-      refusal,
-      candidates: judged.map((entry) => candidateOf(entry, undefined)),
-      decidedAt: question.wallNow
+  #chooseByStrategy(slot: DecisionSlot, question: RouteQuestion): void {
+    let from: readonly EligibleNode[] = this.#eligible
+    let chosen = this.#strategy.choose(from, this.#context)
+    const wanted = must(from[chosen], 'the index that the strategy chose').node
+    if (this.#mustWait(wanted, question.now)) {
+      from = this.#warm
+      chosen = this.#strategy.choose(from, this.#context)
+      slot.notes = [...slot.notes, `${wanted} was passed over: it starts slowly`]
     }
+    this.#take(slot, question, from, chosen)
   }
 
-  #explanationOf(
-    question: RouteQuestion,
-    judged: readonly Verdict[],
-    choice: StrategyChoice
-  ): RouteExplanation {
-    const decision: RouteDecision = {
-      node: choice.node,
-      group: question.group,
-      kind: question.kind,
-      consistency: question.consistency,
-      term: question.placement?.term ?? null,
-      key: question.key ?? null,
-      strategy: this.#strategy.name,
-      reason: `${choice.node}: ${choice.reason}`
-    }
-    const scores = new Map(choice.scores.map((score) => [score.node, score]))
-    const candidates = judged.map((entry) => candidateOf(entry, scores.get(entry.node)))
-    return { decision, refusal: null, candidates, decidedAt: question.wallNow }
+  #take(
+    slot: DecisionSlot,
+    { placement }: RouteQuestion,
+    from: readonly EligibleNode[],
+    chosen: number
+  ): void {
+    const { replicasNear } = this.#context
+    slot.node = must(from[chosen], 'the index that the strategy chose').node
+    slot.chosen = chosen
+    slot.copyEligible(from)
+    slot.replicasNear[0] = replicasNear[0]
+    slot.replicasNear[1] = replicasNear[1]
+    slot.replicasNear[2] = replicasNear[2]
+    slot.term = placement?.term ?? null
+    slot.strategy = this.#strategy
+    slot.strategyName = this.#strategy.name
   }
 
-  #observe({ node, member }: Judged): EligibleNode {
-    const { inFlight, latencyMs, utilisation } = this.#observations.of(node)
-    return { node, inFlight, latencyMs, utilisation, locality: this.#localityOf(node, member) }
+  /** A node in its slow start gets its share; fills in who is warm when it has had that. */
+  #mustWait(node: NodeId, now: number): boolean {
+    const share = this.#standings.shareOf(node, now)
+    if (share === 1 || this.#random.nextFloat() < share) return false
+    this.#warm.length = 0
+    for (const load of this.#eligible) {
+      if (this.#standings.shareOf(load.node, now) === 1) this.#warm.push(load)
+    }
+    return this.#warm.length > 0
+  }
+
+  /** Fills in the eligible and how many replicas are how near. */
+  #observe(judged: readonly Judged[]): void {
+    const { replicasNear } = this.#context
+    replicasNear.fill(0)
+    this.#eligible.length = 0
+    let replicas = 0
+    for (const entry of judged) {
+      if (!entry.isReplica) continue
+      const locality = this.#localityOf(entry.node, entry.member)
+      const level = locality >= 0.75 ? 0 : locality >= 0.5 ? 1 : 2
+      replicasNear[level]++
+      replicas++
+      if (entry.exclusion !== null) continue
+      const load = this.#observations.of(entry.node)
+      load.locality = locality
+      load.weight = this.#weightOf(entry.node, entry.member)
+      this.#eligible.push(load)
+    }
+    if (replicas > 0) this.#standings.noteReplicas(replicas)
   }
 
   #localityOf(node: NodeId, member: Member | null): number {
@@ -182,23 +246,25 @@ export class Router {
     if (member === null || member.datacenter !== datacenter) return 0
     return member.rack === rack ? 0.75 : 0.5
   }
+
+  #weightOf(node: NodeId, member: Member | null): number {
+    const configured = this.#options.weights[node]
+    if (configured !== undefined) return configured
+    const told = member?.metadata.weight
+    if (told === undefined) return 1
+    const weight = Number(told)
+    return weight > 0 && weight <= weightMax ? weight : 1
+  }
 }
 
-type Verdict = Pick<Judged, 'node' | 'exclusion'>
+/** A member's own word is not believed beyond this. */
+export const weightMax = 1_000
 
-const leaderChoice = (node: NodeId): StrategyChoice => ({
-  node,
-  reason: 'the leader of the group',
-  scores: [{ node, score: null, factors: [] }]
-})
-
-const candidateOf = (entry: Verdict, score: NodeScore | undefined): RouteCandidate => ({
-  node: entry.node,
-  eligible: entry.exclusion === null,
-  exclusion: entry.exclusion,
-  score: score?.score ?? null,
-  factors: score?.factors ?? []
-})
+function refusalOf(question: RouteQuestion, judged: readonly Judged[]): string {
+  return isForLeader(question.kind, question.consistency) && question.placement?.leader == null
+    ? `no leader of group ${question.group} is known`
+    : `no node can serve group ${question.group}: ${reasonsOf(judged)}`
+}
 
 const reasonsOf = (judged: readonly Judged[]): string =>
   judged.map(({ node, exclusion }) => `${node} ${exclusion ?? 'eligible'}`).join(', ')

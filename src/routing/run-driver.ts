@@ -68,6 +68,8 @@ export interface RunComponents {
     readonly plan: QueryPlan
     readonly avoid: ReadonlySet<NodeId>
     readonly leaderHint: NodeId | null
+    /** What a read must see. */
+    readonly atLeastIndex: LogIndex
   }) => Chosen | null
   /** Throws when too few voters are in reach. */
   readonly assertQuorum: () => void
@@ -148,8 +150,9 @@ export class RunDriver {
   }
 
   #choose(): Chosen | null {
-    const { plan } = this.#request
-    const chosen = this.#parts.choose({ plan, avoid: this.#avoid, leaderHint: this.#leaderHint })
+    const { plan, atLeastIndex } = this.#request
+    const [avoid, leaderHint] = [this.#avoid, this.#leaderHint]
+    const chosen = this.#parts.choose({ plan, avoid, leaderHint, atLeastIndex })
     this.#leaderHint = null
     if (chosen !== null) return chosen
     const group = `group ${plan.group}`

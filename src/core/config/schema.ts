@@ -259,7 +259,54 @@ const consensus = z.strictObject({
 })
 
 const routing = z.strictObject({
-  strategy: z.enum(['round-robin', 'least-connections', 'adaptive']).default('adaptive'),
+  /**
+   * `round-robin`, `random`, `least-connections`, `weighted-round-robin`, `locality-aware`,
+   * `adaptive`, `two-choices`, `peak-ewma`, or one that the embedder gave.
+   */
+  strategy: z.string().min(1).max(63).default('adaptive'),
+  /** What the factors of `adaptive` count for; only their ratios matter. */
+  adaptiveWeights: z
+    .strictObject({
+      load: z.number().min(0).max(1).default(0.3),
+      latency: z.number().min(0).max(1).default(0.3),
+      utilisation: z.number().min(0).max(1).default(0.2),
+      locality: z.number().min(0).max(1).default(0.2)
+    })
+    .prefault({}),
+  /**
+   * Share of the work by node id, beside others' 1; stronger than the member's own metadata
+   * `weight`. For every strategy but `round-robin`, `random` and `adaptive`, which measures.
+   */
+  weights: z.record(nodeId, z.number().gt(0).max(1_000)).default({}),
+  /**
+   * Local reads avoid replicas that were further behind when they last answered. Higher: staler
+   * reads, better spread. Zero: no bound.
+   */
+  lagEntriesMax: count(0, 1_000_000_000).default(10_000),
+  lagMsMax: ms(0, 3_600_000).default(5_000),
+  /**
+   * A node with so many failed attempts in a row is not asked for a while. Higher: slower to give
+   * up on a broken node, and on a sound one behind a broken path. Zero: never.
+   */
+  ejectionErrorsMax: count(0, 1_000).default(5),
+  /** Shares of successes are compared at this interval. */
+  ejectionIntervalMs: ms(100, 3_600_000).default(10_000),
+  /** The first time; the n-th lasts n times as long, up to the maximum. */
+  ejectionBaseMs: ms(10, 3_600_000).default(5_000),
+  ejectionMaxMs: ms(10, 86_400_000).default(300_000),
+  /** Of the replicas, at a time; one always may. */
+  ejectedShareMax: z.number().min(0).max(1).default(0.34),
+  /** Attempts per interval before a node's share of successes says something. Zero: never. */
+  ejectionRequestsMin: count(0, 1_000_000).default(50),
+  /** Standard deviations below the mean. Lower: more nodes are odd. */
+  ejectionDeviations: z.number().min(0.1).max(10).default(1.9),
+  /**
+   * When fewer of the serving replicas than this share are well, health and ejections are ignored.
+   * Zero: never.
+   */
+  panicShare: z.number().min(0).max(1).default(0.5),
+  /** A new or returned node is given all of its work only after so long. Zero: at once. */
+  slowStartMs: ms(0, 3_600_000).default(10_000),
   /** For a query that names none. */
   queryTimeoutMs: ms(1, 3_600_000).default(5_000),
   /**

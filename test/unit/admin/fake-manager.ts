@@ -88,6 +88,13 @@ export class FakeManager implements ClusterManager {
     probeCapacity: () => Promise.reject(new Error('nobody to probe'))
   }
   readonly hotspots = { current: () => [], loads: () => [], onHotspot: () => () => {} }
+  readonly routing = {
+    strategy: 'adaptive',
+    strategies: ['adaptive', 'random'],
+    lastDecisions: () => [],
+    decision: () => null,
+    ejections: () => []
+  }
   report: HealthReport = {
     healthy: true,
     ready: true,
@@ -158,8 +165,10 @@ export class FakeManager implements ClusterManager {
   explainRoute(query: string, options?: RouteOptions) {
     return {
       decision: this.routeQuery(query, options),
+      id: 1,
       refusal: null,
       candidates: [],
+      notes: [],
       decidedAt: 1 as WallMs
     }
   }
@@ -191,6 +200,13 @@ export class FakeManager implements ClusterManager {
 
   subscribeToEvents() {
     return this.hub.subscribe()
+  }
+
+  setRoutingStrategy(strategy: string | { readonly name: string }): void {
+    this.asked.push({
+      call: 'setRoutingStrategy',
+      query: typeof strategy === 'string' ? strategy : strategy.name
+    })
   }
 
   healthCheck() {

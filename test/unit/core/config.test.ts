@@ -40,7 +40,7 @@ t.test('X-11: all faults are reported at once, with their paths', async (t) => {
     file: {
       node: { id: 'A B', dataDirectory: '' },
       membership: { probeIntervalMs: 1, probeTimeoutMs: 'soon' },
-      routing: { strategy: 'fastest', unknownField: 1 },
+      routing: { strategy: '', unknownField: 1 },
       cluster: { seeds: ['nowhere', 'host:70000'] }
     },
     environment: { SKEIN_NO_SUCH_FIELD: '1', SKEIN_ROUTING_RETRIES_MAX: '-3' }

@@ -1,15 +1,18 @@
 import t from 'tap'
 import {
   type Member,
+  type MonotonicMs,
   type NodeId,
   SplittableRandom,
   type Term,
   type WallMs
 } from '../../../src/core/index.js'
-import { NodeObservations } from '../../../src/routing/node-observations.js'
+import { failedSample, NodeObservations } from '../../../src/routing/node-observations.js'
+import { NodeStandings } from '../../../src/routing/node-standings.js'
 import { newer, type Placement, PlacementTable } from '../../../src/routing/placement-table.js'
 import { type RouteQuestion, Router } from '../../../src/routing/router.js'
-import { memberOf, nodeIds } from './fake-cluster.js'
+import { StrategyRegistry } from '../../../src/routing/strategies/registry.js'
+import { config, memberOf, nodeIds } from './fake-cluster.js'
 
 const [a, b, c] = nodeIds('a', 'b', 'c') as [NodeId, NodeId, NodeId]
 const placement: Placement = {
@@ -19,12 +22,22 @@ const placement: Placement = {
   voters: [a, b, c]
 }
 
-function routerOf(observations = new NodeObservations()): Router {
-  return new Router(
-    { observations, random: SplittableRandom.fromSeed(1) },
-    { nodeId: b, datacenter: 'd1', rack: 'r1', strategy: 'adaptive', explainedDecisionsMax: 3 }
+const { routing } = config
+const registry = new StrategyRegistry(routing)
+const random = () => SplittableRandom.fromSeed(1)
+
+function worldOf(changes: Partial<typeof routing> = {}, strategy = 'adaptive') {
+  const observations = new NodeObservations()
+  const standings = new NodeStandings({ random: random() }, { ...routing, ...changes })
+  standings.start(0)
+  const router = new Router(
+    { observations, standings, random: random(), strategy: registry.create(strategy) },
+    { ...routing, ...changes, nodeId: b, datacenter: 'd1', rack: 'r1', explainedDecisionsMax: 3 }
   )
+  return { observations, standings, router }
 }
+
+const routerOf = (): Router => worldOf().router
 
 const members = (...changes: (Partial<Member> & { nodeId: NodeId })[]): Member[] =>
   changes.map((change) => memberOf(change.nodeId, { datacenter: 'd1', rack: 'r1', ...change }))
@@ -37,6 +50,7 @@ const question = (changes: Partial<RouteQuestion> = {}): RouteQuestion => ({
   placement,
   hasReplica: true,
   avoid: new Set(),
+  now: 1_000 as MonotonicMs,
   wallNow: 5 as WallMs,
   ...changes
 })
@@ -124,21 +138,21 @@ t.test('a local read stays here where there is a replica', async (t) => {
 })
 
 t.test('what was observed moves the choice, and is shown', async (t) => {
-  const observations = new NodeObservations()
-  const router = routerOf(observations)
-  observations.begin(b)
-  observations.end(b, 80, 0.9)
-  for (const node of [a, c]) {
-    observations.begin(node)
-    observations.end(node, node === a ? 1 : 9, 0.1)
+  const { observations, router } = worldOf()
+  for (const [node, latencyMs, utilisation] of [
+    [a, 1, 0.1],
+    [b, 80, 0.9],
+    [c, 9, 0.1]
+  ] as const) {
+    observations.of(node).begin()
+    observations.of(node).end({ latencyMs, utilisation, queueDepth: 1 }, 990)
   }
   const { decision, candidates } = router.decide(question())
   t.equal(decision?.node, a)
   const shown = candidates.find(({ node }) => node === b)
-  t.match(
-    shown?.factors.find(({ name }) => name.startsWith('latency')),
-    { raw: 80, weight: 0.3 }
-  )
+  const latency = shown?.factors.find(({ name }) => name.startsWith('latency'))
+  t.match(latency, { weight: 0.3, ageMs: 10 })
+  t.equal(Math.round(latency?.raw ?? 0), 80)
   t.ok((shown?.score ?? 1) < (candidates.find(({ node }) => node === a)?.score ?? 0))
 })
 
@@ -151,18 +165,141 @@ t.test('the last decisions are kept, up to the bound', async (t) => {
   )
 })
 
-t.test('observations: a moving average, gauges, and an end', async (t) => {
+t.test('observations: an average that forgets, a peak that does not at once, gauges', async (t) => {
   const observations = new NodeObservations()
-  t.same(observations.of(a), { inFlight: 0, latencyMs: null, utilisation: null })
-  observations.begin(a)
-  observations.begin(a)
-  observations.end(a, 10, 0.5)
-  t.same(observations.of(a), { inFlight: 1, latencyMs: 10, utilisation: 0.5 })
-  observations.end(a, 20, null)
-  t.same(observations.of(a), { inFlight: 0, latencyMs: 12, utilisation: 0.5 })
-  observations.begin(b)
+  const load = observations.of(a)
+  t.match(load, { inFlight: 0, latencyMs: Number.NaN, utilisation: Number.NaN })
+  const answer = (latencyMs: number, now: number) => {
+    load.begin()
+    load.end({ latencyMs, utilisation: 0.5, queueDepth: 3 }, now)
+  }
+  load.begin()
+  answer(10, 100)
+  t.match(load, { inFlight: 1, latencyMs: 10, peakLatencyMs: 10, answeredAt: 100, queueDepth: 3 })
+  answer(20, 100)
+  t.equal(load.latencyMs, 15, 'answers of one moment count alike')
+  t.equal(load.peakLatencyMs, 20)
+  answer(10, 10_100)
+  t.ok(Math.abs(load.latencyMs - 10) < 0.01, 'ten seconds later the old ones are forgotten')
+  t.ok(load.peakLatencyMs < 10.01)
+  load.end(failedSample, 10_200)
+  t.match(load, { inFlight: 0, answeredAt: 10_100 }, 'a failure says nothing about speed')
+  observations.of(b).begin()
   observations.retain(() => false)
   t.equal(observations.size, 1, 'what is in flight is not forgotten')
+})
+
+t.test('a verdict makes a node a last resort, for reads only', async (t) => {
+  const { router, standings } = worldOf({ panicShare: 0 })
+  const verdict = {
+    nodeId: a,
+    status: 'degraded',
+    quality: 0.2,
+    diagnosis: 'networkSlow',
+    since: 0 as MonotonicMs,
+    reason: 'slow'
+  } as const
+  standings.handleVerdict(verdict)
+  t.equal(exclusions(router, question()).a, 'degraded by health checks: slow')
+  t.equal(router.choose(question({ kind: 'write' })), a, 'the leader leads')
+  t.equal(router.choose(question({ avoid: new Set([b, c]) })), a, 'rather than one that failed')
+  standings.handleVerdict({ ...verdict, status: 'unreachable', reason: 'silent' })
+  t.equal(exclusions(router, question()).a, 'does not answer health checks: silent')
+  standings.handleVerdict({ ...verdict, status: 'healthy' })
+  t.equal(exclusions(router, question()).a, null)
+  standings.handleVerdict({ ...verdict, nodeId: b })
+  t.equal(exclusions(router, question()).b, null, 'of itself a node has no verdict')
+})
+
+t.test('a node is ejected after errors, comes back, and is given work gradually', async (t) => {
+  const { router, standings } = worldOf({}, 'round-robin')
+  router.choose(question())
+  for (let i = 0; i < 5; i++) standings.handleResult(c, 'fault', 1_000)
+  t.match(standings.takeEvents(), [{ type: 'NodeEjected', nodeId: 'c', reason: /^5 errors/ }])
+  t.match(exclusions(router, question()).c, /^ejected for \d+ ms more: 5 errors in a row/)
+  const share = (now: number, draws = 400): number => {
+    let count = 0
+    for (let i = 0; i < draws; i++) {
+      if (router.choose(question({ now: now as MonotonicMs })) === c) count++
+    }
+    return count / draws
+  }
+  t.equal(share(2_000), 0)
+  const first = share(7_000)
+  t.same(standings.takeEvents(), [{ type: 'NodeReturned', nodeId: 'c' }])
+  t.ok(first > 0 && first < 0.1, `${first} at the beginning`)
+  const half = share(12_000)
+  t.ok(half > 0.12 && half < 0.25, `${half} half-way`)
+  const whole = share(17_000)
+  t.ok(Math.abs(whole - 1 / 3) < 0.01, `${whole} afterwards`)
+  t.match(
+    router.lastDecisions().flatMap(({ notes }) => notes),
+    []
+  )
+})
+
+t.test('panic: health is ignored when too few are well, and said so', async (t) => {
+  const { router } = worldOf()
+  const weak = members(
+    { nodeId: a, health: 'degraded' },
+    { nodeId: b, health: 'degraded' },
+    { nodeId: c }
+  )
+  const asked = question({ members: weak })
+  const { candidates, notes } = router.explain(asked)
+  t.ok(candidates.every(({ eligible }) => eligible))
+  t.match(notes, [/^health is ignored: 2 of 3 are unwell, which leaves less than 50 %$/])
+  const one = question({
+    members: members({ nodeId: a, health: 'degraded' }, { nodeId: b }, { nodeId: c })
+  })
+  t.same(exclusions(router, one), { a: 'degraded', b: null, c: null })
+})
+
+t.test('replicas that lag or have not applied an index are passed over', async (t) => {
+  const { router, standings } = worldOf({ lagEntriesMax: 10 })
+  standings.handleApplied(b, 100, 900)
+  standings.handleApplied(c, 80, 950)
+  const elsewhere = { consistency: 'local', hasReplica: false } as const
+  t.equal(exclusions(router, question(elsewhere)).c, 'lags 20 entries, at most 10')
+  t.equal(exclusions(router, question()).c, null, 'others wait for their index')
+  t.equal(
+    exclusions(router, question({ atLeastIndex: 90 })).c,
+    'has applied 80, 90 is needed',
+    'read your writes'
+  )
+  const later = question({ ...elsewhere, now: 7_000 as MonotonicMs })
+  t.equal(exclusions(router, later).c, null, 'what was told long ago counts no more')
+  const only = question({ ...elsewhere, avoid: new Set([a, b]) })
+  t.equal(router.choose(only), c, 'rather stale than not at all')
+})
+
+t.test('explained later as decided then', async (t) => {
+  const { observations, router } = worldOf()
+  const first = router.explain(question())
+  observations.of(a).begin()
+  observations.of(a).end({ latencyMs: 50, utilisation: 1, queueDepth: 9 }, 1_000)
+  t.same(router.decisionOf(first.id), first)
+  for (let i = 0; i < 3; i++) router.choose(question())
+  t.equal(router.decisionOf(first.id), null, 'beyond the bound it is forgotten')
+  t.equal(router.decisionOf(99), null)
+  const latest = router.lastDecisions().at(-1)
+  const told = latest?.candidates.find(({ node }) => node === a)?.factors
+  t.match(told, [{ raw: 50 }, { raw: 50, ageMs: 0 }, { raw: 1, normalized: 0 }, { raw: 0.75 }])
+})
+
+t.test('weights: configured, told by the member, or one', async (t) => {
+  const { router } = worldOf({ weights: { a: 3 } }, 'weighted-round-robin')
+  const told = members(
+    { nodeId: a, metadata: { weight: '9' } },
+    { nodeId: b, metadata: { weight: '2' } },
+    { nodeId: c, metadata: { weight: 'much' } }
+  )
+  const counts: Record<string, number> = { a: 0, b: 0, c: 0 }
+  for (let i = 0; i < 60; i++) {
+    const node = router.choose(question({ members: told })) ?? ''
+    counts[node] = (counts[node] ?? 0) + 1
+  }
+  t.same(counts, { a: 30, b: 20, c: 10 })
 })
 
 t.test('placement: later terms win, and a term has one leader', async (t) => {

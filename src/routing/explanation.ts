@@ -1,0 +1,40 @@
+/** Words what a slot of the decision log holds. */
+import type { RouteCandidate, RouteDecision, RouteExplanation } from '../core/cluster-manager.js'
+import type { Random } from '../core/ports/random.js'
+import type { NodeScore, StrategyExplanation } from '../core/routing-strategy.js'
+import type { DecisionSlot } from './decision-log.js'
+import type { Judged } from './eligibility.js'
+import { unscored } from './strategies/unscored.js'
+
+export function explainSlot(slot: DecisionSlot, random: Random): RouteExplanation {
+  const { id, judged, notes, refusal, wallNow } = slot
+  const told = slot.node === null ? null : explanationOf(slot, random)
+  const scores = new Map<string, NodeScore>()
+  for (const score of told?.scores ?? []) scores.set(score.node, score)
+  const decision = told === null ? null : decisionOf(slot, told.reason)
+  const candidates = judged.map((entry) => candidateOf(entry, scores.get(entry.node)))
+  return { id, decision, refusal, candidates, notes, decidedAt: wallNow }
+}
+
+function decisionOf(slot: DecisionSlot, reason: string): RouteDecision | null {
+  const { node, group, kind, consistency, strategyName, term, key } = slot
+  if (node === null) return null
+  const strategy = strategyName
+  return { node, group, kind, consistency, strategy, reason: `${node}: ${reason}`, term, key }
+}
+
+function explanationOf(slot: DecisionSlot, random: Random): StrategyExplanation {
+  const { strategy, chosen, now, replicasNear } = slot
+  const eligible = slot.eligible.slice(0, slot.eligibleCount)
+  const explained = strategy?.explain?.(eligible, chosen, { now, random, replicasNear })
+  const words = slot.reason ?? explained?.reason ?? 'chosen by the strategy'
+  return { reason: words, scores: explained?.scores ?? unscored(eligible, words).scores }
+}
+
+const candidateOf = (entry: Judged, score: NodeScore | undefined): RouteCandidate => ({
+  node: entry.node,
+  eligible: entry.exclusion === null,
+  exclusion: entry.exclusion,
+  score: score?.score ?? null,
+  factors: score?.factors ?? []
+})
