@@ -8,6 +8,8 @@ export type CodecSpec =
   /** `format`: an id, which is a text of few letters. */
   | { readonly kind: 'text'; readonly sizeBytesMax: number; readonly format?: IdFormat }
   | { readonly kind: 'bytes'; readonly sizeBytesMax: number }
+  /** A length, and one value of that length. */
+  | { readonly kind: 'sized'; readonly sizeBytesMax: number; readonly value: CodecSpec }
   | { readonly kind: 'list'; readonly item: CodecSpec; readonly countMax: number }
   | { readonly kind: 'nullable'; readonly value: CodecSpec }
   | { readonly kind: 'oneOf'; readonly words: readonly string[] }
@@ -41,6 +43,8 @@ export function shapeOf(spec: CodecSpec): string {
       return spec.format ?? `text(${spec.sizeBytesMax})`
     case 'bytes':
       return `bytes(${spec.sizeBytesMax})`
+    case 'sized':
+      return `sized(${shapeOf(spec.value)}, ${spec.sizeBytesMax})`
     case 'list':
       return `list(${shapeOf(spec.item)}, ${spec.countMax})`
     case 'nullable':

@@ -316,10 +316,11 @@ export function withKind<Kind extends string, Body extends object>(
 export function mapped<Wire, T>(
   codec: Codec<Wire>,
   to: (value: T) => Wire,
-  from: (wire: Wire) => T
+  from: (wire: Wire) => T,
+  spec: CodecSpec = codec.spec
 ): Codec<T> {
   return {
-    spec: codec.spec,
+    spec,
     write: (writer, value) => codec.write(writer, to(value)),
     read(reader) {
       const wire = codec.read(reader)

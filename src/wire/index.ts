@@ -31,7 +31,7 @@ export {
   u64,
   union
 } from './codec.js'
-export { type CodecSpec, type IdFormat, shapeOf } from './codec-spec.js'
+export { type CodecSpec, type IdFormat, type MemberSpec, shapeOf } from './codec-spec.js'
 export {
   type BodyCodec,
   type CustomDeclaration,

@@ -24,6 +24,7 @@ import {
   declareRequest,
   incarnation,
   list,
+  type MemberSpec,
   mapped,
   nodeId,
   nullable,
@@ -73,7 +74,8 @@ const metadata: Codec<Readonly<Record<string, string>>> = mapped(
     const pairs = metadataPairs.read(reader)
     reader.expectEnd()
     return Object.fromEntries(pairs.map(({ key, value }) => [key, value]))
-  }
+  },
+  { kind: 'sized', sizeBytesMax: memberMetadataBytesMax, value: metadataPairs.spec }
 )
 
 /** What a member says of itself; nobody else may change it. */
@@ -134,6 +136,11 @@ export type DatagramMessage = Exclude<PacketPart, { kind: 'payload' }>
 export type StatementRumour = Extract<DatagramMessage, { kind: 'statement' }>
 export type Accusation = Extract<DatagramMessage, { kind: 'suspect' | 'dead' }>
 export type Rumour = StatementRumour | Accusation
+
+/** Number, name and shape of each part, for documentation and tests. */
+export const partSpecs: readonly MemberSpec[] = Object.entries(parts).map(
+  ([name, [number, codec]]) => ({ name, number, spec: codec.spec })
+)
 
 const partByNumber = new Map(
   Object.entries(parts).map(([kind, [number, codec]]) => [

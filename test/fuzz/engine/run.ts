@@ -1,28 +1,10 @@
-/** `npm run fuzz -- engine --runs N [--seed S]`: N statements, in runs from an empty database. */
-import { parseArgs } from 'node:util'
+/** N statements, in runs from an empty database. */
 import { fuzzEngine } from './engine-fuzz.js'
 
 const statementsPerRun = 1_000
 
-const { values, positionals } = parseArgs({
-  args: process.argv.slice(2),
-  allowPositionals: true,
-  options: {
-    runs: { type: 'string', default: '1000000' },
-    seed: { type: 'string', default: '1' },
-    json: { type: 'boolean', default: false }
-  }
-})
-const runs = Number(values.runs)
-const firstSeed = Number(values.seed)
-if (positionals.join() !== 'engine' || !(runs >= 1) || !Number.isSafeInteger(firstSeed)) {
-  process.stderr.write('usage: npm run fuzz -- engine [--runs N] [--seed S]\n')
-  process.exitCode = 2
-} else {
-  run()
-}
-
-function run(): void {
+/** Tells each seed on stderr and the whole as JSON on stdout; answers whether all is well. */
+export function runEngine(runs: number, firstSeed: number): boolean {
   const started = performance.now()
   const totals = { statements: 0, planned: 0, failed: 0, batches: 0, ddl: 0 }
   const errors: Record<string, number> = {}
@@ -43,5 +25,5 @@ function run(): void {
   process.stdout.write(
     `${JSON.stringify({ ok, fuzz: 'engine', ...totals, seconds, errors, faults })}\n`
   )
-  process.exitCode = ok ? 0 : 1
+  return ok
 }
