@@ -10,6 +10,7 @@ import { healthMessages } from '../src/health/index.js'
 import {
   controlMessages,
   customMessages,
+  deliveryMessages,
   membershipMessages,
   securityMessages
 } from '../src/network/index.js'
@@ -18,6 +19,7 @@ import { Catalogue, type CustomDeclaration, conflictsOf } from '../src/wire/inde
 
 const spoken = [
   ...controlMessages,
+  ...deliveryMessages,
   ...membershipMessages,
   ...securityMessages,
   ...Object.values(raftDeclarations),

@@ -5,11 +5,15 @@
 import {
   type Address,
   after,
+  type BroadcastOptions,
+  type BroadcastReport,
   type ClientId,
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
+  type ClusterMessage,
   type ClusterMessages,
+  type ClusterRequest,
   type ClusterRouting,
   type ClusterView,
   type Config,
@@ -37,12 +41,14 @@ import {
   type PresetName,
   type QueryOptions,
   type QueryResult,
+  type RequestMessageOptions,
   type RouteDecision,
   type RouteExplanation,
   type RouteOptions,
   type RoutingStrategy,
   resolveConfig,
   type SecurityManager,
+  type SendMessageOptions,
   type Statement,
   StoppedError,
   type StrategyFactory,
@@ -104,7 +110,6 @@ export class ClusterNetworkManager implements ClusterManager {
   #ports: Ports | null = null
   #bound: BoundPorts | null = null
   #rooms: Rooms | null = null
-
   /**
    * Checks the configuration; nothing is opened or bound yet.
    * @throws InvalidConfigError with every fault at once
@@ -250,6 +255,31 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#entered(({ queries }) => queries.registerClient(clientId, options))
   }
 
+  sendMessage<Body>(
+    target: NodeId,
+    message: ClusterMessage<Body>,
+    options: SendMessageOptions = {}
+  ): Promise<void> {
+    return this.#entered(({ delivery }) => delivery.send(target, message, options))
+  }
+
+  request<Body, Answer>(
+    target: NodeId,
+    message: ClusterRequest<Body, Answer>,
+    options: RequestMessageOptions = {}
+  ): Promise<Answer> {
+    return this.#entered(({ delivery }) => delivery.request(target, message, options))
+  }
+
+  broadcastMessage<Body>(
+    message: ClusterMessage<Body>,
+    options: BroadcastOptions = {}
+  ): Promise<BroadcastReport> {
+    return this.#entered(({ delivery, membership }) =>
+      delivery.broadcast(message, membership.members(), options)
+    )
+  }
+
   get messages(): ClusterMessages {
     return this.#customs
   }
@@ -294,18 +324,20 @@ export class ClusterNetworkManager implements ClusterManager {
   tellQueues(tell: TellQueue): void {
     const rooms = this.#rooms
     if (rooms === null) return
-    const { transport, membership, consensus, queries, health, heartbeat } = rooms
-    const told = [transport, membership, consensus, queries, health, heartbeat]
+    const { transport, delivery, membership, consensus, queries, health, heartbeat } = rooms
+    const told = [transport, delivery, membership, consensus, queries, health, heartbeat]
     for (const room of told) room.tellQueues(tell)
   }
 
   getAllMetrics(): MetricsSnapshot {
-    const { transport, membership, consensus, queries, health, heartbeat, security } =
-      this.#running()
+    const rooms = this.#running()
+    const { transport, delivery, membership, consensus, queries, health, heartbeat } = rooms
+    const { security } = rooms
     const { streams } = must(this.#ports, 'ports')
     return {
       topology: membership.counters,
       communication: transport.counters.snapshot(),
+      delivery: delivery.counters.snapshot(),
       load_balancer: queries.counters.snapshot(),
       consensus: consensus.counters.snapshot(),
       health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
@@ -338,7 +370,7 @@ export class ClusterNetworkManager implements ClusterManager {
     })
     this.#rooms = rooms
     this.#subscribe(rooms)
-    this.#customs.attach(rooms.transport)
+    this.#customs.attach(rooms.delivery)
     await rooms.consensus.open()
     await rooms.security.start()
     await rooms.transport.start()
@@ -414,6 +446,7 @@ export class ClusterNetworkManager implements ClusterManager {
       await rooms.membership.stop()
       await rooms.consensus.stop()
       rooms.security.stop()
+      rooms.delivery.stop()
       await rooms.transport.stop()
     }
     await this.#bound?.release()

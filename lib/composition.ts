@@ -37,7 +37,12 @@ import {
   selfReportOf,
   selfStatusOf
 } from '../src/health/index.js'
-import { MembershipDriver, SecurityDriver, TransportDriver } from '../src/network/index.js'
+import {
+  DeliveryDriver,
+  MembershipDriver,
+  SecurityDriver,
+  TransportDriver
+} from '../src/network/index.js'
 import { QueryDriver } from '../src/routing/index.js'
 import type { Catalogue } from '../src/wire/index.js'
 import { version } from './version.js'
@@ -80,6 +85,7 @@ export interface Composition {
 export interface Rooms {
   readonly consensus: ConsensusDriver
   readonly transport: TransportDriver
+  readonly delivery: DeliveryDriver
   readonly membership: MembershipDriver
   readonly queries: QueryDriver
   readonly loop: LoopWatch
@@ -97,6 +103,7 @@ const TOKENS = {
   catalogue: token<Catalogue>('Catalogue'),
   log: token<LogStore>('LogStore'),
   transport: token<TransportDriver>('TransportDriver'),
+  delivery: token<DeliveryDriver>('DeliveryDriver'),
   membership: token<MembershipDriver>('MembershipDriver'),
   consensus: token<ConsensusDriver>('ConsensusDriver'),
   queries: token<QueryDriver>('QueryDriver'),
@@ -131,6 +138,7 @@ export function compose(composition: Composition): Rooms {
   container.registerInstance(TOKENS.learned, new LearnedClusterId())
   register(container, TOKENS.log, makeLog)
   register(container, TOKENS.transport, makeTransport)
+  register(container, TOKENS.delivery, makeDelivery)
   register(container, TOKENS.membership, makeMembership)
   register(container, TOKENS.consensus, makeConsensus)
   register(container, TOKENS.queries, makeQueries)
@@ -141,6 +149,7 @@ export function compose(composition: Composition): Rooms {
   return {
     consensus: container.resolve(TOKENS.consensus),
     transport: container.resolve(TOKENS.transport),
+    delivery: container.resolve(TOKENS.delivery),
     membership: container.resolve(TOKENS.membership),
     queries: container.resolve(TOKENS.queries),
     loop: container.resolve(TOKENS.loop),
@@ -200,6 +209,22 @@ function makeTransport(container: DependencyContainer): TransportDriver {
       linkAgeMaxMs: config.security.linkAgeMaxMs,
       sameIdentity: config.security.sameIdentity
     }
+  )
+}
+
+function makeDelivery(container: DependencyContainer): DeliveryDriver {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { clock, random, logger } = ports
+  return new DeliveryDriver(
+    {
+      self: config.node.id as NodeId,
+      clock,
+      random: random.split('delivery'),
+      transport: container.resolve(TOKENS.transport),
+      catalogue: container.resolve(TOKENS.catalogue),
+      logger: logger.child({ room: 'delivery' })
+    },
+    config.delivery
   )
 }
 

@@ -1,9 +1,15 @@
 /** The facade's interface: what the admin API and embedders' own code may ask of a running node. */
 
 import type { ClusterHealth } from './cluster-health.js'
-import type { ClusterMessages } from './cluster-message.js'
+import type { ClusterMessage, ClusterMessages, ClusterRequest } from './cluster-message.js'
 import type { ClusterRouting } from './cluster-routing.js'
 import type { MetricsSnapshot } from './counters.js'
+import type {
+  BroadcastOptions,
+  BroadcastReport,
+  RequestMessageOptions,
+  SendMessageOptions
+} from './delivery.js'
 import type { ClusterEvent } from './events.js'
 import type { Hotspots } from './hotspots.js'
 import type {
@@ -178,6 +184,31 @@ export interface ClusterManager {
    * @throws InvalidArgumentError for a name that is not among `routing.strategies`
    */
   setRoutingStrategy(strategy: StrategyName | (string & {}) | RoutingStrategy): void
+  /**
+   * `none`: resolves when it is queued; `acked` (the default) and `ordered`: when the receiver's
+   * handler is through with it, which happens at most once in the life of its process.
+   *
+   * @throws BackpressureError, NotSentError, UndeliveredError, CancelledError: not handled (a
+   * cancelled one says in `details.mayHaveBeenHandled` when it had left)
+   * @throws IndeterminateError: it may have been handled
+   * @throws RemoteError: its handler threw this code, or there is none
+   */
+  sendMessage<Body>(
+    target: NodeId,
+    message: ClusterMessage<Body>,
+    options?: SendMessageOptions
+  ): Promise<void>
+  /** @throws IndeterminateError: it left, and no answer came; others: as `sendMessage` */
+  request<Body, Answer>(
+    target: NodeId,
+    message: ClusterRequest<Body, Answer>,
+    options?: RequestMessageOptions
+  ): Promise<Answer>
+  /** To every other member; rejects for the sake of none. */
+  broadcastMessage<Body>(
+    message: ClusterMessage<Body>,
+    options?: BroadcastOptions
+  ): Promise<BroadcastReport>
   subscribeToEvents(): EventSubscription
   /** @param excluded names of checks to pass over */
   healthCheck(excluded?: ReadonlySet<string>): HealthReport

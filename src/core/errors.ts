@@ -15,6 +15,7 @@ export const errorCodes = [
   'ERR_SKEIN_INDETERMINATE',
   'ERR_SKEIN_TIMEOUT',
   'ERR_SKEIN_NOT_SENT',
+  'ERR_SKEIN_UNDELIVERED',
   'ERR_SKEIN_CONNECTION_LOST',
   'ERR_SKEIN_STREAM_RESET',
   'ERR_SKEIN_DIAL_FAILED',
@@ -170,6 +171,12 @@ export class RequestTimeoutError extends SkeinError {
 /** It never left this node. */
 export class NotSentError extends SkeinError {
   readonly code = 'ERR_SKEIN_NOT_SENT'
+  override readonly retryable = true
+}
+
+/** A message to be acknowledged never left this node, so it was not handled for certain. */
+export class UndeliveredError extends SkeinError {
+  readonly code = 'ERR_SKEIN_UNDELIVERED'
   override readonly retryable = true
 }
 

@@ -32,6 +32,18 @@ export {
 export { Counters, type MetricsSnapshot } from './counters.js'
 export { DeadlineTimer } from './deadline-timer.js'
 export { after, Deadlines, NEVER } from './deadlines.js'
+export {
+  type BroadcastOptions,
+  type BroadcastOutcome,
+  type BroadcastReport,
+  type BroadcastSkip,
+  type MessageHandler,
+  type ReceivedMessage,
+  Reliabilities,
+  type Reliability,
+  type RequestMessageOptions,
+  type SendMessageOptions
+} from './delivery.js'
 export { type Effects, EffectsBuffer } from './effects.js'
 export {
   BackpressureError,
@@ -90,6 +102,7 @@ export {
   StreamResetError,
   TransferFailedError,
   UnauthenticatedError,
+  UndeliveredError,
   UnknownMessageError,
   UnknownNodeError,
   WorkerLostError

@@ -16,11 +16,28 @@ export const ExtensionTags = {
   Trace: 2,
   Stream: 3,
   Group: 4,
-  Epoch: 5
+  Epoch: 5,
+  Delivery: 6
 } as const
 
 /** Trace id (16 bytes), span id (8), flags (1), as in W3C trace context without its version. */
 export const traceContextBytes = 25
+/** Receiver u64, sequence u64, how far the floor is below it u16, lane u8. */
+const deliveryTagBytes = 19
+
+/** Sequences of one sender and receiver: those that keep order have their own. */
+export const DeliveryLanes = { Acked: 1, Ordered: 2 } as const
+export type DeliveryLane = (typeof DeliveryLanes)[keyof typeof DeliveryLanes]
+
+/** What a message bears that is to be acknowledged. */
+export interface DeliveryTag {
+  /** The process that it is for, by its boot nonce; another one does not take it. */
+  readonly receiver: number
+  readonly lane: DeliveryLane
+  readonly sequence: number
+  /** The sender waits for nothing below; at most 65,535 less than the sequence. */
+  readonly floor: number
+}
 
 export interface Extension {
   /** Milliseconds that the sender still waits, counted from the sending; 0…2^32-1. */
@@ -29,6 +46,7 @@ export interface Extension {
   readonly stream?: number
   readonly group?: number
   readonly epoch?: number
+  readonly delivery?: DeliveryTag
 }
 
 export function writeExtension(writer: ByteWriter, extension: Extension): void {
@@ -47,6 +65,7 @@ export function writeExtension(writer: ByteWriter, extension: Extension): void {
     writer.u8(8)
     writer.u64(extension.epoch)
   }
+  if (extension.delivery !== undefined) writeDelivery(writer, extension.delivery)
   writer.endSized(start)
 }
 
@@ -92,9 +111,34 @@ function readField(
       expectOnce(tag, length, 8, found.epoch)
       found.epoch = reader.u64()
       return
+    case ExtensionTags.Delivery:
+      expectOnce(tag, length, deliveryTagBytes, found.delivery)
+      found.delivery = readDelivery(reader)
+      return
     default:
       reader.raw(length)
   }
+}
+
+function writeDelivery(writer: ByteWriter, tag: DeliveryTag): void {
+  writer.u8(ExtensionTags.Delivery)
+  writer.u8(deliveryTagBytes)
+  writer.u64(tag.receiver)
+  writer.u64(tag.sequence)
+  writer.u16(tag.sequence - tag.floor)
+  writer.u8(tag.lane)
+}
+
+function readDelivery(reader: ByteReader): DeliveryTag {
+  const receiver = reader.u64()
+  const sequence = reader.u64()
+  const floor = sequence - reader.u16()
+  const lane = reader.u8()
+  if (lane !== DeliveryLanes.Acked && lane !== DeliveryLanes.Ordered) {
+    throw new ProtocolError(`delivery lane ${lane}`)
+  }
+  if (floor < 1) throw new ProtocolError(`delivery floor ${floor}`)
+  return { receiver, lane, sequence, floor }
 }
 
 function writeU32(writer: ByteWriter, tag: number, value: number | undefined): void {

@@ -54,6 +54,9 @@ export {
 } from './declaration.js'
 export { errorFacts } from './error-facts.js'
 export {
+  type DeliveryLane,
+  DeliveryLanes,
+  type DeliveryTag,
   type Extension,
   ExtensionTags,
   readExtension,

@@ -104,6 +104,8 @@ export class MemoryStream implements ByteStream {
   deliveredBytes = 0
   /** After so many delivered bytes the stream breaks at both ends. */
   breakAfterBytes = Number.POSITIVE_INFINITY
+  /** What happens then; by default it breaks. */
+  onBroken: () => void = () => this.break()
   /** Nothing that is written arrives any more, and nobody hears of it. */
   isSilent = false
   /** The reader takes nothing; what is written stays in the buffer. */
@@ -171,7 +173,7 @@ export class MemoryStream implements ByteStream {
     const count = Math.min(chunk.length, this.breakAfterBytes - this.deliveredBytes)
     this.deliveredBytes += count
     this.other?.receive(chunk.subarray(0, count))
-    if (this.deliveredBytes >= this.breakAfterBytes) this.break()
+    if (this.deliveredBytes >= this.breakAfterBytes) this.onBroken()
     else if (this.#mustDrain && this.bufferedBytes < this.#hub.watermarkBytes && !this.#isClosed) {
       this.#mustDrain = false
       this.#handlers?.onDrain()

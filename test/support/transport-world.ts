@@ -4,6 +4,7 @@ import { silentLogger } from '../../src/core/ports/logger.js'
 import { Priorities } from '../../src/core/ports/messenger.js'
 import type { PeerIdentity } from '../../src/core/ports/stream-network.js'
 import { SplittableRandom } from '../../src/core/splittable-random.js'
+import { DeliveryDriver } from '../../src/network/delivery/delivery-driver.js'
 import { controlMessages } from '../../src/network/mux/messages.js'
 import { TransportDriver } from '../../src/network/pool/transport-driver.js'
 import {
@@ -47,13 +48,14 @@ export const catalogue = new Catalogue([...controlMessages, note, echo, bulk])
 export const node = (name: string) => name as NodeId
 export const clusterIdOf = (digit: string) => digit.repeat(32) as ClusterId
 
-const baseConfig = resolveConfig({
+const defaults = resolveConfig({
   code: {
     node: { id: 'a', dataDirectory: 'data' },
     security: { insecure: true },
     cluster: { bootstrap: { voters: ['a'] } }
   }
-}).transport
+})
+const baseConfig = defaults.transport
 
 interface NodeOptions {
   readonly config?: Partial<Config['transport']>
@@ -113,6 +115,21 @@ export class TransportWorld {
     const { address } = await driver.start()
     this.#addresses.set(node(name), address)
     return driver
+  }
+
+  /** What hands out the messages of a transport whose catalogue has those of delivery. */
+  deliveryOf(transport: TransportDriver, catalogue: Catalogue): DeliveryDriver {
+    return new DeliveryDriver(
+      {
+        self: node('self'),
+        clock: this.clock,
+        random: SplittableRandom.fromSeed(1),
+        transport,
+        catalogue,
+        logger: silentLogger
+      },
+      defaults.delivery
+    )
   }
 
   addressOf(name: string): string {

@@ -218,6 +218,23 @@ const transport = z.strictObject({
   clockOffsetMaxMs: ms(1, 3_600_000).default(500)
 })
 
+/** Messages that are acknowledged; those to be acknowledged by this node and by others. */
+const delivery = z.strictObject({
+  /** For a message that names no time; at most ten minutes. */
+  timeoutMs: ms(1, 600_000).default(5_000),
+  /** Sendings beyond the first. Higher: more broken connections are outlived in one deadline. */
+  retriesMax: count(0, 16).default(3),
+  /** Without an acknowledgement a message is sent again after this, then after twice as long. */
+  retryBackoffMs: ms(10, 60_000).default(200),
+  /** Messages to one node without an outcome; the sender is told at the bound. */
+  deliveriesMax: count(16, 1_048_576).default(8_192),
+  deliveriesBytesMax: count(65_536, 1_073_741_824).default(16 * 1024 * 1024),
+  /** Of all senders, messages that came before their turn; beyond it they must come again. */
+  heldBytesMax: count(65_536, 1_073_741_824).default(16 * 1024 * 1024),
+  /** Processes of other nodes of which is remembered what they sent; further ones must wait. */
+  sessionsMax: count(16, 65_536).default(4_096)
+})
+
 const consensus = z.strictObject({
   heartbeatIntervalMs: ms(5, 60_000).default(100),
   /** Each wait is drawn from [min, max). */
@@ -533,6 +550,7 @@ export const configSchema = z.strictObject({
   security: security.prefault({}),
   membership: membership.prefault({}),
   transport: transport.prefault({}),
+  delivery: delivery.prefault({}),
   consensus: consensus.prefault({}),
   routing: routing.prefault({}),
   engine: engine.prefault({}),

@@ -2,7 +2,7 @@ import { must } from '../../core/assert.js'
 import { HandshakeRefusedError, PeerIdentityError, type SkeinError } from '../../core/errors.js'
 import type { WallMs } from '../../core/ids.js'
 import type { PeerIdentity } from '../../core/ports/stream-network.js'
-import { commonVersion, makeHello, nameOf, refusalOf } from './handshake.js'
+import { commonVersion, epochOfNonce, makeHello, nameOf, refusalOf, toHex } from './handshake.js'
 import {
   bindNode,
   type Hello,
@@ -76,10 +76,11 @@ export class Greeter<Ticket> {
     }
     const version = must(commonVersion(said), 'common version')
     const bootNonce = toHex(said.bootNonce)
-    const { sequence, renews = null, connectionsMax = 1 } = said
+    const { clusterId, sequence, renews = null, connectionsMax = 1 } = said
     const lane = isDialer ? this.#options.lane : (said.lane ?? 0)
-    const { clusterId } = said
-    this.#facts = { clusterId, bootNonce, sequence, renews, version, lane, connectionsMax }
+    const epoch = epochOfNonce(bootNonce)
+    const facts = { clusterId, bootNonce, epoch, sequence, renews, version, lane, connectionsMax }
+    this.#facts = facts
     if (!isDialer) this.sayHello(wallNow)
     this.#receiver.setVersion(version)
     this.#bindIndexes(version, peer, wallNow)
@@ -114,6 +115,3 @@ function refusalError(reason: RefusalReason, message: string, peer: PeerIdentity
     ? new PeerIdentityError(message, options)
     : new HandshakeRefusedError(message, options)
 }
-
-const toHex = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')

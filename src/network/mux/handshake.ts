@@ -87,4 +87,11 @@ export function commonVersion(hello: Hello): number | null {
   return version >= Math.max(hello.versionMin, oldestProtocolVersion) ? version : null
 }
 
+/** A process by its boot nonce in hexadecimal: 52 bits of it. */
+export const epochOfNonce = (bootNonce: string): number =>
+  Number.parseInt(bootNonce.slice(0, 13), 16)
+
+export const toHex = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+
 const refusal = (reason: RefusalReason, message: string): Refusal => ({ reason, message })

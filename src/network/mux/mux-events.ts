@@ -1,6 +1,6 @@
 import type { SkeinError } from '../../core/errors.js'
 import type { ClusterId, MonotonicMs } from '../../core/ids.js'
-import type { AnyDeclaration, RequestDeclaration } from '../../wire/index.js'
+import type { AnyDeclaration, DeliveryTag, RequestDeclaration } from '../../wire/index.js'
 import type { GoAwayReason } from './messages.js'
 import type { MuxStream } from './streams/mux-stream.js'
 
@@ -9,6 +9,8 @@ export interface PeerFacts {
   readonly clusterId: ClusterId | null
   /** Hexadecimal; another one means that the peer's process is another. */
   readonly bootNonce: string
+  /** 52 bits of it, which are a safe integer. */
+  readonly epoch: number
   /** Counts the peer's hellos since its boot. */
   readonly sequence: number
   /** Which of the peer's Hellos began the connection that this one replaces; null: none. */
@@ -28,7 +30,12 @@ export type MuxEvent<Ticket> =
       readonly declaration: AnyDeclaration
       readonly body: unknown
       readonly group: number | null
+      /** Set when it is to be acknowledged. */
+      readonly delivery: DeliveryTag | null
+      readonly sizeBytes: number
     }
+  /** A message that is to be acknowledged, and cannot be taken. */
+  | { readonly kind: 'undeliverable'; readonly delivery: DeliveryTag; readonly error: SkeinError }
   | {
       readonly kind: 'request'
       readonly id: number

@@ -32,6 +32,8 @@ import type { TellQueue } from '../../core/tell-queue.js'
 import {
   type AnyDeclaration,
   type AssembledMessage,
+  type DeliveryTag,
+  type Extension,
   FrameFlags,
   isRequest,
   type MessageDeclaration,
@@ -267,11 +269,12 @@ export class Muxer<Ticket> {
     wallNow: WallMs
   ): boolean {
     if (!this.isUsable) return false
+    const { priority, group, delivery } = dispatch
     const envelope = {
-      flags: 0,
-      priority: dispatch.priority,
+      flags: delivery === undefined ? 0 : FrameFlags.AckWanted,
+      priority,
       messageId: this.#components.nextMessageId(),
-      extension: dispatch.group === undefined ? null : { group: dispatch.group },
+      extension: extensionOf(group, delivery),
       request: null
     }
     return this.#sender.offer(declaration, body, envelope, wallNow)
@@ -392,7 +395,7 @@ export class Muxer<Ticket> {
   }
 
   #handleMessage(message: AssembledMessage, now: MonotonicMs, wallNow: WallMs): void {
-    const { type, flags, messageId } = message.header
+    const { type, flags } = message.header
     if (type <= goAway.number) {
       this.#handleControl(message, now, wallNow)
       return
@@ -416,16 +419,14 @@ export class Muxer<Ticket> {
     const version = must(this.#greeter.facts, 'peer facts').version
     if (declaration === undefined || declaration.since > version) {
       this.#components.counters.add('unknown_messages')
-      this.#reject(messageId, new UnknownMessageError(`no message has number ${type}`), wallNow)
+      this.#refuse(message, new UnknownMessageError(`no message has number ${type}`), wallNow)
       return
     }
-    const refusal = this.#policy.refusalOf(
-      declaration,
-      must(this.#peer, 'peer'),
-      this.#options.local
-    )
+    const refusal =
+      this.#policy.refusalOf(declaration, must(this.#peer, 'peer'), this.#options.local) ??
+      this.#taggedRefusalOf(message)
     if (refusal !== null) {
-      this.#handleUnauthorized(declaration, refusal, messageId, now, wallNow)
+      this.#handleUnauthorized(declaration, refusal, message, now, wallNow)
       return
     }
     const isRequestFrame = (flags & FrameFlags.Request) !== 0
@@ -437,7 +438,7 @@ export class Muxer<Ticket> {
     } catch (error) {
       if (!(error instanceof UnreadableBodyError)) throw error
       this.#components.counters.add('unreadable_messages')
-      this.#reject(messageId, error, wallNow)
+      this.#refuse(message, error, wallNow)
     }
   }
 
@@ -453,8 +454,9 @@ export class Muxer<Ticket> {
     }
     const body = this.#bodies.readAny(message, declaration)
     const id = message.header.messageId
-    const group = message.extension?.group ?? null
-    this.#events.push({ kind: 'message', id, declaration, body, group })
+    const { group = null, delivery = null } = message.extension ?? {}
+    const sizeBytes = message.end - message.start
+    this.#events.push({ kind: 'message', id, declaration, body, group, delivery, sizeBytes })
   }
 
   #handleControl(message: AssembledMessage, now: MonotonicMs, wallNow: WallMs): void {
@@ -524,11 +526,17 @@ export class Muxer<Ticket> {
     if (this.#state === States.Open) this.retire(said.reason, now)
   }
 
+  /** What is acknowledged goes to a node that can be told so. */
+  #taggedRefusalOf({ extension }: AssembledMessage): string | null {
+    if (extension?.delivery === undefined || this.#peer?.kind === 'node') return null
+    return 'a client may not ask for acknowledgements'
+  }
+
   /** The last is answered like the others: nothing that the peer has coming is dropped for it. */
   #handleUnauthorized(
     declaration: AnyDeclaration,
     reason: string,
-    messageId: number,
+    message: AssembledMessage,
     now: MonotonicMs,
     wallNow: WallMs
   ): void {
@@ -537,7 +545,7 @@ export class Muxer<Ticket> {
     this.#unauthorized++
     const isLast = this.#unauthorized >= unauthorizedMax
     this.#events.push({ kind: 'unauthorized', message: declaration.name, reason, isLast })
-    this.#reject(messageId, error, wallNow)
+    this.#refuse(message, error, wallNow)
     if (!isLast || this.isDone) return
     this.#state = States.TurningOut
     this.#turnedOut = { error, at: after(now, turnedOutTimeoutMs) }
@@ -575,7 +583,14 @@ export class Muxer<Ticket> {
     }
   }
 
-  /** An answer without having served. */
+  /** An answer without having served; delivery answers for what is to be acknowledged. */
+  #refuse({ header, extension }: AssembledMessage, error: SkeinError, wallNow: WallMs): void {
+    const delivery = extension?.delivery
+    if (delivery !== undefined && this.#peer?.kind === 'node') {
+      this.#events.push({ kind: 'undeliverable', delivery, error })
+    } else this.#reject(header.messageId, error, wallNow)
+  }
+
   #reject(messageId: number, error: SkeinError, wallNow: WallMs): void {
     this.#expectRead(this.#responder.reject(messageId, error, wallNow), wallNow)
   }
@@ -615,4 +630,12 @@ export class Muxer<Ticket> {
     if (isError) this.#components.counters.add('connection_errors')
     this.#events.push({ kind: 'done', error })
   }
+}
+
+function extensionOf(
+  group: number | undefined,
+  delivery: DeliveryTag | undefined
+): Extension | null {
+  if (delivery === undefined) return group === undefined ? null : { group }
+  return group === undefined ? { delivery } : { group, delivery }
 }

@@ -13,6 +13,7 @@ import type { TellQueue } from '../../core/tell-queue.js'
 import {
   type AnyDeclaration,
   type AssembledMessage,
+  type DeliveryTag,
   type Extension,
   FrameFlags,
   type RequestDeclaration
@@ -28,6 +29,8 @@ import type { Sender } from './sender.js'
 export interface Dispatch {
   readonly priority: number
   readonly group?: number
+  /** Of a one-way message that is to be acknowledged. */
+  readonly delivery?: DeliveryTag
 }
 
 export interface RequestDispatch extends Dispatch {

@@ -16,7 +16,7 @@ import type {
   PeerIdentity,
   StreamEnd
 } from '../../core/ports/stream-network.js'
-import type { MessageDeclaration, RequestDeclaration } from '../../wire/index.js'
+import type { DeliveryTag, MessageDeclaration, RequestDeclaration } from '../../wire/index.js'
 import type { GoAwayReason } from '../mux/messages.js'
 import type { MuxEvent, PeerFacts } from '../mux/mux-events.js'
 import { Muxer } from '../mux/muxer.js'
@@ -46,6 +46,7 @@ export interface ConnectionHandlers {
   onOpened(connection: Connection, facts: PeerFacts): void
   onMessage(connection: Connection, message: InboundMessage): void
   onRequest(connection: Connection, request: InboundRequest): void
+  onUndeliverable(connection: Connection, delivery: DeliveryTag, error: SkeinError): void
   onCancelled(connection: Connection, id: number): void
   onRejected(connection: Connection, error: SkeinError): void
   onUnauthorized(connection: Connection, attempt: UnauthorizedAttempt): void
@@ -326,6 +327,9 @@ export class Connection {
       case 'opened':
         this.#facts = event.facts
         this.#handlers.onOpened(this, event.facts)
+        return
+      case 'undeliverable':
+        this.#handlers.onUndeliverable(this, event.delivery, event.error)
         return
       case 'cancelled':
         this.#handlers.onCancelled(this, event.id)

@@ -110,6 +110,11 @@ export class Peer {
     return this.#findGreeted(null) !== null
   }
 
+  /** A connection on which messages travel now. */
+  get open(): Connection | null {
+    return this.#active?.muxer.isOpen ? this.#active : this.#findOpen()
+  }
+
   get connections(): readonly Connection[] {
     return [...this.#connections, ...this.channels.connections]
   }

@@ -46,10 +46,14 @@ import type { TellQueue } from '../../core/tell-queue.js'
 import {
   type AnyDeclaration,
   type Catalogue,
+  type DeliveryTag,
   HybridClock,
   isRequest,
+  type MessageDeclaration,
   type RequestDeclaration
 } from '../../wire/index.js'
+import type { DeliveryHooks, DeliveryTransport } from '../delivery/delivery-port.js'
+import { epochOfNonce, toHex } from '../mux/handshake.js'
 import { bootNonceBytes } from '../mux/messages.js'
 import type { PeerFacts } from '../mux/mux-events.js'
 import type { MuxerComponents, MuxerLimits } from '../mux/muxer-options.js'
@@ -57,7 +61,7 @@ import { createTransportCounters, type TransportCounters } from '../mux/transpor
 import { MessagePolicy, type MessageRestrictions } from '../security/message-policy.js'
 import { ChannelPool } from './channel-pool-driver.js'
 import { ChannelsDriver } from './channels-driver.js'
-import { Connection, type ConnectionHandlers } from './connection-driver.js'
+import { Connection, type ConnectionHandlers, type InboundMessage } from './connection-driver.js'
 import { Dispatcher } from './dispatcher-driver.js'
 import { senderOf } from './inbound.js'
 import { type LinkAge, promptRenewAtOf, renewAtOf, renewPauseMs } from './link-age.js'
@@ -106,9 +110,10 @@ interface DialWaiter {
   reject(error: SkeinError): void
 }
 
-export class TransportDriver implements Messenger {
+export class TransportDriver implements Messenger, DeliveryTransport {
   readonly channels: ChannelsDriver
   readonly counters: TransportCounters = createTransportCounters()
+  readonly epoch: number
   readonly #components: TransportComponents
   readonly #options: TransportOptions
   readonly #self: PeerIdentity
@@ -123,6 +128,7 @@ export class TransportDriver implements Messenger {
   readonly #dialWaiters = new Map<Connection, DialWaiter>()
   readonly #peerHandlers: ((change: { nodeId: NodeId; connected: boolean }) => void)[] = []
   readonly #eventHandlers: ((event: TransportEvent) => void)[] = []
+  #delivery: DeliveryHooks | null = null
   #connectionsLive = new Set<Connection>()
   readonly #renewAt = new Map<Connection, MonotonicMs>()
   readonly #renewals: DeadlineTimer
@@ -145,6 +151,7 @@ export class TransportDriver implements Messenger {
     this.#hybridClock = new HybridClock(config.clockOffsetMaxMs)
     this.#bootNonce = components.nonces.randomBytes(bootNonceBytes)
     this.#policy = new MessagePolicy(options.restrictions)
+    this.epoch = epochOfNonce(toHex(this.#bootNonce))
     this.#dispatcher = new Dispatcher(components.logger, this.counters)
     this.#ageing = components.random.split('link age')
     this.#renewals = new DeadlineTimer(components.clock, (now) => this.#renewDue(now))
@@ -195,6 +202,29 @@ export class TransportDriver implements Messenger {
     const queued = connection?.send(declaration, body, dispatch) ?? false
     if (!queued) this.counters.add('failed_sends')
     return queued
+  }
+
+  epochOf(nodeId: NodeId): number | null {
+    return this.#openConnectionTo(nodeId)?.facts?.epoch ?? null
+  }
+
+  dial(nodeId: NodeId, hint?: Address): void {
+    this.#connectionTo(nodeId, hint)
+  }
+
+  setDelivery(hooks: DeliveryHooks): void {
+    this.#delivery = hooks
+  }
+
+  sendTagged<Body>(
+    to: NodeId,
+    declaration: MessageDeclaration<Body>,
+    body: Body,
+    dispatch: { readonly priority: number; readonly delivery: DeliveryTag }
+  ): boolean {
+    const connection = this.#openConnectionTo(to)
+    if (connection?.facts?.epoch !== dispatch.delivery.receiver) return false
+    return connection.send(declaration, body, dispatch)
   }
 
   request<Body, Answer>(
@@ -376,6 +406,12 @@ export class TransportDriver implements Messenger {
     return this.#peerOf(to).channels
   }
 
+  #openConnectionTo(to: NodeId): Connection | null {
+    if (this.#isStopped) return null
+    if (to !== this.#selfId) return this.#peers.get(to)?.open ?? null
+    return this.#loopback?.muxer.isOpen ? this.#loopback : null
+  }
+
   #loopbackConnection(): Connection {
     if (this.#loopback?.muxer.isUsable) return this.#loopback
     const counters = createTransportCounters()
@@ -467,7 +503,11 @@ export class TransportDriver implements Messenger {
 
   readonly #handlersOfConnections: ConnectionHandlers = {
     onOpened: (connection, facts) => this.#handleOpened(connection, facts),
-    onMessage: (connection, message) => this.#dispatcher.handleMessage(connection, message),
+    onMessage: (connection, message) => this.#handleMessage(connection, message),
+    onUndeliverable: (connection, tag, error) => {
+      const from = senderOf(must(connection.peer, 'peer'))
+      this.#delivery?.onUndeliverable({ from, epoch: epochOfConnection(connection), tag }, error)
+    },
     onRequest: (connection, request) => this.#dispatcher.handleRequest(connection, request),
     onCancelled: (connection, id) => connection.serving.get(id)?.abort(),
     onRejected: (connection, error) => {
@@ -523,6 +563,18 @@ export class TransportDriver implements Messenger {
     }
   }
 
+  #handleMessage(connection: Connection, message: InboundMessage): void {
+    const { delivery: tag, declaration, body, sizeBytes } = message
+    if (tag === null) {
+      this.#dispatcher.handleMessage(connection, message)
+      return
+    }
+    const peer = must(connection.peer, 'peer')
+    const epoch = epochOfConnection(connection)
+    const arrival = { from: senderOf(peer), peer, epoch, tag, declaration, body, sizeBytes }
+    this.#delivery?.onArrival(arrival)
+  }
+
   #handleOpened(connection: Connection, facts: PeerFacts): void {
     if (connection === this.#loopback) this.#loopbackChannels.pump()
     if (!connection.isDialer && this.#inbound.has(connection)) this.#handshakes--
@@ -533,7 +585,10 @@ export class TransportDriver implements Messenger {
     const waiter = this.#dialWaiters.get(connection)
     this.#dialWaiters.delete(connection)
     const peer = must(connection.peer, 'peer')
-    if (peer.kind === 'node') waiter?.resolve(peer.nodeId)
+    if (peer.kind !== 'node') return
+    waiter?.resolve(peer.nodeId)
+    const epoch = this.epochOf(peer.nodeId)
+    if (epoch !== null) this.#delivery?.onOpened(peer.nodeId, epoch)
   }
 
   #handleDone(connection: Connection, error: SkeinError | null): void {
@@ -552,6 +607,7 @@ export class TransportDriver implements Messenger {
     this.#owners.delete(connection)
     owner?.handleDone(connection, error)
     if (owner !== undefined) this.#maybeForget(owner)
+    this.#tellLost(connection, error === null)
     if (this.#connectionsLive.size === 0) this.#onAllDone?.()
   }
 
@@ -580,6 +636,13 @@ export class TransportDriver implements Messenger {
 
   #armRenewals(): void {
     this.#renewals.arm(Math.min(NEVER, ...this.#renewAt.values()) as MonotonicMs)
+  }
+
+  /** What was on a connection that ended in peace has arrived, while there is another one. */
+  #tellLost({ peer, facts }: Connection, inPeace: boolean): void {
+    if (peer?.kind !== 'node' || facts === null || facts.lane > 0) return
+    const isConnected = this.#openConnectionTo(peer.nodeId) !== null
+    if (!isConnected || !inPeace) this.#delivery?.onLost(peer.nodeId, isConnected)
   }
 
   /** A peer that membership knows no more, and that is not connected, leaves the table. */
@@ -624,3 +687,6 @@ export class TransportDriver implements Messenger {
     return declaration
   }
 }
+
+const epochOfConnection = ({ facts }: Connection): number =>
+  must(facts, 'facts of an open connection').epoch

@@ -198,6 +198,18 @@ export class FakeManager implements ClusterManager {
     this.asked.push({ call: 'registerClient', query: clientId })
   }
 
+  async sendMessage(target: NodeId): Promise<void> {
+    this.asked.push({ call: 'sendMessage', query: target })
+  }
+
+  request(): Promise<never> {
+    return Promise.reject(new Error('this fake answers no requests'))
+  }
+
+  async broadcastMessage() {
+    return { outcomes: [], complete: true }
+  }
+
   subscribeToEvents() {
     return this.hub.subscribe()
   }

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { CustomHandlers } from '../../../src/network/custom/custom-handlers.js'
 import { customMessage } from '../../../src/network/custom/messages.js'
+import { deliveryMessages } from '../../../src/network/delivery/messages.js'
 import { controlMessages } from '../../../src/network/mux/messages.js'
 import { Catalogue, defineMessage, defineRequest, schema } from '../../../src/wire/index.js'
 import { bulk, node, TransportWorld } from '../../support/transport-world.js'
@@ -27,7 +28,13 @@ const sum = defineRequest<readonly number[], number>({
     }
   }
 })
-const catalogue = new Catalogue([...controlMessages, customMessage, greet, sum])
+const catalogue = new Catalogue([
+  ...controlMessages,
+  ...deliveryMessages,
+  customMessage,
+  greet,
+  sum
+])
 
 t.test('own messages travel, in our language and in theirs', async (t) => {
   const world = new TransportWorld()
@@ -36,7 +43,7 @@ t.test('own messages travel, in our language and in theirs', async (t) => {
   const early = new CustomHandlers(catalogue)
   const heard: unknown[] = []
   early.onMessage(greet, ({ from, body }) => heard.push([from, body.text]))
-  early.attach(b)
+  early.attach(world.deliveryOf(b, catalogue))
   early.onMessage(customMessage, ({ body }) => heard.push([body.msgType, [...body.payload]]))
   early.onRequest(sum, async ({ body }) => body.reduce((total, term) => total + term, 0))
   a.send(node('b'), greet, { text: 'hello' })
