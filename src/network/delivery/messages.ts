@@ -1,4 +1,4 @@
-/** What two nodes say of messages that are acknowledged: control family, 0x0010 to 0x001F. */
+/** What two nodes say of messages that are acknowledged: control family, 0x0020 to 0x002F. */
 import { ProtocolError } from '../../core/errors.js'
 import { Priorities } from '../../core/ports/messenger.js'
 import {
@@ -35,7 +35,7 @@ const ackBody = openStruct({ ...epochs, lane, below: u64, handled: ranges, taken
 export type DeliveryAck = TypeOf<typeof ackBody>
 
 export const deliveryAck = declareMessage({
-  number: 0x0010,
+  number: 0x0020,
   name: 'DeliveryAck',
   priority: Priorities.High,
   body: ackBody,
@@ -47,7 +47,7 @@ const failedBody = struct({ ...epochs, lane, sequence: u64, facts: errorFacts })
 export type DeliveryFailure = TypeOf<typeof failedBody>
 
 export const deliveryFailed = declareMessage({
-  number: 0x0011,
+  number: 0x0021,
   name: 'DeliveryFailed',
   priority: Priorities.High,
   body: failedBody,
@@ -58,7 +58,7 @@ const floorBody = openStruct({ ...epochs, lane, floor: u64 })
 export type FloorBody = TypeOf<typeof floorBody>
 
 export const deliveryFloor = declareMessage({
-  number: 0x0012,
+  number: 0x0022,
   name: 'DeliveryFloor',
   priority: Priorities.High,
   body: floorBody,
