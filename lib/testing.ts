@@ -5,6 +5,7 @@ import {
   type SimulationResult,
   simulate as simulateWith
 } from '../src/simulation/index.js'
+import { SkeinClient } from './client.js'
 import { ClusterNetworkManager } from './cluster-network-manager.js'
 
 export {
@@ -63,6 +64,7 @@ export const simulate = (
 ): Promise<SimulationResult> =>
   simulateWith(seed, options, {
     create: (init) => ClusterNetworkManager.create(init),
+    connect: (init) => SkeinClient.connect(init),
     crypto: nodeCrypto(),
     ...(log === undefined ? {} : { log })
   })

@@ -131,6 +131,19 @@ export const mutants = [
     replace: 'Math.ceil(voterCount / 2)'
   },
   {
+    // Programs outside of the cluster alone let their client number their writes.
+    name: 'a new serial for each attempt of a write',
+    file: 'src/routing/run-driver.js',
+    find: 'if (this.#own === null) {',
+    replace: 'if (this.#own !== undefined) {'
+  },
+  {
+    name: 'a write in doubt called not executed',
+    file: 'src/routing/run-driver.js',
+    find: 'if (outcome === Outcomes.Unknown && this.#isWrite)\n            this.#doubt = thrown;',
+    replace: ''
+  },
+  {
     // A bound of memory: whole clusters have no load that comes near it.
     name: 'committed entries handed over without a bound',
     file: 'src/consensus/raft/replica.js',

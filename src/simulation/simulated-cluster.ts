@@ -5,6 +5,7 @@
  * disk.
  */
 import {
+  type Address,
   type Clock,
   type ConfigInput,
   type Crypto,
@@ -83,7 +84,7 @@ interface Machine {
   armed: { readonly crash: ArmedCrash; eventsLeft: number; readonly ledBefore: number } | null
 }
 
-const clusterName = 'simulated'
+export const clusterName = 'simulated'
 /** Datagrams are sealed as in production. */
 const gossipKey = new Uint8Array(32).fill(7)
 
@@ -110,6 +111,10 @@ export class SimulatedCluster implements FaultTarget {
 
   nodeIds(): NodeId[] {
     return this.#machines.map(({ nodeId }) => nodeId)
+  }
+
+  addresses(): Address[] {
+    return this.nodeIds().map(addressOf)
   }
 
   /** Null while the machine is down or its node has not begun to start. */
@@ -305,7 +310,7 @@ export class SimulatedCluster implements FaultTarget {
   }
 }
 
-const addressOf = (nodeId: NodeId): string => `${nodeId}:7946`
+const addressOf = (nodeId: NodeId): Address => `${nodeId}:7946`
 
 /** The disk's delays end in the process that waits for them: a crash or a pause concerns it. */
 function clockOfPresentProcess(time: VirtualTime, machineOf: () => Machine): Clock {

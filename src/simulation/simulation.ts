@@ -14,6 +14,7 @@ import {
   type Crypto,
   type Logger,
   type NodeId,
+  type Random,
   resolveConfig,
   SplittableRandom,
   silentLogger
@@ -22,6 +23,7 @@ import { type FaultCounts, noFaults } from './fault-counts.js'
 import { FaultScheduler } from './fault-scheduler.js'
 import { Links } from './links.js'
 import type { CreateManager } from './manager.js'
+import { type ConnectClient, OutsideClient } from './outside-client.js'
 import { RunGuard } from './run-guard.js'
 import { RunWatch } from './run-watch.js'
 import { SimulatedCluster } from './simulated-cluster.js'
@@ -35,6 +37,8 @@ import { isSetKey, type OperationCounts, Workload } from './workload.js'
 
 export interface SimulationComponents {
   readonly create: CreateManager
+  /** Absent: every client calls a node itself. */
+  readonly connect?: ConnectClient
   /** Real ciphers. */
   readonly crypto: Crypto
   /** Told what happened, with virtual time: for reading a failed run. */
@@ -122,6 +126,7 @@ class Run {
     this.#swarm = drawSwarmOptions(random.split('swarm'))
     const time = this.#time
     const links = new Links(this.#swarm.link, random.split('links'), this.#faults)
+    const streams = new SimulatedStreamWorld(time, links)
     this.#watch = new RunWatch(options.nodes, this.#violations, this.#log, (host) =>
       this.#scheduler.handleCrash(host)
     )
@@ -129,7 +134,7 @@ class Run {
       {
         time,
         random: random.split('cluster'),
-        streams: new SimulatedStreamWorld(time, links),
+        streams,
         datagrams: new SimulatedDatagramWorld(time, links),
         crypto: components.crypto,
         create: components.create,
@@ -156,10 +161,34 @@ class Run {
         random: random.split('workload'),
         cluster: this.#cluster,
         appliedIndex: () => this.#watch.appliedIndex,
-        violations: this.#violations
+        violations: this.#violations,
+        outside: this.#buildOutside(components, random.split('outside'), streams)
       },
       this.#swarm.workload
     )
+  }
+
+  #buildOutside(
+    { connect, crypto, log }: SimulationComponents,
+    random: Random,
+    streams: SimulatedStreamWorld
+  ): OutsideClient[] {
+    if (connect === undefined) return []
+    const { outsideClients } = this.#swarm.workload
+    return Array.from({ length: outsideClients }, (_, i) => {
+      const name = `outside-${i}`
+      return new OutsideClient(
+        {
+          time: this.#time,
+          random: random.split(name),
+          streams,
+          crypto,
+          connect,
+          logger: log === undefined ? silentLogger : loggerTo(this.#log, name as NodeId)
+        },
+        { name, host: i % this.#options.nodes, addresses: this.#cluster.addresses() }
+      )
+    })
   }
 
   async execute(): Promise<SimulationResult> {

@@ -8,6 +8,7 @@ import type { HistoryEvent, HistoryValue, OperationKind } from '../checkers/inde
 import {
   type ClientId,
   type ClientTag,
+  type ErrorCode,
   hasCode,
   pick,
   type QueryResult,
@@ -16,6 +17,7 @@ import {
   SkeinError,
   toClientId
 } from '../core/index.js'
+import type { OutsideClient } from './outside-client.js'
 import type { RunningNode, SimulatedCluster } from './simulated-cluster.js'
 import type { SwarmOptions } from './swarm-options.js'
 import { Invariants, type Violations } from './violations.js'
@@ -28,6 +30,8 @@ export interface WorkloadComponents {
   /** The highest index that any node has applied by now. */
   readonly appliedIndex: () => number
   readonly violations: Violations
+  /** Each gets a client of the workload of its own. */
+  readonly outside: readonly OutsideClient[]
 }
 
 export interface OperationCounts {
@@ -44,6 +48,9 @@ const silenceTimeoutMs = 3_000
 /** A client gives an operation up after this; its outcome is then unknown. */
 const patienceMs = 12_000
 const retryPauseMs = 40
+/** The deadline that a program outside of the cluster gives its client, and what it forgives. */
+const outsideTimeoutMs = 5_000
+const outsideGraceMs = 500
 
 export class Workload {
   readonly history: HistoryEvent[] = []
@@ -60,7 +67,11 @@ export class Workload {
     this.#components = components
     this.#options = options
     this.#keys = Array.from({ length: options.keys }, () => this.#freshKey())
-    this.#clients = Array.from({ length: options.clients }, (_, i) => this.#buildClient(i))
+    const inside = Array.from({ length: options.clients }, (_, i) => this.#buildClient(i, null))
+    const outside = components.outside.map((client, i) =>
+      this.#buildClient(options.clients + i, client)
+    )
+    this.#clients = [...inside, ...outside]
   }
 
   /** Every key that was ever used. */
@@ -74,6 +85,7 @@ export class Workload {
   }
 
   start(): void {
+    for (const client of this.#components.outside) client.start()
     for (const client of this.#clients) client.start()
   }
 
@@ -90,9 +102,9 @@ export class Workload {
     })
   }
 
-  #buildClient(number: number): Client {
+  #buildClient(number: number, outside: OutsideClient | null): Client {
     const random = this.#components.random.split(`client ${number}`)
-    const components = { ...this.#components, random, board: this }
+    const components = { ...this.#components, random, board: this, outsideClient: outside }
     return new Client(components, { number, ...this.#options })
   }
 
@@ -127,6 +139,8 @@ interface Operation {
 
 interface ClientComponents extends WorkloadComponents {
   readonly board: Workload
+  /** Null: it calls a node itself, and numbers and retries its writes itself. */
+  readonly outsideClient: OutsideClient | null
 }
 
 class Client {
@@ -220,6 +234,11 @@ class Client {
       this.#end('info', operation.value)
       return
     }
+    const { outsideClient } = this.#components
+    if (outsideClient !== null) {
+      this.#tryOutside(outsideClient, operation, attempt)
+      return
+    }
     const nodes = this.#cluster.startedNodes().filter(({ process }) => !process.paused)
     if (nodes.length === 0) {
       this.#later(retryPauseMs, () => this.#try())
@@ -236,6 +255,41 @@ class Client {
       if (attempt !== this.#attempt) return
       this.#ask(node, operation).then(answer, (error) => answer(toError(error)))
     })
+  }
+
+  /** The client numbers, chooses and retries; it owes an answer by its deadline. */
+  #tryOutside(client: OutsideClient, operation: Operation, attempt: number): void {
+    this.#board.counts.attempts++
+    const answer = (outcome: QueryResult | Error) => {
+      if (attempt === this.#attempt) this.#handleOutside(operation, outcome)
+    }
+    this.#later(outsideTimeoutMs + outsideGraceMs, () => {
+      if (attempt !== this.#attempt) return
+      const detail = `${this.#process} has no answer to ${operation.op} ${operation.key}`
+      this.#components.violations.report(Invariants.Liveness, detail)
+    })
+    this.#time.post(this.#time.now, 'client.query', client.process, () => {
+      const appliedBefore = this.#components.appliedIndex()
+      client.query(statementOf(operation), 'linearizable', outsideTimeoutMs).then(
+        (result) => {
+          this.#checkFresh(operation, result, appliedBefore, client.process.name)
+          answer(result)
+        },
+        (error) => answer(toError(error))
+      )
+    })
+  }
+
+  /** What the client does not call unknown has not happened, and never will. */
+  #handleOutside(operation: Operation, outcome: QueryResult | Error): void {
+    const isRead = operation.op === 'read'
+    const isUnsure = doubtful.some((code) => hasCode(outcome, code))
+    if (!(outcome instanceof Error) || isRead || isUnsure) {
+      this.#handleAnswer(operation, outcome)
+      return
+    }
+    this.#count('code' in outcome ? String(outcome.code) : outcome.message)
+    this.#end('fail', operation.value)
   }
 
   /** Whoever believes to lead, as often as the seed wants: an old leader that is cut off, too. */
@@ -259,12 +313,20 @@ class Client {
       timeoutMs: attemptTimeoutMs,
       ...(isRead ? { consistency: 'linearizable' } : { client: this.#tagOf(operation) })
     })
-    if (isRead && result.index < appliedBefore) {
-      const read = `reads ${operation.key} at index ${result.index} through ${node.process.name}`
-      const detail = `${this.#process} ${read}; ${appliedBefore} was applied before it asked`
-      this.#components.violations.report(Invariants.StaleRead, detail)
-    }
+    this.#checkFresh(operation, result, appliedBefore, node.process.name)
     return result
+  }
+
+  #checkFresh(
+    { op, key }: Operation,
+    { index }: QueryResult,
+    appliedBefore: number,
+    through: string
+  ): void {
+    if (op !== 'read' || index >= appliedBefore) return
+    const read = `reads ${key} at index ${index} through ${through}`
+    const detail = `${this.#process} ${read}; ${appliedBefore} was applied before it asked`
+    this.#components.violations.report(Invariants.StaleRead, detail)
   }
 
   #tagOf(operation: Operation): ClientTag {
@@ -297,7 +359,8 @@ class Client {
       this.#end(operation.op === 'cas' ? 'info' : 'ok', operation.value)
     } else if (
       hasCode(error, 'ERR_SKEIN_CLIENT_EXPIRED') ||
-      hasCode(error, 'ERR_SKEIN_SERIAL_FORGOTTEN')
+      hasCode(error, 'ERR_SKEIN_SERIAL_FORGOTTEN') ||
+      (this.#components.outsideClient !== null && hasCode(error, 'ERR_SKEIN_INDETERMINATE'))
     ) {
       this.#end('info', operation.value)
     } else {
@@ -347,6 +410,14 @@ function statementOf({ op, key, value }: Operation): string {
     }
   }
 }
+
+/** Codes with which a client does not claim that nothing was done. */
+const doubtful: readonly ErrorCode[] = [
+  'ERR_SKEIN_INDETERMINATE',
+  'ERR_SKEIN_RESULT_NOT_KEPT',
+  'ERR_SKEIN_CLIENT_EXPIRED',
+  'ERR_SKEIN_SERIAL_FORGOTTEN'
+]
 
 const toError = (error: unknown): Error =>
   error instanceof Error ? error : new Error(String(error))
