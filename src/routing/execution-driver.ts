@@ -10,11 +10,13 @@ import {
 } from '../core/ids.js'
 import { resultSizeBytesMax } from '../core/limits.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
+import { Priorities } from '../core/ports/messenger.js'
 import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
 import type { StatementResult } from '../core/sql.js'
 import { isForLeader } from './eligibility.js'
 import { assertSameTerm } from './fence.js'
 import type { QueryBody } from './messages.js'
+import type { ExecutionGate } from './overload/execution-gate-driver.js'
 import type { Placement, PlacementTable } from './placement-table.js'
 import { resultsSizeOf } from './query-plan.js'
 
@@ -30,16 +32,19 @@ const localGroups: readonly GroupId[] = [DEFAULT_GROUP]
 export class ExecutionDriver {
   readonly #groupOf: (group: GroupId) => ReplicatedGroup | undefined
   readonly #learned: PlacementTable
+  readonly #gate: ExecutionGate
   readonly #onExecution: (key: string | null, isForLeader: boolean) => void
 
   constructor(components: {
     readonly groupOf: (group: GroupId) => ReplicatedGroup | undefined
     readonly learned: PlacementTable
+    readonly gate: ExecutionGate
     /** A query begins to be executed here. */
     readonly onExecution: (key: string | null, isForLeader: boolean) => void
   }) {
     this.#groupOf = components.groupOf
     this.#learned = components.learned
+    this.#gate = components.gate
     this.#onExecution = components.onExecution
   }
 
@@ -68,6 +73,23 @@ export class ExecutionDriver {
    */
   async execute(body: QueryBody, deadline: MonotonicMs, signal?: AbortSignal): Promise<Executed> {
     const replica = this.#replicaOf(body.group)
+    const priority = body.priority ?? Priorities.Normal
+    return this.#gate.through({ priority, deadline, signal }, () =>
+      this.#execute(replica, body, deadline, signal)
+    )
+  }
+
+  async registerClient(group: GroupId, clientId: ClientId, deadline: MonotonicMs): Promise<void> {
+    await this.#replicaOf(group).registerClient(clientId, deadline)
+  }
+
+  async #execute(
+    replica: ReplicatedGroup,
+    body: QueryBody,
+    deadline: MonotonicMs,
+    signal?: AbortSignal
+  ): Promise<Executed> {
+    // After it waited for its turn: a term may have ended meanwhile.
     assertSameTerm(body, () => replica.status())
     this.#onExecution(body.key ?? null, isForLeader(body.kind, body.consistency))
     const { results, index } =
@@ -82,10 +104,6 @@ export class ExecutionDriver {
       )
     }
     return { results, index }
-  }
-
-  async registerClient(group: GroupId, clientId: ClientId, deadline: MonotonicMs): Promise<void> {
-    await this.#replicaOf(group).registerClient(clientId, deadline)
   }
 
   async #read(

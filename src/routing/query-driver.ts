@@ -14,11 +14,9 @@ import {
   type RouteOptions
 } from '../core/cluster-manager.js'
 import type { ClusterRouting } from '../core/cluster-routing.js'
-import type { Config } from '../core/config/schema.js'
 import { Counters } from '../core/counters.js'
 import { after } from '../core/deadlines.js'
 import {
-  BackpressureError,
   DrainingError,
   InvalidArgumentError,
   NoEligibleNodeError,
@@ -30,7 +28,6 @@ import type { HealthVerdict } from '../core/health-verdict.js'
 import type { Hotspots } from '../core/hotspots.js'
 import {
   type ClientId,
-  type ClusterId,
   DEFAULT_GROUP,
   type GroupId,
   type LogIndex,
@@ -38,25 +35,16 @@ import {
   type NodeId,
   type Term
 } from '../core/ids.js'
-import type { Member } from '../core/member.js'
-import type { Clock } from '../core/ports/clock.js'
-import { type EngineProvider, StatementKinds } from '../core/ports/engine-provider.js'
-import type { Logger } from '../core/ports/logger.js'
-import { type Inbound, type Messenger, Priorities, type Priority } from '../core/ports/messenger.js'
-import type { Random } from '../core/ports/random.js'
-import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
+import { StatementKinds } from '../core/ports/engine-provider.js'
+import { type Inbound, Priorities, type Priority } from '../core/ports/messenger.js'
 import { hasCode } from '../core/remote-error.js'
-import type { RoutingStrategy, StrategyFactory } from '../core/routing-strategy.js'
+import type { RoutingStrategy } from '../core/routing-strategy.js'
 import type { Statement } from '../core/sql.js'
 import type { TellQueue } from '../core/tell-queue.js'
-import { Affinities } from './affinity.js'
-import { type Answered, AttemptsDriver } from './attempts-driver.js'
-import { ClusterWatchDriver, clusterWatchesMax } from './cluster-watch-driver.js'
+import type { Answered } from './attempts-driver.js'
+import { clusterWatchesMax } from './cluster-watch-driver.js'
 import { isForLeader } from './eligibility.js'
-import { ExecutionDriver } from './execution-driver.js'
-import { HotspotsDriver } from './hotspots/hotspots-driver.js'
 import { QueryKeys } from './hotspots/query-key.js'
-import { type LoadReport, loadReportOf } from './load-report.js'
 import {
   type ClusterAnswer,
   placement,
@@ -64,85 +52,22 @@ import {
   type QueryBody,
   query,
   registerClient,
+  requestValuesBytesMax,
   watchCluster
 } from './messages.js'
-import { OwnClientDriver } from './own-client-driver.js'
-import { PlacementDriver } from './placement-driver.js'
-import { type Placement, PlacementTable } from './placement-table.js'
+import type { Placement } from './placement-table.js'
+import { gauge, type QueryCounterName, queryCounterNames } from './query-counters.js'
 import { planQuery, type QueryPlan } from './query-plan.js'
+import {
+  makeQueryTools,
+  type QueryComponents,
+  type QueryDriverOptions,
+  type QueryTools
+} from './query-tools-driver.js'
 import { isWaiting, Outcomes, outcomeOf } from './retry-policy.js'
-import { RouteChoice } from './route-choice.js'
 import { type Chosen, type RunComponents, RunDriver, type RunRequest } from './run-driver.js'
 import { SqlClassifier } from './sql-classifier.js'
-import { cancellable, WaitingDriver } from './waiting-driver.js'
-
-export interface QueryComponents {
-  readonly clock: Clock
-  readonly random: Random
-  readonly messenger: Messenger
-  readonly logger: Logger
-  readonly members: () => readonly Member[]
-  /** This node's replica of a group. */
-  readonly groupOf: (group: GroupId) => ReplicatedGroup | undefined
-  /**
-   * Why no leader is known, when too few voters are in reach.
-   * @throws NoQuorumError
-   */
-  readonly assertQuorum?: () => void
-  /** For engines whose language is not SQL. */
-  readonly classify?: EngineProvider['classify'] | undefined
-  /** What clients are told beside members and placement. */
-  readonly clusterId?: () => ClusterId | null
-  /** Of the id under which writes are numbered here; a name of this node's own when absent. */
-  readonly newClientId?: () => ClientId
-  /** Others told of a leader that was not known here. */
-  readonly onLeaderLearned?: (placement: Placement) => void
-  /** How late the main loop runs. */
-  readonly loopDelayMs?: () => number
-}
-
-export interface QueryDriverOptions {
-  readonly nodeId: NodeId
-  readonly datacenter: string
-  readonly rack: string
-  readonly config: Config['routing']
-  /** Of this program, as clients are told. */
-  readonly version?: string
-  /**
-   * A client decides like a node, has no replica, serves nobody, and asks any member to forward
-   * while the leader is unknown or does not answer.
-   */
-  readonly isClient?: boolean
-  /** A node that does not answer for so long is left for another. Default: at the deadline. */
-  readonly attemptTimeoutMs?: number
-  /** The embedder's own, by name. */
-  readonly strategies?: Readonly<Record<string, StrategyFactory>>
-}
-
-export const queryCounterNames = [
-  'queries_routed',
-  'routing_failures',
-  'locality_hits',
-  'cross_dc_queries',
-  'reads',
-  'writes',
-  'queries_forwarded',
-  'queries_served',
-  'queries_refused',
-  'statements_refused',
-  'query_retries',
-  'queries_indeterminate',
-  'hotspots_detected',
-  'rebalance_operations',
-  'hotspots_now',
-  'affinity_hits',
-  'affinities_voided',
-  'nodes_ejected',
-  'ejections_refused',
-  'queries_in_flight',
-  'queries_waiting'
-] as const
-export type QueryCounterName = (typeof queryCounterNames)[number]
+import { cancellable } from './waiting-driver.js'
 
 const nobody: ReadonlySet<NodeId> = new Set()
 
@@ -154,82 +79,24 @@ export class QueryDriver {
   readonly #counters = new Counters<QueryCounterName>(queryCounterNames)
   readonly #classifier = new SqlClassifier()
   readonly #keys = new QueryKeys()
-  readonly #choice: RouteChoice
-  readonly #execution: ExecutionDriver
-  readonly #attempts: AttemptsDriver
-  readonly #placements: PlacementDriver
-  readonly #ownClient: OwnClientDriver
-  readonly #affinities: Affinities
-  readonly #hotspots: HotspotsDriver
-  readonly #waiting: WaitingDriver
-  readonly #watches: ClusterWatchDriver
+  readonly #tools: QueryTools
   readonly #runParts: RunComponents
   #state: (typeof States)[keyof typeof States] = States.New
-  #inFlight = 0
   #onIdle: (() => void) | null = null
 
   constructor(components: QueryComponents, options: QueryDriverOptions) {
-    const { clock, messenger, groupOf } = components
-    const { nodeId, config } = options
-    const random = components.random.split('routing')
     this.#parts = components
     this.#options = options
-    this.#choice = new RouteChoice({ clock, random }, { ...options, ...config })
-    const { observations, standings } = this.#choice
-    const learned = new PlacementTable()
-    const execution = new ExecutionDriver({
-      groupOf,
-      learned,
-      onExecution: (key, forLeader) => this.#hotspots.record(key, forLeader)
-    })
-    this.#execution = execution
-    this.#attempts = new AttemptsDriver(
-      { clock, messenger, execution, observations, standings, ownLoad: () => this.#loadReport() },
-      { nodeId }
-    )
-    this.#placements = new PlacementDriver(
-      { ...components, random: random.split('placement'), execution, learned },
-      { nodeId }
-    )
-    this.#affinities = new Affinities(config)
-    this.#hotspots = new HotspotsDriver(
-      {
-        ...components,
-        random: random.split('hotspots'),
-        placementOf: (group) => this.#placements.of(group)
-      },
-      { nodeId, config }
-    )
-    this.#ownClient = new OwnClientDriver(
-      {
-        clock,
-        random: random.split('client'),
-        attempts: this.#attempts,
-        newClientId: components.newClientId
-      },
-      { nodeId, registerTimeoutMs: options.attemptTimeoutMs ?? config.queryTimeoutMs }
-    )
-    this.#waiting = new WaitingDriver(clock)
-    this.#watches = new ClusterWatchDriver(
-      {
-        clock,
-        members: components.members,
-        placements: () => this.#placements.all(),
-        clusterId: components.clusterId ?? (() => null)
-      },
-      { nodeId, version: options.version ?? '' }
-    )
+    this.#tools = makeQueryTools(components, options)
     this.#runParts = {
-      clock,
-      random: random.split('backoff'),
-      attempts: this.#attempts,
-      ownClient: this.#ownClient,
-      placements: this.#placements,
-      waiting: this.#waiting,
+      ...this.#tools,
+      clock: components.clock,
+      random: this.#tools.random.split('backoff'),
       choose: (choice) => this.#choose(choice),
-      assertQuorum: () => this.#parts.assertQuorum?.(),
+      assertQuorum: () => components.assertQuorum?.(),
       isStopping: () => this.#state === States.Stopping,
-      onRetry: () => this.#counters.add('query_retries')
+      onRetry: () => this.#counters.add('query_retries'),
+      onRetryDenied: () => this.#counters.add('retries_denied')
     }
   }
 
@@ -238,17 +105,17 @@ export class QueryDriver {
     if (this.#state !== States.New) return
     this.#state = States.Running
     const { messenger } = this.#parts
-    this.#choice.start()
+    this.#tools.choice.start()
     if (this.#options.isClient) return
-    this.#hotspots.start()
+    this.#tools.hotspots.start()
     messenger.onRequest(query, (inbound) => this.#serve(inbound))
     messenger.onRequest(registerClient, async ({ peer, body, deadline }) => {
       const until = deadline ?? this.#deadlineIn()
       if (peer.kind === 'client') await this.#registerAnywhere(body.clientId, until, undefined)
-      else await this.#execution.registerClient(body.group, body.clientId, until)
+      else await this.#tools.execution.registerClient(body.group, body.clientId, until)
       return {}
     })
-    messenger.onRequest(placement, async () => ({ groups: this.#execution.placements() }))
+    messenger.onRequest(placement, async () => ({ groups: this.#tools.execution.placements() }))
     messenger.onRequest(watchCluster, ({ body, deadline, signal }) =>
       this.#watch(body, deadline, signal)
     )
@@ -257,63 +124,59 @@ export class QueryDriver {
   /** Refuses new queries, ends those that wait, and gives the others time until `deadline`. */
   async stop(deadline: MonotonicMs): Promise<void> {
     this.#state = States.Stopping
-    this.#waiting.wakeAll()
-    this.#watches.stop()
-    this.#hotspots.stop()
-    if (this.#inFlight === 0) return
+    this.#tools.waiting.wakeAll()
+    this.#tools.buffer.stop()
+    this.#tools.watches.stop()
+    this.#tools.hotspots.stop()
+    if (this.#tools.admission.inFlight === 0) return
     const idle = new Promise<void>((resolve) => {
       this.#onIdle = resolve
     })
-    while (this.#inFlight > 0 && this.#parts.clock.now() < deadline) {
-      await this.#waiting.settledBy(idle, deadline)
+    while (this.#tools.admission.inFlight > 0 && this.#parts.clock.now() < deadline) {
+      await this.#tools.waiting.settledBy(idle, deadline)
     }
   }
 
   tellQueues(tell: TellQueue): void {
-    tell('routing.queriesInFlightMax', this.#inFlight, this.#options.config.queriesInFlightMax)
-    tell('routing.affinitiesMax', this.#affinities.size, this.#options.config.affinitiesMax)
-    tell('clusterWatchesMax', this.#watches.watching, clusterWatchesMax)
+    const { config } = this.#options
+    const { waiting, bytes } = this.#tools.buffer.counts
+    tell('routing.queriesInFlightMax', this.#tools.admission.inFlight, config.queriesInFlightMax)
+    tell('routing.executionsMax', this.#tools.gate.inside, config.executionsMax)
+    tell('routing.bufferedQueriesMax', waiting, config.bufferedQueriesMax)
+    // One query may be larger than all that is allowed, when it is alone.
+    tell('routing.bufferedBytesMax', bytes, config.bufferedBytesMax + requestValuesBytesMax)
+    tell('routing.affinitiesMax', this.#tools.affinities.size, this.#options.config.affinitiesMax)
+    tell('clusterWatchesMax', this.#tools.watches.watching, clusterWatchesMax)
   }
 
   get hotspots(): Hotspots {
-    return this.#hotspots
+    return this.#tools.hotspots
   }
 
   /** Counts; `queries_in_flight` and `queries_waiting` are gauges. */
   get counters(): Counters<QueryCounterName> {
-    this.#counters.set('queries_in_flight', this.#inFlight)
-    const { standings } = this.#choice
-    this.#counters.set('nodes_ejected', standings.ejectionsTotal)
-    this.#counters.set('ejections_refused', standings.ejectionsRefused)
-    this.#counters.set('queries_waiting', this.#waiting.waiting)
-    const { detected, rebalances, now } = this.#hotspots.counts
-    this.#counters.set('hotspots_detected', detected)
-    this.#counters.set('rebalance_operations', rebalances)
-    this.#counters.set('hotspots_now', now)
-    const { hits, voided } = this.#affinities.counts
-    this.#counters.set('affinity_hits', hits)
-    this.#counters.set('affinities_voided', voided)
+    gauge(this.#counters, this.#tools)
     return this.#counters
   }
 
   get view(): ClusterRouting {
-    return this.#choice
+    return this.#tools.choice
   }
 
   onEvent(listener: (event: RoutingEvent) => void): void {
-    this.#choice.onEvent(listener)
-    this.#hotspots.onEvent(listener)
+    this.#tools.choice.onEvent(listener)
+    this.#tools.hotspots.onEvent(listener)
   }
 
   /** @throws InvalidArgumentError */
   setStrategy(wanted: string | RoutingStrategy): void {
-    this.#choice.setStrategy(wanted)
+    this.#tools.choice.setStrategy(wanted)
   }
 
   /** @throws NoEligibleNodeError, SqlError, SqlRefusedError */
   route(sql: string, options: RouteOptions = {}): RouteDecision {
     const plan = this.#plan(sql, options)
-    const { decision, refusal } = this.#choice.decide(this.#questionOf(plan, nobody, null))
+    const { decision, refusal } = this.#tools.choice.decide(this.#questionOf(plan, nobody, null))
     if (decision !== null) {
       this.#noteAffinity(plan, decision.node, decision.term)
       return decision
@@ -323,12 +186,12 @@ export class QueryDriver {
 
   /** @throws SqlError, SqlRefusedError */
   explain(sql: string, options: RouteOptions = {}): RouteExplanation {
-    return this.#choice.explain(this.#questionOf(this.#plan(sql, options), nobody, null))
+    return this.#tools.choice.explain(this.#questionOf(this.#plan(sql, options), nobody, null))
   }
 
   /** As far as this node knows, with or without a replica of the group. */
   leaderOf(group: GroupId): NodeId | null {
-    return this.#placements.of(group)?.leader ?? null
+    return this.#tools.placements.of(group)?.leader ?? null
   }
 
   /** @throws coded errors; an unknown outcome is IndeterminateError, never a timeout */
@@ -339,11 +202,12 @@ export class QueryDriver {
     options: QueryOptions = {}
   ): Promise<QueryResult | QueryResult[]> {
     const plan = this.#plan(given, options)
-    const answered = await this.#admit(() =>
+    const priority = options.priority ?? Priorities.Normal
+    const answered = await this.#admit(priority, () =>
       this.#run({
         plan,
         deadline: this.#deadlineIn(options.timeoutMs),
-        priority: options.priority ?? Priorities.Normal,
+        priority,
         atLeastIndex: options.atLeastIndex ?? (0 as LogIndex),
         client: options.client ?? null,
         signal: options.signal
@@ -371,7 +235,9 @@ export class QueryDriver {
     options: Pick<QueryOptions, 'timeoutMs' | 'signal'> = {}
   ): Promise<void> {
     const deadline = this.#deadlineIn(options.timeoutMs)
-    await this.#admit(() => this.#registerAnywhere(clientId, deadline, options.signal))
+    await this.#admit(Priorities.High, () =>
+      this.#registerAnywhere(clientId, deadline, options.signal)
+    )
   }
 
   /**
@@ -379,43 +245,48 @@ export class QueryDriver {
    * too.
    */
   handleLeaderChanged(change: { readonly group: GroupId; readonly leader: NodeId | null }): void {
-    this.#watches.handleLeaderChanged()
-    this.#hotspots.handleLeaderChanged()
+    this.#tools.watches.handleLeaderChanged()
+    this.#tools.hotspots.handleLeaderChanged()
     if (change.leader === null) return
-    this.#attempts.giveUpFormerLeader(change.group, change.leader)
-    this.#waiting.wakeAll()
+    this.#tools.attempts.giveUpFormerLeader(change.group, change.leader)
+    this.#tools.buffer.handleLeaderChanged(change.group)
+    this.#tools.waiting.wakeAll()
   }
 
   /** Members came, went or changed: clients that watch are told. */
   handleMembersChanged(): void {
-    this.#watches.handleMembersChanged()
+    this.#tools.watches.handleMembersChanged()
   }
 
   /** Another node told where groups live. */
   learnPlacements(placements: readonly Placement[]): void {
-    this.#placements.learn(placements)
+    this.#tools.placements.learn(placements)
+    for (const { group, leader } of placements) {
+      if (leader !== null) this.#tools.buffer.handleLeaderChanged(group)
+    }
   }
 
   /** Membership holds it for dead or gone: what waits for its answers goes on elsewhere. */
   handleMemberGone(nodeId: NodeId): void {
-    this.#attempts.giveUpNode(nodeId)
-    this.#affinities.voidNode(nodeId)
+    this.#tools.attempts.giveUpNode(nodeId)
+    this.#tools.affinities.voidNode(nodeId)
     const members = this.#parts.members()
-    this.#choice.handleMemberGone(nodeId, (node) => members.some((m) => m.nodeId === node))
+    this.#tools.choice.handleMemberGone(nodeId, (node) => members.some((m) => m.nodeId === node))
   }
 
   /** A new one is given work gradually. */
   handleMemberJoined(nodeId: NodeId): void {
-    this.#choice.handleMemberJoined(nodeId)
+    this.#tools.choice.handleMemberJoined(nodeId)
   }
 
   handleVerdict(verdict: HealthVerdict): void {
-    this.#choice.standings.handleVerdict(verdict)
+    this.#tools.choice.standings.handleVerdict(verdict)
   }
 
   async #run(request: RunRequest): Promise<Answered> {
     this.#counters.add(request.plan.kind === StatementKinds.Write ? 'writes' : 'reads')
     this.#counters.add('queries_routed')
+    this.#tools.budget.deposit(this.#parts.clock.now())
     const { nodeId, config } = this.#options
     try {
       const options = { nodeId, ...config, attemptTimeoutMs: this.#options.attemptTimeoutMs }
@@ -441,11 +312,11 @@ export class QueryDriver {
     const { clock } = this.#parts
     for (;;) {
       const plan = { group: DEFAULT_GROUP, kind: StatementKinds.Write } as const
-      const leader = this.#placements.of(plan.group)?.leader ?? null
+      const leader = this.#tools.placements.of(plan.group)?.leader ?? null
       let failure: unknown = new NoEligibleNodeError(`no leader of group ${plan.group} is known`)
       if (leader !== null) {
         try {
-          const asked = this.#attempts.registerClient(leader, plan.group, clientId, deadline)
+          const asked = this.#tools.attempts.registerClient(leader, plan.group, clientId, deadline)
           return await cancellable(asked, signal)
         } catch (thrown) {
           failure = thrown
@@ -454,25 +325,32 @@ export class QueryDriver {
       const pausedUntil = after(clock.now(), this.#options.config.retryBackoffMs)
       const isFinal = outcomeOf(failure) === Outcomes.Final || signal?.aborted
       if (isFinal || pausedUntil >= deadline || this.#state === States.Stopping) throw failure
-      if (isWaiting(failure)) await this.#placements.refresh()
-      await this.#waiting.pauseUntil(pausedUntil, signal)
+      if (isWaiting(failure)) await this.#tools.placements.refresh()
+      await this.#tools.waiting.pauseUntil(pausedUntil, signal)
     }
   }
 
-  async #admit<T>(run: () => Promise<T>): Promise<T> {
+  async #admit<T>(priority: Priority, run: () => Promise<T>): Promise<T> {
     if (this.#state === States.New) throw new NotStartedError('the node is not started')
     if (this.#state === States.Stopping) throw new StoppedError('the node is stopping')
-    if (this.#inFlight >= this.#options.config.queriesInFlightMax) {
-      this.#counters.add('routing_failures')
-      this.#counters.add('queries_refused')
-      throw new BackpressureError(`${this.#inFlight} queries are in flight`)
-    }
-    this.#inFlight++
+    this.#enter(priority)
     try {
       return await run()
     } finally {
-      this.#inFlight--
-      if (this.#inFlight === 0) this.#onIdle?.()
+      this.#tools.admission.leave()
+      if (this.#tools.admission.inFlight === 0) this.#onIdle?.()
+    }
+  }
+
+  /** @throws BackpressureError, OverloadedError */
+  #enter(priority: Priority): void {
+    try {
+      this.#tools.admission.enter(priority, this.#parts.clock.now())
+    } catch (refusal) {
+      this.#counters.add('routing_failures')
+      const isShed = hasCode(refusal, 'ERR_SKEIN_OVERLOADED')
+      this.#counters.add(isShed ? 'queries_shed' : 'queries_refused')
+      throw refusal
     }
   }
 
@@ -482,7 +360,7 @@ export class QueryDriver {
     signal: AbortSignal
   ): Promise<ClusterAnswer> {
     if (this.#state === States.Stopping) throw new DrainingError('the node takes no new queries')
-    return this.#watches.watch(revision, deadline ?? this.#deadlineIn(), signal)
+    return this.#tools.watches.watch(revision, deadline ?? this.#deadlineIn(), signal)
   }
 
   async #serve(inbound: Inbound<QueryBody>): Promise<QueryAnswer> {
@@ -490,13 +368,13 @@ export class QueryDriver {
     this.#counters.add('queries_served')
     const deadline = inbound.deadline ?? this.#deadlineIn()
     const { body } = inbound
-    const answered = await this.#admit(() =>
+    const answered = await this.#admit(body.priority ?? Priorities.Normal, () =>
       inbound.peer.kind === 'client'
         ? this.#runForClient(inbound, deadline)
         : this.#executeHere(body, deadline, inbound.signal)
     )
     const { results, index, node } = answered
-    const { utilisation, queueDepth } = this.#loadReport()
+    const { utilisation, queueDepth } = this.#tools.loadReport()
     const utilisationPermille = Math.round(utilisation * 1000)
     return { results, index, group: body.group, node, utilisationPermille, queueDepth }
   }
@@ -506,8 +384,13 @@ export class QueryDriver {
     deadline: MonotonicMs,
     signal: AbortSignal
   ): Promise<Answered> {
-    const executed = await this.#execution.execute(body, deadline, signal)
-    return { ...executed, node: this.#options.nodeId }
+    try {
+      const executed = await this.#tools.execution.execute(body, deadline, signal)
+      return { ...executed, node: this.#options.nodeId }
+    } catch (thrown) {
+      if (hasCode(thrown, 'ERR_SKEIN_STALE_ROUTE')) this.#counters.add('stale_routes_refused')
+      throw thrown
+    }
   }
 
   /** A client's own words about its statements are not believed. */
@@ -533,14 +416,6 @@ export class QueryDriver {
   }
 
   readonly #classify = (sql: string) => this.#classifier.classify(sql)
-
-  #loadReport(): LoadReport {
-    return loadReportOf({
-      inFlight: this.#inFlight,
-      executionsMax: this.#options.config.executionsMax,
-      loopDelayMs: this.#parts.loopDelayMs?.() ?? 0
-    })
-  }
 
   #choose(choice: Parameters<RunComponents['choose']>[0]): Chosen | null {
     const { plan, avoid, leaderHint, atLeastIndex } = choice
@@ -584,15 +459,16 @@ export class QueryDriver {
     atLeastIndex = 0
   ): { node: NodeId | null; term: Term | null } {
     const question = this.#questionOf(plan, avoid, hint, atLeastIndex)
-    const node = this.#choice.choose(question)
+    const node = this.#tools.choice.choose(question)
     const term = question.placement?.term ?? null
     if (node !== null) this.#noteAffinity(plan, node, term)
     return { node, term }
   }
 
   #noteAffinity({ session, kind, consistency, key }: QueryPlan, node: NodeId, term: Term | null) {
-    if (session === null || isForLeader(kind, consistency) || this.#hotspots.spreads(key)) return
-    this.#affinities.note(session, node, term, this.#parts.clock.now())
+    if (session === null || isForLeader(kind, consistency) || this.#tools.hotspots.spreads(key))
+      return
+    this.#tools.affinities.note(session, node, term, this.#parts.clock.now())
   }
 
   #questionOf(
@@ -602,18 +478,18 @@ export class QueryDriver {
     atLeastIndex = 0
   ) {
     const { clock } = this.#parts
-    const known = this.#placements.of(plan.group)
+    const known = this.#tools.placements.of(plan.group)
     const placed = known !== null && leaderHint !== null ? { ...known, leader: leaderHint } : known
     return {
       group: plan.group,
       kind: plan.kind,
       consistency: plan.consistency,
       key: plan.key,
-      isSpread: plan.kind === StatementKinds.Read && this.#hotspots.spreads(plan.key),
+      isSpread: plan.kind === StatementKinds.Read && this.#tools.hotspots.spreads(plan.key),
       preferred: this.#preferredBy(plan.session, placed),
       members: this.#parts.members(),
       placement: placed,
-      hasReplica: this.#execution.hasReplica(plan.group),
+      hasReplica: this.#tools.execution.hasReplica(plan.group),
       avoid,
       atLeastIndex,
       now: clock.now(),
@@ -623,7 +499,7 @@ export class QueryDriver {
 
   #preferredBy(session: string | null, placed: Placement | null): NodeId | null {
     if (session === null) return null
-    return this.#affinities.nodeOf(session, placed?.term ?? null, this.#parts.clock.now())
+    return this.#tools.affinities.nodeOf(session, placed?.term ?? null, this.#parts.clock.now())
   }
 
   #deadlineIn(timeoutMs = this.#options.config.queryTimeoutMs): MonotonicMs {

@@ -4,6 +4,7 @@ import { InvalidArgumentError, MessageTooLargeError } from '../core/errors.js'
 import { DEFAULT_GROUP, type GroupId } from '../core/ids.js'
 import { sqlTextBytesMax } from '../core/limits.js'
 import { type StatementKind, StatementKinds } from '../core/ports/engine-provider.js'
+import { Priorities } from '../core/ports/messenger.js'
 import type { SqlValue, Statement, StatementResult } from '../core/sql.js'
 import { encodedSizeOf, parametersMax, statementsMax, utf8Length } from '../wire/index.js'
 import type { QueryKeys } from './hotspots/query-key.js'
@@ -17,6 +18,8 @@ export interface QueryPlan {
   /** What it is about. */
   readonly key: string | null
   readonly session: string | null
+  /** Of texts and values, about. */
+  readonly sizeBytes: number
 }
 
 type Classify = (sql: string) => StatementKind
@@ -24,7 +27,7 @@ type Classify = (sql: string) => StatementKind
 /** @throws InvalidArgumentError, MessageTooLargeError, SqlError, SqlRefusedError */
 export function planQuery(
   given: string | readonly Statement[],
-  options: Pick<QueryOptions, 'params' | 'consistency' | 'key' | 'session'>,
+  options: Pick<QueryOptions, 'params' | 'consistency' | 'key' | 'session' | 'priority'>,
   classify: Classify,
   keys: QueryKeys
 ): QueryPlan {
@@ -38,16 +41,21 @@ export function planQuery(
     const words = Object.values(Consistencies).join(', ')
     throw new InvalidArgumentError('consistency', `must be one of ${words}`)
   }
+  const { priority } = options
+  if (priority !== undefined && !Object.values(Priorities).includes(priority)) {
+    throw new InvalidArgumentError('priority', 'must be one of 0 (critical) to 3 (low)')
+  }
   checkRouteText('key', options.key)
   checkRouteText('session', options.session)
-  checkSizes(statements)
+  const sizeBytes = checkedSizeOf(statements)
   return {
     group: DEFAULT_GROUP,
     kind: kindOfAll(statements, classify),
     consistency,
     statements,
     key: options.key ?? keys.of(statements),
-    session: options.session ?? null
+    session: options.session ?? null,
+    sizeBytes
   }
 }
 
@@ -79,7 +87,7 @@ function kindOfAll(statements: readonly Statement[], classify: Classify): Statem
   return kind
 }
 
-function checkSizes(statements: readonly Statement[]): void {
+function checkedSizeOf(statements: readonly Statement[]): number {
   let sizeBytes = 0
   for (const [i, statement] of statements.entries()) {
     const { sql, params } = statement
@@ -97,6 +105,7 @@ function checkSizes(statements: readonly Statement[]): void {
       `statements of ${sizeBytes} bytes, at most ${requestValuesBytesMax}`
     )
   }
+  return sizeBytes
 }
 
 function sizeOfParams(params: NonNullable<Statement['params']>, field: string): number {

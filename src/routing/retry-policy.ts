@@ -68,6 +68,12 @@ const waiting: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_NO_ELIGIBLE_NODE'
 ])
 
+const leaderless: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_SKEIN_NOT_LEADER',
+  'ERR_SKEIN_NO_LEADER',
+  'ERR_SKEIN_STALE_ROUTE'
+])
+
 export function outcomeOf(thrown: unknown): Outcome {
   if (!(thrown instanceof SkeinError)) return Outcomes.Unknown
   if (nothingDone.has(thrown.code)) return Outcomes.NothingDone
@@ -79,6 +85,10 @@ export const provesExecution = (thrown: unknown): boolean =>
 
 export const isWaiting = (thrown: unknown): boolean =>
   thrown instanceof SkeinError && waiting.has(thrown.code)
+
+/** Whoever answered knows of no leader, or of another one. */
+export const lacksLeader = (thrown: unknown): boolean =>
+  thrown instanceof SkeinError && leaderless.has(thrown.code)
 
 /** The pause doubles from the configured one up to this. */
 export const backoffFactorMax = 16

@@ -31,11 +31,20 @@ import { hasCode, RemoteError } from '../core/remote-error.js'
 import type { Answered, AttemptsDriver } from './attempts-driver.js'
 import { isForLeader } from './eligibility.js'
 import { termOfRefusal } from './fence.js'
+import type { LeaderBufferDriver, Turn } from './leader-buffer-driver.js'
+import type { RetryBudget } from './overload/retry-budget.js'
 import type { OwnClient } from './own-client.js'
 import type { OwnClientDriver } from './own-client-driver.js'
 import type { PlacementDriver } from './placement-driver.js'
 import type { QueryPlan } from './query-plan.js'
-import { backoffMs, isWaiting, Outcomes, outcomeOf, provesExecution } from './retry-policy.js'
+import {
+  backoffMs,
+  isWaiting,
+  lacksLeader,
+  Outcomes,
+  outcomeOf,
+  provesExecution
+} from './retry-policy.js'
 import type { WaitingDriver } from './waiting-driver.js'
 
 export interface RunRequest {
@@ -75,12 +84,18 @@ export interface RunComponents {
   readonly assertQuorum: () => void
   readonly isStopping: () => boolean
   readonly onRetry: () => void
+  readonly buffer: LeaderBufferDriver
+  readonly budget: RetryBudget
+  /** A retry was due and the budget is spent. */
+  readonly onRetryDenied: () => void
 }
 
 export interface RunOptions {
   readonly nodeId: NodeId
   readonly retriesMax: number
   readonly retryBackoffMs: number
+  /** How long a query waits for a leader in all. */
+  readonly bufferWindowMs: number
   /**
    * A node that has not answered after this is left for another; twice as long with each failure.
    * Absent: only the deadline and the connection's end leave it.
@@ -99,6 +114,10 @@ export class RunDriver {
   #lastError: unknown = null
   #failures = 0
   #retries = 0
+  /** Its place among those that wait for a leader, and how long it did. */
+  #order: number | null = null
+  #waitedMs = 0
+  #turn: Turn = null
   #own: { readonly client: OwnClient; readonly serial: number } | null = null
 
   constructor(components: RunComponents, options: RunOptions, request: RunRequest) {
@@ -123,6 +142,7 @@ export class RunDriver {
       if (provesExecution(thrown)) throw thrown
       throw this.#indeterminate(thrown)
     } finally {
+      this.#endTurn()
       this.#own?.client.close(this.#own.serial)
     }
   }
@@ -135,7 +155,8 @@ export class RunDriver {
   async #tryOnce(): Promise<Answered | null> {
     const chosen = this.#choose()
     if (chosen === null) {
-      await this.#learnPlacement()
+      this.#endTurn()
+      if (!this.#needsLeader) await this.#learnPlacement()
       return null
     }
     const { node } = chosen
@@ -146,6 +167,8 @@ export class RunDriver {
     } catch (thrown) {
       this.#handleFailure(chosen.node, thrown)
       return null
+    } finally {
+      this.#endTurn()
     }
   }
 
@@ -234,6 +257,9 @@ export class RunDriver {
     this.#retries++
     this.#parts.onRetry()
     if (this.#retries > this.#options.retriesMax) throw thrown
+    if (this.#parts.budget.tryWithdraw(this.#parts.clock.now())) return
+    this.#parts.onRetryDenied()
+    throw thrown
   }
 
   /**
@@ -286,8 +312,43 @@ export class RunDriver {
     void placements.refresh()
     const jitter = random.nextFloat()
     const pauseMs = backoffMs(this.#options.retryBackoffMs, this.#failures, jitter)
-    const until = after(clock.now(), pauseMs)
-    await waiting.pauseUntil(Math.min(until, deadline) as MonotonicMs, signal)
+    const until = Math.min(after(clock.now(), pauseMs), deadline) as MonotonicMs
+    if (this.#waitsForLeader()) await this.#waitForLeader(until)
+    else await waiting.pauseUntil(until, signal)
+  }
+
+  get #needsLeader(): boolean {
+    const { kind, consistency } = this.#request.plan
+    return isForLeader(kind, consistency)
+  }
+
+  #waitsForLeader(): boolean {
+    return this.#needsLeader ? isWaiting(this.#lastError) : lacksLeader(this.#lastError)
+  }
+
+  /** In the buffer of the group, until a leader is known, the pause is over and it has a turn. */
+  async #waitForLeader(readyAt: MonotonicMs): Promise<void> {
+    const { buffer, clock } = this.#parts
+    const { plan, priority, deadline, signal } = this.#request
+    const { group, sizeBytes } = plan
+    this.#order ??= buffer.nextOrder()
+    const order = this.#order
+    const begun = clock.now()
+    const windowEnd = after(begun, this.#options.bufferWindowMs - this.#waitedMs)
+    const until = Math.min(deadline, windowEnd) as MonotonicMs
+    const wait = { group, priority, sizeBytes, order, readyAt, until, signal }
+    this.#turn = await buffer.wait(wait)
+    this.#waitedMs += clock.now() - begun
+    const isOver = this.#turn === null && clock.now() >= windowEnd && windowEnd < deadline
+    if (!isOver || this.#parts.isStopping()) return
+    if (this.#doubt === null) this.#parts.assertQuorum()
+    const waited = `waited ${Math.round(this.#waitedMs)} ms for a leader of group ${group}`
+    throw new NoLeaderError(waited, { cause: this.#lastError })
+  }
+
+  #endTurn(): void {
+    this.#turn?.end()
+    this.#turn = null
   }
 
   #checkGoingOn(): void {

@@ -295,9 +295,11 @@ t.test('queries in flight are bounded', async (t) => {
   cluster.elect(null)
   const driver = cluster.driver('a')
   const max = config.routing.queriesInFlightMax
-  const waiting = Array.from({ length: max }, () => driver.execute(insert, { timeoutMs: 50 }))
+  const priority = Priorities.Critical
+  const ask = () => driver.execute(insert, { timeoutMs: 50, priority })
+  const waiting = Array.from({ length: max }, ask)
   const all = Promise.allSettled(waiting)
-  await rejectsWith(t, driver.execute(insert), 'ERR_SKEIN_BACKPRESSURE')
+  await rejectsWith(t, ask(), 'ERR_SKEIN_BACKPRESSURE')
   await cluster.clock.settle(all)
   t.equal(driver.counters.get('queries_in_flight'), 0)
   t.equal(driver.counters.get('queries_refused'), 1)

@@ -1,0 +1,172 @@
+import type { Config } from '../core/config/schema.js'
+import type { ClientId, ClusterId, GroupId, NodeId } from '../core/ids.js'
+import type { Member } from '../core/member.js'
+import type { Clock } from '../core/ports/clock.js'
+import type { EngineProvider } from '../core/ports/engine-provider.js'
+import type { Logger } from '../core/ports/logger.js'
+import type { Messenger } from '../core/ports/messenger.js'
+import type { Random } from '../core/ports/random.js'
+import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
+import type { StrategyFactory } from '../core/routing-strategy.js'
+import { Affinities } from './affinity.js'
+import { AttemptsDriver } from './attempts-driver.js'
+import { ClusterWatchDriver } from './cluster-watch-driver.js'
+import { ExecutionDriver } from './execution-driver.js'
+import { HotspotsDriver } from './hotspots/hotspots-driver.js'
+import { LeaderBufferDriver } from './leader-buffer-driver.js'
+import { type LoadReport, loadReportOf } from './load-report.js'
+import { Admission } from './overload/admission.js'
+import { ExecutionGate } from './overload/execution-gate-driver.js'
+import { RetryBudget } from './overload/retry-budget.js'
+import { Shedder } from './overload/shedder.js'
+import { OwnClientDriver } from './own-client-driver.js'
+import { PlacementDriver } from './placement-driver.js'
+import { type Placement, PlacementTable } from './placement-table.js'
+import { RouteChoice } from './route-choice.js'
+import { WaitingDriver } from './waiting-driver.js'
+
+export interface QueryComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly messenger: Messenger
+  readonly logger: Logger
+  readonly members: () => readonly Member[]
+  /** This node's replica of a group. */
+  readonly groupOf: (group: GroupId) => ReplicatedGroup | undefined
+  /**
+   * Why no leader is known, when too few voters are in reach.
+   * @throws NoQuorumError
+   */
+  readonly assertQuorum?: () => void
+  /** For engines whose language is not SQL. */
+  readonly classify?: EngineProvider['classify'] | undefined
+  /** What clients are told beside members and placement. */
+  readonly clusterId?: () => ClusterId | null
+  /** Of the id under which writes are numbered here; a name of this node's own when absent. */
+  readonly newClientId?: () => ClientId
+  /** Others told of a leader that was not known here. */
+  readonly onLeaderLearned?: (placement: Placement) => void
+  /** How late the main loop runs. */
+  readonly loopDelayMs?: () => number
+}
+
+export interface QueryDriverOptions {
+  readonly nodeId: NodeId
+  readonly datacenter: string
+  readonly rack: string
+  readonly config: Config['routing']
+  /** Of this program, as clients are told. */
+  readonly version?: string
+  /**
+   * A client decides like a node, has no replica, serves nobody, and asks any member to forward
+   * while the leader is unknown or does not answer.
+   */
+  readonly isClient?: boolean
+  /** A node that does not answer for so long is left for another. Default: at the deadline. */
+  readonly attemptTimeoutMs?: number
+  /** The embedder's own, by name. */
+  readonly strategies?: Readonly<Record<string, StrategyFactory>>
+}
+
+/** The parts of a `QueryDriver`, wired to one another; what they decide is theirs. */
+export interface QueryTools {
+  readonly random: Random
+  readonly choice: RouteChoice
+  readonly gate: ExecutionGate
+  readonly admission: Admission
+  readonly execution: ExecutionDriver
+  readonly attempts: AttemptsDriver
+  readonly placements: PlacementDriver
+  readonly affinities: Affinities
+  readonly hotspots: HotspotsDriver
+  readonly ownClient: OwnClientDriver
+  readonly waiting: WaitingDriver
+  readonly watches: ClusterWatchDriver
+  readonly buffer: LeaderBufferDriver
+  readonly budget: RetryBudget
+  readonly loadReport: () => LoadReport
+}
+
+export function makeQueryTools(
+  components: QueryComponents,
+  options: QueryDriverOptions
+): QueryTools {
+  const { clock, groupOf, messenger } = components
+  const { nodeId, config } = options
+  const random = components.random.split('routing')
+  const choice = new RouteChoice({ clock, random }, { ...options, ...config })
+  const { observations, standings } = choice
+  const shedder = new Shedder(config, clock.now())
+  const gate = new ExecutionGate({ clock, shedder }, config)
+  const loadReport = () =>
+    loadReportOf({
+      inFlight: gate.inside + gate.queued,
+      executionsMax: config.executionsMax,
+      loopDelayMs: components.loopDelayMs?.() ?? 0
+    })
+  const learned = new PlacementTable()
+  const hotspots = new HotspotsDriver(
+    {
+      ...components,
+      random: random.split('hotspots'),
+      placementOf: (group) => placements.of(group)
+    },
+    { nodeId, config }
+  )
+  const execution = new ExecutionDriver({
+    groupOf,
+    learned,
+    gate,
+    onExecution: (key, forLeader) => hotspots.record(key, forLeader)
+  })
+  const attempts = new AttemptsDriver(
+    { clock, messenger, execution, observations, standings, ownLoad: loadReport },
+    { nodeId }
+  )
+  const placements = new PlacementDriver(
+    { ...components, random: random.split('placement'), execution, learned },
+    { nodeId }
+  )
+  return {
+    random,
+    choice,
+    gate,
+    admission: new Admission({ shedder, gate }, config),
+    execution,
+    attempts,
+    placements,
+    affinities: new Affinities(config),
+    hotspots,
+    ownClient: makeOwnClient(components, options, { random, attempts }),
+    waiting: new WaitingDriver(clock),
+    watches: makeWatches(components, options, placements),
+    buffer: new LeaderBufferDriver({ clock, placements }, config),
+    budget: new RetryBudget(config),
+    loadReport
+  }
+}
+
+const makeOwnClient = (
+  { clock, newClientId }: QueryComponents,
+  { nodeId, config, attemptTimeoutMs }: QueryDriverOptions,
+  { random, attempts }: Pick<QueryTools, 'random' | 'attempts'>
+): OwnClientDriver =>
+  new OwnClientDriver(
+    { clock, random: random.split('client'), attempts, newClientId },
+    { nodeId, registerTimeoutMs: attemptTimeoutMs ?? config.queryTimeoutMs }
+  )
+
+const makeWatches = (
+  { clock, members, clusterId }: QueryComponents,
+  { nodeId, version }: QueryDriverOptions,
+  placements: PlacementDriver
+): ClusterWatchDriver =>
+  new ClusterWatchDriver(
+    {
+      clock,
+      members,
+      placements: () => placements.all(),
+      clusterId: clusterId ?? (() => null)
+    },
+    { nodeId, version: version ?? '' }
+  )
