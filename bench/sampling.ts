@@ -111,7 +111,7 @@ async function pacedRun() {
   }
   return {
     mainNs: Number(recordedNs) / recorded,
-    /** All that the process used and the main loop did not: the worker, and what collects for it. */
+    /** All that the process used and the main loop did not. */
     workerNs: Math.max(0, (user + system) * 1_000 - mainMs * 1e6) / recorded,
     lateMs,
     lost: samplesLost

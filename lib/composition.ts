@@ -193,7 +193,8 @@ function makeTransport(container: DependencyContainer): TransportDriver {
       catalogue: container.resolve(TOKENS.catalogue),
       logger: logger.child({ room: 'transport' }),
       addressOf: (nodeId) => container.resolve(TOKENS.membership).addressOf(nodeId) ?? undefined,
-      nonces: crypto
+      nonces: crypto,
+      relayFor: (nodeId) => container.resolve(TOKENS.health).relayFor(nodeId)
     },
     {
       identity: {
@@ -337,6 +338,10 @@ function makeHealth(container: DependencyContainer): HealthDriver {
     { nodeId: config.node.id as NodeId, config: config.health }
   )
   membership.onRoundTrip((nodeId, ms) => health.observe(nodeId, ms))
+  health.onEvent((event) => {
+    if (event.type !== 'RouteChanged' || event.relay !== null) return
+    container.resolve(TOKENS.transport).endDetour(event.target)
+  })
   return health
 }
 

@@ -301,7 +301,10 @@ export class HealthDriver implements Omit<ClusterHealth, 'peerStatuses'> {
     const body = { sequence: this.#sequence++ % 0x1_0000_0000 }
     this.counters.add('pings')
     try {
-      const answer = await messenger.request(peer.nodeId, latencyPing, body, { deadline })
+      const answer = await messenger.request(peer.nodeId, latencyPing, body, {
+        deadline,
+        direct: true
+      })
       const context = { localLoopDelayMs: loop.delayMs(), othersAnswer: true }
       const pong = { answer, askedAt, askedWallMs, heardAt: clock.now() }
       this.#statistics.record(peer.tag, peer.handlePong(pong, context))

@@ -207,6 +207,8 @@ const transport = z.strictObject({
   streamStallTimeoutMs: ms(10, 86_400_000).default(30_000),
   /** A connection that was opened for streams is closed after so long without any. */
   streamConnectionIdleMs: ms(10, 86_400_000).default(30_000),
+  /** Connections of others that this node carries while their direct path is out. */
+  relaysServedMax: count(0, 4_096).default(64),
   /** Inbound connections that have not finished their handshake. */
   handshakesMax: count(1, 65_536).default(256),
   /** Connections of clients, and of peers that dialled; clients beyond it are closed at once. */

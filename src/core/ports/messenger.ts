@@ -22,6 +22,8 @@ export interface SendOptions {
   readonly priority?: Priority
   /** A hint where the node may be found when the messenger does not know. */
   readonly address?: Address
+  /** Never by way of another node: for whoever measures the path itself. */
+  readonly direct?: boolean
   /** Group the message belongs to; travels in the extension block. */
   readonly group?: number
 }

@@ -32,6 +32,11 @@ const names = [
   'connections_renewed',
   'connections_cut',
   'duplicate_identities',
+  'relays_dialled',
+  'relays_served',
+  'relays_refused',
+  'relayed_bytes',
+  'messages_relayed',
   'connection_errors',
   'active_connections'
 ] as const

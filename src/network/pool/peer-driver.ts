@@ -12,12 +12,18 @@ import { compareText, type NodeId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Random } from '../../core/ports/random.js'
 import type { Address, ByteStream, StreamNetwork } from '../../core/ports/stream-network.js'
+import { Lanes } from '../mux/lanes.js'
 import type { GoAwayReason } from '../mux/messages.js'
 import type { TransportCounters } from '../mux/transport-counters.js'
 import { Backoff } from './backoff.js'
 import { ChannelPool, type ChannelPoolOptions } from './channel-pool-driver.js'
 import { Choices, chooseConnection } from './choose-connection.js'
 import type { Connection } from './connection-driver.js'
+import {
+  RelayedLinks,
+  type RelayedLinksComponents,
+  type RelayedLinksOptions
+} from './relayed-links-driver.js'
 
 /** A peer that was heard within so many keep-alive intervals lives. */
 const duplicateSilenceFactor = 2
@@ -25,7 +31,7 @@ const duplicateSilenceFactor = 2
 export interface ConnectionRole {
   /** The number of the Hello whose connection this one replaces. */
   readonly renews?: number
-  /** 0 is the connection for messages, others are for streams alone. */
+  /** One of `Lanes`. */
   readonly lane?: number
 }
 
@@ -36,9 +42,10 @@ export interface PeerComponents {
   readonly counters: TransportCounters
   readonly addressOf: (nodeId: NodeId) => Address | undefined
   readonly createConnection: (isDialer: boolean, role?: ConnectionRole) => Connection
+  readonly dialThrough: RelayedLinksComponents['dialThrough']
 }
 
-export interface PeerOptions extends ChannelPoolOptions {
+export interface PeerOptions extends ChannelPoolOptions, Omit<RelayedLinksOptions, 'target'> {
   readonly self: NodeId
   readonly dialTimeoutMs: number
   readonly keepAliveIntervalMs: number
@@ -65,6 +72,7 @@ export interface PeerHandlers {
 export class Peer {
   readonly nodeId: NodeId
   readonly channels: ChannelPool
+  readonly relayed: RelayedLinks
   readonly #components: PeerComponents
   readonly #options: PeerOptions
   readonly #handlers: PeerHandlers
@@ -99,6 +107,17 @@ export class Peer {
       dial: () => this.#dialExtra()
     }
     this.channels = new ChannelPool(parts, options)
+    const { clock, random, counters, createConnection, dialThrough } = components
+    this.relayed = new RelayedLinks(
+      {
+        clock,
+        counters,
+        dialThrough,
+        random: random.split('relayed'),
+        createConnection: () => createConnection(true, { lane: Lanes.Relayed })
+      },
+      { ...options, target: nodeId }
+    )
   }
 
   get isConnected(): boolean {
@@ -116,7 +135,7 @@ export class Peer {
   }
 
   get connections(): readonly Connection[] {
-    return [...this.#connections, ...this.channels.connections]
+    return [...this.#connections, ...this.channels.connections, ...this.relayed.connections]
   }
 
   /** A connection that takes new work, dialling if need be; null: not now. */
@@ -141,7 +160,7 @@ export class Peer {
    * what is under way is finished there, what is new begins here. False: not now.
    */
   renew(older: Connection): boolean {
-    if (this.channels.owns(older)) {
+    if (this.channels.owns(older) || this.relayed.owns(older)) {
       // The next channel dials another one.
       older.retire('replaced')
       return true
@@ -159,10 +178,12 @@ export class Peer {
   }
 
   handleOpened(connection: Connection): void {
-    if ((connection.facts?.lane ?? 0) > 0) {
+    const { lane } = must(connection.facts, 'peer facts')
+    if (lane !== Lanes.Main) {
       this.#connections.delete(connection)
       if (this.#active === connection) this.#active = null
-      this.channels.handleOpened(connection)
+      if (lane === Lanes.Relayed) this.relayed.handleOpened(connection)
+      else this.channels.handleOpened(connection)
       return
     }
     this.#backoff.handleSuccess()
@@ -197,7 +218,7 @@ export class Peer {
   }
 
   handleGoAway(connection: Connection, reason: GoAwayReason): void {
-    if (this.channels.owns(connection)) return
+    if (this.channels.owns(connection) || this.relayed.owns(connection)) return
     if (this.#active === connection) this.#active = null
     const wanted = connection.muxer.requestsPending > 0
     const next = reason === 'stopping' || !wanted ? this.#findUsable() : this.usable()
@@ -209,6 +230,10 @@ export class Peer {
   handleDone(connection: Connection, error: SkeinError | null): void {
     if (this.channels.owns(connection)) {
       this.channels.handleDone(connection)
+      return
+    }
+    if (this.relayed.owns(connection)) {
+      this.relayed.handleDone(connection)
       return
     }
     this.#handleDone(connection, error)
@@ -234,6 +259,7 @@ export class Peer {
     this.#isStopped = true
     this.#redial.stop()
     this.channels.retire()
+    this.relayed.retire()
     for (const connection of this.#connections) connection.retire('stopping')
   }
 
@@ -247,7 +273,7 @@ export class Peer {
     if (this.#active?.muxer.isUsable) return this.#active
     let found: Connection | null = null
     for (const connection of this.#connections) {
-      if (!connection.muxer.isUsable || connection.muxer.lane > 0) continue
+      if (!connection.muxer.isUsable || connection.muxer.lane !== Lanes.Main) continue
       if (found === null || (connection.muxer.isOpen && !found.muxer.isOpen)) found = connection
     }
     this.#active = found
@@ -299,13 +325,13 @@ export class Peer {
       known === undefined
         ? Promise.reject(new NotSentError('its address is unknown', { nodeId: this.nodeId }))
         : streams.dial(known, { expectedNodeId: this.nodeId, deadline })
-    return { connection: createConnection(true, { lane: 1 }), stream }
+    return { connection: createConnection(true, { lane: Lanes.Streams }), stream }
   }
 
   #findGreeted(except: Connection | null): Connection | null {
     for (const connection of this.#connections) {
       const { isUsable, hasGreeted, lane } = connection.muxer
-      if (connection !== except && isUsable && hasGreeted && lane === 0) return connection
+      if (connection !== except && isUsable && hasGreeted && lane === Lanes.Main) return connection
     }
     return null
   }

@@ -25,13 +25,15 @@ import type { Clock } from '../../core/ports/clock.js'
 import type { PeerJudge } from '../../core/ports/credentials.js'
 import type { Crypto } from '../../core/ports/crypto.js'
 import type { Logger } from '../../core/ports/logger.js'
-import type {
-  Inbound,
-  MessageType,
-  Messenger,
-  RequestOptions,
-  RequestType,
-  SendOptions
+import {
+  type Inbound,
+  type MessageType,
+  type Messenger,
+  Priorities,
+  type Priority,
+  type RequestOptions,
+  type RequestType,
+  type SendOptions
 } from '../../core/ports/messenger.js'
 import type { Random } from '../../core/ports/random.js'
 import type {
@@ -58,6 +60,7 @@ import { bootNonceBytes } from '../mux/messages.js'
 import type { PeerFacts } from '../mux/mux-events.js'
 import type { MuxerComponents, MuxerLimits } from '../mux/muxer-options.js'
 import { createTransportCounters, type TransportCounters } from '../mux/transport-counters.js'
+import { Relays } from '../relay/relay-driver.js'
 import { MessagePolicy, type MessageRestrictions } from '../security/message-policy.js'
 import { ChannelPool } from './channel-pool-driver.js'
 import { ChannelsDriver } from './channels-driver.js'
@@ -80,6 +83,8 @@ export interface TransportComponents {
   /** Where a node is to be dialled, as membership knows it. */
   readonly addressOf: (nodeId: NodeId) => Address | undefined
   readonly nonces: Crypto
+  /** By way of whom urgent messages go; null, or absent: directly. */
+  readonly relayFor?: (to: NodeId) => NodeId | null
 }
 
 export interface TransportOptions {
@@ -135,6 +140,7 @@ export class TransportDriver implements Messenger, DeliveryTransport {
   readonly #ageing: Random
   #loopback: Connection | null = null
   readonly #loopbackChannels: ChannelPool
+  readonly #relays: Relays
   #listener: StreamListener | null = null
   #handshakes = 0
   #messageIds = 0
@@ -161,6 +167,12 @@ export class TransportDriver implements Messenger, DeliveryTransport {
       logger,
       poolOf: (to, hint) => this.#channelPoolOf(to, hint)
     })
+    const { addressOf, streams } = components
+    const { channels, counters } = this
+    this.#relays = new Relays(
+      { clock, logger, channels, streams, counters, addressOf },
+      { ...config, self: this.#selfId }
+    )
     this.#loopbackChannels = new ChannelPool(
       {
         clock,
@@ -196,8 +208,8 @@ export class TransportDriver implements Messenger, DeliveryTransport {
 
   send<Body>(to: NodeId, type: MessageType<Body>, body: Body, options: SendOptions = {}): boolean {
     const declaration = this.#declarationOf(type)
-    const connection = this.#connectionTo(to, options.address)
     const priority = options.priority ?? declaration.priority
+    const connection = this.#connectionTo(to, priority, options)
     const dispatch = options.group === undefined ? { priority } : { priority, group: options.group }
     const queued = connection?.send(declaration, body, dispatch) ?? false
     if (!queued) this.counters.add('failed_sends')
@@ -209,7 +221,7 @@ export class TransportDriver implements Messenger, DeliveryTransport {
   }
 
   dial(nodeId: NodeId, hint?: Address): void {
-    this.#connectionTo(nodeId, hint)
+    this.#connectionTo(nodeId, Priorities.Normal, hint === undefined ? {} : { address: hint })
   }
 
   setDelivery(hooks: DeliveryHooks): void {
@@ -269,6 +281,8 @@ export class TransportDriver implements Messenger, DeliveryTransport {
   tellQueues(tell: TellQueue): void {
     for (const { muxer } of this.#connectionsLive) muxer.tellQueues(tell)
     for (const peer of this.#peers.values()) peer.channels.tellQueues(tell)
+    const { relaysServedMax } = this.#options.config
+    tell('transport.relaysServedMax', this.#relays.served, relaysServedMax)
   }
 
   onEvent(handle: (event: TransportEvent) => void): void {
@@ -290,6 +304,11 @@ export class TransportDriver implements Messenger, DeliveryTransport {
       total.bytesReceived += traffic.bytesReceived
     }
     return total
+  }
+
+  /** The direct path to `target` is to be taken again. */
+  endDetour(target: NodeId): void {
+    this.#peers.get(target)?.relayed.end()
   }
 
   /** Ends every open connection whose peer the judge has a reason against. */
@@ -351,12 +370,12 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     options: RequestOptions,
     waiter: { resolve: (body: unknown) => void; reject: (error: SkeinError) => void }
   ): void {
-    const { signal, deadline, group, address } = options
+    const { signal, deadline, group } = options
     assert(isRequest(declaration), `${declaration.name} is no request`)
     if (signal?.aborted) throw new CancelledError('the caller cancelled the request')
-    const connection = this.#connectionTo(to, address)
-    if (connection === null) throw this.#notSent(to)
     const priority = options.priority ?? declaration.priority
+    const connection = this.#connectionTo(to, priority, options)
+    if (connection === null) throw this.#notSent(to)
     const dispatch = group === undefined ? { priority, deadline } : { priority, deadline, group }
     const request = declaration as RequestDeclaration<unknown, unknown>
     if (signal === undefined) {
@@ -389,13 +408,24 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     return new NotSentError(`${to} is not reachable: ${reason}`, { nodeId: to })
   }
 
-  #connectionTo(to: NodeId, hint: Address | undefined): Connection | null {
+  #connectionTo(to: NodeId, priority: Priority, options: SendOptions): Connection | null {
     if (this.#isStopped) return null
     if (to === this.#selfId) return this.#loopbackConnection()
-    const known = this.#peers.get(to)
-    if (known !== undefined) return known.usable(hint)
-    const address = this.#components.addressOf(to) ?? hint
-    return address === undefined ? null : this.#peerOf(to).usable(hint)
+    const { address: hint, direct } = options
+    const isKnown = this.#peers.has(to) || this.#components.addressOf(to) !== undefined
+    if (!isKnown && hint === undefined) return null
+    const peer = this.#peerOf(to)
+    const isUrgent = priority <= Priorities.High && direct !== true
+    return (isUrgent ? this.#detourTo(peer) : null) ?? peer.usable(hint)
+  }
+
+  /** The way round a path that is out; null: the direct one is to be taken. */
+  #detourTo(peer: Peer): Connection | null {
+    const relay = this.#components.relayFor?.(peer.nodeId) ?? null
+    const found =
+      relay === null ? (peer.isConnected ? null : peer.relayed.open()) : peer.relayed.usable(relay)
+    if (found !== null) this.counters.add('messages_relayed')
+    return found
   }
 
   #channelPoolOf(to: NodeId, hint: Address | undefined): ChannelPool {
@@ -432,6 +462,8 @@ export class TransportDriver implements Messenger, DeliveryTransport {
       streams,
       addressOf,
       random: random.split(`peer ${nodeId}`),
+      dialThrough: (relay: NodeId, target: NodeId, deadline: MonotonicMs) =>
+        this.#relays.dialThrough(relay, target, deadline),
       counters: this.counters,
       createConnection: (isDialer: boolean, role?: ConnectionRole) => {
         const connection = this.#createConnection(isDialer, role)
