@@ -2,44 +2,27 @@
  * A client of the cluster, for programs that embed no node: `SkeinClient.connect`. It loads neither
  * an engine nor the admin server nor consensus.
  */
-
 import type { ClientEventBody } from '../src/client/index.js'
 import { ClientDriver, type ClientQueryOptions, KnownCluster } from '../src/client/index.js'
 import {
-  CertificateError,
   type ClientConfig,
   type ClientConfigInput,
-  type Clock,
-  type Crypto,
   type EngineProvider,
   type EventSubscription,
-  InvalidConfigError,
-  type Logger,
   type Member,
   type MetricsSnapshot,
   type Numbered,
-  type PeerIdentity,
   type QueryResult,
-  type Random,
   type RouteDecision,
   type RouteExplanation,
   type RouteOptions,
   resolveClientConfig,
-  type Statement,
-  type StreamNetwork,
-  silentLogger
+  type Statement
 } from '../src/core/index.js'
 import { controlMessages, TransportDriver } from '../src/network/index.js'
 import { routingMessages } from '../src/routing/index.js'
-import {
-  nodeClock,
-  nodeCrypto,
-  nodeRandom,
-  PlainStreamNetwork,
-  readTlsMaterial,
-  TlsStreamNetwork
-} from '../src/runtime/index.js'
 import { Catalogue } from '../src/wire/index.js'
+import { type ClientPorts, type IdentifiedPorts, openPorts } from './client-ports.js'
 
 export type { ClientQueryOptions } from '../src/client/index.js'
 export {
@@ -60,18 +43,9 @@ export {
   type Statement,
   type StatementResult
 } from '../src/core/index.js'
+export type { ClientPorts } from './client-ports.js'
 export { version } from './version.js'
-
 export type ClientEvent = Numbered<ClientEventBody>
-
-/** Ports of your own, for tests and simulation. */
-export interface ClientPorts {
-  readonly clock: Clock
-  readonly random: Random
-  readonly crypto: Crypto
-  readonly streams: StreamNetwork
-  readonly logger: Logger
-}
 
 export interface ConnectOptions extends ClientConfigInput {
   /** Tells reads from writes, for engines whose language is not SQL. */
@@ -86,6 +60,7 @@ export interface ConnectOptions extends ClientConfigInput {
  */
 export class SkeinClient {
   readonly #driver: ClientDriver
+  readonly #reload: () => Promise<void>
 
   /**
    * Resolves when one of the addresses answered and told who the members are.
@@ -94,13 +69,15 @@ export class SkeinClient {
   static async connect(options: ConnectOptions): Promise<SkeinClient> {
     const { classify, overrides = {}, ...given } = options
     const config = resolveClientConfig(given)
-    const client = new SkeinClient(makeDriver(config, await openPorts(config, overrides), classify))
+    const ports = await openPorts(config, overrides)
+    const client = new SkeinClient(makeDriver(config, ports, classify), ports.reload)
     await client.#driver.connect()
     return client
   }
 
-  private constructor(driver: ClientDriver) {
+  private constructor(driver: ClientDriver, reload: () => Promise<void>) {
     this.#driver = driver
+    this.#reload = reload
   }
 
   /** One statement, with its parameters: a list, or an object for named ones. */
@@ -138,6 +115,14 @@ export class SkeinClient {
 
   getAllMetrics(): MetricsSnapshot {
     return this.#driver.getAllMetrics()
+  }
+
+  /**
+   * Reads the certificate files again, for the connections that are made from now on.
+   * @throws CertificateError they do not fit; what was in use stays
+   */
+  reloadCertificates(): Promise<void> {
+    return this.#reload()
   }
 
   /** Waits for what is on the way as long as `drainTimeoutMs`, then disconnects. */
@@ -184,59 +169,3 @@ function makeDriver(
     { ...config, clientName: identity.name }
   )
 }
-
-type ClientIdentity = Extract<PeerIdentity, { kind: 'client' }>
-
-interface Streams {
-  readonly streams: StreamNetwork
-  readonly identity: ClientIdentity
-}
-
-interface IdentifiedPorts extends ClientPorts, Streams {}
-
-async function openPorts(
-  config: ClientConfig,
-  given: Partial<ClientPorts>
-): Promise<IdentifiedPorts> {
-  const clock = given.clock ?? nodeClock()
-  const logger = given.logger ?? silentLogger
-  return {
-    clock,
-    logger,
-    random: given.random ?? nodeRandom(),
-    crypto: given.crypto ?? nodeCrypto(),
-    ...(given.streams === undefined
-      ? await openStreams(config, { clock, logger })
-      : { streams: given.streams, identity: namedIn(config) })
-  }
-}
-
-async function openStreams(
-  config: ClientConfig,
-  components: { readonly clock: Clock; readonly logger: Logger }
-): Promise<Streams> {
-  const { insecure, certificateFile, keyFile, caFile, clusterName, transport } = config
-  const { handshakeTimeoutMs, handshakesMax } = transport
-  const limits = { handshakeTimeoutMs, handshakesMax }
-  if (insecure) {
-    const identity = namedIn(config)
-    return { streams: new PlainStreamNetwork(components, { self: identity, ...limits }), identity }
-  }
-  if (!certificateFile || !keyFile || !caFile) {
-    const message = 'certificateFile, keyFile and caFile are required unless insecure'
-    throw new InvalidConfigError([{ path: 'certificateFile', message }])
-  }
-  const files = { certificateFile, keyFile, caFile }
-  const material = await readTlsMaterial(files, components.clock.wallNow())
-  const { peer: identity } = material
-  if (identity.kind !== 'client' || identity.clusterName !== clusterName) {
-    throw new CertificateError(`${certificateFile}: is not that of a client of ${clusterName}`)
-  }
-  return { streams: new TlsStreamNetwork(components, { material, ...limits }), identity }
-}
-
-const namedIn = ({ clientName, clusterName }: ClientConfig): ClientIdentity => ({
-  kind: 'client',
-  name: clientName,
-  clusterName
-})

@@ -18,6 +18,7 @@ export { NodeWorkers, type NodeWorkersOptions } from './node-workers.js'
 export { PlainStreamNetwork, type PlainStreamNetworkOptions } from './plain-stream-network.js'
 export { streamBufferBytesMax } from './socket-stream.js'
 export {
+  checkTlsMaterial,
   readSecretText,
   readTlsMaterial,
   type TlsFiles,

@@ -39,6 +39,18 @@ export async function readTlsMaterial(files: TlsFiles, now: WallMs): Promise<Tls
   const certificate = await readText(files.certificateFile)
   const key = await readSecretText(files.keyFile)
   const authority = await readText(files.caFile)
+  return checkTlsMaterial({ certificate, key, authority }, files, now)
+}
+
+/**
+ * What is not in files; `names` tell in errors which of them is wrong.
+ * @throws CertificateError
+ */
+export function checkTlsMaterial(
+  { certificate, key, authority }: Pick<TlsMaterial, 'certificate' | 'key' | 'authority'>,
+  files: TlsFiles,
+  now: WallMs
+): TlsMaterial {
   const chain = readCertificates(certificate, files.certificateFile)
   const roots = readCertificates(authority, files.caFile)
   const leaf = chain[0] as X509Certificate

@@ -510,10 +510,14 @@ const client = z.strictObject({
   clusterName,
   /** The name in the client's certificate; for logs alone when `insecure`. */
   clientName: nodeId.default('client'),
-  /** PEM files; required unless `insecure`. */
+  /** PEM files; required unless `insecure`, or given as texts. */
   certificateFile: z.string().min(1).optional(),
   keyFile: z.string().min(1).optional(),
   caFile: z.string().min(1).optional(),
+  /** The same as PEM texts, in the place of the files. */
+  certificate: z.string().min(1).optional(),
+  key: z.string().min(1).optional(),
+  ca: z.string().min(1).optional(),
   /** Plain TCP, for clusters that are `insecure` too. */
   insecure: z.boolean().default(false),
   /** Where the client is; nodes of the same are preferred where a choice is. */
