@@ -14,7 +14,8 @@ for await (const row of sweeps(stride)) {
   rows.push(row)
   const { what, reliability, direction, exchanges, faults } = row
   const seconds = Math.round((performance.now() - startedAt) / 1_000)
-  const told = `${what} ${reliability} ${direction}: ${exchanges} exchanges, ${faults.length} faults`
+  const counts = `${exchanges} exchanges, ${faults.length} faults`
+  const told = `${what} ${reliability} ${direction}: ${counts}`
   console.error(`${told} (${seconds} s)`)
   for (const fault of faults.slice(0, 5)) console.error(`  ${fault}`)
 }
