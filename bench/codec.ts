@@ -5,7 +5,15 @@
  */
 
 import { appendEntriesMessage, voteMessage } from '../src/consensus/messages.js'
-import type { GroupId, Incarnation, LogIndex, NodeId, ReplicaId, Term } from '../src/core/index.js'
+import {
+  type GroupId,
+  type Incarnation,
+  type LogIndex,
+  type NodeId,
+  type ReplicaId,
+  type Term,
+  unstatedCapacity
+} from '../src/core/index.js'
 import { joinRequest } from '../src/network/membership/messages.js'
 import {
   ByteReader,
@@ -68,6 +76,8 @@ const cases: readonly Case[] = [
       datacenter: 'eu-1',
       rack: 'r7',
       metadata: {},
+      capacity: unstatedCapacity,
+      tags: [],
       bornAt: 1_700_000_000_000,
       versionMin: 1,
       versionMax: 1

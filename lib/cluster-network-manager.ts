@@ -11,8 +11,10 @@ import {
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
+  type ClusterMembership,
   type ClusterMessage,
   type ClusterMessages,
+  type ClusterMetadata,
   type ClusterRequest,
   type ClusterRouting,
   type ClusterView,
@@ -290,6 +292,14 @@ export class ClusterNetworkManager implements ClusterManager {
 
   get security(): SecurityManager {
     return this.#running().security
+  }
+
+  get membership(): ClusterMembership {
+    return this.#running().membership.view
+  }
+
+  get metadata(): ClusterMetadata {
+    return this.#running().membership.metadata
   }
 
   get health(): ClusterHealth {

@@ -39,6 +39,7 @@ import {
 } from '../src/health/index.js'
 import {
   DeliveryDriver,
+  joinSettingsOf,
   MembershipDriver,
   SecurityDriver,
   TransportDriver
@@ -252,6 +253,9 @@ function makeMembership(container: DependencyContainer): MembershipDriver {
       datacenter: config.node.datacenter,
       rack: config.node.rack,
       metadata: config.node.metadata,
+      capacity: config.node.capacity,
+      tags: [...new Set(config.node.tags)].sort(),
+      settings: joinSettingsOf(config),
       config: config.membership
     }
   )

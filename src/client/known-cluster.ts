@@ -7,7 +7,7 @@
  */
 import type { ClusterId, NodeId } from '../core/ids.js'
 import { compareText, type Incarnation, type MonotonicMs } from '../core/ids.js'
-import { Livenesses, type Member } from '../core/member.js'
+import { Livenesses, type Member, unstatedCapacity } from '../core/member.js'
 import type { Address } from '../core/ports/stream-network.js'
 import type { ClusterAnswer } from '../routing/index.js'
 
@@ -66,5 +66,14 @@ export class KnownCluster {
 
 function memberOf(told: ClusterAnswer['members'][number], now: MonotonicMs): Member {
   const liveness = told.liveness === Livenesses.Dead ? Livenesses.Suspect : told.liveness
-  return { ...told, liveness, incarnation: 0 as Incarnation, metadata: {}, lastSeen: now }
+  return {
+    ...told,
+    liveness,
+    incarnation: 0 as Incarnation,
+    metadata: {},
+    // A client is told where nodes are, not what they can bear.
+    capacity: unstatedCapacity,
+    tags: [],
+    lastSeen: now
+  }
 }

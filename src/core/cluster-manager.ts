@@ -1,7 +1,9 @@
 /** The facade's interface: what the admin API and embedders' own code may ask of a running node. */
 
 import type { ClusterHealth } from './cluster-health.js'
+import type { ClusterMembership } from './cluster-membership.js'
 import type { ClusterMessage, ClusterMessages, ClusterRequest } from './cluster-message.js'
+import type { ClusterMetadata } from './cluster-metadata.js'
 import type { ClusterRouting } from './cluster-routing.js'
 import type { MetricsSnapshot } from './counters.js'
 import type {
@@ -155,6 +157,10 @@ export interface EventSubscription<Event = ClusterEvent> extends AsyncIterable<E
 
 export interface ClusterManager {
   readonly nodeId: NodeId
+  /** What the failure detector knows beyond the members. */
+  readonly membership: ClusterMembership
+  /** Small values that each node states about itself and every node can read. */
+  readonly metadata: ClusterMetadata
   /** Where queries crowd, and what is done about it. */
   readonly hotspots: Hotspots
   /** Certificates, revocation, gossip keys. */

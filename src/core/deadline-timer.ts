@@ -27,6 +27,10 @@ export class DeadlineTimer {
     this.#timer = this.#clock.schedule(at, () => this.#fire())
   }
 
+  get isArmed(): boolean {
+    return this.#timer !== null
+  }
+
   /** Nothing fires any more. */
   stop(): void {
     this.#stopped = true

@@ -56,8 +56,17 @@ export type PartitionEvent =
 
 export type PartitionKind = 'split' | 'oneWay' | 'indirect'
 
+/** `value` is null where the pair was deleted. */
+export interface MetadataEvent {
+  readonly type: 'MetadataChanged'
+  readonly nodeId: NodeId
+  readonly key: string
+  readonly value: string | null
+  readonly version: number
+}
+
 /** All that membership tells. */
-export type MembershipEvent = MemberEvent | PartitionEvent
+export type MembershipEvent = MemberEvent | PartitionEvent | MetadataEvent
 
 export const RaftRoles = {
   Follower: 'follower',

@@ -17,7 +17,16 @@ export {
   type RouteFactor,
   type RouteOptions
 } from './cluster-manager.js'
+export type {
+  ClusterMembership,
+  DeathRecord,
+  PartitionView,
+  ProbeEvidence,
+  ProbeRecord,
+  QuorumView
+} from './cluster-membership.js'
 export type { ClusterMessage, ClusterMessages, ClusterRequest } from './cluster-message.js'
+export type { ClusterMetadata, MetadataEntry } from './cluster-metadata.js'
 export type { ClusterRouting, NodeEjection } from './cluster-routing.js'
 export { type ClientConfig, resolveClientConfig } from './config/client.js'
 export { type PresetName, presetNames } from './config/presets.js'
@@ -116,6 +125,7 @@ export {
   type HealthEvent,
   type MemberEvent,
   type MembershipEvent,
+  type MetadataEvent,
   type Numbered,
   type PartitionEvent,
   type PartitionKind,
@@ -209,12 +219,14 @@ export {
   type Liveness,
   Livenesses,
   type Member,
+  type NodeCapacity,
   type SeedNodeState,
   type ServerStatus,
   type ServiceNodeState,
   toSeedNodeState,
   toServerStatus,
-  toServiceNodeState
+  toServiceNodeState,
+  unstatedCapacity
 } from './member.js'
 export { describePeer, parsePeerName, peerNameOf } from './peer-name.js'
 export type { Clock, Timer } from './ports/clock.js'

@@ -17,6 +17,15 @@ export const messageSizeBytesMax = 1024 * 1024
 export const datagramSizeBytesMax = 1400
 /** Metadata of one member, encoded. */
 export const memberMetadataBytesMax = 512
+/** Tags of one member, and each in UTF-8. */
+export const memberTagsMax = 16
+export const memberTagBytesMax = 63
+/** Versioned pairs of one member: how many, deleted ones included, and their texts in all. */
+export const memberEntriesMax = 64
+export const memberEntriesBytesMax = 16 * 1024
+/** One of them, in UTF-8. */
+export const memberEntryKeyBytesMax = 128
+export const memberEntryValueBytesMax = 512
 /** One command as it stands in the log; leaves room for the entry's own fields in a message. */
 export const commandSizeBytesMax = 768 * 1024
 /** A result as it passes the wire. */

@@ -28,6 +28,24 @@ export const HealthStatuses = {
 } as const
 export type HealthStatus = (typeof HealthStatuses)[keyof typeof HealthStatuses]
 
+/** `NodeCapacity` of seed 001; zero where the node does not say. */
+export interface NodeCapacity {
+  /** Cores that it may use; fractions are allowed. */
+  readonly cpus: number
+  readonly memoryBytes: number
+  /** Clients and peers that it takes at once. */
+  readonly connections: number
+  /** Its share of the work beside that of others; 100 is usual. */
+  readonly weight: number
+}
+
+export const unstatedCapacity: NodeCapacity = {
+  cpus: 0,
+  memoryBytes: 0,
+  connections: 0,
+  weight: 100
+}
+
 export interface Member {
   readonly nodeId: NodeId
   readonly address: Address
@@ -38,6 +56,10 @@ export interface Member {
   readonly datacenter: string
   readonly rack: string
   readonly metadata: Readonly<Record<string, string>>
+  /** What it can bear, as it says itself. */
+  readonly capacity: NodeCapacity
+  /** What it is for, sorted: `analytics`, `gateway`. */
+  readonly tags: readonly string[]
   /** When this node last heard of it first-hand; local, never on the wire. */
   readonly lastSeen: MonotonicMs
 }

@@ -2,7 +2,7 @@ export { CustomHandlers } from './custom/custom-handlers.js'
 export { customMessage, customMessages } from './custom/messages.js'
 export { DeliveryDriver } from './delivery/delivery-driver.js'
 export { deliveryMessages } from './delivery/messages.js'
-export type { DeathRecord, ProbeEvidence } from './membership/death-records.js'
+export { type JoinSettings, joinSettingsOf } from './membership/compatibility.js'
 export {
   type MembershipComponents,
   type MembershipCounterName,

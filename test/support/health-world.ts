@@ -10,6 +10,7 @@ import {
   resolveConfig,
   SplittableRandom,
   silentLogger,
+  unstatedCapacity,
   type WallMs,
   type Workers
 } from '../../src/core/index.js'
@@ -148,5 +149,7 @@ export const memberOf = (name: string): Member => ({
   datacenter: '',
   rack: '',
   metadata: {},
+  capacity: unstatedCapacity,
+  tags: [],
   lastSeen: 0 as Member['lastSeen']
 })

@@ -27,6 +27,21 @@ const node = z.strictObject({
   dataDirectory: z.string().min(1),
   datacenter: label.default(''),
   rack: label.default(''),
+  /** What the node says it can bear; zero: it does not say. Gossiped with the member. */
+  capacity: z
+    .strictObject({
+      cpus: z.number().min(0).max(65_536).default(0),
+      memoryBytes: count(0, Number.MAX_SAFE_INTEGER).default(0),
+      connections: count(0, 4_294_967_295).default(0),
+      /** Its share of the work beside that of others. */
+      weight: count(0, 1_000_000).default(100)
+    })
+    .prefault({}),
+  /** What the node is for, such as `analytics`; gossiped with the member. */
+  tags: z
+    .array(z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must match [a-z0-9][a-z0-9._-]{0,62}'))
+    .max(16)
+    .default([]),
   /** Gossiped with the member; at most 512 bytes encoded. */
   metadata: z.record(z.string().min(1).max(63), z.string().max(255)).default({})
 })
@@ -161,6 +176,11 @@ const membership = z.strictObject({
   membersMax: count(1, 10_000).default(1_000),
   /** Rumours queued; the most retransmitted is dropped at the bound. */
   broadcastQueueLengthMax: count(16, 65_536).default(4_096),
+  /**
+   * `enforce`: a node whose timing or limits differ from this one's is not taken in. `warn`: it is,
+   * and the log tells what differs; for the time in which such a setting is changed node by node.
+   */
+  joinCheck: z.enum(['enforce', 'warn']).default('enforce'),
   /** How long a joiner goes on asking its seeds. */
   joinTimeoutMs: ms(100, 3_600_000).default(30_000)
 })

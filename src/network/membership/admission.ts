@@ -16,33 +16,31 @@ export interface Household {
   readonly clusterId: ClusterId | null
 }
 
-/** Null when nothing speaks against it; a cluster id that one side does not know yet does not. */
-export function refusalOfJoin(
+/** Everything that speaks against it; a cluster id that one side does not know yet does not. */
+export function refusalsOfJoin(
   request: JoinRequestBody,
   from: NodeId,
   household: Household
-): string | null {
+): string[] {
   const { statement } = request
-  if (statement.nodeId !== from) return `${from} speaks for ${statement.nodeId}`
+  if (statement.nodeId !== from) return [`${from} speaks for ${statement.nodeId}`]
+  const { min, max } = membershipVersions
+  const { versionMin, versionMax } = statement
+  const faults: string[] = []
   if (request.clusterName !== household.clusterName) {
-    return `cluster ${request.clusterName} is not ${household.clusterName}`
+    faults.push(`cluster name: ${household.clusterName} here, ${request.clusterName} there`)
   }
   if (isForeign(request.clusterId, household.clusterId)) {
-    return `cluster id ${request.clusterId} is not ${household.clusterId}`
+    faults.push(`cluster id: ${household.clusterId} here, ${request.clusterId} there`)
   }
-  if (
-    statement.versionMax < membershipVersions.min ||
-    statement.versionMin > membershipVersions.max ||
-    statement.versionMin > statement.versionMax
-  ) {
-    const { min, max } = membershipVersions
-    return `versions ${statement.versionMin} to ${statement.versionMax} are not ${min} to ${max}`
+  if (versionMax < min || versionMin > max || versionMin > versionMax) {
+    faults.push(`versions: ${min} to ${max} here, ${versionMin} to ${versionMax} there`)
   }
-  if (statement.lifecycle === Lifecycles.Left) return 'it says that it left'
+  if (statement.lifecycle === Lifecycles.Left) faults.push('it says that it left')
   if (statementBytes(statement) > statementBytesMax) {
-    return `its statement is above ${statementBytesMax} bytes`
+    faults.push(`its statement is above ${statementBytesMax} bytes`)
   }
-  return null
+  return faults
 }
 
 export const isForeign = (theirs: ClusterId | null, ours: ClusterId | null): boolean =>

@@ -1,7 +1,7 @@
 /**
  * The rumours still to be spread.
  *
- * 1. One rumour per member: newer news about it supersedes the older.
+ * 1. One rumour per topic: newer news about it supersedes the older.
  * 2. Fewest transmits first, then newest first.
  * 3. A rumour leaves after `transmitsMax` transmits.
  * 4. At the bound the most transmitted one is dropped, the oldest of those.
@@ -10,8 +10,11 @@ import { assert } from '../../core/assert.js'
 import type { NodeId } from '../../core/ids.js'
 import type { Rumour } from './messages.js'
 
+/** A member's standing, or its pairs; a node id has no colon. */
+export type Topic = NodeId | `metadata:${NodeId}`
+
 interface Entry {
-  readonly about: NodeId
+  readonly about: Topic
   readonly rumour: Rumour
   readonly sizeBytes: number
   transmits: number
@@ -20,7 +23,7 @@ interface Entry {
 
 export class BroadcastQueue {
   readonly lengthMax: number
-  readonly #byNode = new Map<NodeId, Entry>()
+  readonly #byTopic = new Map<Topic, Entry>()
   /** By transmits; oldest first in each; may hold entries that left, skipped when met. */
   #buckets: Entry[][] = []
   #dropped = 0
@@ -31,7 +34,7 @@ export class BroadcastQueue {
   }
 
   get length(): number {
-    return this.#byNode.size
+    return this.#byTopic.size
   }
 
   /** Rumours that left because the queue was full. */
@@ -39,27 +42,27 @@ export class BroadcastQueue {
     return this.#dropped
   }
 
-  has(about: NodeId): boolean {
-    return this.#byNode.has(about)
+  has(about: Topic): boolean {
+    return this.#byTopic.has(about)
   }
 
-  push(about: NodeId, rumour: Rumour, sizeBytes: number): void {
+  push(about: Topic, rumour: Rumour, sizeBytes: number): void {
     this.forget(about)
-    if (this.#byNode.size >= this.lengthMax) this.#dropMostTransmitted()
+    if (this.#byTopic.size >= this.lengthMax) this.#dropMostTransmitted()
     const entry: Entry = { about, rumour, sizeBytes, transmits: 0, isQueued: true }
-    this.#byNode.set(about, entry)
+    this.#byTopic.set(about, entry)
     this.#bucket(0).push(entry)
   }
 
-  forget(about: NodeId): void {
-    const entry = this.#byNode.get(about)
+  forget(about: Topic): void {
+    const entry = this.#byTopic.get(about)
     if (entry === undefined) return
     entry.isQueued = false
-    this.#byNode.delete(about)
+    this.#byTopic.delete(about)
   }
 
   clear(): void {
-    this.#byNode.clear()
+    this.#byTopic.clear()
     this.#buckets = []
   }
 

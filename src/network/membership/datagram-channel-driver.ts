@@ -5,6 +5,7 @@ import type { Clock } from '../../core/ports/clock.js'
 import type { Crypto } from '../../core/ports/crypto.js'
 import type { DatagramNetwork, DatagramSocket } from '../../core/ports/datagram-network.js'
 import type { Address } from '../../core/ports/stream-network.js'
+import { keyIdOf } from '../security/datagram-header.js'
 import { DatagramOpener, type DatagramRefusal } from '../security/datagram-opener.js'
 import { DatagramSealer } from '../security/datagram-sealer.js'
 import {
@@ -76,12 +77,16 @@ export class DatagramChannel {
   readonly #sealer: DatagramSealer
   readonly #opener: DatagramOpener
   readonly #packets = new PacketWriter()
+  readonly #crypto: Crypto
+  #keyIds: readonly string[]
   #socket: DatagramSocket | null = null
 
   constructor(components: DatagramChannelComponents, options: DatagramChannelOptions) {
     const { clock, crypto } = components
     this.#datagrams = components.datagrams
     this.#clusterId = options.clusterId
+    this.#crypto = crypto
+    this.#keyIds = this.#idsOf(options.gossipKeys ?? [])
     this.#sealer = new DatagramSealer(crypto, options, Math.floor(clock.wallNow()))
     this.#opener = new DatagramOpener(crypto, options)
   }
@@ -120,6 +125,12 @@ export class DatagramChannel {
   setKeys(keys: readonly Uint8Array[]): void {
     this.#opener.setKeys(keys)
     this.#sealer.setKeys(keys)
+    this.#keyIds = this.#idsOf(keys)
+  }
+
+  /** Names of the keys, which do not reveal them; the first seals. */
+  get keyIds(): readonly string[] {
+    return this.#keyIds
   }
 
   async close(): Promise<void> {
@@ -146,6 +157,10 @@ export class DatagramChannel {
     this.counters.add('datagram_bytes_received', bytes.length)
     this.counters.add('datagram_parts_unknown', packet.unknownParts)
     return { ...packet, sender: outcome.sender }
+  }
+
+  #idsOf(keys: readonly Uint8Array[]): string[] {
+    return keys.map((key) => keyIdOf(this.#crypto, key).toString(16).padStart(8, '0'))
   }
 
   #read(payload: Uint8Array): Packet | null {

@@ -7,13 +7,13 @@ import type { Address } from '../../core/ports/stream-network.js'
 import { factsOf } from '../../core/remote-error.js'
 import { crc32c } from '../../wire/crc32c.js'
 import { ByteReader, ByteWriter, list, text } from '../../wire/index.js'
+import { replaceFile } from './small-file-driver.js'
 
 /** Members whose addresses are kept. */
 export const knownPeersMax = 64
 
 const directory = 'membership'
 const file = `${directory}/peers`
-const temporaryFile = `${directory}/peers.new`
 const peersFileBytesMax = 32 * 1024
 /** Changes are gathered for so long before they are written. */
 const writeDelayMs = 2_000
@@ -77,17 +77,7 @@ export class KnownPeers {
     if (peers.length === 0 || written === this.#written) return
     this.#isWriting = true
     try {
-      const bytes = writePeers(peers)
-      const opened = await disk.open(temporaryFile)
-      try {
-        await opened.truncate(0)
-        await opened.write(0, [bytes])
-        await opened.sync()
-      } finally {
-        await opened.close()
-      }
-      await disk.rename(temporaryFile, file)
-      await disk.syncDirectory(directory)
+      await replaceFile(disk, { directory, file }, writePeers(peers))
       this.#written = written
       this.#isWriting = false
       this.onMembersChanged()

@@ -1,9 +1,9 @@
 import { assert, must } from '../../core/assert.js'
+import type { ProbeEvidence, ProbeRecord } from '../../core/cluster-membership.js'
 import { compareText, type Incarnation, type MonotonicMs, type NodeId } from '../../core/ids.js'
 import type { Member } from '../../core/member.js'
 import type { Random } from '../../core/ports/random.js'
 import type { Address } from '../../core/ports/stream-network.js'
-import type { ProbeEvidence } from './death-records.js'
 import type { MemberState, Statement } from './messages.js'
 import { livenessOf, type Rank, Ranks, type Standing } from './precedence.js'
 
@@ -24,6 +24,10 @@ export interface MemberRecord {
   conflictAddress: Address | null
   /** The last probe of this node that it did not answer. */
   lastFailedProbe: ProbeEvidence | null
+  /** The last `keptProbesMax` of this node, the oldest first. */
+  readonly probes: ProbeRecord[]
+  /** The last `keptRefutationsMax`, the oldest first. */
+  readonly refutations: { readonly at: MonotonicMs; readonly incarnation: Incarnation }[]
 }
 
 /** Every member known, this node included; dead and left ones until they are reaped. */
@@ -35,6 +39,7 @@ export class MemberTable {
   #sorted: MemberRecord[] | null = null
   #liveCount = 1
   #version = 0
+  #revision = 0
 
   constructor(self: MemberRecord, membersMax: number) {
     this.self = self
@@ -45,6 +50,11 @@ export class MemberTable {
   /** Changes whenever a member comes, goes, or changes its rank. */
   get version(): number {
     return this.#version
+  }
+
+  /** Changes with everything that members say of themselves, too. */
+  get revision(): number {
+    return this.#version + this.#revision
   }
 
   /** Alive and suspected members, this node included. */
@@ -88,6 +98,11 @@ export class MemberTable {
     this.#sorted = null
     this.#version++
     if (isLive(record)) this.#liveCount--
+  }
+
+  setStatement(record: MemberRecord, statement: Statement): void {
+    record.statement = statement
+    this.#revision++
   }
 
   setStanding(record: MemberRecord, standing: Standing, now: MonotonicMs): void {
@@ -139,7 +154,8 @@ export class MemberTable {
 export const isLive = (record: MemberRecord): boolean => record.rank <= Ranks.Suspect
 
 export function toMember(record: MemberRecord): Member {
-  const { nodeId, address, lifecycle, health, datacenter, rack, metadata } = record.statement
+  const { nodeId, address, lifecycle, health, datacenter, rack, metadata, capacity, tags } =
+    record.statement
   return {
     nodeId,
     address,
@@ -150,6 +166,8 @@ export function toMember(record: MemberRecord): Member {
     datacenter,
     rack,
     metadata,
+    capacity,
+    tags,
     lastSeen: record.lastSeen
   }
 }

@@ -1,56 +1,42 @@
+import type { ClusterMembership, DeathRecord } from '../../core/cluster-membership.js'
+import type { ClusterMetadata } from '../../core/cluster-metadata.js'
 import type { Config } from '../../core/config/schema.js'
-import { Counters } from '../../core/counters.js'
 import { DeadlineTimer } from '../../core/deadline-timer.js'
-import { after } from '../../core/deadlines.js'
-import {
-  HandshakeRefusedError,
-  InvalidArgumentError,
-  NoQuorumError,
-  NotAuthorizedError,
-  NotStartedError,
-  PeerIdentityError,
-  StoppedError
-} from '../../core/errors.js'
+import { NoQuorumError, NotStartedError, StoppedError } from '../../core/errors.js'
 import type { MembershipEvent } from '../../core/events.js'
 import type { ClusterId, MonotonicMs, NodeId, WallMs } from '../../core/ids.js'
-import { memberMetadataBytesMax } from '../../core/limits.js'
-import type { HealthStatus, Lifecycle, Member } from '../../core/member.js'
+import type { HealthStatus, Lifecycle, Member, NodeCapacity } from '../../core/member.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Crypto } from '../../core/ports/crypto.js'
 import type { DatagramNetwork } from '../../core/ports/datagram-network.js'
 import type { Disk } from '../../core/ports/disk.js'
 import type { Logger } from '../../core/ports/logger.js'
-import type { Inbound, Messenger } from '../../core/ports/messenger.js'
+import type { Messenger } from '../../core/ports/messenger.js'
 import type { Random } from '../../core/ports/random.js'
 import type { Address } from '../../core/ports/stream-network.js'
 import { factsOf } from '../../core/remote-error.js'
 import type { TellQueue } from '../../core/tell-queue.js'
-import { isForeign, type JoinRequestBody, refusalOfJoin } from './admission.js'
+import type { JoinSettings } from './compatibility.js'
 import {
   DatagramChannel,
   type DatagramCounterName,
   type DatagramRefusalName
 } from './datagram-channel-driver.js'
-import type { DeathRecord } from './death-records.js'
+import { Exchanges, type ExchangesCounterName } from './exchanges-driver.js'
+import { Joining, type JoiningCounterName } from './joining-driver.js'
 import { KnownPeers } from './known-peers-driver.js'
-import {
-  type ExchangeAnswer,
-  joinRequest,
-  leave,
-  type PacketPart,
-  pushPull,
-  statementBytes,
-  statementBytesMax,
-  streamPing
-} from './messages.js'
+import { leave, type PacketPart } from './messages.js'
+import { MetadataDriver } from './metadata/metadata-driver.js'
 import type { Quorum } from './partition/quorum-guard.js'
 import { Seeds } from './seeds-driver.js'
+import {
+  assertStatementFits,
+  checkedDescription,
+  type SelfDescription
+} from './self-description.js'
 import { type Sender, Swim } from './swim.js'
 import type { SwimCounterName, SwimSend } from './swim-state.js'
 
-/** State exchanges that this node has asked for and that are not answered yet. */
-export const exchangesInFlightMax = 8
-const exchangeTimeoutMs = 10_000
 /** Connected members that are told of a goodbye over the stream too. */
 const goodbyesMax = 16
 /** Senders whose boot and window are kept, in multiples of the members that may be. */
@@ -85,18 +71,19 @@ export interface MembershipOptions {
   readonly datacenter: string
   readonly rack: string
   readonly metadata: Readonly<Record<string, string>>
+  readonly capacity: NodeCapacity
+  /** Sorted. */
+  readonly tags: readonly string[]
+  /** What the others must agree with. */
+  readonly settings: JoinSettings
   readonly config: Config['membership']
 }
 
-const driverCounterNames = [
-  'stream_pings_failed',
-  'exchanges_failed',
-  'exchanges_skipped',
-  'joins_served',
-  'joins_refused'
-] as const
-type DriverCounterName = (typeof driverCounterNames)[number]
-export type MembershipCounterName = SwimCounterName | DatagramCounterName | DriverCounterName
+export type MembershipCounterName =
+  | SwimCounterName
+  | DatagramCounterName
+  | ExchangesCounterName
+  | JoiningCounterName
 
 /**
  * Runs the membership core over datagrams and the messenger.
@@ -112,14 +99,15 @@ export class MembershipDriver {
   readonly #seeds: Seeds
   readonly #timer: DeadlineTimer
   readonly #known: KnownPeers | null
-  readonly #counters = new Counters<DriverCounterName>(driverCounterNames)
+  readonly #exchanges: Exchanges
+  readonly #joining: Joining
+  readonly #metadata: MetadataDriver
   readonly #handlers: ((event: MembershipEvent) => void)[] = []
   readonly #roundTripHandlers: ((nodeId: NodeId, ms: number) => void)[] = []
   readonly #payloadHandlers: ((from: NodeId, payload: Uint8Array) => void)[] = []
   readonly #goodbyeWaiters = new Set<() => void>()
   #life: 'new' | 'running' | 'stopped' = 'new'
   #isFlushing = false
-  #exchangesInFlight = 0
 
   /** @throws InvalidArgumentError keys or metadata out of bounds */
   constructor(components: MembershipComponents, options: MembershipOptions) {
@@ -136,7 +124,7 @@ export class MembershipDriver {
       { ...options, address: advertiseAddress, bornAt: Math.floor(clock.wallNow()) as WallMs },
       clock.now()
     )
-    assertStatementFits(this.#swim)
+    assertStatementFits(this.#swim.selfStatement())
     this.#timer = new DeadlineTimer(clock, (now) =>
       this.#enter(() => this.#swim.handleTimeout(now))
     )
@@ -150,12 +138,25 @@ export class MembershipDriver {
             logger,
             addresses: () => this.#othersAlive().map(({ address }) => address)
           })
+    const shared = {
+      ...components,
+      swim: this.#swim,
+      enter: (call: () => void) => this.#enter(call),
+      assertRunning: () => this.#assertRunning(),
+      isRunning: () => this.#life === 'running'
+    }
+    this.#exchanges = new Exchanges({ ...shared, channel: this.#channel }, options)
+    this.#joining = new Joining(
+      { ...shared, exchanges: this.#exchanges, keyIds: () => this.#channel.keyIds },
+      { ...options, joinCheck: config.joinCheck }
+    )
+    this.#metadata = new MetadataDriver(shared, nodeId)
     this.#seeds = new Seeds(
       {
         clock,
         random: random.split(`seeds of ${nodeId}`),
         logger,
-        contact: (seed, deadline) => this.#contactSeed(seed, deadline),
+        contact: (seed, deadline) => this.#joining.contact(seed, deadline),
         isIsolated: () => this.#swim.peerCount === 0,
         isMemberAt: (address) => this.aliveMembers().some((member) => member.address === address)
       },
@@ -173,6 +174,7 @@ export class MembershipDriver {
       this.#handleMessages(messages, from)
     )
     this.#life = 'running'
+    await this.#metadata.load()
     this.#serve()
     this.#seeds.remember((await this.#known?.load()) ?? [])
     this.#enter(() => this.#swim.start(clock.now()))
@@ -214,6 +216,7 @@ export class MembershipDriver {
   async stop(): Promise<void> {
     if (this.#life === 'stopped') return
     this.#life = 'stopped'
+    await this.#metadata.stop()
     this.#timer.stop()
     this.#known?.stop()
     this.#seeds.stop()
@@ -247,6 +250,20 @@ export class MembershipDriver {
   /** What this node tells the others of its stay; `left` is said by `leave`. */
   setLifecycle(lifecycle: Exclude<Lifecycle, 'left'>): void {
     this.#enter(() => this.#swim.setLifecycle(lifecycle, this.#components.clock.now()))
+  }
+
+  /**
+   * What this node can bear and what it is for, from now on; the others hear of it by gossip.
+   * @throws InvalidArgumentError out of bounds; nothing has changed
+   */
+  describe(change: SelfDescription): void {
+    const checked = checkedDescription(this.#swim.selfStatement(), change)
+    this.#enter(() => this.#swim.describe(checked, this.#components.clock.now()))
+  }
+
+  /** Small values that each node states about itself. */
+  get metadata(): ClusterMetadata {
+    return this.#metadata
   }
 
   setHealth(status: HealthStatus): void {
@@ -286,14 +303,15 @@ export class MembershipDriver {
 
   tellQueues(tell: TellQueue): void {
     this.#swim.tellQueues(tell)
-    tell('exchangesInFlightMax', this.#exchangesInFlight, exchangesInFlightMax)
+    this.#exchanges.tellQueues(tell)
   }
 
   get counters(): Readonly<Record<MembershipCounterName, number>> {
     return {
       ...this.#swim.counters.snapshot(),
       ...this.#channel.counters.snapshot(),
-      ...this.#counters.snapshot()
+      ...this.#exchanges.counters.snapshot(),
+      ...this.#joining.counters.snapshot()
     }
   }
 
@@ -333,47 +351,22 @@ export class MembershipDriver {
     return this.#swim.explainDeath(nodeId)
   }
 
+  /** What the facade shows of it. */
+  readonly view: ClusterMembership = {
+    explainDeath: (nodeId) => this.explainDeath(nodeId),
+    partitions: () => this.#swim.partitions(),
+    quorum: () => this.quorum,
+    describe: (change) => this.describe(change)
+  }
+
   #serve(): void {
     const { messenger, clock } = this.#components
-    messenger.onRequest(joinRequest, async (inbound) => this.#handleJoin(inbound))
-    messenger.onRequest(pushPull, async ({ from, body }) => {
-      this.#assertRunning()
-      this.#assertOwnCluster(body.clusterId)
-      this.#enter(() => this.#swim.merge(body.members, from, clock.now()))
-      return this.#exchangeAnswer(from)
-    })
-    messenger.onRequest(streamPing, async ({ body }) => {
-      this.#assertRunning()
-      return { sequence: body.sequence, address: this.#options.advertiseAddress }
-    })
+    this.#joining.serve()
+    this.#exchanges.serve()
     messenger.onMessage(leave, ({ from, body }) => {
       if (this.#life !== 'running' || body.statement.nodeId !== from) return
       this.#enter(() => this.#swim.handleStatement(body.statement, clock.now()))
     })
-  }
-
-  #handleJoin({ from, body }: Inbound<JoinRequestBody>): ExchangeAnswer {
-    this.#assertRunning()
-    const now = this.#components.clock.now()
-    const household = { ...this.#options, clusterId: this.#options.clusterId() }
-    const refusal = refusalOfJoin(body, from, household)
-    if (refusal !== null) {
-      this.#counters.add('joins_refused')
-      if (body.statement.nodeId !== from) throw new NotAuthorizedError(refusal)
-      throw new HandshakeRefusedError(refusal, { nodeId: this.#options.nodeId })
-    }
-    this.#enter(() => {
-      if (!this.#swim.admitsClaim(body.statement, now)) {
-        this.#counters.add('joins_refused')
-        throw new HandshakeRefusedError(
-          `${from} is taken by another address, or the member table is full`,
-          { nodeId: this.#options.nodeId }
-        )
-      }
-      this.#swim.handleStatement(body.statement, now)
-    })
-    this.#counters.add('joins_served')
-    return this.#exchangeAnswer(from)
   }
 
   #handleMessages(messages: readonly PacketPart[], from: Sender): void {
@@ -390,39 +383,6 @@ export class MembershipDriver {
   #handlePayload(payload: Uint8Array, { nodeId }: Sender): void {
     if (this.#swim.member(nodeId) === null) return
     for (const handle of this.#payloadHandlers) handle(nodeId, payload)
-  }
-
-  async #contactSeed(seed: Address, deadline: MonotonicMs): Promise<boolean> {
-    const { messenger } = this.#components
-    const nodeId = await messenger.dialAddress(seed, deadline)
-    if (nodeId === this.#options.nodeId) return false
-    const request = {
-      clusterName: this.#options.clusterName,
-      clusterId: this.#options.clusterId(),
-      statement: this.#swim.selfStatement(),
-      features: []
-    }
-    const answer = await messenger.request(nodeId, joinRequest, request, {
-      deadline,
-      address: seed
-    })
-    this.#takeOver(answer, nodeId)
-    return true
-  }
-
-  #takeOver(answer: ExchangeAnswer, from: NodeId): void {
-    if (this.#life !== 'running') return
-    this.#assertOwnCluster(answer.clusterId)
-    if (answer.bootNumberSeen !== null) this.#channel.raiseBootNumber(answer.bootNumberSeen)
-    this.#enter(() => this.#swim.merge(answer.members, from, this.#components.clock.now()))
-  }
-
-  #exchangeAnswer(to: NodeId): ExchangeAnswer {
-    return {
-      clusterId: this.#options.clusterId(),
-      members: this.#swim.exchangedMembers(),
-      bootNumberSeen: this.#channel.bootNumberOf(to)
-    }
   }
 
   /** Every call into the core goes through here: afterwards its effects are carried out. */
@@ -459,54 +419,14 @@ export class MembershipDriver {
         this.#channel.send(effect.to, effect.messages)
         return
       case 'streamPing':
-        void this.#pingOverStream(effect)
+        void this.#exchanges.ping(effect)
         return
       case 'pushPull':
-        void this.#exchange(effect)
+        void this.#exchanges.exchange(effect)
         return
       case 'roundTrip':
         for (const handle of this.#roundTripHandlers) handle(effect.nodeId, effect.ms)
         return
-    }
-  }
-
-  async #pingOverStream(effect: Extract<SwimSend, { kind: 'streamPing' }>): Promise<void> {
-    const { messenger, clock, logger } = this.#components
-    const { nodeId, address, sequence, deadline } = effect
-    try {
-      const request = { deadline, address }
-      const answer = await messenger.request(nodeId, streamPing, { sequence }, request)
-      if (answer.address !== address) {
-        throw new PeerIdentityError(`${nodeId} answered as ${answer.address}, not ${address}`)
-      }
-    } catch (error) {
-      this.#counters.add('stream_pings_failed')
-      logger.debug({ nodeId, cause: factsOf(error) }, 'ping over the stream failed')
-      return
-    }
-    this.#enter(() => this.#swim.handleStreamAck(sequence, nodeId, clock.now()))
-  }
-
-  async #exchange({ nodeId, address }: Extract<SwimSend, { kind: 'pushPull' }>): Promise<void> {
-    const { messenger, clock, logger } = this.#components
-    if (this.#exchangesInFlight >= exchangesInFlightMax) {
-      this.#counters.add('exchanges_skipped')
-      return
-    }
-    this.#exchangesInFlight++
-    try {
-      const answer = await messenger.request(
-        nodeId,
-        pushPull,
-        { clusterId: this.#options.clusterId(), members: this.#swim.exchangedMembers() },
-        { deadline: after(clock.now(), exchangeTimeoutMs), address }
-      )
-      this.#takeOver(answer, nodeId)
-    } catch (error) {
-      this.#counters.add('exchanges_failed')
-      logger.debug({ nodeId, cause: factsOf(error) }, 'state exchange failed')
-    } finally {
-      this.#exchangesInFlight--
     }
   }
 
@@ -535,28 +455,8 @@ export class MembershipDriver {
     return this.#swim.isGoodbyeSpread || this.#swim.peerCount === 0
   }
 
-  #assertOwnCluster(theirs: ClusterId | null): void {
-    const ours = this.#options.clusterId()
-    if (isForeign(theirs, ours)) {
-      throw new HandshakeRefusedError(`cluster id ${theirs} is not ${ours}`)
-    }
-  }
-
   #assertRunning(): void {
     if (this.#life === 'new') throw new NotStartedError('membership is not started')
     if (this.#life === 'stopped') throw new StoppedError('membership is stopped')
-  }
-}
-
-function assertStatementFits(swim: Swim): void {
-  const reason = `${memberMetadataBytesMax} bytes, ${statementBytesMax} with all names, at most`
-  let bytes: number
-  try {
-    bytes = statementBytes(swim.selfStatement())
-  } catch (cause) {
-    throw new InvalidArgumentError('metadata', `${reason}: ${factsOf(cause).message}`)
-  }
-  if (bytes > statementBytesMax) {
-    throw new InvalidArgumentError('metadata', `${reason}: ${bytes} bytes`)
   }
 }

@@ -5,12 +5,20 @@
  *   part    = u8 kind, varint length, body of the kind
  *
  * Kinds are append-only; a kind that the reader does not know is skipped. Joins, state exchanges,
- * the fallback of a probe and goodbyes are messages of the stream, 0x0100 to 0x0106.
+ * the fallback of a probe, goodbyes and metadata are messages of the stream, 0x0100 to 0x010a.
  */
 import { assert } from '../../core/assert.js'
 import { ProtocolError } from '../../core/errors.js'
 import type { ClusterId } from '../../core/ids.js'
-import { memberMetadataBytesMax, messageSizeBytesMax } from '../../core/limits.js'
+import {
+  memberEntriesMax,
+  memberEntryKeyBytesMax,
+  memberEntryValueBytesMax,
+  memberMetadataBytesMax,
+  memberTagBytesMax,
+  memberTagsMax,
+  messageSizeBytesMax
+} from '../../core/limits.js'
 import { HealthStatuses, Lifecycles, Livenesses } from '../../core/member.js'
 import { Priorities } from '../../core/ports/messenger.js'
 import {
@@ -22,6 +30,7 @@ import {
   clusterId,
   declareMessage,
   declareRequest,
+  f64,
   incarnation,
   list,
   type MemberSpec,
@@ -38,6 +47,8 @@ import {
   u64
 } from '../../wire/index.js'
 import { datagramPayloadBytesMax } from '../security/datagram-header.js'
+import { gossipKeysMax } from '../security/datagram-keyring.js'
+import { joinSettingsMax, settingNameBytesMax, settingValueBytesMax } from './compatibility.js'
 
 /** Versions of the membership protocol that this node speaks. */
 export const membershipVersions = { min: 1, max: 1 } as const
@@ -47,7 +58,7 @@ export const datagramPartsMax = 255
 /** What another room may send in one datagram. */
 export const datagramExtraBytesMax = 64
 /** One statement, so that it always fits a datagram beside a probe. */
-export const statementBytesMax = 1_024
+export const statementBytesMax = 1_100
 /** Members in one state exchange. */
 export const exchangedMembersMax = 10_000
 /** Bytes of members in one state exchange; what does not fit comes in a later one. */
@@ -96,6 +107,8 @@ export const statement = struct({
   datacenter: text(252),
   rack: text(252),
   metadata,
+  capacity: struct({ cpus: f64, memoryBytes: u64, connections: u32, weight: u32 }),
+  tags: list(text(memberTagBytesMax), memberTagsMax),
   /** By its wall clock, milliseconds: when this life of it began. */
   bornAt: u64,
   versionMin: u16,
@@ -105,6 +118,22 @@ export type Statement = TypeOf<typeof statement>
 
 const accusation = openStruct({ nodeId, incarnation, accuser: nodeId })
 
+const deltaFields = {
+  owner: nodeId,
+  floor: u64,
+  from: u64,
+  version: u64,
+  entries: list(
+    struct({
+      key: text(memberEntryKeyBytesMax),
+      version: u64,
+      /** Null: deleted. */
+      value: nullable(text(memberEntryValueBytesMax))
+    }),
+    memberEntriesMax
+  )
+} as const
+
 const parts = {
   /**
    * Probes `target`; whoever else gets it does not answer. `isUnheard`: the target's last answers
@@ -113,13 +142,14 @@ const parts = {
   ping: [1, openStruct({ sequence: u32, target: nodeId }, { isUnheard: [1, bool] })],
   /** Asks the receiver to ping `target` and to tell. */
   pingRequest: [2, openStruct({ sequence: u32, target: nodeId })],
-  /** Answers a ping, or a ping request whose target answered. */
-  ack: [3, openStruct({ sequence: u32 })],
+  /** Answers a ping, or a ping request whose target answered; `viewMark`: see `view-mark.ts`. */
+  ack: [3, openStruct({ sequence: u32 }, { viewMark: [1, u32] })],
   /** Answers a ping request: the target was silent so far, the helper is well. */
   nack: [4, openStruct({ sequence: u32 })],
   statement: [5, openStruct({ statement })],
   suspect: [6, accusation],
   dead: [7, accusation],
+  metadata: [8, openStruct(deltaFields)],
   /** Of another room: measurements that a stream would hide. Carries no membership. */
   payload: [16, openStruct({ bytes: bytes(datagramExtraBytesMax) })]
 } as const
@@ -135,7 +165,8 @@ export type PacketPart = PartOf<typeof parts>
 export type DatagramMessage = Exclude<PacketPart, { kind: 'payload' }>
 export type StatementRumour = Extract<DatagramMessage, { kind: 'statement' }>
 export type Accusation = Extract<DatagramMessage, { kind: 'suspect' | 'dead' }>
-export type Rumour = StatementRumour | Accusation
+export type MetadataRumour = Extract<DatagramMessage, { kind: 'metadata' }>
+export type Rumour = StatementRumour | Accusation | MetadataRumour
 
 /** Number, name and shape of each part, for documentation and tests. */
 export const partSpecs: readonly MemberSpec[] = Object.entries(parts).map(
@@ -254,24 +285,40 @@ export type MemberState = TypeOf<typeof memberState>
 
 const memberStates = list(memberState, exchangedMembersMax)
 
-const exchangeAnswer = openStruct({
-  clusterId: nullableClusterId,
-  members: memberStates,
-  /** The newest boot number of the asker's datagrams that the answerer believed. */
-  bootNumberSeen: nullable(u64)
+const joinSettings = struct({
+  /** CRC-32C over them: the same where nothing differs. */
+  digest: u32,
+  list: list(
+    struct({ name: text(settingNameBytesMax), value: text(settingValueBytesMax) }),
+    joinSettingsMax
+  )
 })
+
+const exchangeAnswer = openStruct(
+  {
+    clusterId: nullableClusterId,
+    members: memberStates,
+    /** The newest boot number of the asker's datagrams that the answerer believed. */
+    bootNumberSeen: nullable(u64)
+  },
+  /** Of the answerer, where they differ from those of one that joins. */
+  { settings: [1, joinSettings] }
+)
 
 export const joinRequest = declareRequest({
   number: 0x0100,
   name: 'JoinRequest',
   priority: Priorities.High,
-  body: openStruct({
-    clusterName: text(63),
-    clusterId: nullableClusterId,
-    /** Address, incarnation, version range, datacenter, rack of the joiner. */
-    statement,
-    features: list(text(63), 64)
-  }),
+  body: openStruct(
+    {
+      clusterName: text(63),
+      clusterId: nullableClusterId,
+      /** Address, incarnation, version range, datacenter, rack of the joiner. */
+      statement,
+      features: list(text(63), 64)
+    },
+    { settings: [1, joinSettings], keyIds: [2, list(text(8), gossipKeysMax)] }
+  ),
   answer: exchangeAnswer,
   about: 'A node asks to become a member; the answer is what the asked node knows of all members.'
 })
@@ -303,10 +350,38 @@ export const leave = declareMessage({
   about: 'A member says that it left, beside its rumour, in case datagrams are blocked.'
 })
 
+const metadataDeltas = list(struct(deltaFields), exchangedMembersMax)
+const metadataDigests = list(struct({ owner: nodeId, version: u64 }), exchangedMembersMax)
+
+export const metadataSync = declareRequest({
+  number: 0x0108,
+  name: 'MetadataSync',
+  priority: Priorities.Normal,
+  body: openStruct({ clusterId: nullableClusterId, digests: metadataDigests }),
+  /** `wanted`: what the answerer holds of them, where the asker has more. */
+  answer: openStruct({ deltas: metadataDeltas, wanted: metadataDigests }),
+  about: 'What a node holds of the pairs of each member; the answer is what it lacks.'
+})
+
+export const metadataSupply = declareMessage({
+  number: 0x010a,
+  name: 'MetadataSupply',
+  priority: Priorities.Normal,
+  body: openStruct({ clusterId: nullableClusterId, deltas: metadataDeltas }),
+  about: 'The pairs that a node wanted in answer to a MetadataSync.'
+})
+
 export type ExchangeAnswer = TypeOf<typeof exchangeAnswer>
 
 /** For the catalogue of the composition root. */
-export const membershipMessages = [joinRequest, pushPull, streamPing, leave] as const
+export const membershipMessages = [
+  joinRequest,
+  pushPull,
+  streamPing,
+  leave,
+  metadataSync,
+  metadataSupply
+] as const
 
 const statementWriter = (): ByteWriter => new ByteWriter(messageSizeBytesMax)
 

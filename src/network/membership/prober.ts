@@ -8,8 +8,10 @@
  * every exchange checks both ends, and this node asks whom it has not heard that way for longest.
  */
 
+import type { ProbeRecord } from '../../core/cluster-membership.js'
 import { after, NEVER } from '../../core/deadlines.js'
 import type { MonotonicMs, NodeId } from '../../core/ids.js'
+import { keptProbesMax } from './death-records.js'
 import { probeMs } from './formulas.js'
 import type { Gossip } from './gossip.js'
 import { isLive, type MemberRecord } from './member-table.js'
@@ -227,7 +229,12 @@ export class Prober {
   }
 
   #onStraightAnswer({ target, sentAt }: Probe, now: MonotonicMs): void {
-    this.#state.effects.send({ kind: 'roundTrip', nodeId: target, ms: now - sentAt })
+    const { effects, table } = this.#state
+    const record = table.get(target)
+    effects.send({ kind: 'roundTrip', nodeId: target, ms: now - sentAt })
+    if (record !== undefined) {
+      keep(record, { sentAt, roundTripMs: now - sentAt, outcome: 'straight' })
+    }
     const whole = this.#state.links.onStraightAnswer(target)
     if (whole !== null) this.#cohesion().onLinkWhole(whole, now)
   }
@@ -236,6 +243,7 @@ export class Prober {
     const { links, table } = this.#state
     const record = table.get(target)
     if (record === undefined) return
+    keep(record, { sentAt, roundTripMs: null, outcome: 'detour' })
     const broken = links.onDetour(target, sentAt, record.lastHeardAt)
     if (broken !== null) this.#cohesion().onLinkBroken(broken)
     else if (links.isInDoubt(target)) this.#doubted = target
@@ -268,6 +276,7 @@ export class Prober {
       streamTried,
       localHealthMultiplier
     }
+    keep(record, { sentAt, roundTripMs: null, outcome: 'unanswered' })
     const { incarnation } = record
     const suspicion = { nodeId: probe.target, incarnation, accuser: nodeId }
     this.#rumours().handleAccusation({ kind: 'suspect', ...suspicion }, now)
@@ -278,4 +287,9 @@ export class Prober {
     this.#helpersAt = NEVER
     this.#verdictAt = NEVER
   }
+}
+
+function keep({ probes }: MemberRecord, probe: ProbeRecord): void {
+  probes.push(probe)
+  if (probes.length > keptProbesMax) probes.shift()
 }

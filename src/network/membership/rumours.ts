@@ -12,6 +12,7 @@
 import { unreachable } from '../../core/assert.js'
 import { after } from '../../core/deadlines.js'
 import type { MonotonicMs, NodeId } from '../../core/ids.js'
+import { keptRefutationsMax } from './death-records.js'
 import { expectedConfirmations, probeMs, suspicionMinMs } from './formulas.js'
 import { isLive, type MemberRecord, toMember } from './member-table.js'
 import { type Accusation, type Statement, statementBytes, statementBytesMax } from './messages.js'
@@ -123,7 +124,7 @@ export class Rumours {
   #makeRoom(): boolean {
     const oldest = this.#state.table.oldestGone()
     if (oldest === null) return false
-    this.#state.table.remove(oldest.statement.nodeId)
+    this.#state.forget(oldest.statement.nodeId)
     return true
   }
 
@@ -142,7 +143,7 @@ export class Rumours {
     }
     const previous = record.statement
     const rankBefore = record.rank
-    record.statement = statement
+    this.#state.table.setStatement(record, statement)
     record.conflictAddress = null
     if (isGreater) {
       this.#state.suspicions.stop(statement.nodeId)
@@ -171,6 +172,8 @@ export class Rumours {
       counters.add('topology_changes')
       effects.emit({ type: 'MemberLeft', member })
     } else if (before === Ranks.Suspect) {
+      record.refutations.push({ at: now, incarnation: record.incarnation })
+      if (record.refutations.length > keptRefutationsMax) record.refutations.shift()
       effects.emit({ type: 'MemberRefuted', member })
     } else if (before !== Ranks.Alive) {
       this.#live.add(nodeId)
@@ -253,8 +256,13 @@ export class Rumours {
         startedAt: suspicion.startedAt,
         accuser: suspicion.accuser,
         confirmedBy: [...suspicion.confirmedBy],
-        verdictAt: suspicion.verdictAt
+        verdictAt: suspicion.verdictAt,
+        minMs: suspicion.terms.minMs,
+        maxMs: suspicion.terms.maxMs,
+        expectedConfirmations: suspicion.terms.expected
       },
+      probes: [...record.probes],
+      refutations: [...record.refutations],
       lastFailedProbe: record.lastFailedProbe,
       lastSeen: record.lastSeen,
       liveMembers: table.liveCount,
@@ -314,7 +322,17 @@ export function isOtherwise(a: Statement, b: Statement): boolean {
     a.rack === b.rack &&
     a.versionMin === b.versionMin &&
     a.versionMax === b.versionMax
-  return !isSame || !isSameMetadata(a.metadata, b.metadata)
+  return !isSame || isOtherDescription(a, b) || !isSameMetadata(a.metadata, b.metadata)
+}
+
+function isOtherDescription(a: Statement, b: Statement): boolean {
+  return (
+    a.capacity.cpus !== b.capacity.cpus ||
+    a.capacity.memoryBytes !== b.capacity.memoryBytes ||
+    a.capacity.connections !== b.capacity.connections ||
+    a.capacity.weight !== b.capacity.weight ||
+    a.tags.join() !== b.tags.join()
+  )
 }
 
 function isSameMetadata(a: Statement['metadata'], b: Statement['metadata']): boolean {

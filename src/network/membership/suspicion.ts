@@ -24,6 +24,7 @@ export interface Suspicion {
   /** Distinct accusers beyond the first, in the order heard; at most `expected`. */
   readonly confirmedBy: readonly NodeId[]
   readonly verdictAt: MonotonicMs
+  readonly terms: SuspicionTerms
 }
 
 interface Running {

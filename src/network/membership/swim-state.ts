@@ -1,3 +1,4 @@
+import type { Lateness } from '../../core/cluster-membership.js'
 import type { Config } from '../../core/config/schema.js'
 import { Counters } from '../../core/counters.js'
 import { after, Deadlines, NEVER } from '../../core/deadlines.js'
@@ -10,11 +11,11 @@ import {
   toIncarnation,
   type WallMs
 } from '../../core/ids.js'
-import { HealthStatuses, type Lifecycle, Lifecycles } from '../../core/member.js'
+import { HealthStatuses, type Lifecycle, Lifecycles, type NodeCapacity } from '../../core/member.js'
 import type { Random } from '../../core/ports/random.js'
 import type { Address } from '../../core/ports/stream-network.js'
-import { BroadcastQueue } from './broadcast-queue.js'
-import { DeathRecords, type Lateness } from './death-records.js'
+import { BroadcastQueue, type Topic } from './broadcast-queue.js'
+import { DeathRecords } from './death-records.js'
 import { retransmitLimit } from './formulas.js'
 import { LocalHealth } from './local-health.js'
 import { isLive, type MemberRecord, MemberTable } from './member-table.js'
@@ -25,6 +26,7 @@ import {
   type Rumour,
   type Statement
 } from './messages.js'
+import { MetadataStore } from './metadata/metadata-store.js'
 import { Links } from './partition/links.js'
 import { Ranks } from './precedence.js'
 import { Suspicions } from './suspicion.js'
@@ -36,10 +38,15 @@ export interface SwimOptions {
   readonly datacenter: string
   readonly rack: string
   readonly metadata: Readonly<Record<string, string>>
+  readonly capacity: NodeCapacity
+  readonly tags: readonly string[]
   /** By its wall clock; orders members by age. */
   readonly bornAt: WallMs
   readonly config: Config['membership']
 }
+
+/** What a node may say otherwise of itself while it runs. */
+export type Restatement = Partial<Pick<Statement, 'lifecycle' | 'health' | 'capacity' | 'tags'>>
 
 export interface SwimComponents {
   readonly random: Random
@@ -86,6 +93,10 @@ export const swimCounterNames = [
   'rumours_oversized',
   'rumours_dropped',
   'push_pull_count',
+  'metadata_refused',
+  'views_differing',
+  'partition_detections',
+  'partitions_healed',
   'late_timers',
   'stalls',
   'local_health_score'
@@ -101,6 +112,7 @@ export class SwimState {
   readonly queue: BroadcastQueue
   readonly suspicions = new Suspicions()
   readonly deaths = new DeathRecords()
+  readonly metadata: MetadataStore
   readonly links = new Links()
   readonly counters = new Counters<SwimCounterName>(swimCounterNames)
   readonly effects = new EffectsBuffer<SwimSend, never, MembershipEvent>()
@@ -119,6 +131,7 @@ export class SwimState {
       probeTimeoutMs: options.config.probeTimeoutMs
     })
     this.table = new MemberTable(newRecord(firstStatement(options), now), options.config.membersMax)
+    this.metadata = new MetadataStore(options.nodeId, options.bornAt)
     this.queue = new BroadcastQueue(options.config.broadcastQueueLengthMax)
   }
 
@@ -149,7 +162,7 @@ export class SwimState {
   }
 
   /** Queues news about a member; it supersedes what is queued about it. */
-  broadcast(about: NodeId, rumour: Rumour, now: MonotonicMs): void {
+  broadcast(about: Topic, rumour: Rumour, now: MonotonicMs): void {
     const sizeBytes = this.packets.sizeOf(rumour)
     if (!Number.isFinite(sizeBytes)) {
       this.counters.add('rumours_oversized')
@@ -164,17 +177,20 @@ export class SwimState {
   }
 
   /** What this node says of itself changed; its incarnation is at least `incarnationMin`. */
-  restate(
-    change: Partial<Pick<Statement, 'lifecycle' | 'health'>>,
-    incarnationMin: number,
-    now: MonotonicMs
-  ): void {
+  restate(change: Restatement, incarnationMin: number, now: MonotonicMs): void {
     const { self } = this
     const incarnation = toIncarnation(Math.max(self.incarnation + 1, incarnationMin))
-    self.statement = { ...self.statement, ...change, incarnation }
+    this.table.setStatement(self, { ...self.statement, ...change, incarnation })
     const rank = self.statement.lifecycle === Lifecycles.Left ? Ranks.Left : Ranks.Alive
     this.table.setStanding(self, { incarnation, rank }, now)
     this.broadcast(this.nodeId, { kind: 'statement', statement: self.statement }, now)
+  }
+
+  /** The member, and what it said of itself. */
+  forget(nodeId: NodeId): void {
+    this.table.remove(nodeId)
+    this.metadata.forget(nodeId)
+    this.queue.forget(`metadata:${nodeId}`)
   }
 
   /** A dead or left member is kept for a while, so that old news of it stays old. */
@@ -188,7 +204,7 @@ export class SwimState {
     let next: MonotonicMs = NEVER
     for (const record of this.table.others((other) => !isLive(other))) {
       const at = after(record.changedAt, this.config.deadRetentionMs)
-      if (at <= now) this.table.remove(record.statement.nodeId)
+      if (at <= now) this.forget(record.statement.nodeId)
       else if (at < next) next = at
     }
     if (next !== NEVER) this.deadlines.set('reap', next)
@@ -203,7 +219,9 @@ export const newRecord = (statement: Statement, now: MonotonicMs): MemberRecord 
   lastHeardAt: Number.NEGATIVE_INFINITY as MonotonicMs,
   changedAt: now,
   conflictAddress: null,
-  lastFailedProbe: null
+  lastFailedProbe: null,
+  probes: [],
+  refutations: []
 })
 
 const firstIncarnation = 1 as Incarnation
@@ -218,6 +236,8 @@ const firstStatement = (options: SwimOptions): Statement => ({
   datacenter: options.datacenter,
   rack: options.rack,
   metadata: options.metadata,
+  capacity: options.capacity,
+  tags: options.tags,
   bornAt: options.bornAt,
   versionMin: membershipVersions.min,
   versionMax: membershipVersions.max

@@ -20,6 +20,7 @@
  * `pushPull` effects through `handleStreamAck` and `merge`, or not at all.
  */
 import { assert, unreachable } from '../../core/assert.js'
+import type { DeathRecord, PartitionView } from '../../core/cluster-membership.js'
 import type { Counters } from '../../core/counters.js'
 import { after } from '../../core/deadlines.js'
 import type { Effects } from '../../core/effects.js'
@@ -28,25 +29,28 @@ import type { MonotonicMs, NodeId } from '../../core/ids.js'
 import { type HealthStatus, type Lifecycle, Lifecycles, type Member } from '../../core/member.js'
 import type { Address } from '../../core/ports/stream-network.js'
 import type { TellQueue } from '../../core/tell-queue.js'
-import type { DeathRecord } from './death-records.js'
 import { pushPullDelayMs } from './formulas.js'
 import { Gossip } from './gossip.js'
 import { isLive, type MemberRecord, toMember } from './member-table.js'
 import { exchangedMembers, mergeMembers } from './merge.js'
 import type { DatagramMessage, MemberState, Statement } from './messages.js'
+import { MetadataSpread } from './metadata/metadata-spread.js'
+import type { MetadataDigest, VersionedEntry } from './metadata/metadata-store.js'
 import { Cohesion } from './partition/cohesion.js'
 import type { Quorum } from './partition/quorum-guard.js'
 import { Ranks } from './precedence.js'
 import { Prober } from './prober.js'
 import { Relays, relaysMax } from './relays.js'
-import { Rumours } from './rumours.js'
+import { isOtherwise, Rumours } from './rumours.js'
 import {
+  type Restatement,
   type SwimComponents,
   type SwimCounterName,
   type SwimOptions,
   type SwimSend,
   SwimState
 } from './swim-state.js'
+import { ViewMark } from './view-mark.js'
 
 /** Who sent a message, by its seal, and where it came from. */
 export interface Sender {
@@ -66,6 +70,8 @@ export class Swim {
   readonly #relays: Relays
   readonly #rumours: Rumours
   readonly #cohesion: Cohesion
+  readonly #viewMark: ViewMark
+  readonly metadata: MetadataSpread
   #sequence: number
   #isProbing = false
 
@@ -75,6 +81,8 @@ export class Swim {
     this.#state = state
     this.#sequence = components.random.nextUint32()
     this.#gossip = new Gossip(state)
+    this.#viewMark = new ViewMark(state)
+    this.metadata = new MetadataSpread(state)
     this.#prober = new Prober(
       state,
       this.#gossip,
@@ -175,6 +183,12 @@ export class Swim {
     this.#restateSelf({ health }, now)
   }
 
+  /** What it says of itself from now on; whatever is absent stays. */
+  describe(change: Pick<Restatement, 'capacity' | 'tags'>, now: MonotonicMs): void {
+    assert(!this.#state.hasLeft, 'a node that left describes nothing')
+    this.#restateSelf(change, now)
+  }
+
   /** Says goodbye and probes no more. Gossip goes on until the goodbye has spread. */
   leave(now: MonotonicMs): void {
     if (this.#state.hasLeft) return
@@ -237,8 +251,26 @@ export class Swim {
     return this.#cohesion.hasYielded
   }
 
+  partitions(): PartitionView[] {
+    return this.#cohesion.partitions()
+  }
+
   explainDeath(nodeId: NodeId): DeathRecord | null {
     return this.#state.deaths.latestOf(nodeId)
+  }
+
+  /** Another's pairs, or this node's own; by key. */
+  metadataOf(nodeId: NodeId): VersionedEntry[] {
+    return this.#state.metadata.entriesOf(nodeId)
+  }
+
+  /** Of this node's own pairs. */
+  metadataVersion(): number {
+    return this.#state.metadata.versionOf(this.#state.nodeId)
+  }
+
+  metadataDigests(): MetadataDigest[] {
+    return this.#state.metadata.digests()
   }
 
   tellQueues(tell: TellQueue): void {
@@ -265,6 +297,9 @@ export class Swim {
         this.#relays.handleRequest(message.target, message.sequence, from.address, now)
         return
       case 'ack':
+        if (message.viewMark !== undefined && record !== undefined && isLive(record)) {
+          this.#viewMark.compare(message.viewMark, from.nodeId, from.address, now)
+        }
         if (this.#prober.handleAck(message.sequence, from.nodeId, now)) return
         this.#relays.handleAck(message.sequence, from.nodeId)
         return
@@ -280,6 +315,10 @@ export class Swim {
         this.#state.counters.add('gossip_messages_received')
         this.#rumours.handleAccusation(message, now)
         if (message.nodeId === this.#state.nodeId) this.#contradict(from)
+        return
+      case 'metadata':
+        this.#state.counters.add('gossip_messages_received')
+        this.metadata.handleRumour(message, now)
         return
       default:
         unreachable(message)
@@ -301,7 +340,7 @@ export class Swim {
       const { nodeId, address } = from
       this.#state.effects.send({ kind: 'pushPull', nodeId, address })
     } else if (isLive(record)) this.#prober.onPing(record.statement.nodeId, isUnheard, now)
-    const ack: DatagramMessage = { kind: 'ack', sequence }
+    const ack: DatagramMessage = { kind: 'ack', sequence, viewMark: this.#viewMark.of(now) }
     const accusation = record === undefined ? null : this.#gossip.accusationOf(record)
     this.#gossip.send(from.address, accusation ? [ack, accusation] : [ack])
   }
@@ -313,9 +352,11 @@ export class Swim {
     this.#gossip.send(accuser.address, [{ kind: 'statement', statement }])
   }
 
-  #restateSelf(change: Parameters<SwimState['restate']>[0], now: MonotonicMs): void {
-    const { lifecycle, health } = this.#state.self.statement
-    if (change.lifecycle === lifecycle || change.health === health) return
+  #restateSelf(change: Restatement, now: MonotonicMs): void {
+    const { statement } = this.#state.self
+    const { lifecycle, health } = statement
+    const { incarnation } = statement
+    if (!isOtherwise(statement, { ...statement, ...change, incarnation })) return
     this.#state.restate(change, 0, now)
     const member = toMember(this.#state.self)
     this.#state.effects.emit({

@@ -12,6 +12,7 @@ import {
   type NodeId,
   SplittableRandom,
   toClusterId,
+  unstatedCapacity,
   type WallMs
 } from '../../core/index.js'
 import { PacketWriter } from '../../network/membership/messages.js'
@@ -137,6 +138,8 @@ export class SwimSwarm {
         datacenter: '',
         rack: '',
         metadata: {},
+        capacity: unstatedCapacity,
+        tags: [],
         bornAt,
         config: this.#options.config
       },
@@ -220,6 +223,9 @@ export class SwimSwarm {
         this.#overStream(from, effect.address, (peer) => {
           peer.swim.merge(from.swim.exchangedMembers(), from.nodeId, this.#ms())
           from.swim.merge(peer.swim.exchangedMembers(), peer.nodeId, this.#ms())
+          const { deltas, wanted } = peer.swim.metadata.answer(from.swim.metadataDigests())
+          from.swim.metadata.merge(deltas)
+          peer.swim.metadata.merge(from.swim.metadata.supply(wanted))
           this.#carryOut(peer)
         })
         return

@@ -7,6 +7,7 @@ import {
   type Random,
   SkeinError,
   SplittableRandom,
+  unstatedCapacity,
   type WallMs
 } from '../../../src/core/index.js'
 import {
@@ -242,6 +243,8 @@ function membershipTarget(): Target {
         datacenter: '',
         rack: '',
         metadata: {},
+        capacity: unstatedCapacity,
+        tags: [],
         bornAt: 1 as WallMs,
         config
       },

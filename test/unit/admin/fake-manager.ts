@@ -2,6 +2,8 @@ import {
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
+  type ClusterMembership,
+  type ClusterMetadata,
   type ClusterView,
   EventHub,
   type HealthReport,
@@ -15,6 +17,7 @@ import {
   type SecurityManager,
   type SqlValue,
   type Statement,
+  unstatedCapacity,
   type WallMs
 } from '../../../src/core/index.js'
 
@@ -66,6 +69,8 @@ export const member = (nodeId: string, changes: Partial<Member> = {}): Member =>
   datacenter: 'd1',
   rack: '',
   metadata: {},
+  capacity: unstatedCapacity,
+  tags: [],
   lastSeen: 500 as MonotonicMs,
   ...changes
 })
@@ -78,6 +83,19 @@ export class FakeManager implements ClusterManager {
   readonly hub = new EventHub({ eventQueueLengthMax: 4, eventSubscribersMax: 100 })
   members: readonly Member[] = [member('a'), member('b', { liveness: 'suspect' })]
   readonly messages = { onMessage: () => {}, onRequest: () => {} }
+  readonly membership: ClusterMembership = {
+    explainDeath: () => null,
+    partitions: () => [],
+    quorum: () => ({ isPresent: true, needed: 0, present: [], missing: [] }),
+    describe: () => {}
+  }
+  readonly metadata: ClusterMetadata = {
+    set: () => {},
+    delete: () => false,
+    get: () => undefined,
+    entries: () => [],
+    of: () => []
+  }
   readonly health: ClusterHealth = {
     peerStatuses: () => [],
     peers: () => [],

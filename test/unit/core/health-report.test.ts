@@ -8,7 +8,8 @@ import {
   type Member,
   type MonotonicMs,
   type Term,
-  toNodeId
+  toNodeId,
+  unstatedCapacity
 } from '../../../src/core/index.js'
 
 const member = (id: string, change: Partial<Member> = {}): Member => ({
@@ -21,6 +22,8 @@ const member = (id: string, change: Partial<Member> = {}): Member => ({
   datacenter: '',
   rack: '',
   metadata: {},
+  capacity: unstatedCapacity,
+  tags: [],
   lastSeen: 0 as MonotonicMs,
   ...change
 })

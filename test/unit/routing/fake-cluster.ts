@@ -32,6 +32,7 @@ import {
   type StatementResult,
   silentLogger,
   type Term,
+  unstatedCapacity,
   type WriteAnswer,
   type WriteRequest
 } from '../../../src/core/index.js'
@@ -60,6 +61,8 @@ export function memberOf(nodeId: NodeId, changes: Partial<Member> = {}): Member 
     datacenter: '',
     rack: '',
     metadata: {},
+    capacity: unstatedCapacity,
+    tags: [],
     lastSeen: 0 as MonotonicMs,
     ...changes
   }

@@ -6,6 +6,8 @@
  * Owner's duties: `review` after anything that may have changed a member's standing;
  * `handleTimeout` when `next` has come.
  */
+
+import type { PartitionView } from '../../../core/cluster-membership.js'
 import { after, NEVER } from '../../../core/deadlines.js'
 import type { PartitionEvent } from '../../../core/events.js'
 import type { MonotonicMs, NodeId, WallMs } from '../../../core/ids.js'
@@ -42,6 +44,17 @@ export class Cohesion {
 
   get split(): Split | null {
     return this.#splits.current
+  }
+
+  /** What is not healed: the split, then broken links by their node. */
+  partitions(): PartitionView[] {
+    const links = this.#state.links.broken().map(({ nodeId, fault, since }) => ({
+      kind: fault,
+      unreachable: [nodeId],
+      since
+    }))
+    const { current } = this.#splits
+    return current === null ? links : [{ kind: 'split', ...current }, ...links]
   }
 
   /** Whether the strategy decided that the other side goes on. */
@@ -166,6 +179,9 @@ export class Cohesion {
   }
 
   #tell(event: PartitionEvent): void {
+    const { counters } = this.#state
+    if (event.type === 'PartitionDetected') counters.add('partition_detections')
+    if (event.type === 'PartitionHealed') counters.add('partitions_healed')
     this.#state.effects.emit(event)
   }
 }

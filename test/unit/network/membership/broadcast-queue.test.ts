@@ -15,7 +15,7 @@ const push = (queue: BroadcastQueue, about: string, sizeBytes = 20, incarnation 
   queue.push(about as NodeId, rumour(about, incarnation), sizeBytes)
 
 const names = (rumours: readonly Rumour[]): string[] =>
-  rumours.map((taken) => (taken.kind === 'statement' ? '' : taken.nodeId))
+  rumours.map((taken) => ('nodeId' in taken ? taken.nodeId : ''))
 
 t.test('S-21: fewest transmits first, newest first among equals', async (t) => {
   const queue = new BroadcastQueue(10)

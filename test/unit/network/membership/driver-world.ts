@@ -1,14 +1,17 @@
 /** Membership drivers over real transports on memory streams, and datagrams in memory. */
-import type { Member, MembershipEvent, NodeId } from '../../../../src/core/index.js'
 import {
   type Address,
   type ClusterId,
   type DatagramNetwork,
   type Disk,
   type Logger,
+  type Member,
+  type MembershipEvent,
   type MonotonicMs,
+  type NodeId,
   SplittableRandom,
-  silentLogger
+  silentLogger,
+  unstatedCapacity
 } from '../../../../src/core/index.js'
 import {
   MembershipDriver,
@@ -27,6 +30,8 @@ import { membershipConfig } from './swim-world.js'
 
 const catalogue = new Catalogue([...controlMessages, ...membershipMessages, ...securityMessages])
 export const groupKey = new Uint8Array(32).fill(7)
+
+const noSettings = { mustAgree: [], mayDiffer: [] }
 
 export interface Sent {
   readonly from: Address
@@ -129,6 +134,9 @@ export class DriverWorld {
         datacenter: 'dc',
         rack: 'r',
         metadata: { name },
+        capacity: unstatedCapacity,
+        tags: [],
+        settings: noSettings,
         config: membershipConfig(),
         ...change
       }

@@ -4,7 +4,8 @@ import {
   type Incarnation,
   type MonotonicMs,
   type NodeId,
-  SplittableRandom
+  SplittableRandom,
+  unstatedCapacity
 } from '../../../../src/core/index.js'
 import type { DatagramMessage } from '../../../../src/network/membership/messages.js'
 import { Swim } from '../../../../src/network/membership/swim.js'
@@ -36,6 +37,8 @@ function messageOf({ kind, incarnation }: News): DatagramMessage {
       datacenter: '',
       rack: '',
       metadata: {},
+      capacity: unstatedCapacity,
+      tags: [],
       versionMin: 1,
       bornAt: 0,
       versionMax: 1
@@ -54,6 +57,8 @@ function afterHearing(news: readonly News[]): News {
       datacenter: '',
       rack: '',
       metadata: {},
+      capacity: unstatedCapacity,
+      tags: [],
       bornAt: 0 as never,
       config
     },

@@ -2,10 +2,12 @@
 import {
   type Incarnation,
   type MemberEvent,
+  type MetadataEvent,
   type MonotonicMs,
   type NodeId,
   type PartitionEvent,
   SplittableRandom,
+  unstatedCapacity,
   type WallMs
 } from '../../../../src/core/index.js'
 import type { DatagramMessage, Statement } from '../../../../src/network/membership/messages.js'
@@ -26,6 +28,8 @@ export const statementOf = (name: string, change: Partial<Statement> = {}): Stat
   datacenter: '',
   rack: '',
   metadata: {},
+  capacity: unstatedCapacity,
+  tags: [],
   versionMin: 1,
   versionMax: 1,
   bornAt: 0,
@@ -45,6 +49,7 @@ export class Bench {
   readonly swim: Swim
   events: MemberEvent[] = []
   partitions: PartitionEvent[] = []
+  metadata: MetadataEvent[] = []
   sent: SwimSend[] = []
   now = 0
 
@@ -57,6 +62,8 @@ export class Bench {
         datacenter: '',
         rack: '',
         metadata: {},
+        capacity: unstatedCapacity,
+        tags: [],
         bornAt: 0 as WallMs,
         config: membershipConfig({ ...publishedTimes, ...change })
       },
@@ -106,6 +113,7 @@ export class Bench {
     this.sent.push(...sendNow)
     for (const event of emit) {
       if (isMemberEvent(event)) this.events.push(event)
+      else if (event.type === 'MetadataChanged') this.metadata.push(event)
       else this.partitions.push(event)
     }
   }

@@ -5,11 +5,13 @@ import {
   type Config,
   type MemberEvent,
   type MembershipEvent,
+  type MetadataEvent,
   type MonotonicMs,
   type NodeId,
   type PartitionEvent,
   resolveConfig,
   SplittableRandom,
+  unstatedCapacity,
   type WallMs
 } from '../../../../src/core/index.js'
 import { PacketWriter, readPacket } from '../../../../src/network/membership/messages.js'
@@ -42,6 +44,12 @@ export interface ToldPartition {
   readonly event: PartitionEvent
 }
 
+export interface ToldMetadata {
+  readonly at: number
+  readonly viewer: NodeId
+  readonly event: MetadataEvent
+}
+
 export const isMemberEvent = (event: MembershipEvent): event is MemberEvent =>
   event.type.startsWith('Member')
 
@@ -65,6 +73,7 @@ interface Scheduled {
 export class SwimWorld {
   readonly events: ToldEvent[] = []
   readonly partitions: ToldPartition[] = []
+  readonly metadata: ToldMetadata[] = []
   readonly nodes = new Map<NodeId, WorldNode>()
   readonly config: MembershipConfig
   /** `from>to` by node id: nothing of that way arrives. */
@@ -103,6 +112,8 @@ export class SwimWorld {
         datacenter: 'dc',
         rack: 'r1',
         metadata: { name },
+        capacity: unstatedCapacity,
+        tags: [],
         bornAt: this.#order as WallMs,
         config: this.config
       },
@@ -275,6 +286,7 @@ export class SwimWorld {
     for (const event of emit) {
       const told = { at: this.now, viewer: node.nodeId }
       if (isMemberEvent(event)) this.events.push({ ...told, event })
+      else if (event.type === 'MetadataChanged') this.metadata.push({ ...told, event })
       else this.partitions.push({ ...told, event })
     }
     for (const effect of sendNow) this.#send(node, effect)
@@ -298,6 +310,9 @@ export class SwimWorld {
           const given = from.swim.exchangedMembers()
           peer.swim.merge(given, from.nodeId, this.#ms())
           from.swim.merge(peer.swim.exchangedMembers(), peer.nodeId, this.#ms())
+          const { deltas, wanted } = peer.swim.metadata.answer(from.swim.metadataDigests())
+          from.swim.metadata.merge(deltas)
+          peer.swim.metadata.merge(from.swim.metadata.supply(wanted))
           this.#carryOut(peer)
         })
         return
