@@ -65,7 +65,7 @@ import { BoundPorts } from '../src/runtime/index.js'
 import type { Catalogue, CustomDeclaration } from '../src/wire/index.js'
 import { catalogue } from './catalogue.js'
 import { compose, type Ports, type Rooms } from './composition.js'
-import { makePorts } from './node-ports.js'
+import { makePorts, type PortsAndKeys } from './node-ports.js'
 import { version } from './version.js'
 
 export interface CreateOptions {
@@ -151,7 +151,9 @@ export class ClusterNetworkManager implements ClusterManager {
     if (this.#state !== States.Created) throw new StoppedError(`start: already ${this.#state}`)
     this.#state = States.Starting
     try {
-      await this.#startRooms()
+      const made = await makePorts(this.#config, this.#options.overrides ?? {})
+      const start = () => this.#startRooms(made)
+      await (made.ports.tracer?.outside(start) ?? start())
     } catch (error) {
       this.#state = States.Stopped
       await this.#release()
@@ -362,9 +364,8 @@ export class ClusterNetworkManager implements ClusterManager {
     )
   }
 
-  async #startRooms(): Promise<void> {
+  async #startRooms({ ports, gossipKeys }: PortsAndKeys): Promise<void> {
     const config = this.#config
-    const { ports, gossipKeys } = await makePorts(config, this.#options.overrides ?? {})
     const bound = await BoundPorts.bind(ports, config.node.listenAddress)
     this.#ports = ports
     this.#bound = bound

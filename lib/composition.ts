@@ -28,6 +28,7 @@ import {
   type ReplicaObserver,
   type StrategyFactory,
   type StreamNetwork,
+  type Tracer,
   type Workers
 } from '../src/core/index.js'
 import {
@@ -62,6 +63,8 @@ export interface Ports {
   readonly observer?: ReplicaObserver | undefined
   /** Certificates behind `streams`, where they have any. */
   readonly credentials?: Credentials | undefined
+  /** Null, or `@opentelemetry/api` not being installed: nothing is traced. */
+  readonly tracer?: Tracer | null | undefined
   /** Instead of those of `security.gossipKeyFile`; 32 bytes each, the first seals. */
   readonly gossipKeys?: readonly Uint8Array[] | undefined
 }
@@ -195,7 +198,8 @@ function makeTransport(container: DependencyContainer): TransportDriver {
       logger: logger.child({ room: 'transport' }),
       addressOf: (nodeId) => container.resolve(TOKENS.membership).addressOf(nodeId) ?? undefined,
       nonces: crypto,
-      relayFor: (nodeId) => container.resolve(TOKENS.health).relayFor(nodeId)
+      relayFor: (nodeId) => container.resolve(TOKENS.health).relayFor(nodeId),
+      tracer: ports.tracer
     },
     {
       identity: {
@@ -297,6 +301,7 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       random: random.split('routing'),
       messenger: container.resolve(TOKENS.transport),
       logger: logger.child({ room: 'routing' }),
+      tracer: ports.tracer,
       members: () => membership.members(),
       groupOf: (group) => consensus.group(group) ?? undefined,
       assertQuorum: () => membership.assertQuorum(),

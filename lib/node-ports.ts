@@ -5,12 +5,14 @@ import {
   type Credentials,
   type Logger,
   type NodeId,
+  outsideTraces,
   type StreamNetwork,
   silentLogger
 } from '../src/core/index.js'
 import { readGossipKeys } from '../src/network/index.js'
 import {
   FileCredentials,
+  loadTracer,
   NodeDisk,
   NodeWorkers,
   nodeClock,
@@ -21,6 +23,7 @@ import {
   UdpDatagramNetwork
 } from '../src/runtime/index.js'
 import type { Ports } from './composition.js'
+import { version } from './version.js'
 
 export interface PortsAndKeys {
   readonly ports: Ports
@@ -35,7 +38,9 @@ interface Streams {
 
 /** @throws CertificateError a file that `security` names is missing, broken or of another node */
 export async function makePorts(config: Config, overrides: Partial<Ports>): Promise<PortsAndKeys> {
-  const clock = overrides.clock ?? nodeClock()
+  const tracer = overrides.tracer === undefined ? await loadTracer(version) : overrides.tracer
+  const ownClock = overrides.clock ?? nodeClock()
+  const clock = tracer === null ? ownClock : outsideTraces(ownClock, tracer)
   const logger = overrides.logger ?? silentLogger
   if (config.security.insecure) {
     logger.warn(
@@ -58,7 +63,8 @@ export async function makePorts(config: Config, overrides: Partial<Ports>): Prom
       credentials,
       workers: overrides.workers ?? new NodeWorkers({ logger }),
       datagrams: overrides.datagrams ?? new UdpDatagramNetwork({ logger }),
-      observer: overrides.observer
+      observer: overrides.observer,
+      tracer
     },
     gossipKeys: overrides.gossipKeys ?? (await readKeys(config))
   }

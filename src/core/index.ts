@@ -304,6 +304,7 @@ export {
   type StreamListener,
   type StreamNetwork
 } from './ports/stream-network.js'
+export type { Span, SpanAttributes, SpanKind, SpanOptions, Tracer } from './ports/tracer.js'
 export type { TaskRunner, TasksOf, WorkerModule, Workers } from './ports/workers.js'
 export { factsOf, hasCode, RemoteError } from './remote-error.js'
 export { RingBuffer } from './ring-buffer.js'
@@ -339,4 +340,5 @@ export {
   sqlValueToJson
 } from './sql.js'
 export type { TellQueue } from './tell-queue.js'
+export { outsideTraces, traced, tracedNow } from './traced-driver.js'
 export { viewsDisagree } from './views.js'

@@ -41,6 +41,7 @@ import { hasCode } from '../core/remote-error.js'
 import type { RoutingStrategy } from '../core/routing-strategy.js'
 import type { Statement } from '../core/sql.js'
 import type { TellQueue } from '../core/tell-queue.js'
+import { traced, tracedNow } from '../core/traced-driver.js'
 import type { Answered } from './attempts-driver.js'
 import { clusterWatchesMax } from './cluster-watch-driver.js'
 import { isForLeader } from './eligibility.js'
@@ -92,7 +93,7 @@ export class QueryDriver {
       ...this.#tools,
       clock: components.clock,
       random: this.#tools.random.split('backoff'),
-      choose: (choice) => this.#choose(choice),
+      choose: (choice) => this.#chooseTraced(choice),
       assertQuorum: () => components.assertQuorum?.(),
       isStopping: () => this.#state === States.Stopping,
       onRetry: () => this.#counters.add('query_retries'),
@@ -203,15 +204,18 @@ export class QueryDriver {
   ): Promise<QueryResult | QueryResult[]> {
     const plan = this.#plan(given, options)
     const priority = options.priority ?? Priorities.Normal
-    const answered = await this.#admit(priority, () =>
-      this.#run({
-        plan,
-        deadline: this.#deadlineIn(options.timeoutMs),
-        priority,
-        atLeastIndex: options.atLeastIndex ?? (0 as LogIndex),
-        client: options.client ?? null,
-        signal: options.signal
-      })
+    const span = { kind: 'internal' as const, attributes: attributesOf(plan) }
+    const answered = await traced(this.#parts.tracer, 'query', span, () =>
+      this.#admit(priority, () =>
+        this.#run({
+          plan,
+          deadline: this.#deadlineIn(options.timeoutMs),
+          priority,
+          atLeastIndex: options.atLeastIndex ?? (0 as LogIndex),
+          client: options.client ?? null,
+          signal: options.signal
+        })
+      )
     )
     const { index, node } = answered
     const { group } = plan
@@ -417,6 +421,15 @@ export class QueryDriver {
 
   readonly #classify = (sql: string) => this.#classifier.classify(sql)
 
+  #chooseTraced(choice: Parameters<RunComponents['choose']>[0]): Chosen | null {
+    const options = { kind: 'internal' as const, attributes: attributesOf(choice.plan) }
+    return tracedNow(this.#parts.tracer, 'route', options, (span) => {
+      const chosen = this.#choose(choice)
+      span?.setAttributes({ 'skein.node': chosen?.node ?? 'none' })
+      return chosen
+    })
+  }
+
   #choose(choice: Parameters<RunComponents['choose']>[0]): Chosen | null {
     const { plan, avoid, leaderHint, atLeastIndex } = choice
     const { node, term } = this.#decide(plan, avoid, leaderHint, atLeastIndex)
@@ -509,3 +522,8 @@ export class QueryDriver {
     return after(this.#parts.clock.now(), timeoutMs)
   }
 }
+
+const attributesOf = ({ group, kind }: QueryPlan) => ({
+  'skein.group': group,
+  'skein.query.kind': kind
+})

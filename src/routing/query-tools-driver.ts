@@ -7,6 +7,7 @@ import type { Logger } from '../core/ports/logger.js'
 import type { Messenger } from '../core/ports/messenger.js'
 import type { Random } from '../core/ports/random.js'
 import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
+import type { Tracer } from '../core/ports/tracer.js'
 import type { StrategyFactory } from '../core/routing-strategy.js'
 import { Affinities } from './affinity.js'
 import { AttemptsDriver } from './attempts-driver.js'
@@ -30,6 +31,8 @@ export interface QueryComponents {
   readonly random: Random
   readonly messenger: Messenger
   readonly logger: Logger
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | null | undefined
   readonly members: () => readonly Member[]
   /** This node's replica of a group. */
   readonly groupOf: (group: GroupId) => ReplicatedGroup | undefined

@@ -15,6 +15,7 @@ export { NodeDisk } from './node-disk.js'
 export { type LogLevel, logLevels, type NodeLoggerOptions, nodeLogger } from './node-logger.js'
 export { nodeRandom } from './node-random.js'
 export { NodeWorkers, type NodeWorkersOptions } from './node-workers.js'
+export { loadTracer } from './otel-tracer.js'
 export { PlainStreamNetwork, type PlainStreamNetworkOptions } from './plain-stream-network.js'
 export { streamBufferBytesMax } from './socket-stream.js'
 export {

@@ -29,6 +29,8 @@ export interface SimulatedPorts {
   readonly disk: Disk
   readonly workers: Workers
   readonly observer: ReplicaObserver
+  /** Traces take real time to load, and go nowhere here. */
+  readonly tracer: null
   readonly gossipKeys: readonly Uint8Array[]
 }
 

@@ -255,6 +255,7 @@ export class SimulatedCluster implements FaultTarget {
         workers: new InlineWorkers(),
         disk: withSyncCount(disk.mount(), machine.syncs),
         observer: watch.observerOf(process),
+        tracer: null,
         gossipKeys: [gossipKey]
       }
     })

@@ -33,6 +33,8 @@ export type MuxEvent<Ticket> =
       /** Set when it is to be acknowledged. */
       readonly delivery: DeliveryTag | null
       readonly sizeBytes: number
+      /** Trace context that came along, as a view on the received bytes. */
+      readonly trace: Uint8Array | null
     }
   /** A message that is to be acknowledged, and cannot be taken. */
   | { readonly kind: 'undeliverable'; readonly delivery: DeliveryTag; readonly error: SkeinError }
@@ -43,6 +45,8 @@ export type MuxEvent<Ticket> =
       readonly body: unknown
       readonly deadline: MonotonicMs | null
       readonly group: number | null
+      /** Trace context that came along, as a view on the received bytes. */
+      readonly trace: Uint8Array | null
     }
   | { readonly kind: 'answered'; readonly ticket: Ticket; readonly body: unknown }
   | { readonly kind: 'failed'; readonly ticket: Ticket; readonly error: SkeinError }

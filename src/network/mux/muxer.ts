@@ -61,7 +61,7 @@ import type { MuxerComponents, MuxerOptions } from './muxer-options.js'
 import type { Outgoing } from './output.js'
 import type { PendingRequest } from './pending-requests.js'
 import { Receiver } from './receiver.js'
-import { type Dispatch, type RequestDispatch, Requester } from './requester.js'
+import { type Dispatch, extensionOf, type RequestDispatch, Requester } from './requester.js'
 import { Responder } from './responder.js'
 import { Sender } from './sender.js'
 import { FloodMeter } from './streams/flood-meter.js'
@@ -269,12 +269,12 @@ export class Muxer<Ticket> {
     wallNow: WallMs
   ): boolean {
     if (!this.isUsable) return false
-    const { priority, group, delivery } = dispatch
+    const { priority, delivery } = dispatch
     const envelope = {
       flags: delivery === undefined ? 0 : FrameFlags.AckWanted,
       priority,
       messageId: this.#components.nextMessageId(),
-      extension: extensionOf(group, delivery),
+      extension: hasExtension(dispatch) ? extensionOf(dispatch) : null,
       request: null
     }
     return this.#sender.offer(declaration, body, envelope, wallNow)
@@ -454,9 +454,18 @@ export class Muxer<Ticket> {
     }
     const body = this.#bodies.readAny(message, declaration)
     const id = message.header.messageId
-    const { group = null, delivery = null } = message.extension ?? {}
+    const { group = null, delivery = null, trace = null } = message.extension ?? {}
     const sizeBytes = message.end - message.start
-    this.#events.push({ kind: 'message', id, declaration, body, group, delivery, sizeBytes })
+    this.#events.push({
+      kind: 'message',
+      id,
+      declaration,
+      body,
+      group,
+      delivery,
+      sizeBytes,
+      trace
+    })
   }
 
   #handleControl(message: AssembledMessage, now: MonotonicMs, wallNow: WallMs): void {
@@ -632,10 +641,5 @@ export class Muxer<Ticket> {
   }
 }
 
-function extensionOf(
-  group: number | undefined,
-  delivery: DeliveryTag | undefined
-): Extension | null {
-  if (delivery === undefined) return group === undefined ? null : { group }
-  return group === undefined ? { delivery } : { group, delivery }
-}
+const hasExtension = ({ group, trace, delivery }: Dispatch): boolean =>
+  group !== undefined || trace !== undefined || delivery !== undefined

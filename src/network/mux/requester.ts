@@ -28,7 +28,9 @@ import type { Sender } from './sender.js'
 
 export interface Dispatch {
   readonly priority: number
-  readonly group?: number
+  readonly group?: number | undefined
+  /** Trace context that travels along. */
+  readonly trace?: Uint8Array | undefined
   /** Of a one-way message that is to be acknowledged. */
   readonly delivery?: DeliveryTag
 }
@@ -79,7 +81,7 @@ export class Requester<Ticket> {
     now: MonotonicMs,
     wallNow: WallMs
   ): PendingRequest<Ticket> {
-    const { deadline, group, priority } = dispatch
+    const { deadline, priority } = dispatch
     if (deadline <= now) throw new NotSentError('the deadline had passed already')
     if (this.#pending.isFull) {
       throw new BackpressureError(`${this.#pending.lengthMax} requests are in flight`)
@@ -88,7 +90,7 @@ export class Requester<Ticket> {
     const response = declaration.response as AnyDeclaration
     const request = { id, deadline, response, ticket, isSent: false, outgoing: null }
     const deadlineMs = Math.min(Math.ceil(deadline - now), 0xffff_ffff)
-    const extension: Extension = group === undefined ? { deadlineMs } : { deadlineMs, group }
+    const extension: Extension = { deadlineMs, ...extensionOf(dispatch) }
     const envelope = { flags: FrameFlags.Request, priority, messageId: id, extension, request }
     if (!this.#parts.sender.offer(declaration, body, envelope, wallNow)) {
       throw new BackpressureError(`send queue of priority ${priority} is full`)
@@ -187,3 +189,10 @@ export class Requester<Ticket> {
     this.#parts.emit({ kind: 'failed', ticket: request.ticket, error })
   }
 }
+
+/** What concerns a message and is not its body. */
+export const extensionOf = ({ group, trace, delivery }: Dispatch): Extension => ({
+  ...(group === undefined ? {} : { group }),
+  ...(trace === undefined ? {} : { trace }),
+  ...(delivery === undefined ? {} : { delivery })
+})

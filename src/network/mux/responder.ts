@@ -79,7 +79,8 @@ export class Responder<Ticket> {
     counters.add('requests_served')
     const deadline = deadlineMs === undefined ? null : after(now, deadlineMs)
     const group = message.extension?.group ?? null
-    emit({ kind: 'request', id, declaration, body, deadline, group })
+    const trace = message.extension?.trace ?? null
+    emit({ kind: 'request', id, declaration, body, deadline, group, trace })
     return true
   }
 

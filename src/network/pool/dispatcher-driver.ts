@@ -2,7 +2,9 @@ import { InvariantError, must } from '../../core/assert.js'
 import { InternalError, SkeinError, UnknownMessageError } from '../../core/errors.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type { Inbound } from '../../core/ports/messenger.js'
+import type { Tracer } from '../../core/ports/tracer.js'
 import { factsOf } from '../../core/remote-error.js'
+import { traced, tracedNow } from '../../core/traced-driver.js'
 import type { TransportCounters } from '../mux/transport-counters.js'
 import type { Connection, InboundMessage, InboundRequest } from './connection-driver.js'
 import { InboundView } from './inbound.js'
@@ -14,12 +16,14 @@ type RequestHandler = (inbound: Inbound<unknown>) => Promise<unknown>
 export class Dispatcher {
   readonly #logger: Logger
   readonly #counters: TransportCounters
+  readonly #tracer: Tracer | null
   readonly #messages = new Map<number, MessageHandler>()
   readonly #requests = new Map<number, RequestHandler>()
 
-  constructor(logger: Logger, counters: TransportCounters) {
+  constructor(logger: Logger, counters: TransportCounters, tracer: Tracer | null = null) {
     this.#logger = logger
     this.#counters = counters
+    this.#tracer = tracer
   }
 
   setMessageHandler(number: number, handle: MessageHandler): void {
@@ -39,7 +43,11 @@ export class Dispatcher {
       return
     }
     try {
-      handle(new InboundView(must(connection.peer, 'peer'), message.body, null))
+      this.#tell(
+        handle,
+        new InboundView(must(connection.peer, 'peer'), message.body, null),
+        message
+      )
     } catch (error) {
       if (error instanceof InvariantError) throw error
       this.#logger.error({ error, message: name }, 'a message handler threw')
@@ -57,7 +65,7 @@ export class Dispatcher {
     }
     const inbound = new InboundView(must(connection.peer, 'peer'), body, deadline)
     connection.serving.set(id, inbound)
-    start(handle, inbound).then(
+    this.#start(handle, inbound, request).then(
       (answer) => {
         connection.serving.delete(id)
         this.#answer(connection, request, answer)
@@ -67,6 +75,35 @@ export class Dispatcher {
         this.#answerError(connection, request, error)
       }
     )
+  }
+
+  #start(
+    handle: RequestHandler,
+    inbound: Inbound<unknown>,
+    { declaration, trace }: InboundRequest
+  ): Promise<unknown> {
+    if (this.#tracer === null) return start(handle, inbound)
+    // A socket that was made in somebody's trace reads in it.
+    if (trace === null) return this.#tracer.outside(() => start(handle, inbound))
+    const span = spanOf(declaration.name, inbound, trace)
+    return traced(this.#tracer, span.name, span, () => start(handle, inbound))
+  }
+
+  #tell(
+    handle: MessageHandler,
+    inbound: Inbound<unknown>,
+    { declaration, trace }: InboundMessage
+  ): void {
+    if (this.#tracer === null) {
+      handle(inbound)
+      return
+    }
+    if (trace === null) {
+      this.#tracer.outside(() => handle(inbound))
+      return
+    }
+    const span = spanOf(declaration.name, inbound, trace)
+    tracedNow(this.#tracer, span.name, span, () => handle(inbound))
   }
 
   #answer(connection: Connection, request: InboundRequest, answer: unknown): void {
@@ -98,3 +135,10 @@ function start(handle: RequestHandler, inbound: Inbound<unknown>): Promise<unkno
     return Promise.reject(error)
   }
 }
+
+const spanOf = (message: string, { from }: Inbound<unknown>, parent: Uint8Array) => ({
+  name: `handle ${message}`,
+  kind: 'server' as const,
+  attributes: { 'skein.message': message, 'skein.peer': from },
+  parent
+})

@@ -44,12 +44,15 @@ import type {
   StreamListener,
   StreamNetwork
 } from '../../core/ports/stream-network.js'
+import type { Tracer } from '../../core/ports/tracer.js'
 import type { TellQueue } from '../../core/tell-queue.js'
+import { traced } from '../../core/traced-driver.js'
 import {
   type AnyDeclaration,
   type Catalogue,
   type DeliveryTag,
   HybridClock,
+  isCustom,
   isRequest,
   type MessageDeclaration,
   type RequestDeclaration
@@ -85,6 +88,8 @@ export interface TransportComponents {
   readonly nonces: Crypto
   /** By way of whom urgent messages go; null, or absent: directly. */
   readonly relayFor?: (to: NodeId) => NodeId | null
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | null | undefined
 }
 
 export interface TransportOptions {
@@ -158,7 +163,7 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     this.#bootNonce = components.nonces.randomBytes(bootNonceBytes)
     this.#policy = new MessagePolicy(options.restrictions)
     this.epoch = epochOfNonce(toHex(this.#bootNonce))
-    this.#dispatcher = new Dispatcher(components.logger, this.counters)
+    this.#dispatcher = new Dispatcher(components.logger, this.counters, components.tracer ?? null)
     this.#ageing = components.random.split('link age')
     this.#renewals = new DeadlineTimer(components.clock, (now) => this.#renewDue(now))
     const { clock, logger } = components
@@ -210,7 +215,9 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     const declaration = this.#declarationOf(type)
     const priority = options.priority ?? declaration.priority
     const connection = this.#connectionTo(to, priority, options)
-    const dispatch = options.group === undefined ? { priority } : { priority, group: options.group }
+    // Rooms' own messages are for many traces at once, and so for none.
+    const trace = isCustom(type) ? this.#activeTrace() : undefined
+    const dispatch = { priority, group: options.group, trace }
     const queued = connection?.send(declaration, body, dispatch) ?? false
     if (!queued) this.counters.add('failed_sends')
     return queued
@@ -240,6 +247,26 @@ export class TransportDriver implements Messenger, DeliveryTransport {
   }
 
   request<Body, Answer>(
+    to: NodeId,
+    type: RequestType<Body, Answer>,
+    body: Body,
+    options: RequestOptions
+  ): Promise<Answer> {
+    const { tracer } = this.#components
+    // What is not part of anybody's trace, such as our own measurements, begins none.
+    if (!tracer || tracer.activeContext() === null) {
+      return this.#requestAnswer(to, type, body, options)
+    }
+    const span = {
+      kind: 'client' as const,
+      attributes: { 'skein.message': type.name, 'skein.peer': to }
+    }
+    return traced(tracer, `request ${type.name}`, span, () =>
+      this.#requestAnswer(to, type, body, options)
+    )
+  }
+
+  #requestAnswer<Body, Answer>(
     to: NodeId,
     type: RequestType<Body, Answer>,
     body: Body,
@@ -376,7 +403,7 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     const priority = options.priority ?? declaration.priority
     const connection = this.#connectionTo(to, priority, options)
     if (connection === null) throw this.#notSent(to)
-    const dispatch = group === undefined ? { priority, deadline } : { priority, deadline, group }
+    const dispatch = { priority, deadline, group, trace: this.#activeTrace() }
     const request = declaration as RequestDeclaration<unknown, unknown>
     if (signal === undefined) {
       connection.request(request, body, dispatch, waiter)
@@ -397,6 +424,10 @@ export class TransportDriver implements Messenger, DeliveryTransport {
       }
     })
     signal.addEventListener('abort', onAbort)
+  }
+
+  #activeTrace(): Uint8Array | undefined {
+    return this.#components.tracer?.activeContext() ?? undefined
   }
 
   #notSent(to: NodeId): SkeinError {
