@@ -7,6 +7,7 @@ import {
   after,
   type BroadcastOptions,
   type BroadcastReport,
+  type Channels,
   type ClientId,
   type ClusterEventBody,
   type ClusterHealth,
@@ -302,6 +303,10 @@ export class ClusterNetworkManager implements ClusterManager {
 
   get metadata(): ClusterMetadata {
     return this.#running().membership.metadata
+  }
+
+  get channels(): Channels {
+    return this.#running().transport.channels
   }
 
   get health(): ClusterHealth {

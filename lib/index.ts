@@ -1,7 +1,10 @@
 /** The published face. Errors are told apart by `code`; every code is in `docs/errors.md`. */
 
 export {
+  type AcceptChannelOptions,
   type Address,
+  type ByteChannel,
+  type Channels,
   type ClientId,
   type ClientTag,
   type Clock,
@@ -48,6 +51,7 @@ export {
   type Member,
   type MetricsSnapshot,
   type NodeId,
+  type OpenChannelOptions,
   type PeerStatus,
   type PlanContext,
   type PlanOutcome,

@@ -25,6 +25,7 @@ import type {
   WallMs
 } from './ids.js'
 import type { Member } from './member.js'
+import type { Channels } from './ports/channels.js'
 import type { StatementKind } from './ports/engine-provider.js'
 import type { Priority } from './ports/messenger.js'
 import type { ClientTag, GroupStatus } from './ports/replicated-group.js'
@@ -220,6 +221,12 @@ export interface ClusterManager {
   healthCheck(excluded?: ReadonlySet<string>): HealthReport
   /** Handlers of the embedder's own messages. */
   readonly messages: ClusterMessages
+  /**
+   * Streams of bytes to and from other nodes. Accept what others may open as soon as `start`
+   * resolves; until then they get ERR_SKEIN_STREAM_RESET (`unknown`).
+   * @throws NotStartedError, StoppedError
+   */
+  readonly channels: Channels
   /** What peers say of themselves. @throws NotStartedError, StoppedError */
   readonly health: ClusterHealth
   readonly routing: ClusterRouting

@@ -229,6 +229,12 @@ export {
   unstatedCapacity
 } from './member.js'
 export { describePeer, parsePeerName, peerNameOf } from './peer-name.js'
+export type {
+  AcceptChannelOptions,
+  ByteChannel,
+  Channels,
+  OpenChannelOptions
+} from './ports/channels.js'
 export type { Clock, Timer } from './ports/clock.js'
 export type {
   AuthorityFacts,

@@ -19,4 +19,22 @@ t.test('an own engine in a three-node cluster in one process', async (t) => {
     t.same(read.rows, [[7]], 'every node sees what was acknowledged')
   }
   t.equal(must(third, 'third').getAliveMembers().length, 3)
+
+  must(second, 'second').channels.accept('shout', async (channel) => {
+    for await (const bytes of channel) {
+      await channel.write(Buffer.from(Buffer.from(bytes).toString().toUpperCase()))
+    }
+    channel.end()
+  })
+  const to = must(second, 'second').nodeId
+  const channel = await must(first, 'first').channels.open(to, 'shout')
+  const words = 'honk '.repeat(100_000)
+  const heard: Uint8Array[] = []
+  const listening = (async () => {
+    for await (const bytes of channel) heard.push(bytes)
+  })()
+  await channel.write(Buffer.from(words))
+  channel.end()
+  await listening
+  t.ok(Buffer.concat(heard).toString() === words.toUpperCase(), 'a channel carries both ways')
 })

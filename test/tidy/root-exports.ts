@@ -104,5 +104,10 @@ export const rootExports: readonly string[] = [
   'isRequest',
   'isResponse',
   'MessageLike',
-  'messageType'
+  'messageType',
+  // Streams of bytes between nodes: `manager.channels`.
+  'AcceptChannelOptions',
+  'ByteChannel',
+  'Channels',
+  'OpenChannelOptions'
 ]

@@ -1,4 +1,5 @@
 import {
+  type Channels,
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
@@ -10,6 +11,7 @@ import {
   type Member,
   type MonotonicMs,
   type NodeId,
+  NotSentError,
   type QueryOptions,
   type QueryResult,
   type RouteDecision,
@@ -95,6 +97,10 @@ export class FakeManager implements ClusterManager {
     get: () => undefined,
     entries: () => [],
     of: () => []
+  }
+  readonly channels: Channels = {
+    open: () => Promise.reject(new NotSentError('nobody is there')),
+    accept() {}
   }
   readonly health: ClusterHealth = {
     peerStatuses: () => [],
