@@ -8,6 +8,7 @@ import {
   leafDaysDefault
 } from '../network/index.js'
 import { makeDirectory } from '../runtime/index.js'
+import { revokeCommand, rotateCommand } from './certs-change-commands.js'
 import { parseCount } from './connection-options.js'
 import { usageError } from './exit-codes.js'
 import type { Output } from './output.js'
@@ -29,7 +30,9 @@ interface IssueOptions {
 }
 
 export function certsCommand(output: Output): Command {
-  const certs = new Command('certs').description('make the certificates of a cluster')
+  const certs = new Command('certs').description(
+    'make, replace and revoke the certificates of a cluster'
+  )
   certs
     .command('init')
     .description('make the authority, the gossip key and the admin token')
@@ -48,6 +51,8 @@ export function certsCommand(output: Output): Command {
     .option('--days <n>', 'how long it is valid', parseCount, leafDaysDefault)
     .option('--json', 'print JSON')
     .action((options: IssueOptions) => issue(options, output))
+  certs.addCommand(rotateCommand(output))
+  certs.addCommand(revokeCommand(output))
   return certs
 }
 

@@ -6,6 +6,7 @@ import { demoCommand } from './demo/demo-command.js'
 import { eventsCommand } from './events-command.js'
 import { CliError, type ExitCode, ExitCodes } from './exit-codes.js'
 import { inspectCommand } from './inspect-command.js'
+import { keysCommand } from './keys-command.js'
 import { nodeCommand } from './node-command.js'
 import { type Output, processOutput } from './output.js'
 import { queryCommand } from './query-command.js'
@@ -29,6 +30,7 @@ async function main(argv: readonly string[], output: Output): Promise<ExitCode> 
     metricsCommand(output),
     eventsCommand(output),
     queryCommand(output),
+    keysCommand(output),
     inspectCommand(output),
     simulateCommand(output)
   ]

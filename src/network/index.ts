@@ -27,10 +27,14 @@ export {
   type CertificateFacts,
   createAuthority,
   inspectCertificate,
+  installPair,
+  issuedPeers,
   issuePeer,
   leafDaysDefault,
   type PeerFiles,
-  peerFiles
+  peerFiles,
+  type Revocation,
+  revoke
 } from './security/certificates-store.js'
 export { gossipKeysMax } from './security/datagram-keyring.js'
 export { readGossipKeys } from './security/gossip-keys-store.js'

@@ -6,6 +6,7 @@ import type { X509Certificate } from 'node:crypto'
 import { DerReader, DerTags, objectIdOf, readExtensions } from './der.js'
 
 const keyUsageId = '2.5.29.15'
+const basicConstraintsId = '2.5.29.19'
 /** Bits of keyUsage, RFC 5280 section 4.2.1.3; the first is the highest. */
 const KeyUsage = { DigitalSignature: 0x80, KeyCertSign: 0x04, CrlSign: 0x02 } as const
 
@@ -25,6 +26,7 @@ const signatures: readonly string[] = [
 
 /** Null: nothing is wrong with it. */
 export function faultOfLeaf(certificate: X509Certificate): string | null {
+  if (isAuthority(certificate)) return 'basic constraints are those of an authority'
   const usage = keyUsageOf(certificate)
   if (usage === null || (usage & KeyUsage.DigitalSignature) === 0) {
     return 'key usage lacks digitalSignature'
@@ -61,16 +63,28 @@ function signatureAlgorithmOf(certificate: X509Certificate): string {
   return objectIdOf(fields.enter().expect(DerTags.ObjectId).content)
 }
 
+/** By what it says; `X509Certificate.ca` looks at the key usage too. */
+function isAuthority(certificate: X509Certificate): boolean {
+  const value = extensionOf(certificate, basicConstraintsId)
+  if (value === null) return false
+  const constraints = new DerReader(value).enter()
+  return (constraints.maybe(DerTags.Boolean)?.content[0] ?? 0) !== 0
+}
+
 /** The first octet of keyUsage; null: the certificate does not restrict its key. */
 function keyUsageOf(certificate: X509Certificate): number | null {
+  const value = extensionOf(certificate, keyUsageId)
+  if (value === null) return null
+  return new DerReader(value).expect(DerTags.BitString).content[1] ?? 0
+}
+
+function extensionOf(certificate: X509Certificate, wanted: string): Buffer | null {
   const tbs = new DerReader(certificate.raw).enter().enter()
   while (!tbs.isAtEnd) {
     const field = tbs.next()
     if (field.tag !== DerTags.Context3) continue
     const extensions = readExtensions(new DerReader(field.content).enter())
-    const usage = extensions.find(({ id }) => id === keyUsageId)
-    if (usage === undefined) return null
-    return new DerReader(usage.value).expect(DerTags.BitString).content[1] ?? 0
+    return extensions.find(({ id }) => id === wanted)?.value ?? null
   }
   return null
 }

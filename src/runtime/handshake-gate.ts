@@ -13,6 +13,7 @@ export const handshakeCounterNames = [
   'refused_expired',
   'refused_identity',
   'refused_revoked',
+  'refused_key_updates',
   'refused_version',
   'refused_protocol'
 ] as const

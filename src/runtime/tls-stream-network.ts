@@ -46,6 +46,10 @@ const applicationProtocol = 'skein/1'
  */
 const acceptance = 'skein 1 accepted'
 
+/** New keys of one peer within the window; honest ones need none for years. */
+const keyUpdatesMax = 16
+const keyUpdateWindowMs = 60_000
+
 /** Keys and signatures of 112 bits of security at least, in the whole chain. */
 const ciphers = `${DEFAULT_CIPHERS}:@SECLEVEL=2`
 
@@ -75,6 +79,7 @@ export class TlsStreamNetwork implements StreamNetwork {
   readonly #logger: Logger
   readonly #options: TlsStreamNetworkOptions
   readonly #handshakers = new Set<Server>()
+  readonly #keyUpdates = new WeakMap<TLSSocket, { since: MonotonicMs; count: number }>()
   #material: TlsMaterial
   #diallerContext: SecureContext
 
@@ -112,6 +117,7 @@ export class TlsStreamNetwork implements StreamNetwork {
     const handshaker = createServer(this.#serverOptions())
     this.#handshakers.add(handshaker)
     handshaker.on('secureConnection', (socket) => this.#accept(socket, gate, onStream))
+    handshaker.on('keylog', (line, socket) => this.#watchKeys(line, socket))
     handshaker.on('tlsClientError', (error, socket) => {
       gate.refused(refusalOf(error, socket), socket.remoteAddress ?? 'unknown', error)
       socket.destroy()
@@ -131,6 +137,7 @@ export class TlsStreamNetwork implements StreamNetwork {
     const over = through === undefined ? { host, port } : { socket: duplexOf(through) }
     const socket = connect({ ...this.#clientOptions(), ...over })
     if (through === undefined) socket.setNoDelay(true)
+    socket.on('keylog', (line) => this.#watchKeys(line, socket))
     let isLate = false
     const timer = this.#clock.schedule(options.deadline, () => {
       isLate = true
@@ -202,6 +209,23 @@ export class TlsStreamNetwork implements StreamNetwork {
     const reason = this.#options.judge?.(reading.peer, facts) ?? null
     if (reason !== null) throw new RevokedError(`${describePeer(reading.peer)} ${reason}`)
     return { peer: reading.peer, certificate: facts }
+  }
+
+  /**
+   * The secrets' log is the only place where new keys of the peer show. What it says is looked at
+   * for their number and forgotten.
+   */
+  #watchKeys(line: Buffer, socket: TLSSocket): void {
+    if (!line.includes('_TRAFFIC_SECRET_N')) return
+    const now = this.#clock.now()
+    const updates = this.#keyUpdates.get(socket) ?? { since: now, count: 0 }
+    if (now - updates.since >= keyUpdateWindowMs) Object.assign(updates, { since: now, count: 0 })
+    updates.count++
+    this.#keyUpdates.set(socket, updates)
+    if (updates.count <= keyUpdatesMax || socket.destroyed) return
+    this.counters.add('refused_key_updates')
+    this.#logger.warn({ address: socket.remoteAddress }, 'a peer renews its keys again and again')
+    socket.destroy(new Error('too many key updates'))
   }
 
   async #close(handshaker: Server, server: TcpServer, gate: HandshakeGate): Promise<void> {

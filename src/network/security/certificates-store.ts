@@ -4,15 +4,18 @@
  *   ca.crt  ca.key             the authority; its key is needed to issue and nowhere else
  *   node-ID.crt  node-ID.key   a member node      client-NAME.crt  client-NAME.key   a client
  *   gossip.key                 32 bytes as 64 hex digits     admin.token   a bearer token
+ *   issued.jsonl               what was issued, a line each  ca.crl        what was taken back
+ *   revoked.json               the same, to write the next list from
  *
  * Everything but certificates has mode 0600. Files appear whole or not at all.
  */
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
-import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { appendFile, link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   CertificateError,
   InvalidArgumentError,
+  type NodeId,
   type PeerIdentity,
   parsePeerName,
   peerNameOf,
@@ -33,6 +36,7 @@ export interface AuthorityFiles {
   readonly caKeyFile: string
   readonly gossipKeyFile: string
   readonly tokenFile: string
+  readonly revocationFile: string
 }
 
 export interface PeerFiles {
@@ -43,6 +47,8 @@ export interface PeerFiles {
 export interface CertificateFacts {
   readonly subject: string
   readonly uris: readonly string[]
+  /** DNS names and IP addresses. */
+  readonly hosts: readonly string[]
   readonly serialNumber: string
   readonly notBefore: WallMs
   readonly notAfter: WallMs
@@ -53,7 +59,8 @@ export const authorityFiles = (directory: string): AuthorityFiles => ({
   caFile: join(directory, 'ca.crt'),
   caKeyFile: join(directory, 'ca.key'),
   gossipKeyFile: join(directory, 'gossip.key'),
-  tokenFile: join(directory, 'admin.token')
+  tokenFile: join(directory, 'admin.token'),
+  revocationFile: join(directory, 'ca.crl')
 })
 
 export function peerFiles(directory: string, peer: PeerIdentity): PeerFiles {
@@ -115,8 +122,88 @@ export async function issuePeer(
   const { issueLeaf } = await x509()
   const issued = await issueLeaf(issuer, leafRequest(peer, request.hosts ?? []), validity)
   const files = peerFiles(directory, peer)
-  await guard(directory, () => replacePair(files, issued))
+  await guard(directory, async () => {
+    const { serialNumber, validTo } = new X509Certificate(issued.certificate)
+    const record: IssuedRecord = {
+      serialNumber: serialNumber.toLowerCase(),
+      name: peerNameOf(peer),
+      notAfter: Date.parse(validTo)
+    }
+    // Told before it exists: what was issued can be taken back.
+    const options = { mode: 0o600 }
+    await appendFile(join(directory, issuedName), `${JSON.stringify(record)}\n`, options)
+    await replacePair(files, issued)
+  })
   return files
+}
+
+/** Peers that have a certificate in the directory, by file name. */
+export async function issuedPeers(directory: string, clusterName: string): Promise<PeerIdentity[]> {
+  const names = await readdir(directory).catch((cause) => {
+    throw new CertificateError(`${directory}: ${(cause as Error).message}`, { cause })
+  })
+  return names.sort().flatMap((name): PeerIdentity[] => {
+    const [, kind, id = ''] = /^(node|client)-([a-z0-9-]+)\.crt$/.exec(name) ?? []
+    return kind === undefined ? [] : [{ ...peerOfName(kind, id, clusterName) }]
+  })
+}
+
+/** Puts a certificate and its key in another place, each whole, the key first. */
+export async function installPair(from: PeerFiles, to: PeerFiles): Promise<void> {
+  await guard(to.certificateFile, async () => {
+    for (const [source, target, mode] of [
+      [from.keyFile, to.keyFile, 0o600],
+      [from.certificateFile, to.certificateFile, 0o644]
+    ] as const) {
+      const aside = await writeAside(target, await readFile(source, 'utf8'), mode)
+      await rename(aside, target)
+    }
+  })
+}
+
+export interface Revocation {
+  readonly revocationFile: string
+  readonly number: number
+  /** Taken back now; those that were already are not among them. */
+  readonly serialNumbers: readonly string[]
+  /** On the list, in all. */
+  readonly revoked: number
+}
+
+/**
+ * Takes certificates back: all that were issued to a peer and have not ended, or one by its serial
+ * number. Writes the next list, which nodes take by file or from one another.
+ *
+ * @throws CertificateError nothing was issued to the peer, or no authority in the directory
+ */
+export async function revoke(
+  directory: string,
+  what: { readonly peer: PeerIdentity } | { readonly serialNumber: string },
+  validity: Validity
+): Promise<Revocation> {
+  checkDays(validity.days)
+  const issuer = await readIssuer(directory)
+  const serials =
+    'peer' in what
+      ? await serialsOf(directory, what.peer, validity.now)
+      : [what.serialNumber.toLowerCase()]
+  const file = join(directory, revokedName)
+  const before = await readRevoked(file)
+  const isKnown = (serial: string) => before.revoked.some((one) => one.serialNumber === serial)
+  const added = serials.filter((serial) => !isKnown(serial))
+  const revoked = [
+    ...before.revoked,
+    ...added.map((serialNumber) => ({ serialNumber, at: validity.now }))
+  ]
+  const request = { number: before.number + 1, revoked }
+  const { issueRevocationList } = await x509()
+  const list = issueRevocationList(issuer, request, validity)
+  const { revocationFile } = authorityFiles(directory)
+  await guard(directory, async () => {
+    await rename(await writeAside(file, JSON.stringify(request), 0o600), file)
+    await rename(await writeAside(revocationFile, list, 0o644), revocationFile)
+  })
+  return { revocationFile, number: request.number, serialNumbers: added, revoked: revoked.length }
 }
 
 /** The cluster that an authority directory was made for. @throws CertificateError */
@@ -131,10 +218,58 @@ export async function inspectCertificate(file: string): Promise<CertificateFacts
   return {
     subject: commonNameOf(certificate),
     uris: names.filter((name) => name.startsWith('URI:')).map((name) => name.slice(4)),
+    hosts: names.flatMap((name) => /^(?:DNS|IP Address):(.*)$/.exec(name)?.slice(1) ?? []),
     serialNumber: certificate.serialNumber.toLowerCase(),
     notBefore: Date.parse(certificate.validFrom) as WallMs,
     notAfter: Date.parse(certificate.validTo) as WallMs,
     isAuthority: certificate.ca
+  }
+}
+
+const issuedName = 'issued.jsonl'
+const revokedName = 'revoked.json'
+
+interface IssuedRecord {
+  readonly serialNumber: string
+  readonly name: string
+  readonly notAfter: number
+}
+
+interface RevokedRecord {
+  readonly number: number
+  readonly revoked: readonly { readonly serialNumber: string; readonly at: WallMs }[]
+}
+
+const peerOfName = (kind: string, id: string, clusterName: string): PeerIdentity =>
+  kind === 'node'
+    ? { kind: 'node', nodeId: id as NodeId, clusterName }
+    : { kind: 'client', name: id, clusterName }
+
+/** By the record, and by the certificate that lies there, which may be older than the record. */
+async function serialsOf(directory: string, peer: PeerIdentity, now: WallMs): Promise<string[]> {
+  const text = await readFile(join(directory, issuedName), 'utf8').catch(() => '')
+  const records = text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as IssuedRecord)
+  const serials = new Set(
+    records
+      .filter(({ name, notAfter }) => name === peerNameOf(peer) && notAfter > now)
+      .map(({ serialNumber }) => serialNumber)
+  )
+  const { certificateFile } = peerFiles(directory, peer)
+  const present = await inspectCertificate(certificateFile).catch(() => null)
+  if (present !== null) serials.add(present.serialNumber)
+  if (serials.size > 0) return [...serials]
+  throw new CertificateError(`${directory}: nothing was issued to ${peerNameOf(peer)}`)
+}
+
+async function readRevoked(file: string): Promise<RevokedRecord> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as RevokedRecord
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return { number: 0, revoked: [] }
+    throw new CertificateError(`${file}: ${(cause as Error).message}`, { cause })
   }
 }
 

@@ -128,14 +128,18 @@ function toBeSigned(publicKey: KeyObject, names: Names, extensions: object[]): f
 }
 
 function seal(tbs: forge.asn1.Asn1, key: KeyObject): string {
-  const algorithm = algorithmOf(key)
   const fields = tbs.value as forge.asn1.Asn1[]
-  fields[Field.Signature] = algorithm
+  fields[Field.Signature] = algorithmOf(key)
+  return pemOf('CERTIFICATE', signed(tbs, key))
+}
+
+/** What is signed, how, and the signature: the outer form of certificates and lists. */
+function signed(tbs: forge.asn1.Asn1, key: KeyObject): forge.asn1.Asn1 {
   const der = Buffer.from(asn1.toDer(tbs).getBytes(), 'binary')
   const signature = sign('sha256', der, key)
-  const certificate = sequence([
+  return sequence([
     tbs,
-    algorithm,
+    algorithmOf(key),
     asn1.create(
       asn1.Class.UNIVERSAL,
       asn1.Type.BITSTRING,
@@ -143,8 +147,11 @@ function seal(tbs: forge.asn1.Asn1, key: KeyObject): string {
       `\0${signature.toString('binary')}`
     )
   ])
-  const body = forge.util.encode64(asn1.toDer(certificate).getBytes(), 64).replaceAll('\r', '')
-  return `-----BEGIN CERTIFICATE-----\n${body.trim()}\n-----END CERTIFICATE-----\n`
+}
+
+function pemOf(label: string, value: forge.asn1.Asn1): string {
+  const body = forge.util.encode64(asn1.toDer(value).getBytes(), 64).replaceAll('\r', '')
+  return `-----BEGIN ${label}-----\n${body.trim()}\n-----END ${label}-----\n`
 }
 
 function algorithmOf(key: KeyObject): forge.asn1.Asn1 {
@@ -195,4 +202,68 @@ function makeSerial(): string {
   const bytes = randomBytes(16)
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
   return bytes.toString('hex')
+}
+
+export interface RevocationRequest {
+  /** Above that of every earlier list of this authority. */
+  readonly number: number
+  readonly revoked: readonly { readonly serialNumber: string; readonly at: WallMs }[]
+}
+
+/** RFC 5280 section 5, version 2. @returns PEM */
+export function issueRevocationList(
+  issuer: Issuer,
+  { number, revoked }: RevocationRequest,
+  { now, days }: Validity
+): string {
+  const entries = revoked.map(({ serialNumber, at }) =>
+    sequence([integer(serialNumber), timeOf(at)])
+  )
+  const tbs = sequence([
+    integer('01'),
+    algorithmOf(issuer.key),
+    subjectOf(issuer.certificate),
+    timeOf(now),
+    timeOf((now + days * dayMs) as WallMs),
+    ...(entries.length === 0 ? [] : [sequence(entries)]),
+    asn1.create(asn1.Class.CONTEXT_SPECIFIC, 0, true, [
+      sequence([
+        extension('2.5.29.35', authorityKeyIdentifier(issuer.certificate)),
+        extension('2.5.29.20', integer(number.toString(16)))
+      ])
+    ])
+  ])
+  return pemOf('X509 CRL', signed(tbs, issuer.key))
+}
+
+const derString = (value: forge.asn1.Asn1): string => asn1.toDer(value).getBytes()
+
+const extension = (id: string, value: forge.asn1.Asn1): forge.asn1.Asn1 =>
+  sequence([
+    asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OID, false, asn1.oidToDer(id).getBytes()),
+    asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OCTETSTRING, false, derString(value))
+  ])
+
+const authorityKeyIdentifier = (certificate: X509Certificate): forge.asn1.Asn1 =>
+  sequence([
+    asn1.create(asn1.Class.CONTEXT_SPECIFIC, 0, false, keyIdentifier(certificate.publicKey))
+  ])
+
+/** Positive, whatever its highest bit. */
+function integer(hex: string): forge.asn1.Asn1 {
+  const even = hex.length % 2 === 0 ? hex : `0${hex}`
+  const bytes = Buffer.from(
+    Number.parseInt(even.slice(0, 2), 16) >= 0x80 ? `00${even}` : even,
+    'hex'
+  )
+  return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.INTEGER, false, bytes.toString('binary'))
+}
+
+/** UTCTime until 2049, as RFC 5280 demands. */
+function timeOf(at: WallMs): forge.asn1.Asn1 {
+  const date = new Date(at)
+  const isShort = date.getUTCFullYear() < 2_050
+  const { UTCTIME, GENERALIZEDTIME } = asn1.Type
+  const text = isShort ? asn1.dateToUtcTime(date) : asn1.dateToGeneralizedTime(date)
+  return asn1.create(asn1.Class.UNIVERSAL, isShort ? UTCTIME : GENERALIZEDTIME, false, `${text}`)
 }
