@@ -291,7 +291,8 @@ t.test('a revocation list that OpenSSL made is read', { skip }, async (t) => {
   await writeFile(
     at('ca.conf'),
     `[ca]\ndefault_ca = us\n[us]\ndatabase = ${at('index.txt')}\ncrlnumber = ${at('crlnumber')}\n` +
-      `default_md = sha384\ndefault_crl_days = 2\ncertificate = ${caFile}\nprivate_key = ${caKeyFile}\n` +
+      `default_md = sha384\ndefault_crl_days = 2\n` +
+      `certificate = ${caFile}\nprivate_key = ${caKeyFile}\n` +
       'crl_extensions = crl_ext\n[crl_ext]\nauthorityKeyIdentifier = keyid\n'
   )
   await opensslOk([

@@ -21,6 +21,8 @@ const startTimeoutMs = 30_000
 const queryTimeoutMs = 10_000
 const askTimeoutMs = 5_000
 
+type Changes = Pick<ConfigInput, 'consensus' | 'security'>
+
 /** Real `skein node` processes with certificates of their own; all are gone when the test ends. */
 export class ProcessCluster {
   readonly workspace: Workspace
@@ -29,11 +31,11 @@ export class ProcessCluster {
   readonly unexpectedExits: string[] = []
   readonly #admins = new Map<string, AdminClient>()
 
-  /** @param changes fields in the place of the demo's, by section */
+  /** @param changes fields in the place of the demo's, by section, for each node's directory */
   static async start(
     t: Tap,
     nodes: number,
-    changes: Pick<ConfigInput, 'consensus'> = {}
+    changes: Changes | ((directory: string) => Changes) = {}
   ): Promise<ProcessCluster> {
     const workspace = await openWorkspace({ nodes, scale: 1, dataDirectory: null })
     t.teardown(() => workspace.release())
@@ -43,7 +45,10 @@ export class ProcessCluster {
       onUnexpectedExit: (id, how) => exits.push(`${id}: ${how}`)
     })
     const cluster = new ProcessCluster(workspace, supervisor, exits)
-    for (const id of workspace.nodeIds) await changeConfig(cluster.configFile(id), changes)
+    for (const id of workspace.nodeIds) {
+      const own = typeof changes === 'function' ? changes(join(workspace.directory, id)) : changes
+      await changeConfig(cluster.configFile(id), own)
+    }
     t.teardown(() => cluster.#end())
     await supervisor.start(startTimeoutMs)
     return cluster
