@@ -149,5 +149,29 @@ export const mutants = [
     file: 'src/consensus/raft/replica.js',
     find: 'unappliedBytes > this.options.unappliedBytesMax',
     replace: 'unappliedBytes < 0'
+  },
+  {
+    name: 'messages that come twice handled twice',
+    file: 'src/network/delivery/reliable-receiver.js',
+    find: 'if (sequence < lane.below || lane.entries.has(sequence)) {',
+    replace: 'if (sequence < 0) {'
+  },
+  {
+    name: 'messages acknowledged before they are handled',
+    file: 'src/network/delivery/reliable-receiver.js',
+    find: "lane.entries.set(sequence, { kind: 'running' });",
+    replace: "lane.entries.set(sequence, { kind: 'handled' });\n        lane.owed.add(sequence);"
+  },
+  {
+    name: 'messages repeated to the next process of their receiver',
+    file: 'src/network/delivery/reliable-sender.js',
+    find: "if (delivery.attempts > 0)\n                    this.#giveUp(lane, delivery, 'the receiver started anew');",
+    replace: 'delivery.isLost = true;'
+  },
+  {
+    name: 'ordered messages handled as they come',
+    file: 'src/network/delivery/reliable-receiver.js',
+    find: 'sequence === lane.next && !lane.isBusy',
+    replace: 'sequence >= 0'
   }
 ]

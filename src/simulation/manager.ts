@@ -18,6 +18,7 @@ import type {
   TellQueue,
   Workers
 } from '../core/index.js'
+import type { CustomDeclaration } from '../wire/index.js'
 
 export interface SimulatedPorts {
   readonly clock: Clock
@@ -45,5 +46,6 @@ export type CreateManager = (options: {
   readonly config: ConfigInput
   readonly preset: PresetName
   readonly engine: EngineProvider
+  readonly messages: readonly CustomDeclaration[]
   readonly overrides: SimulatedPorts
 }) => SimulatedManager

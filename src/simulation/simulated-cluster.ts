@@ -20,6 +20,7 @@ import { InlineWorkers } from '../runtime/index.js'
 import { type ArmedCrash, CrashMoments, type FaultTarget } from './fault-scheduler.js'
 import { hostName } from './host-name.js'
 import { kvEngineProvider } from './kv-engine.js'
+import { type MailWorkload, mailDeclarations } from './mail-workload.js'
 import type { CreateManager, SimulatedManager } from './manager.js'
 import { simulatedCrypto } from './simulated-crypto.js'
 import type { SimulatedDatagramWorld } from './simulated-datagram-network.js'
@@ -45,6 +46,7 @@ export interface ClusterComponents {
   readonly create: CreateManager
   readonly loggerOf: (node: NodeId) => Logger
   readonly watch: ClusterWatch
+  readonly mail: Pick<MailWorkload, 'attach'>
 }
 
 /** Told of everything that the invariants need and the facade does not show. */
@@ -219,6 +221,7 @@ export class SimulatedCluster implements FaultTarget {
     const { watch } = this.#components
     try {
       const manager = this.#createManager(machine, process)
+      this.#components.mail.attach(process, manager)
       const node: RunningNode = { process, manager, isStarted: false }
       machine.node = node
       manager.start().then(
@@ -245,6 +248,7 @@ export class SimulatedCluster implements FaultTarget {
       config: this.#configOf(nodeId),
       preset: this.#options.swarm.preset,
       engine: watch.wrapEngine(process, engine),
+      messages: mailDeclarations,
       overrides: {
         clock,
         random: ofLife.split('random'),

@@ -22,6 +22,7 @@ import {
 import { type FaultCounts, noFaults } from './fault-counts.js'
 import { FaultScheduler } from './fault-scheduler.js'
 import { Links } from './links.js'
+import { type MailCounts, MailWorkload } from './mail-workload.js'
 import type { CreateManager } from './manager.js'
 import { type ConnectClient, OutsideClient } from './outside-client.js'
 import { RunGuard } from './run-guard.js'
@@ -61,6 +62,7 @@ export interface SimulationResult {
   readonly events: number
   readonly faults: FaultCounts
   readonly operations: OperationCounts
+  readonly mail: MailCounts
   /** Terms that had a leader. */
   readonly elections: number
   readonly committedIndex: number
@@ -111,6 +113,7 @@ class Run {
   readonly #cluster: SimulatedCluster
   readonly #scheduler: FaultScheduler
   readonly #workload: Workload
+  readonly #mail: MailWorkload
   readonly #log: (line: string) => void
   #events = 0
   #eventsAtInstant = 0
@@ -130,6 +133,15 @@ class Run {
     this.#watch = new RunWatch(options.nodes, this.#violations, this.#log, (host) =>
       this.#scheduler.handleCrash(host)
     )
+    this.#mail = new MailWorkload(
+      {
+        time,
+        random: random.split('mail'),
+        cluster: () => this.#cluster,
+        violations: this.#violations
+      },
+      this.#swarm.mail
+    )
     this.#cluster = new SimulatedCluster(
       {
         time,
@@ -139,7 +151,8 @@ class Run {
         crypto: components.crypto,
         create: components.create,
         loggerOf: (node) => (log === undefined ? silentLogger : loggerTo(this.#log, node)),
-        watch: this.#watch
+        watch: this.#watch,
+        mail: this.#mail
       },
       { size: options.nodes, swarm: this.#swarm }
     )
@@ -206,6 +219,7 @@ class Run {
   async #execute(): Promise<void> {
     this.#cluster.start()
     this.#workload.start()
+    this.#mail.start()
     this.#time.post(this.#swarm.calmMs, 'faults', null, () => this.#scheduler.start())
     await this.#until(this.#options.seconds * 1_000)
     if (!this.#violations.any) await this.#heal()
@@ -225,6 +239,7 @@ class Run {
     this.#log('everything is repaired')
     this.#time.post(healedAt, 'heal', null, () => this.#scheduler.heal())
     this.#workload.stop()
+    this.#mail.stop()
     const { electionTimeoutMaxMs } = this.#electionConfig()
     const deadline = healedAt + healBudgetElections * electionTimeoutMaxMs
     await this.#untilIdle(deadline)
@@ -237,7 +252,7 @@ class Run {
   }
 
   async #untilIdle(deadline: number): Promise<void> {
-    while (!this.#violations.any && this.#workload.open > 0) {
+    while (!this.#violations.any && this.#workload.open + this.#mail.open > 0) {
       if (this.#time.now >= deadline) {
         this.#violations.report(Invariants.Liveness, this.#describeUnanswered())
         return
@@ -343,7 +358,8 @@ class Run {
 
   #describeUnanswered(): string {
     const answers = [...this.#workload.answers].map(([code, count]) => `${code} ${count}`)
-    return `${this.#workload.open} clients wait; answers so far: ${answers.join(', ')}`
+    const waiting = `${this.#workload.open} clients and ${this.#mail.open} letters wait`
+    return `${waiting}; answers so far: ${answers.join(', ')}`
   }
 
   #result(): SimulationResult {
@@ -356,6 +372,7 @@ class Run {
       events: this.#events,
       faults: this.#faults,
       operations: this.#workload.counts,
+      mail: this.#mail.counts,
       elections: this.#watch.elections,
       committedIndex: this.#watch.committedIndex,
       healedInMs: this.#healedInMs === null ? null : Math.round(this.#healedInMs),

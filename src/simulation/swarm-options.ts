@@ -67,6 +67,11 @@ export interface SwarmOptions {
     /** Operations on a key before a fresh one takes its place. */
     readonly operationsPerKey: number
   }
+  readonly mail: {
+    /** Between messages that some node sends another; null: none are sent. */
+    readonly meanIntervalMs: number | null
+    readonly orderedShare: number
+  }
 }
 
 export function drawSwarmOptions(random: Random): SwarmOptions {
@@ -111,6 +116,10 @@ export function drawSwarmOptions(random: Random): SwarmOptions {
       leaderShare: draw.chance(0.6) ? draw.between(0, 0.6) : 0,
       operationsPerKey: 50 + draw.integer(200),
       outsideClients: 1 + draw.integer(4)
+    },
+    mail: {
+      meanIntervalMs: draw.chance(0.8) ? draw.between(30, 300) : null,
+      orderedShare: draw.between(0, 1)
     }
   }
 }

@@ -33,6 +33,8 @@ export const Invariants = {
   NoFalseDeath: 'no_false_death',
   /** 15. No queue is longer than its bound. */
   QueueBounds: 'queue_bounds',
+  /** A message is handled at most once, in order where asked, and its sender told the truth. */
+  Delivery: 'delivery',
   Linearizable: 'linearizable',
   /** A linearizable read answers from a state that has all that was committed when it began. */
   StaleRead: 'stale_read',

@@ -8,7 +8,8 @@ import {
   type QueryOptions,
   type QueryResult,
   RequestTimeoutError,
-  type TellQueue
+  type TellQueue,
+  UndeliveredError
 } from '../../../src/core/index.js'
 import { runKv } from '../../../src/simulation/kv-statements.js'
 import type {
@@ -83,6 +84,12 @@ class ToyManager {
     const deadline = (this.#ports.clock.now() + timeoutMs) as MonotonicMs
     const answer = isHere ? await this.#execute(wire) : await this.#forward(wire, deadline)
     return { ...answer.result, index: 0, group: 0, node: leader } as unknown as QueryResult
+  }
+
+  readonly messages = { onMessage() {}, onRequest() {} }
+
+  async sendMessage(): Promise<void> {
+    throw new UndeliveredError('it has no post')
   }
 
   getClusterView(): Pick<ClusterView, 'groups' | 'members' | 'nodeId'> {

@@ -1,0 +1,238 @@
+/**
+ * Nodes that write to one another during all faults: messages to be acknowledged, some of them in
+ * order, with handlers that take a moment or throw. What the sender was told is held against what
+ * the receivers did.
+ */
+import {
+  CancelledError,
+  hasCode,
+  type NodeId,
+  NotLeaderError,
+  pick,
+  type Random,
+  SkeinError
+} from '../core/index.js'
+import { type CustomDeclaration, defineMessage, schema } from '../wire/index.js'
+import type { SimulatedManager } from './manager.js'
+import type { RunningNode, SimulatedCluster } from './simulated-cluster.js'
+import type { SwarmOptions } from './swarm-options.js'
+import { Invariants, type Violations } from './violations.js'
+import type { SimulatedProcess, VirtualTime } from './virtual-clock.js'
+
+const letter = defineMessage({
+  number: 0xf0f0,
+  name: 'Letter',
+  body: schema.openStruct({ number: schema.u32, filler: schema.bytes(256 * 1024) })
+})
+
+export const mailDeclarations: readonly CustomDeclaration[] = [letter]
+
+/** How long a sender waits for word, at most; some wait less. */
+const patienceMs = 8_000
+const fillersBytes = [0, 0, 0, 40, 3_000, 80_000] as const
+
+export interface MailComponents {
+  readonly time: VirtualTime
+  readonly random: Random
+  readonly cluster: () => SimulatedCluster
+  readonly violations: Violations
+}
+
+export interface MailCounts {
+  sent: number
+  handled: number
+  acknowledged: number
+  thrown: number
+  undelivered: number
+  unknown: number
+}
+
+interface Letter {
+  readonly number: number
+  readonly from: SimulatedProcess
+  readonly to: NodeId
+  readonly isOrdered: boolean
+  /** The handler throws. */
+  readonly throws: boolean
+  /** The handler takes so long; zero: it answers at once. */
+  readonly takesMs: number
+  began: number
+  ended: number
+  outcome: 'open' | 'acknowledged' | 'thrown' | 'undelivered' | 'unknown' | 'refused'
+}
+
+export class MailWorkload {
+  readonly counts: MailCounts = {
+    sent: 0,
+    handled: 0,
+    acknowledged: 0,
+    thrown: 0,
+    undelivered: 0,
+    unknown: 0
+  }
+  readonly #components: MailComponents
+  readonly #options: SwarmOptions['mail']
+  readonly #letters: Letter[] = []
+  /** Receiving process → sending process → the last ordered number whose handler began. */
+  readonly #order = new Map<SimulatedProcess, Map<SimulatedProcess, number>>()
+  /** Ordered: sending processes whose letter a process is busy with. */
+  readonly #busy = new Map<SimulatedProcess, Set<SimulatedProcess>>()
+  #isStopped = false
+
+  constructor(components: MailComponents, options: SwarmOptions['mail']) {
+    this.#components = components
+    this.#options = options
+  }
+
+  /** Letters whose sender is alive and waits for word. */
+  get open(): number {
+    return this.#letters.filter(({ from, outcome }) => outcome === 'open' && from.alive).length
+  }
+
+  start(): void {
+    if (this.#options.meanIntervalMs !== null) this.#think(this.#options.meanIntervalMs)
+  }
+
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /** Before the node starts. */
+  attach(process: SimulatedProcess, manager: SimulatedManager): void {
+    manager.messages.onMessage(letter, ({ body }) => this.#handle(process, body.number))
+  }
+
+  #think(meanMs: number): void {
+    const { time, random } = this.#components
+    const wait = -meanMs * Math.log(1 - random.nextFloat())
+    time.post(time.now + wait, 'mail', null, () => {
+      if (this.#isStopped) return
+      this.#write()
+      this.#think(meanMs)
+    })
+  }
+
+  #write(): void {
+    const { random, cluster } = this.#components
+    const nodes = cluster().startedNodes()
+    if (nodes.length === 0) return
+    const node = pick(random, nodes)
+    const to = pick(random, cluster().nodeIds())
+    const burst = random.nextInt(5) === 0 ? 1 + random.nextInt(20) : 1
+    const isOrdered = random.nextFloat() < this.#options.orderedShare
+    for (let i = 0; i < burst; i++) this.#send(node, to, isOrdered)
+  }
+
+  #send({ process, manager }: RunningNode, to: NodeId, isOrdered: boolean): void {
+    const { time, random } = this.#components
+    const number = this.#letters.length
+    const throws = random.nextInt(20) === 0
+    const takesMs = random.nextInt(3) === 0 ? random.nextFloat() * 20 : 0
+    const timeoutMs = random.nextInt(4) === 0 ? 20 + random.nextInt(500) : patienceMs
+    const filler = new Uint8Array(pick(random, fillersBytes)).fill(number)
+    const sent: Letter = {
+      number,
+      from: process,
+      to,
+      isOrdered,
+      throws,
+      takesMs,
+      began: 0,
+      ended: 0,
+      outcome: 'open'
+    }
+    this.#letters.push(sent)
+    this.counts.sent++
+    time.post(time.now, 'mail.send', process, () => {
+      const reliability = isOrdered ? 'ordered' : 'acked'
+      const message = { type: letter, body: { number, filler } }
+      manager.sendMessage(to, message, { reliability, timeoutMs }).then(
+        () => this.#tell(sent, null),
+        (error: unknown) => this.#tell(sent, error)
+      )
+    })
+  }
+
+  #handle(process: SimulatedProcess, number: number): unknown {
+    const sent = this.#letters[number]
+    if (sent === undefined) {
+      this.#report(`letter ${number}, which nobody wrote, is handled`)
+      return
+    }
+    sent.began++
+    if (sent.began > 1) this.#report(`${describe(sent)} is handled twice`)
+    if (sent.outcome === 'undelivered') this.#report(`${describe(sent)} was never sent, is handled`)
+    if (sent.isOrdered) this.#expectOrder(process, sent)
+    if (sent.takesMs === 0) return this.#end(process, sent)
+    return new Promise<void>((resolve, reject) => {
+      const { time } = this.#components
+      time.post(time.now + sent.takesMs, 'mail.handled', process, () => {
+        try {
+          this.#end(process, sent)
+          resolve()
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+
+  #end(process: SimulatedProcess, sent: Letter): void {
+    this.#busy.get(process)?.delete(sent.from)
+    if (sent.throws) throw new NotLeaderError('as the letter wants it')
+    sent.ended++
+    this.counts.handled++
+  }
+
+  #expectOrder(process: SimulatedProcess, sent: Letter): void {
+    const last = this.#order.get(process) ?? new Map<SimulatedProcess, number>()
+    const busy = this.#busy.get(process) ?? new Set<SimulatedProcess>()
+    this.#order.set(process, last)
+    this.#busy.set(process, busy)
+    const before = last.get(sent.from) ?? -1
+    if (before > sent.number) {
+      this.#report(`${describe(sent)} is handled behind letter ${before}`)
+    }
+    if (busy.has(sent.from)) this.#report(`${describe(sent)} is handled beside an earlier one`)
+    last.set(sent.from, sent.number)
+    busy.add(sent.from)
+  }
+
+  #tell(sent: Letter, error: unknown): void {
+    const { counts } = this
+    sent.outcome = outcomeOf(error)
+    switch (sent.outcome) {
+      case 'acknowledged':
+        counts.acknowledged++
+        if (sent.ended !== 1) this.#report(`${describe(sent)} is acknowledged, and not handled`)
+        return
+      case 'thrown':
+        counts.thrown++
+        if (!sent.throws || sent.began !== 1) this.#report(`${describe(sent)}: nobody threw`)
+        return
+      case 'undelivered':
+      case 'refused':
+        counts.undelivered++
+        if (sent.began > 0) this.#report(`${describe(sent)} was never sent, and is handled`)
+        return
+      default:
+        counts.unknown++
+    }
+  }
+
+  #report(detail: string): void {
+    this.#components.violations.report(Invariants.Delivery, detail)
+  }
+}
+
+function outcomeOf(error: unknown): Letter['outcome'] {
+  if (error === null) return 'acknowledged'
+  if (hasCode(error, 'ERR_SKEIN_NOT_LEADER')) return 'thrown'
+  if (hasCode(error, 'ERR_SKEIN_INDETERMINATE')) return 'unknown'
+  if (hasCode(error, 'ERR_SKEIN_UNDELIVERED')) return 'undelivered'
+  if (error instanceof SkeinError && !(error instanceof CancelledError)) return 'refused'
+  throw error
+}
+
+const describe = ({ number, from, to, isOrdered }: Letter): string =>
+  `${isOrdered ? 'ordered ' : ''}letter ${number} of ${from.name} life ${from.incarnation} to ${to}`
