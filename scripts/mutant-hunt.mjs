@@ -1,11 +1,11 @@
-// Plants a bug in a copy of the built sources and lets one of the two harnesses look for it.
+// Plants a bug in a copy of the built sources and lets one of the three harnesses look for it.
 import { spawn } from 'node:child_process'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const build = resolve('.build')
-const parts = ['lib', 'src', 'test/support/raft']
+const parts = ['lib', 'src', 'test/support', 'test/unit/routing']
 /** Virtual time with faults of one seed of the cores. */
 const coreFaultsMs = 6_000
 
@@ -42,6 +42,17 @@ export async function huntInCore(root, seeds) {
     const { runSeeds } = await import(${JSON.stringify(harness)})
     const { failure } = runSeeds(${seeds}, ${coreFaultsMs})
     console.log(JSON.stringify(failure && { seed: failure.seed, why: failure.reason }))`
+  return JSON.parse(await lastLine(['--input-type=module', '--eval', code]))
+}
+
+/** Routing alone, over fakes: whom it asks, how often, and what it says of the outcome. */
+export async function huntInRouting(root, seeds) {
+  const harness = pathToFileURL(join(root, 'test/unit/routing/query-fuzz.js')).href
+  const code = `
+    const { runSeeds } = await import(${JSON.stringify(harness)})
+    const failure = await runSeeds(${seeds})
+    console.log(JSON.stringify(failure && { seed: failure.seed, why: failure.reason }))
+    process.exit(0)`
   return JSON.parse(await lastLine(['--input-type=module', '--eval', code]))
 }
 

@@ -1,6 +1,6 @@
 // Bugs to plant, by the names of the reliability catalogue: each replaces one text, which must occur
-// exactly once in the compiled file, so that none outlives the line that it spoils. Two harnesses hunt
-// them: whole clusters (`cluster`), and Raft cores alone over messages in any order (`core`). Streams keep
+// exactly once in the compiled file, so that none outlives the line that it spoils. Three harnesses hunt
+// them: whole clusters (`cluster`), routing alone over fakes (`routing`), and Raft cores alone over messages in any order (`core`). Streams keep
 // messages in order, so what only a late or doubled message brings to light is rare in a whole cluster.
 export const mutants = [
   {
@@ -173,5 +173,24 @@ export const mutants = [
     file: 'src/network/delivery/reliable-receiver.js',
     find: 'sequence === lane.next && !lane.isBusy',
     replace: 'sequence >= 0'
+  },
+  {
+    name: 'a write that is sent again has another serial',
+    file: 'src/routing/run-driver.js',
+    find: 'if (this.#own === null) {',
+    replace: '{'
+  },
+  {
+    // Raft keeps what an old route could break: only routing itself sees that the fence is gone.
+    name: 'terms of routes not compared',
+    file: 'src/routing/fence.js',
+    find: 'if (term === here.term)',
+    replace: 'if (term >= 0)'
+  },
+  {
+    name: 'a write that was perhaps executed told as not executed',
+    file: 'src/routing/run-driver.js',
+    find: 'throw this.#indeterminate(thrown);',
+    replace: 'throw thrown;'
   }
 ]

@@ -1,10 +1,10 @@
 // Do the simulators have teeth? Each bug of `mutants.mjs` is planted in a copy of the built sources, and
-// both harnesses look for it: whole clusters first, a few seeds; then Raft cores alone, which are quick;
-// then the clusters again, up to the bound. Ends with a table on stderr and one JSON object; fails
+// three harnesses look for it: whole clusters first, a few seeds; then routing and Raft cores alone, which
+// are quick; then the clusters again, up to the bound. Ends with a table on stderr and one JSON object; fails
 // when a bug is not found.
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { clear, huntInCluster, huntInCore, plant } from './mutant-hunt.mjs'
+import { clear, huntInCluster, huntInCore, huntInRouting, plant } from './mutant-hunt.mjs'
 import { mutants } from './mutants.mjs'
 
 const usage = `usage: npm run simulate:mutants -- [--only TEXT] [--seeds N] [--workers N] [--json]
@@ -41,6 +41,8 @@ async function work(number) {
 async function hunt(root) {
   const early = await huntInCluster(root, { ...cluster, first: 1, seeds: firstSeeds })
   if (early !== null) return { by: 'cluster', ...early }
+  const inRouting = await huntInRouting(root, seeds)
+  if (inRouting !== null) return { by: 'routing', ...inRouting }
   const inCore = await huntInCore(root, seeds)
   if (inCore !== null) return { by: 'core', ...inCore }
   if (firstSeeds === seeds) return null

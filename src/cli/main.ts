@@ -10,6 +10,7 @@ import { keysCommand } from './keys-command.js'
 import { nodeCommand } from './node-command.js'
 import { type Output, processOutput } from './output.js'
 import { queryCommand } from './query-command.js'
+import { explainCommand, routeCommand } from './route-commands.js'
 import { simulateCommand } from './simulate-command.js'
 import { statusCommand } from './status-command.js'
 import { tokensCommand } from './tokens-command.js'
@@ -31,6 +32,8 @@ async function main(argv: readonly string[], output: Output): Promise<ExitCode> 
     eventsCommand(output),
     queryCommand(output),
     keysCommand(output),
+    routeCommand(output),
+    explainCommand(output),
     inspectCommand(output),
     simulateCommand(output)
   ]

@@ -158,6 +158,31 @@ export const watchCluster = declareRequest({
     'than the given revision, or soon before the deadline.'
 })
 
+export const routeQuery = declareRequest({
+  number: 0x030a,
+  name: 'RouteQuery',
+  priority: Priorities.Normal,
+  senders: ['node', 'client'],
+  body: openStruct(
+    { statement, consistency: consistencies },
+    { priority: [1, priority], key: [2, routeText], session: [3, routeText] }
+  ),
+  answer: openStruct({
+    node: nodeId,
+    group: groupId,
+    kind: oneOf(['read', 'write']),
+    consistency: consistencies,
+    term: nullable(term),
+    key: nullable(routeText),
+    strategy: text(255),
+    reason: text(1_023)
+  }),
+  about: 'Asks which node would execute a statement, and why; nothing is executed.'
+})
+
+export type RouteQuestionBody = NonNullable<(typeof routeQuery)['body']>
+export type RouteAnswer = NonNullable<(typeof routeQuery)['response']['body']>
+
 const rate = mapped(f64, (given: number) => given, rateFrom)
 
 export const loadReport = declareMessage({
@@ -185,7 +210,14 @@ export const loadReport = declareMessage({
     'What nodes execute per second, and their busiest keys: the sender, and others it knows of.'
 })
 
-export const routingMessages = [query, placement, registerClient, watchCluster, loadReport]
+export const routingMessages = [
+  query,
+  placement,
+  registerClient,
+  watchCluster,
+  loadReport,
+  routeQuery
+]
 
 /** A request's values may take so much, which leaves room for everything else in the message. */
 export const requestValuesBytesMax = messageSizeBytesMax - 65_536

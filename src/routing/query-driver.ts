@@ -52,8 +52,11 @@ import {
   type QueryAnswer,
   type QueryBody,
   query,
+  type RouteAnswer,
+  type RouteQuestionBody,
   registerClient,
   requestValuesBytesMax,
+  routeQuery,
   watchCluster
 } from './messages.js'
 import type { Placement } from './placement-table.js'
@@ -117,6 +120,7 @@ export class QueryDriver {
       return {}
     })
     messenger.onRequest(placement, async () => ({ groups: this.#tools.execution.placements() }))
+    messenger.onRequest(routeQuery, async ({ body }) => this.#routeFor(body))
     messenger.onRequest(watchCluster, ({ body, deadline, signal }) =>
       this.#watch(body, deadline, signal)
     )
@@ -365,6 +369,14 @@ export class QueryDriver {
   ): Promise<ClusterAnswer> {
     if (this.#state === States.Stopping) throw new DrainingError('the node takes no new queries')
     return this.#tools.watches.watch(revision, deadline ?? this.#deadlineIn(), signal)
+  }
+
+  /** For another node or a client that asks over the wire. */
+  #routeFor({ statement, ...options }: RouteQuestionBody): RouteAnswer {
+    const { sql, params } = statement
+    const decision = this.route(sql, params === undefined ? options : { ...options, params })
+    const { strategy, reason } = decision
+    return { ...decision, strategy: strategy.slice(0, 85), reason: reason.slice(0, 341) }
   }
 
   async #serve(inbound: Inbound<QueryBody>): Promise<QueryAnswer> {

@@ -62,6 +62,8 @@ export interface SwarmOptions {
     readonly readShare: number
     /** Share of operations that are brought to a node that believes to lead. */
     readonly leaderShare: number
+    /** Share of writes that the node which is asked numbers itself. */
+    readonly unnumberedShare: number
     /** Programs that embed no node, beside those clients that call a node directly. */
     readonly outsideClients: number
     /** Operations on a key before a fresh one takes its place. */
@@ -115,7 +117,8 @@ export function drawSwarmOptions(random: Random): SwarmOptions {
       readShare: draw.between(0.2, 0.7),
       leaderShare: draw.chance(0.6) ? draw.between(0, 0.6) : 0,
       operationsPerKey: 50 + draw.integer(200),
-      outsideClients: 1 + draw.integer(4)
+      outsideClients: 1 + draw.integer(4),
+      unnumberedShare: draw.chance(0.7) ? draw.between(0, 0.5) : 0
     },
     mail: {
       meanIntervalMs: draw.chance(0.8) ? draw.between(30, 300) : null,

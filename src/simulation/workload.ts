@@ -10,6 +10,8 @@ import {
   type ClientTag,
   type ErrorCode,
   hasCode,
+  Priorities,
+  type Priority,
   pick,
   type QueryResult,
   type Random,
@@ -134,7 +136,9 @@ interface Operation {
   readonly key: string
   readonly value: HistoryValue
   readonly begunAt: number
-  readonly serial: number
+  /** Null: the node that is asked numbers it, and it is sent to no other. */
+  readonly serial: number | null
+  readonly priority: Priority
 }
 
 interface ClientComponents extends WorkloadComponents {
@@ -155,6 +159,7 @@ class Client {
   readonly #seen = new Map<string, string>()
   #generation = 0
   #serial = 0
+  #values = 0
   #current: Operation | null = null
   #attempt = 0
   #isStopped = false
@@ -209,7 +214,7 @@ class Client {
 
   #beginRandom(): void {
     const key = this.#board.nextKey(this.#random)
-    const value = `${this.#options.number}.${this.#generation}.${this.#serial + 1}`
+    const value = `${this.#options.number}.${this.#generation}.${++this.#values}`
     const seen = this.#seen.get(key)
     if (this.#random.nextFloat() < this.#options.readShare) this.#begin('read', key, null)
     else if (isSetKey(key)) this.#begin('append', key, `,${value}`)
@@ -220,8 +225,10 @@ class Client {
   }
 
   #begin(op: OperationKind, key: string, value: HistoryValue): void {
-    const serial = op === 'read' ? 0 : ++this.#serial
-    this.#current = { op, key, value, begunAt: this.#time.now, serial }
+    const isUnnumbered = op === 'read' || this.#random.nextFloat() < this.#options.unnumberedShare
+    const serial = isUnnumbered ? null : ++this.#serial
+    const priority = pick(this.#random, Object.values(Priorities))
+    this.#current = { op, key, value, begunAt: this.#time.now, serial, priority }
     this.#board.history.push({ process: this.#process, type: 'invoke', op, key, value })
     this.#try()
   }
@@ -304,14 +311,19 @@ class Client {
   async #ask(node: RunningNode, operation: Operation): Promise<QueryResult> {
     const isRead = operation.op === 'read'
     const appliedBefore = this.#components.appliedIndex()
-    if (!isRead && !this.#isRegistered) {
+    if (operation.serial !== null && !this.#isRegistered) {
       const generation = this.#generation
       await node.manager.registerClient(toClientId(this.#process), { timeoutMs: attemptTimeoutMs })
       if (generation === this.#generation) this.#isRegistered = true
     }
+    const { number } = this.#options
     const result = await node.manager.executeQuery(statementOf(operation), {
       timeoutMs: attemptTimeoutMs,
-      ...(isRead ? { consistency: 'linearizable' } : { client: this.#tagOf(operation) })
+      priority: operation.priority,
+      key: operation.key,
+      ...(number % 2 === 0 ? { session: `s${number}` } : {}),
+      ...(isRead ? { consistency: 'linearizable' } : {}),
+      ...(isRead || operation.serial === null ? {} : { client: this.#tagOf(operation.serial) })
     })
     this.#checkFresh(operation, result, appliedBefore, node.process.name)
     return result
@@ -329,9 +341,9 @@ class Client {
     this.#components.violations.report(Invariants.StaleRead, detail)
   }
 
-  #tagOf(operation: Operation): ClientTag {
+  #tagOf(number: number): ClientTag {
     const clientId: ClientId = toClientId(this.#process)
-    const serial = operation.serial as Serial
+    const serial = number as Serial
     return { clientId, serial, answeredBelow: serial }
   }
 
@@ -362,6 +374,8 @@ class Client {
       hasCode(error, 'ERR_SKEIN_SERIAL_FORGOTTEN') ||
       (this.#components.outsideClient !== null && hasCode(error, 'ERR_SKEIN_INDETERMINATE'))
     ) {
+      this.#end('info', operation.value)
+    } else if (operation.op !== 'read' && operation.serial === null && !isNothingDone(error)) {
       this.#end('info', operation.value)
     } else {
       this.#attempt++
@@ -395,6 +409,10 @@ class Client {
     this.#time.post(this.#time.now + ms, 'client', null, run)
   }
 }
+
+/** By the contract of the error: safe to send again, or out of time before it began. */
+const isNothingDone = (error: Error): boolean =>
+  error instanceof SkeinError && (error.retryable || error.code === 'ERR_SKEIN_TIMEOUT')
 
 function statementOf({ op, key, value }: Operation): string {
   switch (op) {

@@ -61,7 +61,17 @@ const client = z
     message: 'must not be above serial'
   })
 
-export const routeBody = z.strictObject({ sql, params: params.optional(), consistency, priority })
+/** A key or a session. */
+const routeText = z.string().min(1, 'must not be empty').max(128).optional()
+
+export const routeBody = z.strictObject({
+  sql,
+  params: params.optional(),
+  consistency,
+  priority,
+  key: routeText,
+  session: routeText
+})
 
 export const queryBody = z
   .strictObject({
@@ -73,6 +83,8 @@ export const queryBody = z
       .optional(),
     consistency,
     priority,
+    key: routeText,
+    session: routeText,
     timeoutMs,
     atLeastIndex: z
       .number()

@@ -44,6 +44,23 @@ t.test('members, health and metrics are shown as tables and as JSON', async (t) 
   t.match((await ask('metrics', '--json')).stdout, /"ping_count":12/)
 })
 
+t.test('route and explain say which node, and why', async (t) => {
+  const { manager, address } = await serve(t)
+  const ask = (name: string, ...args: string[]) =>
+    skein(name, 'SELECT * FROM t WHERE id = ?', '--admin', `http://${address}`, ...args)
+  const route = await ask('route', '--params', '[7]', '--key', 'k', '--session', 's')
+  t.match(route, { status: 0, stdout: /^node +group +term[\s\S]*\na +0 +- +read +linearizable/ })
+  t.match(manager.asked.at(-1), {
+    call: 'routeQuery',
+    options: { params: [7], key: 'k', session: 's', priority: 2, consistency: 'linearizable' }
+  })
+  const explained = await ask('explain', '--priority', 'low')
+  t.match(explained, { status: 0, stdout: /the best score[\s\S]*node +verdict +score +why/ })
+  t.match(JSON.parse((await ask('explain', '--json')).stdout), { decision: { node: 'a' } })
+  t.match(await ask('route', '--priority', 'urgent'), { status: 2, stderr: /critical/ })
+  t.match(await ask('route', '--session', 'x'.repeat(129)), { status: 1, stderr: /session/ })
+})
+
 t.test('events come one a line, of the types asked for', async (t) => {
   const { manager, address } = await serve(t)
   const asked = skein(

@@ -37,6 +37,7 @@ import {
   type WriteRequest
 } from '../../../src/core/index.js'
 import { QueryDriver } from '../../../src/routing/index.js'
+import type { QueryBody } from '../../../src/routing/messages.js'
 import { ByteReader, ByteWriter, type Codec } from '../../../src/wire/index.js'
 import { VirtualClock } from '../../support/virtual-clock.js'
 
@@ -107,6 +108,8 @@ export class FakeCluster {
   /** What every read answers; a count of executions when absent. */
   readAnswer: ReadAnswer | null = null
 
+  /** Writes that came in another term than they were routed in, and were executed. */
+  readonly unfenced: string[] = []
   /** Whom leaders were asked to hand over to. */
   readonly transfers: NodeId[] = []
   readonly #routing: Config['routing']
@@ -332,13 +335,20 @@ export class FakeMessenger implements Messenger {
       const signal = new AbortController().signal
       const sent = through(type, body)
       clock.schedule(after(clock.now(), 1), () => {
-        handler({
+        const { term } = this.#cluster
+        const inbound = {
           from,
           peer: this.#identity,
           body: sent,
           deadline: options.deadline,
           signal
-        }).then(
+        }
+        const answering = handler(inbound)
+        answering.then(
+          () => this.#watchFence(sent, term),
+          () => {}
+        )
+        answering.then(
           (answer) =>
             clock.schedule(after(clock.now(), 1), () => {
               if (trouble === 'answerLost') {
@@ -366,6 +376,12 @@ export class FakeMessenger implements Messenger {
     const nodeId = address.split(':')[0] as NodeId
     if (this.#cluster.isAway(nodeId)) throw new DialFailedError(`nobody at ${address}`)
     return nodeId
+  }
+
+  #watchFence(sent: unknown, term: number): void {
+    const { kind, term: routedIn, statements } = sent as Partial<QueryBody>
+    if (kind !== 'write' || routedIn === undefined || routedIn === term) return
+    this.#cluster.unfenced.push(`${statements?.[0]?.sql} of term ${routedIn} in term ${term}`)
   }
 
   send<Body>(to: NodeId, type: MessageType<Body>, body: Body): boolean {

@@ -12,6 +12,8 @@ export interface FuzzOutcome {
   readonly twice: string[]
   readonly missing: string[]
   readonly denied: string[]
+  /** Executed in another term than they were routed in. */
+  readonly unfenced: string[]
 }
 
 /** Writes from three replicas and a router, while leaders change and messages are lost. */
@@ -43,7 +45,8 @@ export async function fuzz(seed: number): Promise<FuzzOutcome> {
   return {
     twice: [...counts].filter(([, count]) => count > 1).map(([sql]) => sql),
     missing: acknowledged.filter((sql) => !counts.has(sql)),
-    denied: refused.filter((sql) => counts.has(sql))
+    denied: refused.filter((sql) => counts.has(sql)),
+    unfenced: cluster.unfenced
   }
 }
 
@@ -85,4 +88,17 @@ function makeTrouble(cluster: FakeCluster, random: SplittableRandom): void {
     default:
       cluster.clients.clear()
   }
+}
+
+/** Null, or the first seed whose outcome is not what it must be. */
+export async function runSeeds(
+  seeds: number
+): Promise<{ readonly seed: number; readonly reason: string } | null> {
+  for (let seed = 1; seed <= seeds; seed++) {
+    const outcome = await fuzz(seed)
+    const wrong = Object.entries(outcome).filter(([, found]) => found.length > 0)
+    const [first] = wrong
+    if (first !== undefined) return { seed, reason: `${first[0]}: ${first[1].join(', ')}` }
+  }
+  return null
 }
