@@ -177,7 +177,9 @@ function attempt<T>(act: () => T): Attempt<T> {
 }
 
 function toText(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) => {
+  // Of `this`, because a Buffer has been made into something else when it is handed over.
+  return JSON.stringify(value, function (this: Record<string, unknown>, key: string) {
+    const inner = this[key]
     if (inner instanceof Uint8Array) return `0x${toHex(inner)}`
     return typeof inner === 'bigint' ? inner.toString() : inner
   })

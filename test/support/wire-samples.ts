@@ -23,9 +23,10 @@ const room = 2 * 1024 * 1024
 export function sampleBody(
   codec: Codec<unknown>,
   random: Random,
-  options: SampleOptions = ordinary
+  options: SampleOptions = ordinary,
+  attempts = 20
 ): Uint8Array | null {
-  for (let attempt = 0; attempt < 20; attempt++) {
+  for (let attempt = 0; attempt < attempts; attempt++) {
     const value = tryRead(codec, sampleBytes(codec.spec, random, options))
     if (value === undefined) continue
     const writer = new ByteWriter(room)
