@@ -12,6 +12,9 @@ import { Draws } from './query/transactions.js'
 import { type BenchFindings, type BenchRow, round, rowOf } from './report.js'
 
 const clientCounts = [1, 16, 64] as const
+const clientCountMax = 64
+/** Ours too, by another way: a row, and no ratio. */
+const outside = 'SkeinClient'
 const runs = 3
 const sampleMs = 800
 const warmUpMs = 1_000
@@ -92,6 +95,9 @@ async function measureOnce(
   const led = (operation: () => Promise<unknown>) =>
     whileLed(cluster, where, () => through(operation))
   note('write', 'ours', await led(() => cluster.execute(draws.transaction())))
+  if (clients === clientCountMax) {
+    note('write', outside, await led(() => cluster.executeOutside(draws.transaction())))
+  }
   engine.isDurable = true
   note('write', 'engine', await through(() => engine.write(draws.transaction())))
   engine.isDurable = false
@@ -100,6 +106,10 @@ async function measureOnce(
   for (const consistency of ['linearizable', 'local'] as const) {
     const kind = `${consistency} read`
     note(kind, 'ours', await led(() => readThrough(subjects, consistency)))
+    if (clients === clientCountMax) {
+      const read = () => cluster.executeOutside(draws.read(), { consistency })
+      note(kind, outside, await led(read))
+    }
     note(kind, 'engine', await through(() => engine.read(draws.read())))
     note(kind, 'better-sqlite3', await loadInProcess(sampleMs / 4, sqlite.read))
   }
@@ -133,7 +143,7 @@ function ratiosOf(rows: readonly BenchRow[]): Record<string, number> {
   const ratios: Record<string, number> = {}
   for (const row of rows) {
     const ours = rows.find((one) => one.case === row.case && one.subject === 'ours')
-    if (ours === undefined || ours === row) continue
+    if (ours === undefined || ours === row || row.subject === outside) continue
     ratios[`${row.case} ours/${row.subject}`] = round(ours.value / row.value)
   }
   return ratios

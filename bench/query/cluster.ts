@@ -2,20 +2,29 @@
  * A cluster of three as an embedder has it: this process embeds one node, the two others are
  * `skein node` processes; certificates of their own, mutual TLS, the SQLite engine.
  */
+import { join } from 'node:path'
+import { type ClientQueryOptions, SkeinClient } from '../../lib/client.js'
 import { ClusterNetworkManager } from '../../lib/cluster-network-manager.js'
 import { sqliteEngine } from '../../lib/sqlite.js'
 import { readConfig } from '../../src/cli/config-file.js'
 import { loadBatches, schema } from '../../src/cli/demo/bank.js'
 import { NodeProcess } from '../../src/cli/demo/node-process.js'
 import { choosePorts } from '../../src/cli/demo/ports.js'
-import { openWorkspace, type Workspace, writeNodeConfig } from '../../src/cli/demo/workspace.js'
+import {
+  clusterName,
+  openWorkspace,
+  type Workspace,
+  writeNodeConfig
+} from '../../src/cli/demo/workspace.js'
 import {
   type ConfigInput,
   type QueryOptions,
   type QueryResult,
   type Statement,
-  silentLogger
+  silentLogger,
+  type WallMs
 } from '../../src/core/index.js'
+import { issuePeer } from '../../src/network/index.js'
 
 const embeddedId = 'n1'
 const loadTimeoutMs = 60_000
@@ -28,6 +37,7 @@ export class BenchCluster {
   readonly #configFile: string
   readonly #others: readonly NodeProcess[]
   #manager: ClusterNetworkManager
+  #client: Promise<SkeinClient> | null = null
 
   private constructor(
     workspace: Workspace,
@@ -68,6 +78,28 @@ export class BenchCluster {
     return this.#manager.executeQuery(statements, options)
   }
 
+  /** The same through a client's own connections, beside the embedded node. */
+  async executeOutside(
+    statements: readonly Statement[],
+    options?: ClientQueryOptions
+  ): Promise<QueryResult[]> {
+    this.#client ??= this.#connect()
+    return (await this.#client).execute(statements, options)
+  }
+
+  async #connect(): Promise<SkeinClient> {
+    const directory = join(this.#workspace.directory, 'certs')
+    const peer = { kind: 'client', name: 'bench', clusterName } as const
+    const validity = { now: Date.now() as WallMs, days: 1 }
+    const files = await issuePeer(directory, { peer }, validity)
+    return SkeinClient.connect({
+      ...files,
+      addresses: this.#others.map(({ options }) => options.address),
+      caFile: this.#workspace.authority.caFile,
+      clusterName
+    })
+  }
+
   /** Counters of the embedded node's consensus. */
   consensusCounters(): Readonly<Record<string, number>> {
     return this.#manager.getAllMetrics().consensus ?? {}
@@ -89,6 +121,7 @@ export class BenchCluster {
   }
 
   async stop(): Promise<void> {
+    await (await this.#client)?.close()
     await this.#manager.stop({ drain: false })
     await Promise.all(this.#others.map((node) => node.stop()))
     await this.#workspace.release()

@@ -1,5 +1,5 @@
 import { Argument, Command, Option } from 'commander'
-import { Consistencies, type JsonSqlValue } from '../core/index.js'
+import { Consistencies, type Consistency, type JsonSqlValue } from '../core/index.js'
 import {
   addConnectionOptions,
   type ConnectionOptions,
@@ -8,6 +8,7 @@ import {
 } from './connection-options.js'
 import { usageError } from './exit-codes.js'
 import { type Output, printable, table } from './output.js'
+import { queryOverWire } from './wire-query.js'
 
 /** What `POST /v1/query` answers for one statement. */
 export interface QueryAnswer {
@@ -21,13 +22,18 @@ export interface QueryAnswer {
 
 interface QueryCommandOptions extends ConnectionOptions {
   readonly params?: string
-  readonly consistency: string
+  readonly consistency: Consistency
+  readonly connect?: readonly string[]
 }
 
 export function queryCommand(output: Output): Command {
   const command = new Command('query').description('run one SQL statement on the cluster')
   return addConnectionOptions(command)
     .addArgument(new Argument('<sql>', 'the statement'))
+    .option(
+      '--connect <address...>',
+      'host:port of nodes to ask as a client, in the place of the admin API'
+    )
     .option('--params <json>', 'parameters: a JSON array, or an object for named ones')
     .addOption(
       new Option('--consistency <level>', 'of a read')
@@ -39,9 +45,15 @@ export function queryCommand(output: Output): Command {
 
 async function query(sql: string, options: QueryCommandOptions, output: Output): Promise<void> {
   const params = parseParams(options.params)
+  const { connect, consistency } = options
+  if (connect !== undefined) {
+    const answer = await queryOverWire(connect, { sql, params, consistency }, options)
+    output.line(options.json ? JSON.stringify(answer) : renderAnswer(answer))
+    return
+  }
   const client = await connectionOf(options)
   try {
-    const { consistency, timeoutMs } = options
+    const { timeoutMs } = options
     const body = { sql, consistency, timeoutMs, ...(params === undefined ? {} : { params }) }
     const answer = expectAnswer(await client.post('/v1/query', body, timeoutMs + 1_000), client.url)
     if (options.json) output.line(JSON.stringify(answer))

@@ -8,6 +8,7 @@ import { sqliteEngine } from '../../lib/sqlite.js'
 import { type PeerIdentity, toNodeId } from '../../src/core/index.js'
 import { authorityFiles } from '../../src/network/index.js'
 import { until } from '../support/process-cluster.js'
+import { skein } from '../support/run-skein.js'
 import { TestAuthority } from '../support/test-authority.js'
 
 const clusterName = 'lake'
@@ -57,6 +58,23 @@ t.test('a client with a certificate of the cluster, in files or as texts', async
   const fromTexts = await connect({ certificate, key, ca })
   t.teardown(() => fromTexts.close())
   t.same((await fromTexts.query('SELECT 2 AS two')).rows, [[2]])
+})
+
+t.test('skein query asks a node itself, with a client certificate', async (t) => {
+  const { certificateFile, keyFile, caFile } = await authority.issue(clientOf('operator'))
+  const { status, stdout, stderr } = await skein(
+    ...[
+      'query',
+      'SELECT ? AS big, NULL AS none',
+      '--params',
+      '[{"$int":"9007199254740993"}]',
+      '--json'
+    ],
+    ...['--connect', manager.getClusterView().address, '--ca-file', caFile],
+    ...['--cert-file', certificateFile, '--key-file', keyFile]
+  )
+  t.equal(status, 0, stderr)
+  t.match(JSON.parse(stdout), { rows: [[{ $int: '9007199254740993' }, null]], node: 'n1' })
 })
 
 t.test('X-02: without a certificate nobody is a client', async (t) => {

@@ -53,6 +53,7 @@ t.test('wrong use ends with status 2 and says what is wrong', async (t) => {
     [['node', '--config', join(dir, 'missing.yaml')], /ENOENT/],
     [['query', 'SELECT 1', '--params', '{'], /not JSON/],
     [['query', 'SELECT 1', '--consistency', 'eventual'], /Allowed choices/],
+    [['query', 'SELECT 1', '--connect', 'a:1'], /needs --ca-file, --cert-file and --key-file/],
     [['status', '--admin', 'ftp://x'], /must be an http or https URL/],
     [['demo', '--nodes', '99'], /--nodes/],
     [['demo', '--once', '--data', '/dev/null'], /cannot be used/]
