@@ -28,23 +28,17 @@ export class SplittableRandom implements Random {
   }
 
   nextUint32(): number {
-    const t = (this.#a + this.#b + this.#counter) | 0
-    this.#counter = (this.#counter + 1) | 0
-    this.#a = this.#b ^ (this.#b >>> 9)
-    this.#b = (this.#c + (this.#c << 3)) | 0
-    this.#c = (this.#c << 21) | (this.#c >>> 11)
-    this.#c = (this.#c + t) | 0
-    return t >>> 0
+    return this.#nextInt32() >>> 0
   }
 
   nextInt(boundExclusive: number): number {
     assert(
       Number.isInteger(boundExclusive) && boundExclusive >= 1 && boundExclusive <= 0x1_0000_0000,
-      `random bound ${boundExclusive}`
+      'random bound'
     )
     const limit = 0x1_0000_0000 - (0x1_0000_0000 % boundExclusive)
-    let drawn = this.nextUint32()
-    while (drawn >= limit) drawn = this.nextUint32()
+    let drawn = this.#nextInt32() >>> 0
+    while (drawn >= limit) drawn = this.#nextInt32() >>> 0
     return drawn % boundExclusive
   }
 
@@ -61,6 +55,17 @@ export class SplittableRandom implements Random {
       high ^= low >>> 13
     }
     return new SplittableRandom(high, low)
+  }
+
+  /** 32 bits, signed: larger numbers than a small integer would be allocated by each call. */
+  #nextInt32(): number {
+    const t = (this.#a + this.#b + this.#counter) | 0
+    this.#counter = (this.#counter + 1) | 0
+    this.#a = this.#b ^ (this.#b >>> 9)
+    this.#b = (this.#c + (this.#c << 3)) | 0
+    this.#c = (this.#c << 21) | (this.#c >>> 11)
+    this.#c = (this.#c + t) | 0
+    return t
   }
 }
 

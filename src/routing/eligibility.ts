@@ -38,7 +38,6 @@ export interface Standings {
 export interface EligibilityQuestion {
   readonly kind: StatementKind
   readonly consistency: Consistency
-  readonly self: NodeId
   /** This node has a replica of the group. */
   readonly hasReplica: boolean
   readonly members: readonly Member[]
@@ -47,8 +46,13 @@ export interface EligibilityQuestion {
   readonly isSpread?: boolean
   /** Nodes that failed this very query, in this round over all of them. */
   readonly avoid: ReadonlySet<NodeId>
-  readonly atLeastIndex: number
+  /** What a read must see; 0 or absent: nothing in particular. */
+  readonly atLeastIndex?: number
   readonly now: number
+}
+
+export interface Judge {
+  readonly self: NodeId
   readonly standings: Standings
   /** 0: never. */
   readonly panicShare: number
@@ -72,19 +76,21 @@ export interface Judgement {
 export const isForLeader = (kind: StatementKind, consistency: Consistency): boolean =>
   kind === StatementKinds.Write || consistency === Consistencies.Leader
 
-export function judge(question: EligibilityQuestion): Judgement {
-  const ranked = rankAll(question)
-  const panic = panicOf(question, ranked)
-  const rankOf = ({ rank, isHealth }: Ranked) =>
-    panic !== null && isHealth && rank < Ranks.FailedThisQuery ? Ranks.First : rank
-  let best: number = Ranks.Excluded
-  for (const entry of ranked) best = Math.min(best, rankOf(entry))
-  const judged = ranked.map((entry): Judged => {
-    const isChosen = best !== Ranks.Excluded && rankOf(entry) === best
-    const exclusion = isChosen ? null : (entry.exclusion ?? 'a worse choice')
-    return { node: entry.node, member: entry.member, isReplica: entry.isReplica, exclusion }
-  })
-  return { judged, panic }
+export function judge(question: EligibilityQuestion, by: Judge): Judgement {
+  const ranked = rankAll(question, by)
+  const panic = panicOf(by, ranked)
+  let best: RankNumber = Ranks.Excluded
+  for (const entry of ranked) {
+    if (panic !== null && entry.isHealth && entry.rank < Ranks.FailedThisQuery) {
+      entry.rank = Ranks.First
+    }
+    if (entry.rank < best) best = entry.rank
+  }
+  for (const entry of ranked) {
+    if (best !== Ranks.Excluded && entry.rank === best) entry.exclusion = null
+    else entry.exclusion ??= 'a worse choice'
+  }
+  return { judged: ranked, panic }
 }
 
 const Ranks = {
@@ -97,13 +103,18 @@ const Ranks = {
 } as const
 type RankNumber = (typeof Ranks)[keyof typeof Ranks]
 
-interface Rank {
-  readonly rank: RankNumber
-  readonly exclusion: string | null
+interface Ranked extends Judged {
+  rank: RankNumber
+  exclusion: string | null
   /** For reasons that panic ignores. */
   readonly isHealth: boolean
 }
-type Ranked = Rank & Pick<Judged, 'node' | 'member' | 'isReplica'>
+
+interface Rank {
+  readonly rank: RankNumber
+  readonly exclusion: string | null
+  readonly isHealth: boolean
+}
 
 const rank = (at: RankNumber, exclusion: string | null, isHealth = false): Rank => ({
   rank: at,
@@ -112,29 +123,63 @@ const rank = (at: RankNumber, exclusion: string | null, isHealth = false): Rank 
 })
 const excluded = (exclusion: string): Rank => rank(Ranks.Excluded, exclusion)
 const eligible = rank(Ranks.First, null)
+const noReplica = excluded('no replica of the group')
 
-function rankAll(question: EligibilityQuestion): Ranked[] {
-  const { placement, self, hasReplica } = question
-  const members = new Map<NodeId, Member>()
-  for (const member of question.members) members.set(member.nodeId, member)
-  const nodes = new Set([...members.keys(), ...(placement?.voters ?? [])])
-  // A client decides too, and is no node.
-  if (isNodeId(self)) nodes.add(self)
-  const leads = isForLeader(question.kind, question.consistency)
-  return [...nodes].sort(compareText).map((node): Ranked => {
-    const member = members.get(node) ?? null
-    const isReplica =
-      placement?.voters.includes(node) ||
-      node === placement?.leader ||
-      (node === self && hasReplica)
-    const own = leads
-      ? rankForLeader(node, member, question)
-      : rankForReplica(node, member, isReplica, question)
-    return { node, member, isReplica, ...own }
-  })
+function rankAll(question: EligibilityQuestion, by: Judge): Ranked[] {
+  const { members, placement } = question
+  const ranked: Ranked[] = []
+  let isSorted = true
+  let last = ''
+  for (const member of members) {
+    if (member.nodeId < last) isSorted = false
+    last = member.nodeId
+    ranked.push(rankOne(member.nodeId, member, question, by))
+  }
+  const strangers = strangersTo(question, by)
+  for (const node of strangers) ranked.push(rankOne(node, null, question, by))
+  if (isSorted && strangers.length === 0) return ranked
+  return ranked.sort((one, other) => compareText(one.node, other.node))
 }
 
-function panicOf({ panicShare }: EligibilityQuestion, ranked: readonly Ranked[]): string | null {
+/** Voters, and this node, that are no members (yet). */
+function strangersTo({ members, placement }: EligibilityQuestion, { self }: Judge): NodeId[] {
+  const voters = placement?.voters ?? []
+  let isSelfMember = false
+  let voting = 0
+  for (const { nodeId } of members) {
+    if (nodeId === self) isSelfMember = true
+    if (voters.includes(nodeId)) voting++
+  }
+  const strangers =
+    voting === voters.length
+      ? []
+      : voters.filter((node) => !members.some(({ nodeId }) => nodeId === node))
+  // A client decides too, and is no node.
+  if (!isSelfMember && isNodeId(self) && !strangers.includes(self)) strangers.push(self)
+  return strangers
+}
+
+function rankOne(
+  node: NodeId,
+  member: Member | null,
+  question: EligibilityQuestion,
+  by: Judge
+): Ranked {
+  const { placement, hasReplica, kind, consistency } = question
+  const isReplica =
+    placement?.voters.includes(node) ||
+    node === placement?.leader ||
+    (node === by.self && hasReplica)
+  const own = isForLeader(kind, consistency)
+    ? rankForLeader(node, member, question, by)
+    : isReplica
+      ? rankForReplica(node, member, question, by)
+      : noReplica
+  const { rank, exclusion, isHealth } = own
+  return { node, member, isReplica, rank, exclusion, isHealth }
+}
+
+function panicOf({ panicShare }: Judge, ranked: readonly Ranked[]): string | null {
   let serving = 0
   let unwell = 0
   for (const { rank, isHealth } of ranked) {
@@ -150,7 +195,8 @@ function panicOf({ panicShare }: EligibilityQuestion, ranked: readonly Ranked[])
 function rankForLeader(
   node: NodeId,
   member: Member | null,
-  { placement, self }: EligibilityQuestion
+  { placement }: EligibilityQuestion,
+  { self }: Judge
 ): Rank {
   const leader = placement?.leader ?? null
   if (leader === null) return excluded('no leader is known')
@@ -161,11 +207,10 @@ function rankForLeader(
 function rankForReplica(
   node: NodeId,
   member: Member | null,
-  isReplica: boolean,
-  question: EligibilityQuestion
+  question: EligibilityQuestion,
+  { self, standings }: Judge
 ): Rank {
-  const { self, consistency, hasReplica, avoid, standings, now, atLeastIndex } = question
-  if (!isReplica) return excluded('no replica of the group')
+  const { consistency, hasReplica, avoid, now, atLeastIndex = 0 } = question
   const own = rankOfMember(node === self, member)
   if (own.rank === Ranks.Excluded) return own
   if (avoid.has(node)) return rank(Ranks.FailedThisQuery, 'failed this query')

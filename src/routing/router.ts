@@ -16,7 +16,7 @@ import type { StatementKind } from '../core/ports/engine-provider.js'
 import type { Random } from '../core/ports/random.js'
 import type { EligibleNode, RoutingStrategy } from '../core/routing-strategy.js'
 import { DecisionLog, type DecisionSlot } from './decision-log.js'
-import { isForLeader, type Judged, judge } from './eligibility.js'
+import { isForLeader, type Judge, type Judged, judge } from './eligibility.js'
 import { explainSlot } from './explanation.js'
 import type { NodeLoad, NodeObservations } from './node-observations.js'
 import type { NodeStandings } from './node-standings.js'
@@ -60,6 +60,7 @@ export class Router {
   readonly #standings: NodeStandings
   readonly #random: Random
   readonly #options: RouterOptions
+  readonly #judge: Judge
   readonly #log: DecisionLog
   readonly #eligible: NodeLoad[] = []
   readonly #warm: NodeLoad[] = []
@@ -81,6 +82,8 @@ export class Router {
     this.#random = components.random
     this.#strategy = components.strategy
     this.#options = options
+    const { nodeId, panicShare } = options
+    this.#judge = { self: nodeId, standings: components.standings, panicShare }
     this.#log = new DecisionLog(options.explainedDecisionsMax)
     this.#context = { now: 0, random: components.random, replicasNear: [0, 0, 0] }
   }
@@ -139,14 +142,7 @@ export class Router {
   }
 
   #consider(slot: DecisionSlot, question: RouteQuestion): void {
-    const { nodeId, panicShare } = this.#options
-    const { judged, panic } = judge({
-      ...question,
-      self: nodeId,
-      atLeastIndex: question.atLeastIndex ?? 0,
-      standings: this.#standings,
-      panicShare
-    })
+    const { judged, panic } = judge(question, this.#judge)
     slot.judged = judged
     if (panic !== null) slot.notes = [panic]
     this.#observe(judged)

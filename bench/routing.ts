@@ -1,0 +1,199 @@
+/**
+ * What one choice costs: each strategy on live records of 3 to 300 nodes, the plain algorithms that
+ * they are measured against, and the whole decision with eligibility and record. And what it
+ * allocates: bytes of heap per decision.
+ */
+import {
+  type EligibleNode,
+  type GroupId,
+  type Member,
+  type MonotonicMs,
+  type NodeId,
+  resolveConfig,
+  SplittableRandom,
+  StrategyNames,
+  type Term,
+  type WallMs
+} from '../src/core/index.js'
+import { type NodeLoad, NodeObservations } from '../src/routing/node-observations.js'
+import { NodeStandings } from '../src/routing/node-standings.js'
+import { type RouteQuestion, Router } from '../src/routing/router.js'
+import { StrategyRegistry } from '../src/routing/strategies/registry.js'
+import { type BenchFindings, type BenchRow, measure, round, rowOf, type Subject } from './report.js'
+
+const sizes = [3, 10, 30, 100, 300] as const
+const now = 100_000
+const { routing } = resolveConfig({
+  code: {
+    node: { id: 'n0000', dataDirectory: 'd' },
+    security: { insecure: true },
+    cluster: { bootstrap: { voters: ['n0000'] } }
+  }
+})
+const registry = new StrategyRegistry(routing)
+
+export async function run(progress: (line: string) => void): Promise<BenchFindings> {
+  const rows: BenchRow[] = []
+  const ratios: Record<string, number> = {}
+  for (const size of sizes) {
+    progress(`routing: ${size} nodes`)
+    const subjects = [...ours(size), ...baselines(size)]
+    const name = `choice ${size} nodes`
+    const timed = measure(name, subjects)
+    rows.push(...timed, ...subjects.map((subject) => allocation(size, subject)))
+    const figureOf = (subject: string) => timed.find((row) => row.subject === subject)?.value ?? 0
+    const pairs = [
+      ['adaptive', 'five-term scan'],
+      ['two-choices', 'P2C by count'],
+      ['peak-ewma', 'P2C EWMA']
+    ] as const
+    for (const [own, peer] of pairs) {
+      ratios[`${name} ${own}/${peer}`] = round(figureOf(peer) / figureOf(own))
+    }
+  }
+  for (const size of [3, 10, 30] as const) {
+    progress(`routing: the whole decision, ${size} nodes`)
+    const subject = { name: 'router', run: wholeDecision(size) }
+    rows.push(...measure(`decision ${size} nodes`, [subject]))
+  }
+  return {
+    rows,
+    ratios,
+    skipped: ['load-balancers', 'hashring'].map((peer) => ({
+      peer,
+      why: 'not among the dependencies'
+    }))
+  }
+}
+
+/** Nodes that answered within the last milliseconds, a tenth of them slow, as under load. */
+function loadsOf(size: number): NodeLoad[] {
+  const observations = new NodeObservations()
+  const random = SplittableRandom.fromSeed(size)
+  return Array.from({ length: size }, (_, i) => {
+    const load = observations.of(nameOf(i))
+    const latencyMs = (i % 10 === 9 ? 50 : 10) * (0.5 + random.nextFloat())
+    for (let n = 0; n <= 3; n++) load.begin()
+    for (let n = 0; n <= random.nextInt(3); n++) {
+      load.end({ latencyMs, utilisation: random.nextFloat(), queueDepth: 3 }, now - 5)
+    }
+    load.locality = i % 3 === 0 ? 0.75 : 0.5
+    return load
+  })
+}
+
+const nameOf = (i: number): NodeId => `n${String(i).padStart(4, '0')}` as NodeId
+
+function ours(size: number): Subject[] {
+  return Object.values(StrategyNames).map((name) => {
+    const strategy = registry.create(name)
+    const loads = loadsOf(size)
+    const random = SplittableRandom.fromSeed(1)
+    const context = { now, random, replicasNear: [size, 0, 0] as [number, number, number] }
+    return { name, run: () => steadyChoice(loads, strategy.choose(loads, context)) }
+  })
+}
+
+/** The chosen one gets the query and answers another: the room stays as it is. */
+function steadyChoice(loads: readonly NodeLoad[], chosen: number): void {
+  const load = loads[chosen] as NodeLoad
+  load.inFlight = (load.inFlight + 1) & 3
+}
+
+/** The bare algorithms, without interface, weights or what is unknown. */
+function baselines(size: number): Subject[] {
+  const loads = loadsOf(size)
+  const random = SplittableRandom.fromSeed(1)
+  return [
+    { name: 'P2C by count', run: () => steadyChoice(loads, twoByCount(loads, random)) },
+    { name: 'P2C EWMA', run: () => steadyChoice(loads, twoByEwma(loads, random)) },
+    { name: 'five-term scan', run: () => steadyChoice(loads, fiveTerms(loads)) }
+  ]
+}
+
+function twoByCount(loads: readonly EligibleNode[], random: SplittableRandom): number {
+  const first = random.nextInt(loads.length)
+  const second = random.nextInt(loads.length)
+  const one = loads[first] as EligibleNode
+  return (loads[second] as EligibleNode).inFlight < one.inFlight ? second : first
+}
+
+function twoByEwma(loads: readonly EligibleNode[], random: SplittableRandom): number {
+  const first = random.nextInt(loads.length)
+  const second = random.nextInt(loads.length)
+  const price = ({ latencyMs, answeredAt, inFlight }: EligibleNode) =>
+    latencyMs * Math.exp((answeredAt - now) / 1_000) * (inFlight + 1)
+  const one = price(loads[first] as EligibleNode)
+  return price(loads[second] as EligibleNode) < one ? second : first
+}
+
+function fiveTerms(loads: readonly EligibleNode[]): number {
+  let chosen = 0
+  let best = Number.POSITIVE_INFINITY
+  for (let i = 0; i < loads.length; i++) {
+    const { inFlight, latencyMs, utilisation, locality, queueDepth } = loads[i] as EligibleNode
+    const score =
+      0.3 * inFlight + 0.3 * latencyMs + 0.2 * utilisation - 0.2 * locality + 0.01 * queueDepth
+    if (score < best) {
+      best = score
+      chosen = i
+    }
+  }
+  return chosen
+}
+
+/** Bytes per choice, in short rounds of which most see no collection. */
+function allocation(size: number, { name, run: choose }: Subject): BenchRow {
+  const iterations = 20_000
+  const samples: number[] = []
+  for (let warm = 0; warm < iterations; warm++) choose()
+  for (let roundNumber = 0; roundNumber < 15; roundNumber++) {
+    const before = process.memoryUsage().heapUsed
+    for (let i = 0; i < iterations; i++) choose()
+    samples.push(Math.max(0, process.memoryUsage().heapUsed - before) / iterations)
+  }
+  return rowOf(`allocation ${size} nodes`, name, samples, 'B')
+}
+
+function wholeDecision(size: number): () => void {
+  const random = SplittableRandom.fromSeed(1)
+  const observations = new NodeObservations()
+  const standings = new NodeStandings({ random }, routing)
+  const router = new Router(
+    { observations, standings, random, strategy: registry.create('adaptive') },
+    { ...routing, nodeId: nameOf(0), datacenter: '', rack: '' }
+  )
+  const members = Array.from({ length: size }, (_, i) => memberOf(nameOf(i)))
+  const question: RouteQuestion = {
+    group: 0 as GroupId,
+    kind: 'read',
+    consistency: 'linearizable',
+    members,
+    placement: {
+      group: 0 as GroupId,
+      term: 1 as Term,
+      leader: nameOf(0),
+      voters: members.map(({ nodeId }) => nodeId)
+    },
+    hasReplica: true,
+    avoid: new Set(),
+    now: now as MonotonicMs,
+    wallNow: now as WallMs
+  }
+  return () => {
+    router.choose(question)
+  }
+}
+
+const memberOf = (nodeId: NodeId): Member => ({
+  nodeId,
+  address: `${nodeId}:1`,
+  incarnation: 1 as Member['incarnation'],
+  liveness: 'alive',
+  lifecycle: 'up',
+  health: 'healthy',
+  datacenter: '',
+  rack: '',
+  metadata: {},
+  lastSeen: 0 as MonotonicMs
+})
