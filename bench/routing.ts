@@ -13,6 +13,7 @@ import {
   SplittableRandom,
   StrategyNames,
   type Term,
+  unstatedCapacity,
   type WallMs
 } from '../src/core/index.js'
 import { type NodeLoad, NodeObservations } from '../src/routing/node-observations.js'
@@ -195,5 +196,7 @@ const memberOf = (nodeId: NodeId): Member => ({
   datacenter: '',
   rack: '',
   metadata: {},
+  capacity: unstatedCapacity,
+  tags: [],
   lastSeen: 0 as MonotonicMs
 })

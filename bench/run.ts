@@ -34,11 +34,13 @@ function names(): string {
 }
 
 function tableOf({ rows, ratios }: BenchReport): string {
+  const caseWidth = 2 + Math.max(26, ...rows.map((row) => row.case.length))
+  const subjectWidth = 2 + Math.max(10, ...rows.map(({ subject }) => subject.length))
   const lines = rows.map((row) => {
     const value = `${String(row.value).padStart(12)} ${row.unit}`
     const spread = `(±${Math.round(row.spread * 50)} %)`
-    return `${row.case.padEnd(28)}${row.subject.padEnd(12)}${value}  ${spread}`
+    return `${row.case.padEnd(caseWidth)}${row.subject.padEnd(subjectWidth)}${value}  ${spread}`
   })
-  const compared = Object.entries(ratios).map(([key, ratio]) => `${key.padEnd(40)}${ratio} ×`)
+  const compared = Object.entries(ratios).map(([key, ratio]) => `${key.padEnd(60)}${ratio} ×`)
   return `${[...lines, '', ...compared].join('\n')}\n`
 }

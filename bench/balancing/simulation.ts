@@ -56,6 +56,7 @@ class Room {
   readonly #arrivals: SplittableRandom
   readonly #services: SplittableRandom
   readonly #spread: SplittableRandom
+  readonly #ties: SplittableRandom
   readonly #freeAt: Float64Array
   readonly #inside: Int32Array
   readonly #routers: readonly Router[]
@@ -69,6 +70,7 @@ class Room {
     this.#arrivals = random.split('arrivals')
     this.#services = random.split('services')
     this.#spread = random.split('spread')
+    this.#ties = random.split('ties')
     this.#freeAt = new Float64Array(servers * workers)
     this.#inside = new Int32Array(servers)
     this.#routers = Array.from(
@@ -119,7 +121,10 @@ class Room {
     const { servers, serviceMs } = this.#options
     let chosen = 0
     let least = Number.POSITIVE_INFINITY
-    for (let server = 0; server < servers; server++) {
+    // From a random one on: of equals none is preferred.
+    const start = this.#ties.nextInt(servers)
+    for (let i = 0; i < servers; i++) {
+      const server = (start + i) % servers
       const free = this.#freeAt[this.#firstFree(server)] as number
       const done = Math.max(now, free) + serviceMs * this.#slownessOf(server, now)
       if (done >= least) continue

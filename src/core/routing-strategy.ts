@@ -28,7 +28,7 @@ export interface EligibleNode {
   readonly reportedAt: number
   /** 1 this node, 0.75 its rack, 0.5 its datacenter, 0 elsewhere. */
   readonly locality: number
-  /** Its share of the work beside the others', by configuration or its own metadata; 1 if none. */
+  /** Its share of the work beside the others', by configuration or its own word. */
   readonly weight: number
 }
 

@@ -126,7 +126,7 @@ const eligible = rank(Ranks.First, null)
 const noReplica = excluded('no replica of the group')
 
 function rankAll(question: EligibilityQuestion, by: Judge): Ranked[] {
-  const { members, placement } = question
+  const { members } = question
   const ranked: Ranked[] = []
   let isSorted = true
   let last = ''

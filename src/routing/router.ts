@@ -50,7 +50,7 @@ export interface RouterOptions {
   readonly datacenter: string
   readonly rack: string
   readonly explainedDecisionsMax: number
-  /** By node; a member's own metadata `weight` where absent, 1 without it. */
+  /** By node; what the member says of its capacity where absent. */
   readonly weights: Readonly<Record<string, number>>
   readonly panicShare: number
 }
@@ -246,12 +246,13 @@ export class Router {
   #weightOf(node: NodeId, member: Member | null): number {
     const configured = this.#options.weights[node]
     if (configured !== undefined) return configured
-    const told = member?.metadata.weight
-    if (told === undefined) return 1
-    const weight = Number(told)
-    return weight > 0 && weight <= weightMax ? weight : 1
+    const told = member?.capacity.weight ?? capacityWeightOne
+    return Math.min(Math.max(told, 1) / capacityWeightOne, weightMax)
   }
 }
+
+/** The capacity's weight that every node has unless it says otherwise: a whole share. */
+const capacityWeightOne = 100
 
 /** A member's own word is not believed beyond this. */
 export const weightMax = 1_000

@@ -313,8 +313,9 @@ const routing = z.strictObject({
     })
     .prefault({}),
   /**
-   * Share of the work by node id, beside others' 1; stronger than the member's own metadata
-   * `weight`. For every strategy but `round-robin`, `random` and `adaptive`, which measures.
+   * Share of the work by node id, beside others' 1; stronger than what a member says of itself
+   * (`node.capacity.weight`, of which 100 is 1). For every strategy but `round-robin`, `random`,
+   * `locality-aware` between levels, and `adaptive`, which measures.
    */
   weights: z.record(nodeId, z.number().gt(0).max(1_000)).default({}),
   /**

@@ -32,7 +32,7 @@ import {
 
 export const scoredNodesMax = 64
 /** Left alone for so long, half of what a latency lies above the best one has faded. */
-export const latencyFadeMs = 400
+export const latencyFadeMs = 700
 /** Then, and before its first answer, a node is tried with one query. */
 export const unheardMsMax = 5_000
 /** At most one of so many queries goes to a node for that reason. */

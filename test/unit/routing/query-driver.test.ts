@@ -399,3 +399,60 @@ t.test('random troubles never execute a write twice, and never hide one', async 
     t.same(outcome.denied, [], `seed ${seed}: nothing that was denied is there`)
   }
 })
+
+t.test('S1 load balancer metrics: what is routed, fails, stays near, and goes far', async (t) => {
+  const cluster = new FakeCluster(abc)
+  cluster.members.set('a' as NodeId, memberOf('a' as NodeId, { datacenter: 'far' }))
+  const driver = cluster.driver('b')
+  const counted = () => driver.counters.snapshot()
+  await cluster.clock.settle(driver.execute('SELECT 1', { consistency: 'local' }))
+  t.match(counted(), { queries_routed: 1, locality_hits: 1, cross_dc_queries: 0 })
+  await cluster.clock.settle(driver.execute(insert))
+  t.match(counted(), { queries_routed: 2, locality_hits: 1, cross_dc_queries: 1 })
+  t.match(counted(), { queries_forwarded: 1, routing_failures: 0 })
+  t.match(cluster.driver('a').counters.snapshot(), { queries_routed: 0, queries_served: 1 })
+  cluster.trouble('a', 'answerLost')
+  await cluster.clock.settle(driver.execute(insert))
+  t.match(counted(), { queries_routed: 3, cross_dc_queries: 3, query_retries: 1 }, 'per attempt')
+  cluster.elect(null)
+  const late = driver.execute(insert, { timeoutMs: 50 })
+  await t.rejects(cluster.clock.settle(late), { code: 'ERR_SKEIN_NO_LEADER' })
+  t.match(counted(), { queries_routed: 4, routing_failures: 1 })
+  t.throws(() => driver.route('SELEC 1'), { code: 'ERR_SKEIN_SQL' })
+  t.match(counted(), { routing_failures: 1 }, 'the caller’s own error is an answer')
+})
+
+t.test('a strategy changes at run time, and is told', async (t) => {
+  const cluster = new FakeCluster(abc)
+  const driver = cluster.driver('b')
+  const events: unknown[] = []
+  driver.onEvent((event) => events.push(event))
+  driver.setStrategy('round-robin')
+  driver.setStrategy('round-robin')
+  t.same(events, [
+    { type: 'RoutingStrategyChanged', strategy: 'round-robin', previous: 'adaptive' }
+  ])
+  const nodes: string[] = []
+  for (let i = 0; i < 3; i++) {
+    nodes.push((await cluster.clock.settle(driver.execute('SELECT 1'))).node)
+  }
+  t.same(nodes, ['a', 'b', 'c'])
+  t.equal(driver.view.strategy, 'round-robin')
+  t.equal(driver.view.lastDecisions().at(-1)?.decision?.node, 'c')
+})
+
+t.test(
+  'answers tell how busy a node is, and old nodes that tell less are understood',
+  async (t) => {
+    const cluster = new FakeCluster(abc)
+    const driver = cluster.driver('b')
+    driver.setStrategy({ name: 'first', choose: () => 0 })
+    await cluster.clock.settle(driver.execute('SELECT 1'))
+    driver.setStrategy('adaptive')
+    const told = driver.explain('SELECT 1').candidates.find(({ node }) => node === 'a')
+    const utilisation = told?.factors.find(({ name }) => name.startsWith('utilisation'))
+    t.match(utilisation, { raw: 0 })
+    t.not(utilisation?.ageMs, null)
+    t.not(utilisation?.normalized, null)
+  }
+)

@@ -5,6 +5,7 @@ import {
   type NodeId,
   SplittableRandom,
   type Term,
+  unstatedCapacity,
   type WallMs
 } from '../../../src/core/index.js'
 import { failedSample, NodeObservations } from '../../../src/routing/node-observations.js'
@@ -290,9 +291,9 @@ t.test('explained later as decided then', async (t) => {
 t.test('weights: configured, told by the member, or one', async (t) => {
   const { router } = worldOf({ weights: { a: 3 } }, 'weighted-round-robin')
   const told = members(
-    { nodeId: a, metadata: { weight: '9' } },
-    { nodeId: b, metadata: { weight: '2' } },
-    { nodeId: c, metadata: { weight: 'much' } }
+    { nodeId: a, capacity: { ...unstatedCapacity, weight: 900 } },
+    { nodeId: b, capacity: { ...unstatedCapacity, weight: 200 } },
+    { nodeId: c }
   )
   const counts: Record<string, number> = { a: 0, b: 0, c: 0 }
   for (let i = 0; i < 60; i++) {
