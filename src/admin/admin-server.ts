@@ -33,6 +33,7 @@ import { EventStreams } from './event-streams.js'
 import { errorBodyOf, statusOf } from './http-status.js'
 import { documentUrl, openApiHead, schemaOf } from './openapi.js'
 import type { Route } from './route.js'
+import { healthRoutes } from './routes/health-routes.js'
 import { isVerbose, probeRoutes } from './routes/probe-routes.js'
 import { queryRoutes } from './routes/query-routes.js'
 import { securityRoutes } from './routes/security-routes.js'
@@ -123,6 +124,7 @@ function createParts(manager: ClusterManager, options: AdminServerOptions): Part
 const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[] => [
   ...probeRoutes(manager),
   ...viewRoutes(manager),
+  ...healthRoutes(manager),
   ...monitoringRoutes({
     manager,
     streams,

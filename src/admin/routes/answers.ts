@@ -160,3 +160,56 @@ export const keysAnswer = z.object({
   rotating: words.nullable(),
   keys: z.array(z.object({ id: words, isPrimary: z.boolean(), installed: count, used: count }))
 })
+
+const ms = z.number()
+const known = <T extends z.ZodType>(shape: T) => shape.nullable()
+
+export const peersAnswer = z.object({
+  peers: z.array(
+    z.looseObject({
+      nodeId: words,
+      latency: known(z.looseObject({ count, averageMs: ms, p50Ms: ms, maxMs: ms })),
+      distribution: known(z.looseObject({ count, p50Ms: ms, p90Ms: ms })),
+      jitterMs: known(ms),
+      loss: z.looseObject({ kind: z.enum(['insufficientData', 'measured']), sent: count }),
+      throughput: known(z.looseObject({ sentMbps: ms, receivedMbps: ms })),
+      capacity: known(z.looseObject({ mbps: known(ms) })),
+      clockOffset: known(z.looseObject({ offsetMs: ms, errorMs: ms })),
+      quality: z.looseObject({ value: known(ms) }),
+      verdict: known(z.looseObject({ status: words, reason: words }))
+    })
+  )
+})
+
+export const statusesAnswer = z.object({
+  statuses: z.array(z.looseObject({ nodeId: words, status: z.enum(HealthStatuses), ageMs: ms }))
+})
+
+export const matrixAnswer = z.object({
+  rows: z.array(
+    z.object({
+      origin: words,
+      version: count,
+      cells: z.array(z.object({ to: words, rttMs: known(ms), lossRate: known(ms), ageMs: ms }))
+    })
+  )
+})
+
+export const relayRoutesAnswer = z.object({
+  routes: z.array(
+    z.looseObject({
+      target: words,
+      relay: words,
+      why: z.enum(['outage', 'degraded']),
+      directMs: known(ms),
+      viaMs: ms,
+      expectedImprovement: ms
+    })
+  )
+})
+
+export const verdictsAnswer = z.object({
+  records: z.array(z.looseObject({ from: words, verdict: z.looseObject({ nodeId: words }) }))
+})
+
+export const capacityAnswer = z.looseObject({ mbps: known(ms), bytesSent: count, durationMs: ms })
