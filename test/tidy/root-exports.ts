@@ -109,5 +109,17 @@ export const rootExports: readonly string[] = [
   'AcceptChannelOptions',
   'ByteChannel',
   'Channels',
-  'OpenChannelOptions'
+  'OpenChannelOptions',
+  // Routing strategies of the embedder's own, and what `manager.routing` tells.
+  'AdaptiveWeights',
+  'ClusterRouting',
+  'EligibleNode',
+  'NodeEjection',
+  'NodeScore',
+  'RoutingStrategy',
+  'StrategyContext',
+  'StrategyExplanation',
+  'StrategyFactory',
+  'StrategyName',
+  'StrategyNames'
 ]
