@@ -14,6 +14,7 @@ type Consistency = 'linearizable' | 'leader' | 'local'
 export interface QueryChoices {
   readonly timeoutMs?: number
   readonly consistency?: Consistency
+  readonly key?: string
 }
 
 const pollIntervalMs = 25
@@ -21,7 +22,7 @@ const startTimeoutMs = 30_000
 const queryTimeoutMs = 10_000
 const askTimeoutMs = 5_000
 
-type Changes = Pick<ConfigInput, 'consensus' | 'security'>
+type Changes = Pick<ConfigInput, 'consensus' | 'security' | 'routing'>
 
 /** Real `skein node` processes with certificates of their own; all are gone when the test ends. */
 export class ProcessCluster {
