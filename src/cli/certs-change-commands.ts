@@ -169,7 +169,9 @@ async function take(options: RevokeOptions, output: Output): Promise<void> {
     if (told !== null) output.line(`told: ${describeReport(told)}`)
     else output.note('not told yet: --tell, or put the list where security.revocationFile says')
   }
-  if (told !== null && told.errors.length > 0) {
+  // Who is revoked by it cannot be told: it is cut off already.
+  const untold = told?.errors.filter(({ nodeId }) => nodeId !== options.node) ?? []
+  if (untold.length > 0) {
     throw new CliError('not every member has the list; those that come back learn it from others')
   }
 }

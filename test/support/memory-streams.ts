@@ -30,6 +30,8 @@ export class MemoryStreamHub {
   #ports = 40_000
   /** By the peer's name; a peer without one is believed. */
   readonly certificates = new Map<string, PeerCertificate>()
+  /** Asked by each end about the other; a reason refuses the dial. */
+  judge: (judging: PeerIdentity, judged: PeerIdentity) => string | null = () => null
   /** Dials that begin are refused. */
   isUnreachable = false
 
@@ -74,6 +76,11 @@ export class MemoryStreamHub {
         const { identity } = target
         if (!isExpected(identity, options.expectedNodeId)) {
           reject(new PeerIdentityError(`${address} is somebody else`))
+          return
+        }
+        const reason = this.judge(identity, from) ?? this.judge(from, identity)
+        if (reason !== null) {
+          reject(new PeerIdentityError(reason))
           return
         }
         const near = new MemoryStream(this, identity, address)
