@@ -22,6 +22,7 @@ export class SocketPipe implements BytePipe {
   #endedLocally = false
   #endedRemotely = false
   #corked = false
+  #isFull = false
   #isClosed = false
 
   /** @param socket paused */
@@ -48,14 +49,15 @@ export class SocketPipe implements BytePipe {
       return
     }
     this.#socket.on('data', (chunk: Buffer) => handlers.onData(chunk))
-    this.#socket.on('drain', () => handlers.onDrain())
     this.#socket.resume()
   }
 
   write(chunk: Uint8Array): boolean {
     if (!this.#socket.writable) return false
     this.#cork()
-    return this.#socket.write(chunk)
+    this.#socket.write(chunk, this.#onWritten)
+    this.#isFull = this.#socket.writableLength >= streamBufferBytesMax
+    return !this.#isFull
   }
 
   end(): void {
@@ -80,6 +82,13 @@ export class SocketPipe implements BytePipe {
       this.#corked = false
       this.#socket.uncork()
     })
+  }
+
+  /** Asks for more before everything is gone, so that the next record is ready when it is. */
+  readonly #onWritten = (error?: Error | null): void => {
+    if (error || !this.#isFull || this.#socket.writableLength > streamBufferBytesMax / 2) return
+    this.#isFull = false
+    this.#handlers?.onDrain()
   }
 
   #onClose(): void {

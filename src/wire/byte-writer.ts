@@ -3,6 +3,8 @@ import { MessageTooLargeError } from '../core/errors.js'
 
 const encoder = new TextEncoder()
 const initialBytes = 512
+/** What is written behind something large should not move it again. */
+const spareBytes = 512
 /** Longer texts are encoded apart, which spares room for the worst case. */
 const inPlaceTextLengthMax = 4_096
 
@@ -138,6 +140,17 @@ export class ByteWriter {
     return bytes.length
   }
 
+  /** Moves what lies between `start` and `end`; it must stay within what is written. */
+  move(start: number, end: number, to: number): void {
+    assert(to + end - start <= this.#length, 'moved outside of what was written')
+    this.#bytes.copyWithin(to, start, end)
+  }
+
+  /** Makes room for `count` bytes that are written later, in any order. */
+  skip(count: number): void {
+    this.#grow(count)
+  }
+
   /** Overwrites four bytes written earlier. */
   patchU32(at: number, value: number): void {
     assert(at + 4 <= this.#length, 'patch outside of what was written')
@@ -178,7 +191,8 @@ export class ByteWriter {
         `${needed} bytes encoded, at most ${this.sizeBytesMax} allowed`
       )
     }
-    const larger = new Uint8Array(Math.min(this.sizeBytesMax, Math.max(needed, this.#length * 2)))
+    const wanted = Math.max(needed + spareBytes, this.#length * 2)
+    const larger = new Uint8Array(Math.min(this.sizeBytesMax, wanted))
     larger.set(this.#bytes)
     this.#bytes = larger
     this.#view = new DataView(larger.buffer)

@@ -1,16 +1,20 @@
 import { assert } from '../core/assert.js'
 import { ByteReader } from './byte-reader.js'
-import { checkFrameLength, type Frame, readFrame } from './frame.js'
+import { checkFrameLength, type Frame, FrameFlags, readFrame } from './frame.js'
 
 const empty = new Uint8Array(0)
+/** Length, header and the longest extension block: what the first part of a frame must have. */
+const firstPartBytesMin = 32 + 256 + 1
 
 /**
  * Cuts a byte stream into frames: push a chunk, then call `next` until it answers null. A frame
  * that lies within one chunk is not copied; a frame that straddles chunks is gathered in one
- * buffer of its own length, at most `frameSizeBytesMax`. After a ProtocolError the parser must
- * not be used any more.
+ * buffer of its own length, at most `frameSizeBytesMax`; or, where its type allows that, given
+ * out in parts as they come. After a ProtocolError the parser must not be used any more.
  */
 export class FrameParser {
+  /** Types whose bodies mean the same in parts. */
+  readonly #isDivisible: (type: number) => boolean
   readonly #reader = new ByteReader(empty)
   #chunk: Uint8Array = empty
   #at = 0
@@ -20,6 +24,19 @@ export class FrameParser {
   /** A frame that straddles chunks. */
   #gathered: Uint8Array | null = null
   #gatheredLength = 0
+  /** A frame given out in parts, and what of it has not come. */
+  #divided: Frame | null = null
+  #missing = 0
+  #isContinuation = false
+
+  constructor(isDivisible: (type: number) => boolean = () => false) {
+    this.#isDivisible = isDivisible
+  }
+
+  /** The frame that `next` gave last is a later part: its bytes are body alone. */
+  get isContinuation(): boolean {
+    return this.#isContinuation
+  }
 
   /** Bytes kept of a frame that is not complete. */
   get pendingBytes(): number {
@@ -32,8 +49,13 @@ export class FrameParser {
     this.#at = 0
   }
 
-  /** The next complete frame. @throws ProtocolError for a length that no frame has */
+  /**
+   * The next complete frame, or part of a divisible one.
+   * @throws ProtocolError for a length that no frame has
+   */
   next(): Frame | null {
+    this.#isContinuation = false
+    if (this.#divided !== null) return this.#continue(this.#divided)
     if (this.#gathered !== null) return this.#fill(this.#gathered)
     if (this.#prefixLength > 0) return this.#fillPrefix()
     const left = this.#chunk.length - this.#at
@@ -42,11 +64,37 @@ export class FrameParser {
       return null
     }
     const length = checkFrameLength(readLength(this.#chunk, this.#at))
-    if (left < 4 + length) return this.#fill(this.#gather(length))
+    if (left < 4 + length) {
+      return this.#maybeDivide(length, left) ?? this.#fill(this.#gather(length))
+    }
     const end = this.#at + 4 + length
     const frame = readFrame(this.#reader.reset(this.#chunk, this.#at + 4, end), this.#chunk, end)
     this.#at = end
     return frame
+  }
+
+  #maybeDivide(length: number, left: number): Frame | null {
+    const at = this.#at
+    if (left < firstPartBytesMin) return null
+    const flags = this.#chunk[at + 5] as number
+    const type = ((this.#chunk[at + 6] as number) << 8) | (this.#chunk[at + 7] as number)
+    if ((flags & FrameFlags.MoreFollows) !== 0 || !this.#isDivisible(type)) return null
+    const end = this.#chunk.length
+    this.#at = end
+    this.#missing = 4 + length - left
+    this.#divided = readFrame(this.#reader.reset(this.#chunk, at + 4, end), this.#chunk, end)
+    return this.#divided
+  }
+
+  #continue(first: Frame): Frame | null {
+    const start = this.#at
+    const count = Math.min(this.#missing, this.#chunk.length - start)
+    if (count === 0) return null
+    this.#at += count
+    this.#missing -= count
+    if (this.#missing === 0) this.#divided = null
+    this.#isContinuation = true
+    return { ...first, bytes: this.#chunk, start, end: start + count }
   }
 
   #keepPrefix(count: number): void {

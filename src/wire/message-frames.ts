@@ -47,27 +47,32 @@ export function encodeMessage<Body>(
   }
 }
 
+/** In place: the later chunks move back, the last one first, and headers come between them. */
 function splitIntoChunks(
   writer: ByteWriter,
   header: FrameHeader,
   start: number,
   bodyStart: number
 ): void {
-  const body = writer.peek().slice(bodyStart)
-  const extension = writer.peek().slice(start + frameHeaderBytes, bodyStart)
-  const firstFlags = extension.length > 0 ? FrameFlags.Extension : 0
-  writer.truncate(start)
-  let at = 0
-  while (at < body.length) {
-    const room = frameSizeBytesMax - frameHeaderBytes - (at === 0 ? extension.length : 0)
-    const count = Math.min(room, body.length - at)
-    const more = at + count < body.length ? FrameFlags.MoreFollows : 0
-    const flags = header.flags | more | (at === 0 ? firstFlags : 0)
-    const frameStart = beginFrame(writer, header, flags)
-    if (at === 0) writer.raw(extension)
-    writer.raw(body.subarray(at, at + count))
-    endFrame(writer, frameStart)
-    at += count
+  const end = writer.length
+  const room = frameSizeBytesMax - frameHeaderBytes
+  const firstEnd = start + frameSizeBytesMax
+  const later = Math.ceil((end - firstEnd) / room)
+  writer.skip(later * frameHeaderBytes)
+  for (let i = later - 1; i >= 0; i--) {
+    const from = firstEnd + i * room
+    writer.move(from, Math.min(from + room, end), from + (i + 1) * frameHeaderBytes)
+  }
+  const whole = writer.length
+  const firstFlags = bodyStart > start + frameHeaderBytes ? FrameFlags.Extension : 0
+  for (let i = 0; i <= later; i++) {
+    const at = start + i * frameSizeBytesMax
+    const frameEnd = Math.min(at + frameSizeBytesMax, whole)
+    const more = i < later ? FrameFlags.MoreFollows : 0
+    writer.truncate(at)
+    beginFrame(writer, header, header.flags | more | (i === 0 ? firstFlags : 0))
+    writer.skip(frameEnd - at - frameHeaderBytes)
+    endFrame(writer, at)
   }
 }
 
@@ -152,8 +157,9 @@ export class Reassembler {
         `half-received messages above ${this.#limits.reassemblyBytesMax} bytes`
       )
     }
-    // A copy: the chunk may be a small part of a large buffer that it would keep alive.
-    partial.chunks.push(chunk.slice())
+    // The chunk may be a small part of a large buffer that it would keep alive.
+    const isMost = chunk.length * 2 >= chunk.buffer.byteLength
+    partial.chunks.push(isMost ? chunk : chunk.slice())
   }
 
   #finish(key: number, partial: Partial): AssembledMessage {

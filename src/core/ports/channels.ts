@@ -16,8 +16,8 @@ export interface ByteChannel extends AsyncIterable<Uint8Array> {
   readonly name: string
   readonly priority: Priority
   /**
-   * Resolves when all of it is on its way: the peer's window had room. The bytes must not change
-   * before.
+   * Resolves when all of it is on its way: the peer's window had room. The bytes are the channel's
+   * to keep: they must not change any more.
    *
    * @throws BackpressureError 64 writes wait already; not taken
    */

@@ -358,6 +358,12 @@ export class Muxer<Ticket> {
 
   /** The next bytes for the stream; null when nothing waits. The stream may keep them. */
   pull(sizeBytesMax: number, wallNow: WallMs): Uint8Array | null {
+    const parts = this.pullParts(sizeBytesMax, wallNow)
+    return parts === null ? null : joined(parts)
+  }
+
+  /** The same in one or more pieces, of which long ones are what was written to streams. */
+  pullParts(sizeBytesMax: number, wallNow: WallMs): readonly Uint8Array[] | null {
     if (this.#turnedOut !== null && !this.#sender.hasMessages) {
       this.#fail(this.#turnedOut.error, wallNow)
     }
@@ -366,11 +372,10 @@ export class Muxer<Ticket> {
       this.#isGoAwaySent = true
       this.#sender.control(goAway, { reason: this.#retireReason, message: '' }, wallNow)
     }
-    const bytes = this.#sender.pull(sizeBytesMax, withMessages, this.#markSent)
+    const parts = this.#sender.pull(sizeBytesMax, withMessages, this.#markSent)
     this.streams.pump(wallNow)
-    if (bytes !== null) this.#components.counters.add('bytes_sent', bytes.length)
     this.#maybeFinish()
-    return bytes
+    return parts
   }
 
   get #talks(): boolean {
@@ -643,3 +648,14 @@ export class Muxer<Ticket> {
 
 const hasExtension = ({ group, trace, delivery }: Dispatch): boolean =>
   group !== undefined || trace !== undefined || delivery !== undefined
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0] as Uint8Array
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}

@@ -8,6 +8,9 @@ import type { QueuedFrame } from './streams/mux-stream.js'
 
 const blockSizeBytes = 64 * 1024
 const firstBlockSizeBytes = 1_024
+/** A block that began large holds one message of the largest frame, with its second one. */
+const largeBlockSizeBytes = blockSizeBytes + 4 * 1_024
+const spareBytes = 512
 
 /** A buffer that messages lie in; null until the writer has let go of it. */
 export interface Block {
@@ -25,6 +28,8 @@ export interface Outgoing<Ticket> {
   readonly request: PendingRequest<Ticket> | null
   /** The frame of a stream that this is, if any. */
   readonly frame: QueuedFrame | null
+  /** What follows the only frame's header and extension block, where it lies elsewhere. */
+  readonly payload: Uint8Array | null
   /** Set when nobody wants it any more; it is skipped. */
   cancelled: boolean
 }
@@ -43,7 +48,7 @@ export class OutputWriter {
   seal(): void {
     const length = this.#writer.length
     if (length === 0) return
-    const next = Math.min(blockSizeBytes, Math.max(firstBlockSizeBytes, length))
+    const next = Math.min(largeBlockSizeBytes, Math.max(firstBlockSizeBytes, length + spareBytes))
     this.#block.bytes = this.#writer.detach(next)
     this.#block = { bytes: null }
   }
@@ -54,6 +59,7 @@ export class Batch {
   readonly #blocks: Uint8Array[] = []
   readonly #bounds: number[] = []
   #sizeBytes = 0
+  #hasPayloads = false
 
   get sizeBytes(): number {
     return this.#sizeBytes
@@ -68,6 +74,20 @@ export class Batch {
     }
     this.#blocks.push(bytes)
     this.#bounds.push(start, end)
+  }
+
+  /** A payload that lies elsewhere; it is not copied. */
+  addPayload(bytes: Uint8Array): void {
+    this.add(bytes, 0, bytes.length)
+    this.#hasPayloads = true
+  }
+
+  /** As it lies where payloads are in it, else as one. */
+  takeParts(): readonly Uint8Array[] {
+    if (!this.#hasPayloads) return [this.take()]
+    return this.#blocks.map((bytes, i) =>
+      bytes.subarray(this.#bounds[2 * i], this.#bounds[2 * i + 1])
+    )
   }
 
   /** One run is handed over as it lies; several are copied together. */

@@ -5,6 +5,7 @@ import type { PeerIdentity } from '../../core/ports/stream-network.js'
 import {
   type AssembledMessage,
   ByteReader,
+  type Extension,
   type Frame,
   FrameFlags,
   FrameParser,
@@ -14,6 +15,7 @@ import {
 } from '../../wire/index.js'
 import { nameOf } from './handshake.js'
 import { handshakeVersion, refuse } from './messages.js'
+import { streamData } from './streams/messages.js'
 import type { TransportCounters } from './transport-counters.js'
 
 /** Half-received chunked messages of one connection; beyond it the connection is closed. */
@@ -27,7 +29,9 @@ export interface ReceiverComponents {
 /** The incoming half of a muxer: bytes to whole messages, checked but for their bodies. */
 export class Receiver {
   readonly #components: ReceiverComponents
-  readonly #parser = new FrameParser()
+  readonly #parser = new FrameParser((type) => type === streamData.number)
+  /** Of the frame that is given out in parts. */
+  #dividedExtension: Extension | null = null
   readonly #reassembler: Reassembler
   readonly #reader = new ByteReader(new Uint8Array(0))
   readonly #bound = new Map<number, string>()
@@ -74,10 +78,15 @@ export class Receiver {
   /** The next whole message of those that were pushed. @throws ProtocolError */
   next(wallNow: WallMs): AssembledMessage | null {
     for (let frame = this.#parser.next(); frame !== null; frame = this.#parser.next()) {
+      if (this.#parser.isContinuation) {
+        const { bytes, start, end } = frame
+        return { header: frame, extension: this.#dividedExtension, bytes, start, end }
+      }
       this.#check(frame, wallNow)
       this.#reader.reset(frame.bytes, frame.start, frame.end)
       const extended = (frame.flags & FrameFlags.Extension) !== 0
       const extension = extended ? readExtension(this.#reader) : null
+      if (frame.type === streamData.number) this.#dividedExtension = extension
       const message = this.#reassembler.add(frame, extension, this.#reader.offset)
       if (message !== null) return message
     }

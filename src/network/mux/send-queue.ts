@@ -90,7 +90,7 @@ export class SendQueue<Ticket> {
   push(item: Outgoing<Ticket>): void {
     const level = this.#level(item.priority)
     level.items.push(item)
-    level.sizeBytes += item.end - item.start
+    level.sizeBytes += sizeOf(item)
   }
 
   /** Moves frames into the batch, up to the size or the end; all blocks must be sealed. */
@@ -102,9 +102,15 @@ export class SendQueue<Ticket> {
       if (item.at === item.start) onStart(item)
       const bytes = must(item.block.bytes, 'sealed block')
       const length = frameBytesAt(bytes, item.at)
-      batch.add(bytes, item.at, item.at + length)
       level.deficitBytes -= length
-      item.at += length
+      if (item.payload === null) {
+        batch.add(bytes, item.at, item.at + length)
+        item.at += length
+      } else {
+        batch.add(bytes, item.at, item.end)
+        batch.addPayload(item.payload)
+        item.at = item.end
+      }
       if (item.at === item.end) shift(level)
     }
   }
@@ -125,7 +131,7 @@ export class SendQueue<Ticket> {
           if (!item.cancelled) unsent.push(item)
         } else {
           level.items.push(item)
-          level.sizeBytes += item.end - item.start
+          level.sizeBytes += sizeOf(item)
         }
       }
     }
@@ -177,7 +183,7 @@ function nextOf<Ticket>(level: Level<Ticket>): Outgoing<Ticket> | null {
 
 function shift<Ticket>(level: Level<Ticket>): void {
   const item = must(level.items[level.head], 'head of a queue')
-  level.sizeBytes -= item.end - item.start
+  level.sizeBytes -= sizeOf(item)
   level.items[level.head] = undefined
   level.head++
   if (level.head === level.items.length) {
@@ -190,6 +196,9 @@ function shift<Ticket>(level: Level<Ticket>): void {
 }
 
 const lengthOf = <Ticket>(level: Level<Ticket>): number => level.items.length - level.head
+
+const sizeOf = <Ticket>(item: Outgoing<Ticket>): number =>
+  item.end - item.start + (item.payload?.length ?? 0)
 
 const frameBytesAt = (bytes: Uint8Array, at: number): number =>
   4 +

@@ -2,20 +2,25 @@ import type { WallMs } from '../../core/ids.js'
 import { Priorities } from '../../core/ports/messenger.js'
 import type { TellQueue } from '../../core/tell-queue.js'
 import {
+  beginFrame,
   type Extension,
   encodeMessage,
+  FrameFlags,
   type HybridClock,
-  type MessageDeclaration
+  type MessageDeclaration,
+  writeExtension
 } from '../../wire/index.js'
 import { handshakeVersion } from './messages.js'
 import { Batch, type Outgoing, OutputWriter } from './output.js'
 import type { PendingRequest } from './pending-requests.js'
 import { SendQueue, type SendQueueLimits } from './send-queue.js'
-import { streamWindow } from './streams/messages.js'
+import { streamData, streamWindow } from './streams/messages.js'
 import type { QueuedFrame } from './streams/mux-stream.js'
 
 /** Control frames waiting to leave. */
 export const controlQueueLengthMax = 1_024
+/** Shorter pieces of a stream are copied behind their header, so that they leave in one write. */
+const copiedBytesMax = 4 * 1_024
 
 /**
  * Node indexes that every node binds in its own direction; 0 is the end of the connection
@@ -139,6 +144,36 @@ export class Sender<Ticket> {
     return outgoing
   }
 
+  /** Bytes of a stream; long ones are not copied. */
+  queueData(bytes: Uint8Array, frame: QueuedFrame, wallNow: WallMs): Outgoing<Ticket> {
+    if (bytes.length < copiedBytesMax) return this.queueFrame(streamData, bytes, frame, wallNow)
+    const { id, priority } = frame.stream
+    const { block, writer } = this.#output.begin()
+    const start = writer.length
+    const header = this.#header
+    header.flags = FrameFlags.Extension | priority
+    header.type = streamData.number
+    header.messageId = 0
+    header.timestamp = this.#hybridClock.tick(wallNow)
+    beginFrame(writer, header)
+    writeExtension(writer, { stream: id })
+    const end = writer.length
+    writer.patchU32(start, end - start - 4 + bytes.length)
+    const outgoing: Outgoing<Ticket> = {
+      block,
+      start,
+      end,
+      at: start,
+      priority,
+      request: null,
+      frame,
+      payload: bytes,
+      cancelled: false
+    }
+    this.#queue.push(outgoing)
+    return outgoing
+  }
+
   /** Everything but control frames is forgotten. */
   dropMessages(): void {
     this.#queue.clear()
@@ -160,7 +195,7 @@ export class Sender<Ticket> {
     sizeBytesMax: number,
     withMessages: boolean,
     onStart: (outgoing: Outgoing<Ticket>) => void
-  ): Uint8Array | null {
+  ): readonly Uint8Array[] | null {
     this.#output.seal()
     const batch = new Batch()
     for (const { block, start, end } of this.#control) {
@@ -168,7 +203,7 @@ export class Sender<Ticket> {
     }
     if (this.#control.length > 0) this.#control = []
     if (withMessages) this.#queue.fill(batch, sizeBytesMax, onStart)
-    return batch.sizeBytes === 0 ? null : batch.take()
+    return batch.sizeBytes === 0 ? null : batch.takeParts()
   }
 
   #pushControl<Body>(
@@ -208,6 +243,16 @@ export class Sender<Ticket> {
     header.timestamp = this.#hybridClock.tick(wallNow)
     encodeMessage(writer, header, extension, declaration.codec, body)
     const end = writer.length
-    return { block, start, end, at: start, priority, request, frame, cancelled: false }
+    return {
+      block,
+      start,
+      end,
+      at: start,
+      priority,
+      request,
+      frame,
+      payload: null,
+      cancelled: false
+    }
   }
 }

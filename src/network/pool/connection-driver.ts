@@ -297,10 +297,15 @@ export class Connection {
     const stream = this.#stream
     if (stream === null || this.#isEnded) return
     while (!this.#isBlocked || this.muxer.isDone) {
-      const bytes = this.muxer.pull(writeSizeBytes, this.#clock.wallNow())
-      if (bytes === null) break
-      this.#bytesSent += bytes.length
-      this.#isBlocked = !stream.write(bytes)
+      const parts = this.muxer.pullParts(writeSizeBytes, this.#clock.wallNow())
+      if (parts === null) break
+      let sizeBytes = 0
+      for (const part of parts) {
+        sizeBytes += part.length
+        this.#isBlocked = !stream.write(part)
+      }
+      this.#bytesSent += sizeBytes
+      this.#components.counters.add('bytes_sent', sizeBytes)
     }
     if (this.muxer.isDone) {
       this.#isEnded = true

@@ -3,23 +3,22 @@
  * stream; 0 is the connection itself. The dialler numbers its streams oddly, the acceptor
  * evenly, both rising.
  */
-import { frameHeaderBytes } from '../../../core/limits.js'
 import { Priorities } from '../../../core/ports/messenger.js'
-import { bytes, declareMessage, oneOf, openStruct, text, u32 } from '../../../wire/index.js'
+import { type Codec, declareMessage, oneOf, openStruct, text, u32 } from '../../../wire/index.js'
 
-/**
- * A whole data frame: one TLS record when it stands at the beginning of a write, so that the
- * receiver finds it in one chunk; and all that a critical message waits for.
- */
-const dataFrameBytesMax = 16 * 1024
-/** Length, tag, tag length and number of the stream; length of the bytes. */
-const dataOverheadBytes = 7 + 3
-/** Bytes of a stream in one frame. */
-export const streamDataBytesMax = dataFrameBytesMax - frameHeaderBytes - dataOverheadBytes
+/** Bytes of a stream in one frame: all that a critical message waits for. */
+export const streamDataBytesMax = 32 * 1024
 /** What a sender may send on a new stream, and on all streams of a new connection, unasked. */
 export const streamWindowBytesInitial = 256 * 1024
 export const connectionWindowBytesInitial = 4 * 1024 * 1024
 export const streamNameBytesMax = 63
+
+/** Bytes up to the end of the frame, so that a frame can be read in parts. */
+const rest: Codec<Uint8Array> = {
+  spec: { kind: 'opaque' },
+  write: (writer, value) => writer.raw(value),
+  read: (reader) => reader.raw(reader.remaining)
+}
 
 const senders = ['node', 'client'] as const
 
@@ -37,7 +36,7 @@ export const streamData = declareMessage({
   name: 'StreamData',
   priority: Priorities.Critical,
   senders,
-  body: bytes(streamDataBytesMax),
+  body: rest,
   about: 'Bytes of a stream, counted against its window and that of the connection.'
 })
 

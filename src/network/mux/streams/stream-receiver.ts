@@ -3,7 +3,14 @@ import type { MonotonicMs, WallMs } from '../../../core/ids.js'
 import type { Priority } from '../../../core/ports/messenger.js'
 import { type AssembledMessage, priorityOf } from '../../../wire/index.js'
 import { FloodMeter } from './flood-meter.js'
-import { streamData, streamEnd, streamOpen, streamReset, streamWindow } from './messages.js'
+import {
+  streamData,
+  streamDataBytesMax,
+  streamEnd,
+  streamOpen,
+  streamReset,
+  streamWindow
+} from './messages.js'
 import { MuxStream, SendStates } from './mux-stream.js'
 import { type StreamTable, streamResetLimits } from './stream-table.js'
 
@@ -61,6 +68,9 @@ export class StreamReceiver<Ticket> {
     }
     const bytes = parts.bodies.read(message, streamData)
     if (bytes.length === 0) this.#countIdle(now)
+    if (bytes.length > streamDataBytesMax) {
+      throw new ProtocolError(`${bytes.length} bytes of a stream in one frame`)
+    }
     receiveCredit.receive(bytes.length)
     parts.counters.add('stream_bytes_received', bytes.length)
     if (stream === undefined) {

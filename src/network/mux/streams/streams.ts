@@ -97,7 +97,7 @@ export class Streams<Ticket> {
   }
 
   /**
-   * Takes over the bytes; they must not change until they have been taken into frames. True: they
+   * Takes over the bytes; they must not change any more. True: they
    * have; false: `streamDrained` will tell.
    */
   write(stream: MuxStream, bytes: Uint8Array, now: MonotonicMs, wallNow: WallMs): boolean {
@@ -274,8 +274,8 @@ export class Streams<Ticket> {
     stream.sendCredit.take(count)
     sendCredit.take(count)
     stream.stalledAt = NEVER
-    const bytes = stream.take(count)
-    this.#queue(stream, streamData, bytes, { stream, payloadBytes: count, isEnd: false }, wallNow)
+    const frame = { stream, payloadBytes: count, isEnd: false }
+    stream.queued.push(this.#parts.sender.queueData(stream.take(count), frame, wallNow))
     return true
   }
 

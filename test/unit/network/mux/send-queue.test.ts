@@ -21,6 +21,7 @@ function message(priority: number, number: number, frameBytes: number, frames = 
     priority,
     request: null,
     frame: null,
+    payload: null,
     cancelled: false
   }
   return item
