@@ -20,8 +20,7 @@ export interface ClientConfig extends ClientFields {
 const transport = {
   dialTimeoutMs: 1_000,
   reconnectBackoffMaxMs: 1_000,
-  keepAliveIntervalMs: 500,
-  idleTimeoutMs: 2_000
+  idleTimeoutMs: 3_000
 }
 
 /** @throws InvalidConfigError with every fault at once */
