@@ -175,12 +175,6 @@ export const mutants = [
     replace: 'sequence >= 0'
   },
   {
-    name: 'a write that is sent again has another serial',
-    file: 'src/routing/run-driver.js',
-    find: 'if (this.#own === null) {',
-    replace: '{'
-  },
-  {
     // Raft keeps what an old route could break: only routing itself sees that the fence is gone.
     name: 'terms of routes not compared',
     file: 'src/routing/fence.js',
