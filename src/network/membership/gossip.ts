@@ -22,6 +22,10 @@ export class Gossip {
   /** Sends `messages` with rumours behind them. */
   send(to: Address, messages: readonly DatagramMessage[]): void {
     const { queue, packets, retransmitsMax, counters, effects } = this.#state
+    if (queue.length === 0) {
+      if (messages.length > 0) effects.send({ kind: 'datagram', to, messages })
+      return
+    }
     let budgetBytes = packetPartsBytesMax
     for (const message of messages) budgetBytes -= packets.sizeOf(message)
     const rumours = queue.take(budgetBytes, datagramPartsMax - messages.length, retransmitsMax)

@@ -383,6 +383,11 @@ export const membershipMessages = [
   metadataSupply
 ] as const
 
+/** Of one UTF-16 unit. */
+const bytesPerUnit = 3
+/** A statement's numbers and the lengths of its texts, generously. */
+const statementFixedBytes = 96
+
 const statementWriter = (): ByteWriter => new ByteWriter(messageSizeBytesMax)
 
 /** Encoded size of a statement. @throws InvariantError a field is out of its bound */
@@ -390,6 +395,17 @@ export function statementBytes(value: Statement): number {
   const writer = statementWriter()
   statement.write(writer, value)
   return writer.length
+}
+
+/** Whether it is within `statementBytesMax`; most are far below it, which no encoding must tell. */
+export function isStatementSmall(value: Statement): boolean {
+  const { nodeId, address, datacenter, rack, metadata, tags } = value
+  let chars = nodeId.length + address.length + datacenter.length + rack.length
+  for (const tag of tags) chars += tag.length + 1
+  for (const [key, text] of Object.entries(metadata)) chars += key.length + text.length + 2
+  return bytesPerUnit * chars + statementFixedBytes <= statementBytesMax
+    ? true
+    : statementBytes(value) <= statementBytesMax
 }
 
 /** Encoded size of a member in a state exchange. */

@@ -15,7 +15,7 @@ import type { MonotonicMs, NodeId } from '../../core/ids.js'
 import { keptRefutationsMax } from './death-records.js'
 import { expectedConfirmations, probeMs, suspicionMinMs } from './formulas.js'
 import { isLive, type MemberRecord, toMember } from './member-table.js'
-import { type Accusation, type Statement, statementBytes, statementBytesMax } from './messages.js'
+import { type Accusation, isStatementSmall, type Statement } from './messages.js'
 import { compareStanding, type Rank, Ranks, rankOfStatement } from './precedence.js'
 import type { SuspicionTerms } from './suspicion.js'
 import { newRecord, type SwimState } from './swim-state.js'
@@ -302,7 +302,7 @@ export class Rumours {
   }
 
   #isOversized(statement: Statement): boolean {
-    if (statementBytes(statement) <= statementBytesMax) return false
+    if (isStatementSmall(statement)) return false
     this.#state.counters.add('rumours_oversized')
     return true
   }
