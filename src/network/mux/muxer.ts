@@ -32,8 +32,6 @@ import type { TellQueue } from '../../core/tell-queue.js'
 import {
   type AnyDeclaration,
   type AssembledMessage,
-  type DeliveryTag,
-  type Extension,
   FrameFlags,
   isRequest,
   type MessageDeclaration,
