@@ -14,6 +14,7 @@ import {
   type Address,
   type Clock,
   type ClusterId,
+  type Compression,
   type Config,
   type Credentials,
   type Crypto,
@@ -54,6 +55,7 @@ export interface Ports {
   readonly clock: Clock
   readonly random: Random
   readonly crypto: Crypto
+  readonly compression: Compression
   readonly streams: StreamNetwork
   readonly datagrams: DatagramNetwork
   readonly disk: Disk
@@ -198,6 +200,7 @@ function makeTransport(container: DependencyContainer): TransportDriver {
       logger: logger.child({ room: 'transport' }),
       addressOf: (nodeId) => container.resolve(TOKENS.membership).addressOf(nodeId) ?? undefined,
       nonces: crypto,
+      compression: ports.compression,
       relayFor: (nodeId) => container.resolve(TOKENS.health).relayFor(nodeId),
       tracer: ports.tracer
     },

@@ -236,6 +236,7 @@ export type {
   OpenChannelOptions
 } from './ports/channels.js'
 export type { Clock, Timer } from './ports/clock.js'
+export type { Compression } from './ports/compression.js'
 export type {
   AuthorityFacts,
   Credentials,

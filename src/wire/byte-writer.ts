@@ -152,6 +152,11 @@ export class ByteWriter {
   }
 
   /** Overwrites four bytes written earlier. */
+  patchU8(at: number, value: number): void {
+    assert(at < this.#length, 'patch outside of what was written')
+    this.#bytes[at] = value
+  }
+
   patchU32(at: number, value: number): void {
     assert(at + 4 <= this.#length, 'patch outside of what was written')
     this.#view.setUint32(at, value)

@@ -31,6 +31,8 @@ export interface CustomMessage<Body> {
   /** At whom it may arrive. Default: nodes. */
   readonly receivers?: readonly SenderRole[]
   readonly about?: string
+  /** Whether large bodies are compressed; never for secrets. Default: false. */
+  readonly compress?: boolean
   /** In the schema language, which older and newer versions can read, or a pair of functions. */
   readonly body: Codec<Body> | BodyCodec<Body>
 }
@@ -73,10 +75,12 @@ const common = ({
   priority,
   senders,
   receivers,
-  about
+  about,
+  compress
 }: Omit<CustomMessage<unknown>, 'body'>) => ({
   number,
   name,
+  compress: compress ?? false,
   priority: priority ?? Priorities.Normal,
   about: about ?? '',
   ...(senders === undefined ? {} : { senders }),

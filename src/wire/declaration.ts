@@ -26,6 +26,8 @@ export interface MessageDeclaration<Body> extends MessageType<Body> {
   /** The first protocol version that knows it. */
   readonly since: number
   readonly codec: Codec<Body>
+  /** Large bodies may be compressed. Never for secrets: their size would tell of them. */
+  readonly compress: boolean
   /** One sentence for the documentation. */
   readonly about: string
 }
@@ -48,6 +50,8 @@ interface MessageInit<Body> {
   /** Default: nodes. */
   readonly receivers?: readonly SenderRole[]
   readonly since?: number
+  /** Default: never compressed. Holds for a response as for its request. */
+  readonly compress?: boolean
   readonly body: Codec<Body>
   readonly about: string
 }
@@ -97,6 +101,7 @@ function declare<Body>(
     receivers: init.receivers ?? ['node'],
     since: init.since ?? 1,
     codec: init.body,
+    compress: init.compress ?? false,
     about: init.about
   }
 }

@@ -18,9 +18,9 @@ export const FrameFlags = {
   PriorityMask: 0x03,
   Request: 0x04,
   Response: 0x08,
-  /** Reserved for reliable delivery. */
+  /** The extension block has a delivery tag. */
   AckWanted: 0x10,
-  /** Reserved; refused by version 1. */
+  /** The body, of all chunks together, is raw DEFLATE. Only to who said that it can read it. */
   Compressed: 0x20,
   /** Another chunk of the same message follows. */
   MoreFollows: 0x40,

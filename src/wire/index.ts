@@ -88,6 +88,7 @@ export {
   type AssembledMessage,
   encodedMessageRoomBytes,
   encodeMessage,
+  type PackBody,
   Reassembler,
   type ReassemblerLimits
 } from './message-frames.js'

@@ -14,6 +14,12 @@ import { beginFrame, endFrame, type Frame, FrameFlags, type FrameHeader } from '
 /** What a writer must be able to hold behind its present length to take any message. */
 export const encodedMessageRoomBytes = messageSizeBytesMax + 8 * 1024
 
+/** Where the flags stand in a frame. */
+const flagsOffset = 5
+
+/** The compressed body; null: it travels as it is. The argument is a view on the writer's bytes. */
+export type PackBody = (body: Uint8Array) => Uint8Array | null
+
 /**
  * Appends the frames of one message. When it throws, the writer is as it was before.
  *
@@ -24,7 +30,8 @@ export function encodeMessage<Body>(
   header: FrameHeader,
   extension: Extension | null,
   codec: Codec<Body>,
-  body: Body
+  body: Body,
+  pack: PackBody | null = null
 ): void {
   const start = writer.length
   try {
@@ -39,8 +46,17 @@ export function encodeMessage<Body>(
         `message of ${bodyLength} bytes, at most ${messageSizeBytesMax} allowed`
       )
     }
+    const packed = pack?.(writer.peek().subarray(bodyStart)) ?? null
+    if (packed !== null) {
+      writer.truncate(bodyStart)
+      writer.raw(packed)
+      writer.patchU8(start + flagsOffset, flags | FrameFlags.Compressed)
+    }
     if (writer.length - start <= frameSizeBytesMax) endFrame(writer, start)
-    else splitIntoChunks(writer, header, start, bodyStart)
+    else {
+      const chunkFlags = packed === null ? header.flags : header.flags | FrameFlags.Compressed
+      splitIntoChunks(writer, { ...header, flags: chunkFlags }, start, bodyStart)
+    }
   } catch (error) {
     writer.truncate(start)
     throw error

@@ -2,7 +2,7 @@ import type { ClusterId, MonotonicMs, WallMs } from '../../src/core/ids.js'
 import type { PeerIdentity } from '../../src/core/ports/stream-network.js'
 import type { MuxEvent } from '../../src/network/mux/mux-events.js'
 import { Muxer } from '../../src/network/mux/muxer.js'
-import type { MuxerLimits } from '../../src/network/mux/muxer-options.js'
+import type { MuxerLimits, Packing } from '../../src/network/mux/muxer-options.js'
 import {
   createTransportCounters,
   type TransportCounters
@@ -38,6 +38,7 @@ interface EndOptions {
   readonly limits?: Partial<MuxerLimits>
   readonly catalogue?: Catalogue
   readonly clusterId?: ClusterId
+  readonly packing?: Packing
   readonly policy?: MessagePolicy
 }
 
@@ -57,7 +58,8 @@ export class MuxerEnd {
         counters: this.counters,
         nextMessageId: () => ++this.#ids,
         nextHelloSequence: () => 1,
-        clusterId: () => options.clusterId ?? null
+        clusterId: () => options.clusterId ?? null,
+        ...(options.packing === undefined ? {} : { packing: options.packing })
       },
       {
         local: options.local,

@@ -198,6 +198,11 @@ const transport = z.strictObject({
   /** Per peer and priority; the sender is told at the bound. */
   sendQueueLengthMax: count(16, 1_048_576).default(8_192),
   sendQueueBytesMax: count(65_536, 1_073_741_824).default(16 * 1024 * 1024),
+  /**
+   * Bodies from this size on are compressed, of types that allow it and to peers that can read it;
+   * zero: never. Lower: less traffic, more processor time.
+   */
+  compressionThresholdBytes: count(0, 1_048_576).default(8_192),
   /** Unanswered requests to one peer. */
   requestsInFlightMax: count(1, 1_048_576).default(16_384),
   /**

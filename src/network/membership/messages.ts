@@ -309,6 +309,7 @@ export const joinRequest = declareRequest({
   number: 0x0100,
   name: 'JoinRequest',
   priority: Priorities.High,
+  compress: true,
   body: openStruct(
     {
       clusterName: text(63),
@@ -327,6 +328,7 @@ export const pushPull = declareRequest({
   number: 0x0102,
   name: 'PushPull',
   priority: Priorities.Normal,
+  compress: true,
   body: openStruct({ clusterId: nullableClusterId, members: memberStates }),
   answer: exchangeAnswer,
   about: 'Two members exchange what they know of all members.'
@@ -367,6 +369,7 @@ export const metadataSupply = declareMessage({
   number: 0x010a,
   name: 'MetadataSupply',
   priority: Priorities.Normal,
+  compress: true,
   body: openStruct({ clusterId: nullableClusterId, deltas: metadataDeltas }),
   about: 'The pairs that a node wanted in answer to a MetadataSync.'
 })

@@ -5,6 +5,7 @@ import type { PeerIdentity } from '../../core/ports/stream-network.js'
 import { commonVersion, epochOfNonce, makeHello, nameOf, refusalOf, toHex } from './handshake.js'
 import {
   bindNode,
+  Features,
   type Hello,
   handshakeVersion,
   hello,
@@ -59,7 +60,8 @@ export class Greeter<Ticket> {
     const clusterId = this.#components.clusterId()
     const sequence = this.#components.nextHelloSequence()
     this.#helloSequence = sequence
-    const optional = { renews, lane, connectionsMax: connectionsPerPeerMax }
+    const features = this.#components.packing === undefined ? 0 : Features.RawDeflate
+    const optional = { renews, lane, connectionsMax: connectionsPerPeerMax, features }
     const said = makeHello({ local, clusterId }, bootNonce, sequence, optional)
     this.#sender.control(hello, said, wallNow)
   }
@@ -76,11 +78,12 @@ export class Greeter<Ticket> {
     }
     const version = must(commonVersion(said), 'common version')
     const bootNonce = toHex(said.bootNonce)
-    const { clusterId, sequence, renews = null, connectionsMax = 1 } = said
+    const { clusterId, sequence, renews = null, connectionsMax = 1, features = 0 } = said
     const lane = isDialer ? this.#options.lane : (said.lane ?? 0)
     const epoch = epochOfNonce(bootNonce)
     const facts = { clusterId, bootNonce, epoch, sequence, renews, version, lane, connectionsMax }
     this.#facts = facts
+    this.#sender.setPacking((features & Features.RawDeflate) !== 0)
     if (!isDialer) this.sayHello(wallNow)
     this.#receiver.setVersion(version)
     this.#bindIndexes(version, peer, wallNow)

@@ -34,6 +34,7 @@ export const nameOf = (identity: PeerIdentity): string =>
 export interface HelloOptions {
   readonly lane: number
   readonly connectionsMax: number
+  readonly features: number
   readonly renews: number | undefined
 }
 
@@ -53,6 +54,7 @@ export function makeHello(
     bootNonce,
     sequence,
     connectionsMax: optional.connectionsMax,
+    ...(optional.features === 0 ? {} : { features: optional.features }),
     ...(optional.lane === 0 ? {} : { lane: optional.lane }),
     ...(optional.renews === undefined ? {} : { renews: optional.renews })
   }

@@ -27,6 +27,9 @@ export const newestProtocolVersion = 1
 export const handshakeVersion = 1
 export const bootNonceBytes = 16
 
+/** Append only. */
+export const Features = { RawDeflate: 1 } as const
+
 const helloBody = openStruct(
   {
     kind: oneOf(['node', 'client']),
@@ -44,7 +47,9 @@ const helloBody = openStruct(
     /** Which of this end's connections it is: 0, and where it is absent, the one for messages. */
     lane: [2, u8],
     /** How many connections of one peer this end takes; absent: one. */
-    connectionsMax: [3, u8]
+    connectionsMax: [3, u8],
+    /** What the sender can read, one bit each; see `Features`. */
+    features: [4, u32]
   }
 )
 export type Hello = TypeOf<typeof helloBody>

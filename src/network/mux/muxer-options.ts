@@ -1,14 +1,23 @@
 import type { ClusterId } from '../../core/ids.js'
+import type { Compression } from '../../core/ports/compression.js'
 import type { PeerIdentity } from '../../core/ports/stream-network.js'
 import type { Catalogue, HybridClock } from '../../wire/index.js'
 import type { MessagePolicy } from '../security/message-policy.js'
 import type { StreamLimits } from './streams/stream-table.js'
 import type { TransportCounters } from './transport-counters.js'
 
+/** Compression of bodies from a size on. */
+export interface Packing {
+  readonly compression: Compression
+  readonly thresholdBytes: number
+}
+
 export interface MuxerComponents {
   readonly catalogue: Catalogue
   /** Absent: the declarations alone decide who may send what. */
   readonly policy?: MessagePolicy
+  /** Absent: nothing is compressed, and nothing compressed is taken. */
+  readonly packing?: Packing
   readonly hybridClock: HybridClock
   readonly counters: TransportCounters
   /** Message ids are unique in a process, so that a queued message can change its connection. */

@@ -125,7 +125,7 @@ export class Muxer<Ticket> {
     this.#components = components
     this.#options = options
     this.#policy = components.policy ?? new MessagePolicy()
-    this.#sender = new Sender(components.hybridClock, options.limits)
+    this.#sender = new Sender(components, options.limits)
     this.#receiver = new Receiver(components, options.limits.reassemblyBytesMax)
     const { requestsInFlightMax, requestsServedMax } = options.limits
     const parts = {

@@ -15,13 +15,18 @@ import {
 } from '../../wire/index.js'
 import { nameOf } from './handshake.js'
 import { handshakeVersion, refuse } from './messages.js'
+import type { Packing } from './muxer-options.js'
 import { streamData } from './streams/messages.js'
 import type { TransportCounters } from './transport-counters.js'
 
 /** Half-received chunked messages of one connection; beyond it the connection is closed. */
 export const reassembliesMax = 64
 
+/** The control family travels as it is. */
+const lastControlType = 0x00ff
+
 export interface ReceiverComponents {
+  readonly packing?: Packing
   readonly hybridClock: HybridClock
   readonly counters: TransportCounters
 }
@@ -88,17 +93,34 @@ export class Receiver {
       const extension = extended ? readExtension(this.#reader) : null
       if (frame.type === streamData.number) this.#dividedExtension = extension
       const message = this.#reassembler.add(frame, extension, this.#reader.offset)
-      if (message !== null) return message
+      if (message === null) continue
+      return (frame.flags & FrameFlags.Compressed) === 0 ? message : this.#unpack(message)
     }
     return null
+  }
+
+  /** Never more than a message may have, whatever the bytes promise. */
+  #unpack(message: AssembledMessage): AssembledMessage {
+    const { packing, counters } = this.#components
+    const packed = message.bytes.subarray(message.start, message.end)
+    const bytes = packing?.compression.inflate(packed, messageSizeBytesMax) ?? null
+    if (bytes === null) {
+      counters.add('compressed_refusals')
+      const reason = `damaged, or above ${messageSizeBytesMax} bytes`
+      throw new ProtocolError(`compressed message of ${packed.length} bytes: ${reason}`)
+    }
+    counters.add('messages_decompressed')
+    return { ...message, bytes, start: 0, end: bytes.length }
   }
 
   #check(frame: Frame, wallNow: WallMs): void {
     if (frame.version !== this.#version && frame.type !== refuse.number) {
       throw new ProtocolError(`frame of version ${frame.version}, agreed ${this.#version}`)
     }
-    if ((frame.flags & FrameFlags.Compressed) !== 0) {
-      throw new ProtocolError('compressed frames are not known to version 1')
+    const isPacked = (frame.flags & FrameFlags.Compressed) !== 0
+    if (isPacked && (this.#components.packing === undefined || frame.type <= lastControlType)) {
+      this.#components.counters.add('compressed_refusals')
+      throw new ProtocolError('a compressed frame that nobody asked for')
     }
     if (frame.source !== 0 && frame.source !== this.#source) {
       throw new NotAuthorizedError(`source index ${frame.source} is not the peer's`)

@@ -6,11 +6,11 @@ import {
   type Extension,
   encodeMessage,
   FrameFlags,
-  type HybridClock,
   type MessageDeclaration,
   writeExtension
 } from '../../wire/index.js'
 import { handshakeVersion } from './messages.js'
+import type { MuxerComponents } from './muxer-options.js'
 import { Batch, type Outgoing, OutputWriter } from './output.js'
 import type { PendingRequest } from './pending-requests.js'
 import { SendQueue, type SendQueueLimits } from './send-queue.js'
@@ -21,6 +21,11 @@ import type { QueuedFrame } from './streams/mux-stream.js'
 export const controlQueueLengthMax = 1_024
 /** Shorter pieces of a stream are copied behind their header, so that they leave in one write. */
 const copiedBytesMax = 4 * 1_024
+
+/** A body that does not shrink to this is sent as it is. */
+const worthwhileShare = 0.9
+
+export type SenderComponents = Pick<MuxerComponents, 'hybridClock' | 'counters' | 'packing'>
 
 /**
  * Node indexes that every node binds in its own direction; 0 is the end of the connection
@@ -38,10 +43,12 @@ export interface Envelope<Ticket> {
 
 /** The outgoing half of a muxer: encodes, queues, and hands out the next bytes. */
 export class Sender<Ticket> {
-  readonly #hybridClock: HybridClock
+  readonly #components: SenderComponents
   readonly #output = new OutputWriter()
   readonly #queue: SendQueue<Ticket>
   #control: Outgoing<Ticket>[] = []
+  /** Whether the peer can read what is compressed; null: it has not said so yet. */
+  #peerUnpacks: boolean | null = null
   #header = {
     version: handshakeVersion,
     flags: 0,
@@ -52,8 +59,8 @@ export class Sender<Ticket> {
     destination: 0
   }
 
-  constructor(hybridClock: HybridClock, limits: SendQueueLimits) {
-    this.#hybridClock = hybridClock
+  constructor(components: SenderComponents, limits: SendQueueLimits) {
+    this.#components = components
     this.#queue = new SendQueue(limits)
   }
 
@@ -72,6 +79,10 @@ export class Sender<Ticket> {
   /** What the header of every later frame says. */
   setRoute(version: number, source: number, destination: number): void {
     this.#header = { ...this.#header, version, source, destination }
+  }
+
+  setPacking(peerUnpacks: boolean): void {
+    this.#peerUnpacks = peerUnpacks
   }
 
   tellQueues(tell: TellQueue, forcedMax: number): void {
@@ -154,7 +165,7 @@ export class Sender<Ticket> {
     header.flags = FrameFlags.Extension | priority
     header.type = streamData.number
     header.messageId = 0
-    header.timestamp = this.#hybridClock.tick(wallNow)
+    header.timestamp = this.#components.hybridClock.tick(wallNow)
     beginFrame(writer, header)
     writeExtension(writer, { stream: id })
     const end = writer.length
@@ -187,6 +198,7 @@ export class Sender<Ticket> {
 
   /** False: no room. The message was encoded by another sender with the same route. */
   adopt(outgoing: Outgoing<Ticket>): boolean {
+    if (this.#peerUnpacks === false && isPacked(outgoing)) return false
     return this.#queue.offer(outgoing)
   }
 
@@ -227,6 +239,17 @@ export class Sender<Ticket> {
     this.#header.destination = destination
   }
 
+  readonly #pack = (body: Uint8Array): Uint8Array | null => {
+    const { packing, counters } = this.#components
+    if (packing === undefined || body.length < packing.thresholdBytes) return null
+    const packed = packing.compression.deflate(body)
+    if (packed.length > body.length * worthwhileShare) return null
+    counters.add('messages_compressed')
+    counters.add('bytes_before_compression', body.length)
+    counters.add('bytes_after_compression', packed.length)
+    return packed
+  }
+
   #encode<Body>(
     declaration: MessageDeclaration<Body>,
     body: Body,
@@ -240,8 +263,9 @@ export class Sender<Ticket> {
     header.flags = flags | priority
     header.type = declaration.number
     header.messageId = messageId
-    header.timestamp = this.#hybridClock.tick(wallNow)
-    encodeMessage(writer, header, extension, declaration.codec, body)
+    header.timestamp = this.#components.hybridClock.tick(wallNow)
+    const packs = this.#peerUnpacks === true && declaration.compress
+    encodeMessage(writer, header, extension, declaration.codec, body, packs ? this.#pack : null)
     const end = writer.length
     return {
       block,
@@ -256,3 +280,6 @@ export class Sender<Ticket> {
     }
   }
 }
+
+const isPacked = ({ block, start }: Outgoing<unknown>): boolean =>
+  ((block.bytes?.[start + 5] ?? 0) & FrameFlags.Compressed) !== 0

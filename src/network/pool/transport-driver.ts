@@ -22,6 +22,7 @@ import {
 import type { TransportEvent } from '../../core/events.js'
 import type { ClusterId, MonotonicMs, NodeId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
+import type { Compression } from '../../core/ports/compression.js'
 import type { PeerJudge } from '../../core/ports/credentials.js'
 import type { Crypto } from '../../core/ports/crypto.js'
 import type { Logger } from '../../core/ports/logger.js'
@@ -86,6 +87,8 @@ export interface TransportComponents {
   /** Where a node is to be dialled, as membership knows it. */
   readonly addressOf: (nodeId: NodeId) => Address | undefined
   readonly nonces: Crypto
+  /** Absent: nothing is compressed. */
+  readonly compression?: Compression
   /** By way of whom urgent messages go; null, or absent: directly. */
   readonly relayFor?: (to: NodeId) => NodeId | null
   /** Absent: nothing is traced. */
@@ -529,7 +532,9 @@ export class TransportDriver implements Messenger, DeliveryTransport {
       counters,
       nextMessageId: () => ++this.#messageIds,
       nextHelloSequence: () => ++this.#helloSequence,
-      clusterId: this.#options.clusterId
+      clusterId: this.#options.clusterId,
+      // What stays here is not worth it.
+      ...(counters === this.counters ? this.#packing() : {})
     }
     const { connectionsPerPeerMax } = this.#options.config
     const local = this.#self
@@ -539,6 +544,13 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     const connection = new Connection(components, options, this.#handlersOfConnections)
     this.#connectionsLive.add(connection)
     return connection
+  }
+
+  #packing(): Pick<MuxerComponents, 'packing'> {
+    const { compression } = this.#components
+    const thresholdBytes = this.#options.config.compressionThresholdBytes
+    if (compression === undefined || thresholdBytes === 0) return {}
+    return { packing: { compression, thresholdBytes } }
   }
 
   #accept(stream: ByteStream): void {
