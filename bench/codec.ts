@@ -1,7 +1,8 @@
 /**
- * Encoding and decoding of the messages of the first design's table, beside JSON. Ours writes the
- * whole frame body into a kept buffer and reads it back into an object; JSON goes from object to
- * text to bytes and back, with payloads in base64.
+ * Encoding and decoding of the messages of the first design's table, beside a codec written by
+ * hand, protobufjs, msgpackr and JSON. Ours writes the whole frame body into a kept buffer and
+ * reads it back into an object; JSON goes from object to text to bytes and back, with payloads in
+ * base64.
  */
 
 import { appendEntriesMessage, voteMessage } from '../src/consensus/messages.js'
@@ -26,6 +27,8 @@ import {
   readFrame,
   u64
 } from '../src/wire/index.js'
+import { handWrittenCheck, handWrittenVote, writtenBytes } from './codec/hand-written.js'
+import { msgpackr, protobufOf } from './codec/peers.js'
 import { type BenchFindings, type BenchRow, measure, round, rowOf } from './report.js'
 
 interface Case {
@@ -87,30 +90,91 @@ const cases: readonly Case[] = [
   caseOf('HealthCheck', healthCheck, { sequence: 17, sentAt: 1_700_000_000_000, load: 0.25 })
 ]
 
+/** Bodies in bytes, as the first design's table has them. */
+const seedSizes: Readonly<Record<string, number>> = {
+  RequestVote: 48,
+  AppendEntries1K: 1_152,
+  JoinRequest: 96,
+  HealthCheck: 24
+}
+
 export async function run(progress: (line: string) => void): Promise<BenchFindings> {
   const rows: BenchRow[] = []
   const ratios: Record<string, number> = {}
+  const skipped: { peer: string; why: string }[] = []
   for (const one of cases) {
     progress(`codec: ${one.name}`)
-    for (const [way, measured] of Object.entries(measureCase(one))) {
+    const peers = peersOf(one)
+    if (!peers.some(({ name }) => name === 'protobufjs')) {
+      skipped.push({ peer: `protobufjs, ${one.name}`, why: 'no schema of it in this bench' })
+    }
+    for (const [way, measured] of Object.entries(measureCase(one, peers))) {
       rows.push(...measured)
-      const [ours, json] = measured
-      if (ours && json) ratios[`${one.name} ${way} ours/JSON`] = round(json.value / ours.value)
+      const [ours, ...others] = measured
+      for (const other of ours === undefined ? [] : others) {
+        const ratio = round(other.value / (ours as BenchRow).value)
+        ratios[`${one.name} ${way} ours/${other.subject}`] = ratio
+      }
     }
   }
   rows.push(...measureHeader())
-  const why = 'not among the dependencies'
-  return {
-    rows,
-    ratios,
-    skipped: [
-      { peer: 'msgpackr', why },
-      { peer: 'protobufjs', why }
-    ]
-  }
+  return { rows, ratios, skipped }
 }
 
-function measureCase({ name, codec, body }: Case): Record<string, BenchRow[]> {
+interface Peer {
+  readonly name: string
+  encode(): unknown
+  decode(): unknown
+  readonly sizeBytes: number
+}
+
+function peersOf({ name, body }: Case): Peer[] {
+  const written = handWrittenOf(name, body)
+  const packed = [protobufOf(name), msgpackr()].flatMap((codec) => {
+    if (codec === null) return []
+    const bytes = Uint8Array.from(codec.encode(body))
+    const { length } = bytes
+    return [
+      {
+        name: codec.name,
+        encode: () => codec.encode(body),
+        decode: () => codec.decode(bytes),
+        sizeBytes: length
+      }
+    ]
+  })
+  const json = Buffer.from(JSON.stringify(body, toJson))
+  return [
+    ...written,
+    ...packed,
+    {
+      name: 'JSON',
+      encode: () => Buffer.from(JSON.stringify(body, toJson)),
+      decode: () => fromJson(JSON.parse(json.toString())),
+      sizeBytes: json.length
+    }
+  ]
+}
+
+function handWrittenOf(name: string, body: object): Peer[] {
+  if (name !== 'RequestVote' && name !== 'HealthCheck') return []
+  const codec = name === 'RequestVote' ? handWrittenVote : handWrittenCheck
+  const sizeBytes = codec.encode(body as never)
+  const bytes = writtenBytes(sizeBytes)
+  return [
+    {
+      name: 'by hand',
+      encode: () => codec.encode(body as never),
+      decode: () => codec.decode(bytes),
+      sizeBytes
+    }
+  ]
+}
+
+function measureCase(
+  { name, codec, body }: Case,
+  peers: readonly Peer[]
+): Record<string, BenchRow[]> {
   const writer = new ByteWriter(64 * 1024)
   const write = () => {
     writer.reset()
@@ -119,19 +183,19 @@ function measureCase({ name, codec, body }: Case): Record<string, BenchRow[]> {
   write()
   const bytes = writer.take()
   const reader = new ByteReader(bytes)
-  const json = Buffer.from(JSON.stringify(body, toJson))
   return {
     encode: measure(`${name} encode`, [
       { name: 'ours', run: write },
-      { name: 'JSON', run: () => void Buffer.from(JSON.stringify(body, toJson)) }
+      ...peers.map((peer) => ({ name: peer.name, run: () => void peer.encode() }))
     ]),
     decode: measure(`${name} decode`, [
       { name: 'ours', run: () => void codec.read(reader.reset(bytes)) },
-      { name: 'JSON', run: () => void fromJson(JSON.parse(json.toString())) }
+      ...peers.map((peer) => ({ name: peer.name, run: () => void peer.decode() }))
     ]),
     size: [
       rowOf(`${name} size`, 'ours', [bytes.length], 'bytes'),
-      rowOf(`${name} size`, 'JSON', [json.length], 'bytes')
+      ...peers.map((peer) => rowOf(`${name} size`, peer.name, [peer.sizeBytes], 'bytes')),
+      rowOf(`${name} size`, 'first design', [seedSizes[name] ?? 0], 'bytes')
     ]
   }
 }

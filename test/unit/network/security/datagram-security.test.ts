@@ -145,7 +145,7 @@ t.test('a node whose clock went back is heard again once it was told', async (t)
   t.equal(after.bootNumber, 5_001, 'an absurd number is not believed')
 })
 
-t.test('swapping the sender in the header is forgery', async (t) => {
+t.test('X-28: swapping the sender in the header is forgery', async (t) => {
   const { sealer, opener } = ends()
   const datagram = sealer.seal(payload)
   const at = datagram.indexOf('a'.charCodeAt(0), 46)
