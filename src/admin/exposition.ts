@@ -4,85 +4,7 @@
  */
 import { Counter, Gauge, Registry } from 'prom-client'
 import type { ClusterManager, MetricsSnapshot } from '../core/index.js'
-
-/** A name with one of these words stands for a state now; everything else only rises. */
-const gaugeWords = [
-  'in_flight',
-  'waiting',
-  'active',
-  'average',
-  'rate',
-  'current',
-  'size',
-  'depth',
-  'length',
-  'lag',
-  'term',
-  'index',
-  'uptime',
-  'memory',
-  'members',
-  'groups',
-  'connected',
-  'queued',
-  'pending',
-  'subscribers',
-  'offset',
-  'mbps',
-  'is',
-  'ratio',
-  'p50',
-  'p99',
-  'max',
-  'now',
-  'left'
-]
-const gaugeName = new RegExp(`(^|_)(${gaugeWords.join('|')})(_|$)`)
-
-interface Exposed {
-  readonly name: string
-  readonly help: string
-  readonly isGauge: boolean
-  readonly factor: number
-}
-
-/** How one metric of the snapshot is exposed. */
-export function exposedAs(category: string, name: string): Exposed {
-  const isGauge = gaugeName.test(name)
-  const unit = unitOf(name)
-  const words = unit.base.replaceAll('_', ' ')
-  const full = `skein_${snake(category)}_${unit.base}${unit.suffix}`
-  const of = `(${category.replaceAll('_', ' ')}${unit.told})`
-  return isGauge
-    ? { name: full, help: `Now: ${words} ${of}.`, isGauge, factor: unit.factor }
-    : {
-        name: full.endsWith('_total') ? full : `${full}_total`,
-        help: `Since the start of this node: ${words} ${of}.`,
-        isGauge,
-        factor: unit.factor
-      }
-}
-
-function unitOf(name: string) {
-  const plain = snake(name)
-  if (plain.endsWith('_ms')) {
-    return { base: plain.slice(0, -3), suffix: '_seconds', factor: 0.001, told: ', seconds' }
-  }
-  if (plain.startsWith('bytes_')) {
-    return { base: plain.slice(6), suffix: '_bytes', factor: 1, told: ', bytes' }
-  }
-  if (plain.endsWith('_mbps')) {
-    const base = plain.slice(0, -5)
-    return { base, suffix: '_bits_per_second', factor: 1e6, told: ', bits per second' }
-  }
-  return { base: plain, suffix: '', factor: 1, told: '' }
-}
-
-const snake = (text: string): string =>
-  text
-    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .replace(/[^A-Za-z0-9_]/g, '_')
-    .toLowerCase()
+import { exposedAs } from './metrics/catalogue.js'
 
 /** The whole page. Each call has its own registry: several servers in one process share nothing. */
 export async function exposition(
@@ -94,9 +16,9 @@ export async function exposition(
   exposeNode(manager, registry)
   for (const [category, values] of Object.entries(metrics)) {
     for (const [name, value] of Object.entries(values)) {
-      const { name: exposed, help, isGauge, factor } = exposedAs(category, name)
+      const { name: exposed, help, kind, factor } = exposedAs(category, name)
       if (!Number.isFinite(value) || registry.getSingleMetric(exposed) !== undefined) continue
-      if (isGauge) new Gauge({ name: exposed, help, registers }).set(value * factor)
+      if (kind === 'gauge') new Gauge({ name: exposed, help, registers }).set(value * factor)
       else new Counter({ name: exposed, help, registers }).inc(Math.max(0, value * factor))
     }
   }

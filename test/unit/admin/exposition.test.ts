@@ -1,15 +1,22 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { exposedAs, exposition } from '../../../src/admin/exposition.js'
+import { exposition } from '../../../src/admin/exposition.js'
+import { exposedAs, metricCatalogue, metricTable } from '../../../src/admin/metrics/catalogue.js'
 import { FakeManager, member } from './fake-manager.js'
 
 t.test('names follow the conventions: base units, _total on what only rises', async (t) => {
   const name = (category: string, metric: string) => {
-    const { name, isGauge, factor } = exposedAs(category, metric)
-    return [name, isGauge ? 'gauge' : 'counter', factor]
+    const { name, kind, factor } = exposedAs(category, metric)
+    return [name, kind, factor]
   }
-  t.same(name('topology', 'ping_count'), ['skein_topology_ping_count_total', 'counter', 1])
+  t.same(name('topology', 'ping_count'), ['skein_topology_ping_total', 'counter', 1])
   t.same(name('communication', 'bytes_sent'), [
     'skein_communication_sent_bytes_total',
+    'counter',
+    1
+  ])
+  t.same(name('communication', 'stream_bytes_received'), [
+    'skein_communication_stream_received_bytes_total',
     'counter',
     1
   ])
@@ -18,22 +25,38 @@ t.test('names follow the conventions: base units, _total on what only rises', as
     'gauge',
     1
   ])
-  t.same(name('load_balancer', 'queries_in_flight'), [
-    'skein_load_balancer_queries_in_flight',
-    'gauge',
-    1
-  ])
   t.same(name('health', 'average_latency_ms'), [
     'skein_health_average_latency_seconds',
     'gauge',
     0.001
   ])
-  t.same(name('loadBalancer', 'queriesRouted'), [
-    'skein_load_balancer_queries_routed_total',
-    'counter',
-    1
+  t.same(name('health', 'packet_loss_rate'), ['skein_health_packet_loss_ratio', 'gauge', 1])
+  t.same(name('health', 'bandwidth_mbps'), [
+    'skein_health_bandwidth_bytes_per_second',
+    'gauge',
+    125_000
   ])
+  t.same(name('security', 'certificate_days_left'), [
+    'skein_security_certificate_left_seconds',
+    'gauge',
+    86_400
+  ])
+  t.same(name('mine', 'own_thing'), ['skein_mine_own_thing', 'gauge', 1])
 })
+
+t.test(
+  'no two metrics are exposed under one name, and the page of metrics lists all',
+  async (t) => {
+    const names = Object.entries(metricCatalogue).flatMap(([category, family]) =>
+      Object.keys(family).map((metric) => exposedAs(category, metric).name)
+    )
+    t.equal(new Set(names).size, names.length)
+    const page = readFileSync('docs/metrics.md', 'utf8')
+    for (const category of Object.keys(metricCatalogue)) {
+      t.ok(page.includes(metricTable(category)), `docs/metrics.md has the table of ${category}`)
+    }
+  }
+)
 
 t.test('the page has HELP, TYPE and value of every metric, and of the node itself', async (t) => {
   const manager = new FakeManager()
@@ -43,8 +66,8 @@ t.test('the page has HELP, TYPE and value of every metric, and of the node itsel
     health: { average_latency_ms: 250 }
   }
   const page = await exposition(manager, manager.metrics)
-  t.match(page, /# HELP skein_topology_ping_count_total .+\n# TYPE skein_topology_ping_count_/)
-  t.match(page, / counter\nskein_topology_ping_count_total 12\n/)
+  t.match(page, /# HELP skein_topology_ping_total .+\n# TYPE skein_topology_ping_/)
+  t.match(page, / counter\nskein_topology_ping_total 12\n/)
   t.match(page, /skein_health_average_latency_seconds 0\.25\n/)
   t.match(page, /skein_members\{liveness="alive"\} 2\n/)
   t.match(page, /skein_members\{liveness="suspect"\} 0\n/)
@@ -68,7 +91,7 @@ t.test('several pages at once share nothing', async (t) => {
     [one, other, one].map((manager) => exposition(manager, manager.metrics))
   )
   t.same(
-    pages.map((page) => /ping_count_total (\d)\n/.exec(page)?.[1]),
+    pages.map((page) => /topology_ping_total (\d)\n/.exec(page)?.[1]),
     ['1', '2', '1']
   )
 })

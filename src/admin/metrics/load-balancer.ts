@@ -1,0 +1,36 @@
+import { counter, gauge, type MetricFamily } from './metric.js'
+
+/** Routing of queries. */
+export const loadBalancer: MetricFamily = {
+  queries_routed: counter('Decisions on where a query goes.'),
+  routing_failures: counter('Queries for which no node was eligible.'),
+  locality_hits: counter('Queries that went to a node of the same datacenter.'),
+  cross_dc_queries: counter('Queries that went to another datacenter.'),
+  reads: counter('Reads.'),
+  writes: counter('Writes.'),
+  queries_forwarded: counter('Queries sent on to another node.'),
+  queries_served: counter('Queries executed for another node.'),
+  queries_refused: counter('Queries refused, because too many were in flight.'),
+  statements_refused: counter('Statements refused, because they are not accepted SQL.'),
+  query_retries: counter('Attempts after the first.'),
+  queries_indeterminate: counter('Writes of which nobody knows whether they were executed.'),
+  queries_buffered_now: gauge('Queries that wait for a leader.'),
+  queries_buffered: counter('Queries that had to wait for a leader.'),
+  queries_buffer_released: counter('Queries that waited and went on.'),
+  queries_buffer_expired: counter('Queries that waited until their deadline.'),
+  queries_buffer_refused: counter('Queries that found the buffer full.'),
+  executions_now: gauge('Queries being executed here.'),
+  executions_queued_now: gauge('Queries that wait for their turn here.'),
+  retries_denied: counter('Retries that the budget did not allow.'),
+  queries_shed: counter('Queries refused by priority, because the node is overloaded.'),
+  stale_routes_refused: counter('Forwarded queries with the term of another leader.'),
+  hotspots_detected: counter('Nodes or keys that became hot.'),
+  rebalance_operations: counter('Mitigations begun: reads spread, leaders moved.'),
+  hotspots_now: gauge('Nodes and keys that are hot.'),
+  affinity_hits: counter('Queries that went where their session was before.'),
+  affinities_voided: counter('Preferences of sessions that ended early.'),
+  nodes_ejected: counter('Nodes ejected for their errors.'),
+  ejections_refused: counter('Ejections left out, because too many are ejected.'),
+  queries_in_flight: gauge('Queries under way.'),
+  queries_waiting: gauge('Queries that wait for a leader or a connection.')
+}
