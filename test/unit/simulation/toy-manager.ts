@@ -3,6 +3,7 @@ import {
   type ClusterView,
   DialFailedError,
   type GroupStatus,
+  IndeterminateError,
   type MonotonicMs,
   type NodeId,
   type QueryOptions,
@@ -11,7 +12,7 @@ import {
   type TellQueue,
   UndeliveredError
 } from '../../../src/core/index.js'
-import { runKv } from '../../../src/simulation/kv-statements.js'
+import { classifyKv, runKv } from '../../../src/simulation/kv-statements.js'
 import type {
   CreateManager,
   SimulatedManager,
@@ -140,7 +141,7 @@ class ToyManager {
   async #execute(wire: Wire): Promise<Wire> {
     for (; this.#faults.spins; ) await null
     const result = this.#apply(wire)
-    const synced = this.#log?.write(wire.tag ? `${JSON.stringify(wire)}\n` : '')
+    const synced = this.#log?.write(isWrite(wire) ? `${JSON.stringify(wire)}\n` : '')
     if (!this.#faults.acknowledgesBeforeSync) await synced
     if (this.#faults.drawsRealTime) await this.#sleep(performance.now() % 1)
     return { id: wire.id, result }
@@ -162,10 +163,12 @@ class ToyManager {
   async #forward(wire: Wire, deadline: MonotonicMs): Promise<Wire> {
     this.#stream ??= this.#dial(deadline)
     const stream = await this.#stream
+    // A write without a serial must not be sent again: nobody could tell that it was executed.
+    const isUnsure = isWrite(wire) && wire.tag === undefined
     return new Promise((resolve, reject) => {
       const timer = this.#ports.clock.schedule(deadline, () => {
         this.#waiting.delete(wire.id)
-        reject(new RequestTimeoutError('no answer in time'))
+        reject(isUnsure ? new IndeterminateError('sent') : new RequestTimeoutError('no answer'))
       })
       this.#waiting.set(wire.id, (answer) => {
         timer.cancel()
@@ -209,6 +212,8 @@ class ToyManager {
     })
   }
 }
+
+const isWrite = ({ sql = '' }: Wire): boolean => classifyKv(sql) === 'write'
 
 const encode = (wire: Wire): Uint8Array => new TextEncoder().encode(`${JSON.stringify(wire)}\n`)
 
