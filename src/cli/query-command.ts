@@ -8,17 +8,8 @@ import {
 } from './connection-options.js'
 import { usageError } from './exit-codes.js'
 import { type Output, printable, table } from './output.js'
+import type { QueryAnswer } from './query-answer.js'
 import { queryOverWire } from './wire-query.js'
-
-/** What `POST /v1/query` answers for one statement. */
-export interface QueryAnswer {
-  readonly columns: readonly string[]
-  readonly rows: readonly (readonly JsonSqlValue[])[]
-  readonly rowsAffected: number
-  readonly lastInsertRowid: JsonSqlValue
-  readonly index: number
-  readonly node: string
-}
 
 interface QueryCommandOptions extends ConnectionOptions {
   readonly params?: string

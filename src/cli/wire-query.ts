@@ -10,7 +10,7 @@ import {
 import { readTlsMaterial } from '../runtime/index.js'
 import type { ConnectionOptions } from './connection-options.js'
 import { usageError } from './exit-codes.js'
-import type { QueryAnswer } from './query-command.js'
+import type { QueryAnswer } from './query-answer.js'
 
 export interface WireQuery {
   readonly sql: string

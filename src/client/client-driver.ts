@@ -6,14 +6,7 @@
  * adds what a client has and a node has not: the view it is told, the window, what it has seen.
  */
 
-import type {
-  EventSubscription,
-  QueryOptions,
-  QueryResult,
-  RouteDecision,
-  RouteExplanation,
-  RouteOptions
-} from '../core/cluster-manager.js'
+import type { EventSubscription } from '../core/cluster-manager.js'
 import type { ClientConfig } from '../core/config/client.js'
 import { Counters, type MetricsSnapshot } from '../core/counters.js'
 import { after } from '../core/deadlines.js'
@@ -33,6 +26,8 @@ import type { Crypto } from '../core/ports/crypto.js'
 import type { EngineProvider } from '../core/ports/engine-provider.js'
 import type { Logger } from '../core/ports/logger.js'
 import type { Random } from '../core/ports/random.js'
+import type { QueryOptions, QueryResult, RouteOptions } from '../core/queries.js'
+import type { RouteDecision, RouteExplanation } from '../core/route-views.js'
 import type { Statement } from '../core/sql.js'
 import type { TellQueue } from '../core/tell-queue.js'
 import { type ClusterAnswer, type Placement, QueryDriver } from '../routing/index.js'

@@ -14,117 +14,16 @@ import type {
 } from './delivery.js'
 import type { ClusterEvent } from './events.js'
 import type { Hotspots } from './hotspots.js'
-import type {
-  ClientId,
-  ClusterId,
-  GroupId,
-  LogIndex,
-  MonotonicMs,
-  NodeId,
-  Term,
-  WallMs
-} from './ids.js'
+import type { ClientId, ClusterId, GroupId, LogIndex, MonotonicMs, NodeId } from './ids.js'
 import type { Member } from './member.js'
 import type { Channels } from './ports/channels.js'
-import type { StatementKind } from './ports/engine-provider.js'
-import type { Priority } from './ports/messenger.js'
 import type { ClientTag, GroupStatus } from './ports/replicated-group.js'
 import type { Address } from './ports/stream-network.js'
+import type { QueryOptions, QueryResult, RouteOptions } from './queries.js'
+import type { RouteDecision, RouteExplanation } from './route-views.js'
 import type { RoutingStrategy, StrategyName } from './routing-strategy.js'
 import type { SecurityManager } from './security-manager.js'
-import type { SqlValue, Statement, StatementResult } from './sql.js'
-
-export const Consistencies = {
-  /** Sees every write acknowledged before it began. */
-  Linearizable: 'linearizable',
-  /** What the leader has applied, without asking a quorum; stale for at most an election timeout
-   * when a new leader exists that this one has not heard of. */
-  Leader: 'leader',
-  /** What the answering node has applied; may be stale without bound. */
-  Local: 'local'
-} as const
-export type Consistency = (typeof Consistencies)[keyof typeof Consistencies]
-
-export interface RouteOptions {
-  readonly priority?: Priority
-  readonly consistency?: Consistency
-  /** For a single statement. */
-  readonly params?: Statement['params']
-  /**
-   * What the query is about, such as `accounts.id=42`: 1 to 128 characters. Hot keys are found by
-   * it. Default: what the statement itself tells.
-   */
-  readonly key?: string
-  /**
-   * Queries of one session go to one node while that is as good as another: 1 to 128 characters,
-   * a preference and no promise.
-   */
-  readonly session?: string
-}
-
-export interface QueryOptions extends RouteOptions {
-  /** Default: `routing.queryTimeoutMs`. */
-  readonly timeoutMs?: number
-  readonly signal?: AbortSignal
-  /** Reads see at least this index: the one a write of the same session answered. */
-  readonly atLeastIndex?: LogIndex
-  /** A client of the cluster that numbers its own writes; absent: this node's own client. */
-  readonly client?: ClientTag
-}
-
-export interface QueryResult extends StatementResult {
-  readonly index: LogIndex
-  readonly group: GroupId
-  /** Which node executed it. */
-  readonly node: NodeId
-}
-
-export interface RouteFactor {
-  readonly name: string
-  /** As measured, in the unit that the name says; null when unknown. */
-  readonly raw: number | null
-  /** 0 worst … 1 best among the eligible; null when unknown. */
-  readonly normalized: number | null
-  readonly weight: number
-  /** Since it was measured or told; null for what does not age, or is unknown. */
-  readonly ageMs: number | null
-}
-
-export interface RouteCandidate {
-  readonly node: NodeId
-  readonly eligible: boolean
-  /** Why it was excluded. */
-  readonly exclusion: string | null
-  readonly score: number | null
-  readonly factors: readonly RouteFactor[]
-}
-
-export interface RouteDecision {
-  readonly node: NodeId
-  readonly group: GroupId
-  readonly kind: StatementKind
-  readonly consistency: Consistency
-  /** The term of the group in which it was decided; null when none is known. */
-  readonly term: Term | null
-  /** What the query is about, given or found in the statement. */
-  readonly key: string | null
-  readonly strategy: string
-  /** One sentence: why this node. */
-  readonly reason: string
-}
-
-/** A decision with everything that went into it. */
-export interface RouteExplanation {
-  /** Rises by one per decision of this node; `manager.routing.decision(id)` finds it again. */
-  readonly id: number
-  readonly decision: RouteDecision | null
-  /** Why there is none. */
-  readonly refusal: string | null
-  readonly candidates: readonly RouteCandidate[]
-  /** What else went into it: that health was ignored, that a node that starts was passed over. */
-  readonly notes: readonly string[]
-  readonly decidedAt: WallMs
-}
+import type { SqlValue, Statement } from './sql.js'
 
 export interface HealthCheck {
   readonly name: string

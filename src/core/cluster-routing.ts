@@ -1,6 +1,7 @@
 /** How this node routes, and why it did so: the sub-facade `manager.routing`. */
-import type { RouteExplanation } from './cluster-manager.js'
+
 import type { NodeId } from './ids.js'
+import type { RouteExplanation } from './route-views.js'
 
 /** A node that is not asked for a while, because it failed too often. */
 export interface NodeEjection {

@@ -3,7 +3,7 @@
  * on. `docs/errors.md` documents each; a tidy test holds the three together. Broken invariants
  * are not here: they are `InvariantError` and stop the core.
  */
-import type { NodeId } from './ids.js'
+import type { NodeId } from './brands.js'
 
 export const errorCodes = [
   'ERR_SKEIN_INVALID_ARGUMENT',

@@ -1,21 +1,12 @@
 export { assert, InvariantError, must, unreachable } from './assert.js'
 export { BoundedQueue } from './bounded-queue.js'
 export type { ClusterHealth, PeerStatus } from './cluster-health.js'
-export {
-  type ClusterManager,
-  type ClusterView,
-  Consistencies,
-  type Consistency,
-  type EventSubscription,
-  type HealthCheck,
-  type HealthReport,
-  type QueryOptions,
-  type QueryResult,
-  type RouteCandidate,
-  type RouteDecision,
-  type RouteExplanation,
-  type RouteFactor,
-  type RouteOptions
+export type {
+  ClusterManager,
+  ClusterView,
+  EventSubscription,
+  HealthCheck,
+  HealthReport
 } from './cluster-manager.js'
 export type {
   ClusterMembership,
@@ -313,8 +304,16 @@ export {
 } from './ports/stream-network.js'
 export type { Span, SpanAttributes, SpanKind, SpanOptions, Tracer } from './ports/tracer.js'
 export type { TaskRunner, TasksOf, WorkerModule, Workers } from './ports/workers.js'
+export {
+  Consistencies,
+  type Consistency,
+  type QueryOptions,
+  type QueryResult,
+  type RouteOptions
+} from './queries.js'
 export { factsOf, hasCode, RemoteError } from './remote-error.js'
 export { RingBuffer } from './ring-buffer.js'
+export type { RouteCandidate, RouteDecision, RouteExplanation, RouteFactor } from './route-views.js'
 export {
   type AdaptiveWeights,
   type EligibleNode,

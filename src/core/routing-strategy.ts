@@ -2,9 +2,10 @@
  * How routing chooses among the nodes that may take a query. The strategies of this house and those
  * of embedders implement the same interface.
  */
-import type { RouteFactor } from './cluster-manager.js'
+
 import type { NodeId } from './ids.js'
 import type { Random } from './ports/random.js'
+import type { RouteFactor } from './route-views.js'
 
 /**
  * What is known of a node. Numbers that are not known are NaN. The objects are routing's own and

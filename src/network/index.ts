@@ -7,9 +7,9 @@ export {
   type MembershipComponents,
   type MembershipCounterName,
   MembershipDriver,
-  type MembershipMessenger,
   type MembershipOptions
 } from './membership/membership-driver.js'
+export type { MembershipMessenger } from './membership/membership-messenger.js'
 export { membershipMessages } from './membership/messages.js'
 export type { Quorum } from './membership/partition/quorum-guard.js'
 export { controlMessages } from './mux/messages.js'

@@ -7,9 +7,9 @@
  * 2. What a slot tells is what was known when it was decided, whatever happened since.
  */
 import { assert } from '../core/assert.js'
-import type { Consistency } from '../core/cluster-manager.js'
 import type { GroupId, NodeId, Term, WallMs } from '../core/ids.js'
 import type { StatementKind } from '../core/ports/engine-provider.js'
+import type { Consistency } from '../core/queries.js'
 import type { EligibleNode, RoutingStrategy } from '../core/routing-strategy.js'
 import type { Judged } from './eligibility.js'
 

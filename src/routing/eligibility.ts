@@ -12,7 +12,7 @@
  * 4. A node that lags more than it may takes no local read. Others that wait for an index are
  *    correct on any replica, and only slower on one that has not applied it.
  */
-import { Consistencies, type Consistency } from '../core/cluster-manager.js'
+
 import { compareText, isNodeId, type NodeId } from '../core/ids.js'
 import {
   HealthStatuses,
@@ -22,6 +22,7 @@ import {
   type Member
 } from '../core/member.js'
 import { type StatementKind, StatementKinds } from '../core/ports/engine-provider.js'
+import { Consistencies, type Consistency } from '../core/queries.js'
 import type { Placement } from './placement-table.js'
 
 /** What this node holds against another, as half a sentence; null: nothing. */

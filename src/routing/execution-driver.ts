@@ -1,4 +1,3 @@
-import { Consistencies } from '../core/cluster-manager.js'
 import { NotLeaderError, ResultTooLargeError } from '../core/errors.js'
 import { RaftRoles } from '../core/events.js'
 import {
@@ -12,6 +11,7 @@ import { resultSizeBytesMax } from '../core/limits.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import { Priorities } from '../core/ports/messenger.js'
 import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
+import { Consistencies } from '../core/queries.js'
 import type { StatementResult } from '../core/sql.js'
 import { isForLeader } from './eligibility.js'
 import { assertSameTerm } from './fence.js'

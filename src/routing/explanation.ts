@@ -1,6 +1,7 @@
 /** Words what a slot of the decision log holds. */
-import type { RouteCandidate, RouteDecision, RouteExplanation } from '../core/cluster-manager.js'
+
 import type { Random } from '../core/ports/random.js'
+import type { RouteCandidate, RouteDecision, RouteExplanation } from '../core/route-views.js'
 import type { NodeScore, StrategyExplanation } from '../core/routing-strategy.js'
 import type { DecisionSlot } from './decision-log.js'
 import type { Judged } from './eligibility.js'

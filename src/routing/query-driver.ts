@@ -5,14 +5,7 @@
  * 1. What another node forwarded is executed here or refused, never forwarded again.
  * 2. Queries in flight, own and served, are bounded; beyond the bound they are refused at once.
  */
-import {
-  Consistencies,
-  type QueryOptions,
-  type QueryResult,
-  type RouteDecision,
-  type RouteExplanation,
-  type RouteOptions
-} from '../core/cluster-manager.js'
+
 import type { ClusterRouting } from '../core/cluster-routing.js'
 import { Counters } from '../core/counters.js'
 import { after } from '../core/deadlines.js'
@@ -37,7 +30,14 @@ import {
 } from '../core/ids.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import { type Inbound, Priorities, type Priority } from '../core/ports/messenger.js'
+import {
+  Consistencies,
+  type QueryOptions,
+  type QueryResult,
+  type RouteOptions
+} from '../core/queries.js'
 import { hasCode } from '../core/remote-error.js'
+import type { RouteDecision, RouteExplanation } from '../core/route-views.js'
 import type { RoutingStrategy } from '../core/routing-strategy.js'
 import type { Statement } from '../core/sql.js'
 import type { TellQueue } from '../core/tell-queue.js'

@@ -1,10 +1,11 @@
 /** Checks what a caller gave and brings it into one form. */
-import { Consistencies, type Consistency, type QueryOptions } from '../core/cluster-manager.js'
+
 import { InvalidArgumentError, MessageTooLargeError } from '../core/errors.js'
 import { DEFAULT_GROUP, type GroupId } from '../core/ids.js'
 import { sqlTextBytesMax } from '../core/limits.js'
 import { type StatementKind, StatementKinds } from '../core/ports/engine-provider.js'
 import { Priorities } from '../core/ports/messenger.js'
+import { Consistencies, type Consistency, type QueryOptions } from '../core/queries.js'
 import type { SqlValue, Statement, StatementResult } from '../core/sql.js'
 import { encodedSizeOf, parametersMax, statementsMax, utf8Length } from '../wire/index.js'
 import type { QueryKeys } from './hotspots/query-key.js'

@@ -9,11 +9,12 @@
  *    that are warm, when there are any.
  */
 import { must } from '../core/assert.js'
-import type { Consistency, RouteExplanation } from '../core/cluster-manager.js'
 import type { GroupId, MonotonicMs, NodeId, WallMs } from '../core/ids.js'
 import type { Member } from '../core/member.js'
 import type { StatementKind } from '../core/ports/engine-provider.js'
 import type { Random } from '../core/ports/random.js'
+import type { Consistency } from '../core/queries.js'
+import type { RouteExplanation } from '../core/route-views.js'
 import type { EligibleNode, RoutingStrategy } from '../core/routing-strategy.js'
 import { DecisionLog, type DecisionSlot } from './decision-log.js'
 import { isForLeader, type Judge, type Judged, judge } from './eligibility.js'

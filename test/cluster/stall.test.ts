@@ -1,7 +1,7 @@
 /** A node that is slow for seconds: by a long statement, or because its process stands still. */
 import t from 'tap'
 import type { Outcome } from '../../src/cli/admin-client.js'
-import type { QueryAnswer } from '../../src/cli/query-command.js'
+import type { QueryAnswer } from '../../src/cli/query-answer.js'
 import { ProcessCluster, until } from '../support/process-cluster.js'
 
 const stallMs = 5_000

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { AdminClient, type Outcome } from '../../src/cli/admin-client.js'
 import { type ReplicaChecksum, Supervisor } from '../../src/cli/demo/supervisor.js'
 import { openWorkspace, type Workspace } from '../../src/cli/demo/workspace.js'
-import type { QueryAnswer } from '../../src/cli/query-command.js'
+import type { QueryAnswer } from '../../src/cli/query-answer.js'
 import type { ClusterAnswer } from '../../src/cli/status-command.js'
 import { type ConfigInput, type GroupStatus, must } from '../../src/core/index.js'
 

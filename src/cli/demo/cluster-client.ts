@@ -1,6 +1,6 @@
 import type { Consistency, SqlValue } from '../../core/index.js'
 import type { AdminClient, Outcome } from '../admin-client.js'
-import type { QueryAnswer } from '../query-command.js'
+import type { QueryAnswer } from '../query-answer.js'
 import {
   leavesDoubt,
   reasonOf,

@@ -8,7 +8,7 @@ import type { Address } from '../../core/ports/stream-network.js'
 import { type JoinRequestBody, refusalsOfJoin } from './admission.js'
 import { allSettings, differencesOf, type JoinSettings, joinDigest } from './compatibility.js'
 import type { Exchanges } from './exchanges-driver.js'
-import type { MembershipMessenger } from './membership-driver.js'
+import type { MembershipMessenger } from './membership-messenger.js'
 import { type ExchangeAnswer, joinRequest } from './messages.js'
 import type { Swim } from './swim.js'
 

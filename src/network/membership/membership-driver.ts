@@ -11,7 +11,6 @@ import type { Crypto } from '../../core/ports/crypto.js'
 import type { DatagramNetwork } from '../../core/ports/datagram-network.js'
 import type { Disk } from '../../core/ports/disk.js'
 import type { Logger } from '../../core/ports/logger.js'
-import type { Messenger } from '../../core/ports/messenger.js'
 import type { Random } from '../../core/ports/random.js'
 import type { Address } from '../../core/ports/stream-network.js'
 import { factsOf } from '../../core/remote-error.js'
@@ -25,6 +24,7 @@ import {
 import { Exchanges, type ExchangesCounterName } from './exchanges-driver.js'
 import { Joining, type JoiningCounterName } from './joining-driver.js'
 import { KnownPeers } from './known-peers-driver.js'
+import type { MembershipMessenger } from './membership-messenger.js'
 import { leave, type PacketPart } from './messages.js'
 import { MetadataDriver } from './metadata/metadata-driver.js'
 import type { Quorum } from './partition/quorum-guard.js'
@@ -41,12 +41,6 @@ import type { SwimCounterName, SwimSend } from './swim-state.js'
 const goodbyesMax = 16
 /** Senders whose boot and window are kept, in multiples of the members that may be. */
 const peersPerMember = 2
-
-/** What membership needs of the transport beyond a `Messenger`. */
-export interface MembershipMessenger extends Messenger {
-  /** Connects to an address whose node is not known yet; answers who is there. */
-  dialAddress(address: Address, deadline: MonotonicMs): Promise<NodeId>
-}
 
 export interface MembershipComponents {
   readonly clock: Clock

@@ -3,7 +3,7 @@ import type { Compression } from '../../core/ports/compression.js'
 import type { PeerIdentity } from '../../core/ports/stream-network.js'
 import type { Catalogue, HybridClock } from '../../wire/index.js'
 import type { MessagePolicy } from '../security/message-policy.js'
-import type { StreamLimits } from './streams/stream-table.js'
+import type { StreamLimits } from './streams/stream-limits.js'
 import type { TransportCounters } from './transport-counters.js'
 
 /** Compression of bodies from a size on. */

@@ -20,7 +20,7 @@
  *    `triesEvery` queries. It may be better than the best that is known.
  * 5. Of more than `scoredNodesMax` nodes, so many neighbours are scored, from a random one on.
  */
-import type { RouteFactor } from '../../core/cluster-manager.js'
+import type { RouteFactor } from '../../core/route-views.js'
 import {
   type AdaptiveWeights,
   type EligibleNode,

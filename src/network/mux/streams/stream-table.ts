@@ -10,6 +10,7 @@ import { ReceiveCredit, SendCredit } from './credit.js'
 import { FloodMeter } from './flood-meter.js'
 import { connectionWindowBytesInitial, type StreamResetReason, streamReset } from './messages.js'
 import type { MuxStream } from './mux-stream.js'
+import type { StreamLimits } from './stream-limits.js'
 
 /** Resets of one connection, each way: a sender stays below them, a receiver closes above. */
 const streamResetsPerSecondMax = 100
@@ -20,13 +21,6 @@ export const streamResetLimits = {
 }
 /** Resets that the peer has not answered; beyond it the connection is closed. */
 export const streamTombstonesMax = 1_024
-
-export interface StreamLimits {
-  readonly streamsPerConnectionMax: number
-  readonly streamWindowBytes: number
-  readonly streamConnectionWindowBytes: number
-  readonly streamStallTimeoutMs: number
-}
 
 export interface StreamParts<Ticket> {
   readonly sender: Sender<Ticket>

@@ -17,6 +17,7 @@
  * Owner's duties: `pump` after frames have left; `handleTimeout` at `nextDeadline()`; read or
  * reset every stream that was opened.
  */
+
 import { assert } from '../../../core/assert.js'
 import { after, NEVER } from '../../../core/deadlines.js'
 import type { SkeinError } from '../../../core/errors.js'
@@ -34,8 +35,9 @@ import {
   streamWindow
 } from './messages.js'
 import { MuxStream, type QueuedFrame, SendStates } from './mux-stream.js'
+import type { StreamLimits } from './stream-limits.js'
 import { StreamReceiver } from './stream-receiver.js'
-import { resetError, type StreamLimits, type StreamParts, StreamTable } from './stream-table.js'
+import { resetError, type StreamParts, StreamTable } from './stream-table.js'
 
 /** Frames of one stream in the send queue. */
 export const streamFramesQueuedMax = 4

@@ -1,0 +1,50 @@
+/** A query as the facade takes it, and what it answers. */
+import type { GroupId, LogIndex, NodeId } from './ids.js'
+import type { Priority } from './ports/messenger.js'
+import type { ClientTag } from './ports/replicated-group.js'
+import type { Statement, StatementResult } from './sql.js'
+
+export const Consistencies = {
+  /** Sees every write acknowledged before it began. */
+  Linearizable: 'linearizable',
+  /** What the leader has applied, without asking a quorum; stale for at most an election timeout
+   * when a new leader exists that this one has not heard of. */
+  Leader: 'leader',
+  /** What the answering node has applied; may be stale without bound. */
+  Local: 'local'
+} as const
+export type Consistency = (typeof Consistencies)[keyof typeof Consistencies]
+
+export interface RouteOptions {
+  readonly priority?: Priority
+  readonly consistency?: Consistency
+  /** For a single statement. */
+  readonly params?: Statement['params']
+  /**
+   * What the query is about, such as `accounts.id=42`: 1 to 128 characters. Hot keys are found by
+   * it. Default: what the statement itself tells.
+   */
+  readonly key?: string
+  /**
+   * Queries of one session go to one node while that is as good as another: 1 to 128 characters,
+   * a preference and no promise.
+   */
+  readonly session?: string
+}
+
+export interface QueryOptions extends RouteOptions {
+  /** Default: `routing.queryTimeoutMs`. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+  /** Reads see at least this index: the one a write of the same session answered. */
+  readonly atLeastIndex?: LogIndex
+  /** A client of the cluster that numbers its own writes; absent: this node's own client. */
+  readonly client?: ClientTag
+}
+
+export interface QueryResult extends StatementResult {
+  readonly index: LogIndex
+  readonly group: GroupId
+  /** Which node executed it. */
+  readonly node: NodeId
+}
