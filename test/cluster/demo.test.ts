@@ -49,7 +49,7 @@ t.test('kill -9 of the leader under load loses nothing', async (t) => {
     writes_lost: 0,
     writes_unexpected: 0,
     writes_repeated: 0,
-    writes_indeterminate: 0,
+    client_errors: 0,
     killed_was_leader: true,
     balances_consistent: true,
     replicas_identical: true

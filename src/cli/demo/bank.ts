@@ -1,6 +1,5 @@
 /** The pgbench schema, TPC-B-like: what is loaded, written, read and summed up. */
-import type { Random } from '../../core/index.js'
-import type { DemoStatement } from './cluster-client.js'
+import type { Random, Statement } from '../../core/index.js'
 
 const accountsPerScale = 100_000
 const tellersPerScale = 10
@@ -26,7 +25,7 @@ export const schema: readonly string[] = [
 ]
 
 /** Loading again changes nothing: a batch whose outcome is unknown can be sent again. */
-export function* loadBatches(scale: number): Generator<DemoStatement> {
+export function* loadBatches(scale: number): Generator<Statement> {
   yield fill('pgbench_branches (bid, bbalance)', 'i, 0', 1, scale)
   const teller = `i, (i - 1) / ${tellersPerScale} + 1, 0`
   yield fill('pgbench_tellers (tid, bid, tbalance)', teller, 1, tellersPerScale * scale)
@@ -62,7 +61,7 @@ export function transferStatements(
   client: string,
   serial: number,
   time: string
-): readonly DemoStatement[] {
+): readonly Statement[] {
   const { aid, tid, bid, delta } = transfer
   return [
     {
@@ -86,32 +85,28 @@ export function transferStatements(
   ]
 }
 
-export const balanceStatement = (aid: number): DemoStatement => ({
+export const balanceStatement = (aid: number): Statement => ({
   sql: 'SELECT abalance FROM pgbench_accounts WHERE aid = ?',
   params: [aid]
 })
 
-export const serialsStatement = (
-  client: string,
-  aboveRow: number,
-  limit: number
-): DemoStatement => ({
+export const serialsStatement = (client: string, aboveRow: number, limit: number): Statement => ({
   sql: `SELECT serial, rowid FROM pgbench_history
     WHERE client = ? AND rowid > ? ORDER BY rowid LIMIT ?`,
   params: [client, aboveRow, limit]
 })
 
 /** The four sums are equal when every transaction was atomic. */
-export const sumsStatement: DemoStatement = {
+export const sumsStatement: Statement = {
   sql: `SELECT (SELECT coalesce(sum(abalance), 0) FROM pgbench_accounts),
     (SELECT coalesce(sum(tbalance), 0) FROM pgbench_tellers),
     (SELECT coalesce(sum(bbalance), 0) FROM pgbench_branches),
     (SELECT coalesce(sum(delta), 0) FROM pgbench_history)`
 }
 
-export const countStatement: DemoStatement = { sql: 'SELECT count(*) FROM pgbench_accounts' }
+export const countStatement: Statement = { sql: 'SELECT count(*) FROM pgbench_accounts' }
 
-function fill(target: string, values: string, from: number, to: number): DemoStatement {
+function fill(target: string, values: string, from: number, to: number): Statement {
   return {
     sql: `INSERT OR IGNORE INTO ${target}
       WITH RECURSIVE n(i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM n WHERE i < ${to})

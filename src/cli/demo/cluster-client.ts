@@ -1,122 +1,84 @@
-import type { Consistency, SqlValue } from '../../core/index.js'
-import type { AdminClient, Outcome } from '../admin-client.js'
-import type { QueryAnswer } from '../query-answer.js'
+import { type ConnectOptions, SkeinClient } from '../../../lib/client.js'
 import {
-  leavesDoubt,
-  reasonOf,
-  type Verdict,
-  Verdicts,
-  verdictOfRead,
-  verdictOfTaggedWrite,
-  verdictOfWrite
-} from './retry-rules.js'
-
-export interface DemoStatement {
-  readonly sql: string
-  readonly params?: readonly SqlValue[]
-}
+  type Consistency,
+  hasCode,
+  type QueryResult,
+  SkeinError,
+  type Statement
+} from '../../core/index.js'
 
 export type CallResult =
-  | { readonly kind: 'done'; readonly results: readonly QueryAnswer[] }
+  | { readonly kind: 'done'; readonly results: readonly QueryResult[] }
+  /** `failed`: surely not executed. */
   | { readonly kind: 'indeterminate' | 'failed'; readonly reason: string }
 
 export interface CallOptions {
-  /** The node asked first. */
+  /** The client that is asked, by number. */
   readonly home: number
   readonly timeoutMs: number
 }
 
-/** Of one attempt; an answer that takes longer counts as lost. */
-const attemptTimeoutMs = 5_000
-const retryPauseMs = 20
+/** What every client of the cluster is given, whichever node it asks first. */
+export type ClientAccess = Pick<
+  ConnectOptions,
+  'clusterName' | 'certificateFile' | 'keyFile' | 'caFile'
+>
 
-/** Whose write it is, and which of them; registered before. */
-export interface WriteTag {
-  readonly clientId: string
-  readonly serial: number
-}
+const connectTimeoutMs = 30_000
 
 /**
- * Talks to whichever node answers. A write without a tag is never sent again when it may have been
- * done; one with a tag is sent until it is answered, and executed once.
+ * As many clients as there are nodes, each of which knows another node first. They route, try again
+ * and number their writes by themselves: this class only tells how a call ended.
  */
 export class ClusterClient {
-  readonly #nodes: readonly AdminClient[]
+  readonly #clients: readonly SkeinClient[]
 
-  constructor(nodes: readonly AdminClient[]) {
-    this.#nodes = nodes
+  /** @throws JoinFailedError, CertificateError */
+  static async connect(addresses: readonly string[], access: ClientAccess): Promise<ClusterClient> {
+    const clients: SkeinClient[] = []
+    try {
+      for (const first of addresses) {
+        const others = addresses.filter((address) => address !== first)
+        const options = { ...access, addresses: [first, ...others], connectTimeoutMs }
+        clients.push(await SkeinClient.connect(options))
+      }
+    } catch (error) {
+      await Promise.all(clients.map((client) => client.close()))
+      throw error
+    }
+    return new ClusterClient(clients)
   }
 
-  write(statements: readonly DemoStatement[], options: CallOptions): Promise<CallResult> {
-    return this.#call('/v1/query', { statements }, options, verdictOfWrite)
+  private constructor(clients: readonly SkeinClient[]) {
+    this.#clients = clients
   }
 
-  /** Serials of a client rise by one, and each is answered before the next is sent. */
-  writeOnce(
-    statements: readonly DemoStatement[],
-    tag: WriteTag,
-    options: CallOptions
-  ): Promise<CallResult> {
-    const client = { ...tag, answeredBelow: tag.serial }
-    return this.#call('/v1/query', { statements, client }, options, verdictOfTaggedWrite)
+  /** One atomic command, executed once. */
+  write(statements: readonly Statement[], options: CallOptions): Promise<CallResult> {
+    const { timeoutMs } = options
+    return this.#call(options, (client) => client.execute(statements, { timeoutMs }))
   }
 
-  read(
-    statement: DemoStatement,
-    consistency: Consistency,
-    options: CallOptions
-  ): Promise<CallResult> {
-    return this.#call('/v1/query', { statements: [statement], consistency }, options, verdictOfRead)
+  read(statement: Statement, consistency: Consistency, options: CallOptions): Promise<CallResult> {
+    const { timeoutMs } = options
+    return this.#call(options, (client) => client.execute([statement], { timeoutMs, consistency }))
   }
 
-  /** Makes tagged writes of the client possible; registering twice is harmless. */
-  register(clientId: string, options: CallOptions): Promise<CallResult> {
-    return this.#call('/v1/clients', { clientId }, options, verdictOfRead)
-  }
-
-  close(): void {
-    for (const node of this.#nodes) node.close()
+  async close(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.close()))
   }
 
   async #call(
-    path: string,
-    query: object,
-    options: CallOptions,
-    verdictOf: (outcome: Outcome) => Verdict
+    { home }: CallOptions,
+    run: (client: SkeinClient) => Promise<readonly QueryResult[]>
   ): Promise<CallResult> {
-    const deadline = performance.now() + options.timeoutMs
-    let isInDoubt = false
-    for (let attempt = 0; ; attempt++) {
-      const leftMs = deadline - performance.now()
-      const timeoutMs = Math.ceil(Math.min(leftMs, attemptTimeoutMs))
-      const outcome = await this.#attempt(options.home + attempt, path, query, timeoutMs)
-      const verdict = verdictOf(outcome)
-      if (verdict === Verdicts.Done && outcome.kind === 'answer') {
-        return { kind: 'done', results: resultsOf(outcome.body) }
-      }
-      const reason = reasonOf(outcome)
-      isInDoubt ||= leavesDoubt(outcome)
-      const isLate = performance.now() + retryPauseMs >= deadline
-      if (verdict !== Verdicts.Retry || isLate) {
-        return { kind: isInDoubt ? 'indeterminate' : 'failed', reason }
-      }
-      await new Promise((resolve) => setTimeout(resolve, retryPauseMs))
+    try {
+      const client = this.#clients[home % this.#clients.length] as SkeinClient
+      return { kind: 'done', results: await run(client) }
+    } catch (error) {
+      if (!(error instanceof SkeinError)) throw error
+      const isInDoubt = hasCode(error, 'ERR_SKEIN_INDETERMINATE')
+      return { kind: isInDoubt ? 'indeterminate' : 'failed', reason: error.code }
     }
   }
-
-  #attempt(turn: number, path: string, query: object, timeoutMs: number): Promise<Outcome> {
-    const node = this.#nodes[turn % this.#nodes.length] as AdminClient
-    // The node gives up first, so that its answer says what became of the query.
-    const body = { ...query, timeoutMs: Math.max(1, timeoutMs - 500) }
-    return node.post(path, body, timeoutMs)
-  }
-}
-
-/** One result per statement, in an array or in the field `results`. */
-function resultsOf(body: unknown): readonly QueryAnswer[] {
-  if (Array.isArray(body)) return body
-  if (typeof body === 'object' && body !== null && 'results' in body) {
-    return body.results as readonly QueryAnswer[]
-  }
-  return [body as QueryAnswer]
 }

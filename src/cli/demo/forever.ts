@@ -39,7 +39,7 @@ export async function runForever(
 ): Promise<void> {
   await supervisor.start(startTimeoutMs)
   display.ready(supervisor, workspace)
-  const cluster = supervisor.clusterClient()
+  const cluster = await supervisor.connectClients()
   try {
     await loadBank(cluster, options.scale, () => {}, signal)
     await work({ supervisor, workspace, cluster, display, signal }, options)
@@ -48,7 +48,7 @@ export async function runForever(
     if (!signal.aborted) throw error
   } finally {
     display.close()
-    cluster.close()
+    await cluster.close()
   }
 }
 

@@ -1,6 +1,7 @@
+import type { Statement } from '../../core/index.js'
 import { CliError, usageError } from '../exit-codes.js'
 import { accountCount, countStatement, loadBatches, schema } from './bank.js'
-import type { ClusterClient, DemoStatement } from './cluster-client.js'
+import type { ClusterClient } from './cluster-client.js'
 import { expectGoing } from './pause.js'
 import { readRows } from './verify.js'
 
@@ -29,7 +30,7 @@ export async function loadBank(
 }
 
 /** Every statement of the load may be executed twice, so what is unknown is sent again. */
-async function execute(cluster: ClusterClient, statement: DemoStatement): Promise<void> {
+async function execute(cluster: ClusterClient, statement: Statement): Promise<void> {
   let reason = ''
   for (let attempt = 1; attempt <= attemptsPerBatch; attempt++) {
     const result = await cluster.write([statement], { home: attempt, timeoutMs: loadTimeoutMs })

@@ -38,12 +38,12 @@ export async function runOnce(
 ): Promise<DemoReport> {
   output.note(`starting ${options.nodes} nodes`)
   await supervisor.start(startTimeoutMs)
-  const cluster = supervisor.clusterClient()
+  const cluster = await supervisor.connectClients()
   try {
     await loadBank(cluster, options.scale, progressNotes(output), signal)
     return await runWorkload(supervisor, cluster, options, output, signal)
   } finally {
-    cluster.close()
+    await cluster.close()
   }
 }
 
@@ -99,6 +99,7 @@ async function runWorkload(
     write_errors: figures.writeErrors,
     reads: figures.reads,
     read_errors: figures.readErrors,
+    client_errors: figures.writeErrors + figures.writesIndeterminate + figures.readErrors,
     writes_per_second: rounded(figures.writes / elapsedSeconds),
     reads_per_second: rounded(figures.reads / elapsedSeconds),
     write_p50_ms: rounded(tally.writeLatencyMs(50)),

@@ -14,6 +14,8 @@ export interface DemoReport {
   readonly write_errors: number
   readonly reads: number
   readonly read_errors: number
+  /** Operations that `SkeinClient` could not bring to an answer within their deadline. */
+  readonly client_errors: number
   readonly writes_per_second: number
   readonly reads_per_second: number
   readonly write_p50_ms: number

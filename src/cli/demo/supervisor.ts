@@ -3,7 +3,7 @@ import type { ClusterEvent, GroupStatus } from '../../core/index.js'
 import { AdminClient } from '../admin-client.js'
 import { CliError } from '../exit-codes.js'
 import type { ClusterAnswer } from '../status-command.js'
-import { ClusterClient } from './cluster-client.js'
+import { type ClientAccess, ClusterClient } from './cluster-client.js'
 import { NodeProcess } from './node-process.js'
 import { pause } from './pause.js'
 import { choosePorts } from './ports.js'
@@ -31,21 +31,28 @@ const askTimeoutMs = 2_000
 /** Every table is read. */
 const checksumTimeoutMs = 10_000
 const pollIntervalMs = 50
-const clientSockets = 64
+const adminSockets = 4
 
 /** The node processes of one cluster, from their start to their end. */
 export class Supervisor {
   readonly nodes: readonly NodeProcess[]
   readonly #admins: ReadonlyMap<string, AdminClient>
-  readonly #token: string
+  readonly #access: ClientAccess
   readonly #handlers: SupervisorHandlers
 
-  private constructor(nodes: readonly NodeProcess[], token: string, handlers: SupervisorHandlers) {
+  private constructor(
+    nodes: readonly NodeProcess[],
+    { token, clientAccess }: Workspace,
+    handlers: SupervisorHandlers
+  ) {
     this.#handlers = handlers
     this.nodes = nodes
-    this.#token = token
+    this.#access = clientAccess
     this.#admins = new Map(
-      nodes.map(({ options }) => [options.id, this.#connect(options.admin, 4)])
+      nodes.map(({ options: { id, admin: url } }) => [
+        id,
+        new AdminClient({ url, token, socketsMax: adminSockets })
+      ])
     )
     // Last resort: whatever ends this process ends the nodes.
     process.on('exit', this.#killAll)
@@ -75,7 +82,7 @@ export class Supervisor {
         })
       )
     }
-    return new Supervisor(nodes, workspace.token, handlers)
+    return new Supervisor(nodes, workspace, handlers)
   }
 
   /** Resolves when every node serves and one leads. */
@@ -100,11 +107,10 @@ export class Supervisor {
     return outcome.kind === 'answer'
   }
 
-  /** A client that asks any of the nodes. */
-  clusterClient(): ClusterClient {
-    return new ClusterClient(
-      this.nodes.map(({ options }) => this.#connect(options.admin, clientSockets))
-    )
+  /** Programs' own clients, over mutual TLS. */
+  connectClients(): Promise<ClusterClient> {
+    const addresses = this.nodes.map(({ options }) => options.address)
+    return ClusterClient.connect(addresses, this.#access)
   }
 
   views(): Promise<NodeView[]> {
@@ -200,10 +206,6 @@ export class Supervisor {
     const outcome = await this.#adminOf(id).get('/v1/checksums', checksumTimeoutMs)
     if (outcome.kind !== 'answer') return null
     return (outcome.body as { readonly replicas: readonly ReplicaChecksum[] }).replicas
-  }
-
-  #connect(url: string, socketsMax: number): AdminClient {
-    return new AdminClient({ url, token: this.#token, socketsMax })
   }
 
   #adminOf(id: string): AdminClient {

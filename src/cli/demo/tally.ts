@@ -80,12 +80,6 @@ export class Tally {
     return record.failed.size < exceptionsMax
   }
 
-  /** A client that could not be registered writes nothing. */
-  onClientRefused(reason: string): void {
-    this.#writeErrors++
-    this.#because(reason)
-  }
-
   onReadAnswered(): void {
     this.#reads++
   }

@@ -1,8 +1,8 @@
 /** Reads back what the clients were promised. */
-import { Consistencies, type JsonSqlValue } from '../../core/index.js'
+import { Consistencies, type SqlValue, type Statement } from '../../core/index.js'
 import { CliError } from '../exit-codes.js'
 import { serialsStatement, sumsStatement } from './bank.js'
-import type { ClusterClient, DemoStatement } from './cluster-client.js'
+import type { ClusterClient } from './cluster-client.js'
 import type { ClientRecord } from './tally.js'
 
 export interface HistoryVerdict {
@@ -58,13 +58,13 @@ export function judgeHistory(record: ClientRecord, rows: readonly number[]): His
 /** Whether accounts, tellers, branches and history add up to the same. */
 export async function verifyBalances(cluster: ClusterClient): Promise<boolean> {
   const [sums = []] = await readRows(cluster, sumsStatement)
-  return sums.length === 4 && new Set(sums.map(textOf)).size === 1
+  return sums.length === 4 && new Set(sums.map(String)).size === 1
 }
 
 export async function readRows(
   cluster: ClusterClient,
-  statement: DemoStatement
-): Promise<readonly (readonly JsonSqlValue[])[]> {
+  statement: Statement
+): Promise<readonly (readonly SqlValue[])[]> {
   const options = { home: 0, timeoutMs: readTimeoutMs }
   const result = await cluster.read(statement, Consistencies.Linearizable, options)
   if (result.kind === 'done') return result.results[0]?.rows ?? []
@@ -83,5 +83,3 @@ async function serialsOf(cluster: ClusterClient, client: string): Promise<number
     if (rows.length < pageRows) return serials
   }
 }
-
-const textOf = (value: JsonSqlValue): string => JSON.stringify(value)

@@ -4,7 +4,7 @@
  */
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import {
   type DiskLock,
   type PeerIdentity,
@@ -21,16 +21,20 @@ import {
 } from '../../network/index.js'
 import { makeDirectory, NodeDisk } from '../../runtime/index.js'
 import { usageError } from '../exit-codes.js'
+import type { ClientAccess } from './cluster-client.js'
 import type { DemoOptions } from './options.js'
 import type { NodePorts } from './ports.js'
 
 export const clusterName = 'demo'
+const clientName = 'load'
 const certificateDays = 365
 
 export interface Workspace {
   readonly directory: string
   readonly authority: AuthorityFiles
   readonly token: string
+  /** A client's certificate of the cluster's own authority. */
+  readonly clientAccess: ClientAccess
   readonly nodeIds: readonly string[]
   /** Lets go of the directory, and removes it when it was made for this run alone. */
   release(): Promise<void>
@@ -63,8 +67,9 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     // Written last: a directory without it holds nothing of worth.
     if (isNew) await writeFile(join(directory, 'demo.json'), JSON.stringify(markerOf(options)))
     const authority = authorityFiles(certificates)
+    const clientAccess = await accessOf(certificates, authority)
     const token = (await readFile(authority.tokenFile, 'utf8')).trim()
-    return { directory, authority, token, nodeIds, release }
+    return { directory, authority, token, clientAccess, nodeIds, release }
   } catch (error) {
     await release()
     if (!(error instanceof SkeinError) && !isSystemError(error)) throw error
@@ -110,6 +115,17 @@ async function makeCertificates(directory: string, nodeIds: readonly string[]): 
   await rm(directory, { recursive: true, force: true })
   await createAuthority(directory, clusterName, validity)
   for (const id of nodeIds) await issuePeer(directory, { peer: peerOf(id) }, validity)
+}
+
+/** Issues the load's certificate where an earlier run has left none. */
+async function accessOf(directory: string, authority: AuthorityFiles): Promise<ClientAccess> {
+  const peer: PeerIdentity = { kind: 'client', name: clientName, clusterName }
+  const names = await readdir(directory)
+  const isThere = names.includes(basename(peerFiles(directory, peer).certificateFile))
+  const validity = { now: Date.now() as WallMs, days: certificateDays }
+  if (!isThere) await issuePeer(directory, { peer }, validity)
+  const { certificateFile, keyFile } = peerFiles(directory, peer)
+  return { clusterName, certificateFile, keyFile, caFile: authority.caFile }
 }
 
 /** True: nothing is there yet. */

@@ -3,7 +3,6 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Outcome } from '../../../src/cli/admin-client.js'
 import { readConfig } from '../../../src/cli/config-file.js'
 import {
   accountCount,
@@ -16,28 +15,16 @@ import { perSync } from '../../../src/cli/demo/once.js'
 import { demoDefaults, parseDemoOptions } from '../../../src/cli/demo/options.js'
 import { choosePorts } from '../../../src/cli/demo/ports.js'
 import { type DemoReport, finishReport } from '../../../src/cli/demo/report.js'
-import {
-  leavesDoubt,
-  verdictOfRead,
-  verdictOfTaggedWrite,
-  verdictOfWrite
-} from '../../../src/cli/demo/retry-rules.js'
 import { haveDiverged, leaderAmong, type NodeView } from '../../../src/cli/demo/supervisor.js'
 import { Tally } from '../../../src/cli/demo/tally.js'
 import { judgeHistory } from '../../../src/cli/demo/verify.js'
 import { openWorkspace, writeNodeConfig } from '../../../src/cli/demo/workspace.js'
-import { type ErrorCode, SplittableRandom, type WallMs } from '../../../src/core/index.js'
+import { SplittableRandom, type WallMs } from '../../../src/core/index.js'
 import { readTlsMaterial } from '../../../src/runtime/index.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
 const options = (given: object = {}) => parseDemoOptions({ ...demoDefaults, ...given })
 const unusable = { name: 'CliError', message: /cannot be used|was made for/ }
-
-const refused = (code: ErrorCode, retryable = false): Outcome => ({
-  kind: 'refused',
-  status: 500,
-  error: { code, message: '', retryable }
-})
 
 t.test('options have defaults, and wrong ones are named', async (t) => {
   t.match(options(), { once: false, seconds: 20, nodes: 3, scale: 1, port: 0, dataDirectory: null })
@@ -55,40 +42,6 @@ t.test('options have defaults, and wrong ones are named', async (t) => {
     const code = 'ERR_SKEIN_INVALID_ARGUMENT'
     t.throws(() => options(given), { code, field: /^--/ }, JSON.stringify(given))
   }
-})
-
-t.test('a write is sent again only when it was not done for certain', async (t) => {
-  const answer: Outcome = { kind: 'answer', body: {} }
-  const unknown: Outcome = { kind: 'unknown', reason: 'ECONNRESET' }
-  const notSent: Outcome = { kind: 'notSent', reason: 'ECONNREFUSED' }
-  const rows: readonly (readonly [Outcome, string, string])[] = [
-    [answer, 'done', 'done'],
-    [notSent, 'retry', 'retry'],
-    [unknown, 'indeterminate', 'retry'],
-    [refused('ERR_SKEIN_NOT_LEADER', true), 'retry', 'retry'],
-    [refused('ERR_SKEIN_TIMEOUT'), 'retry', 'retry'],
-    [refused('ERR_SKEIN_INDETERMINATE'), 'indeterminate', 'retry'],
-    [refused('ERR_SKEIN_CONNECTION_LOST'), 'indeterminate', 'retry'],
-    [refused('ERR_SKEIN_INTERNAL'), 'indeterminate', 'retry'],
-    [refused('ERR_SKEIN_SQL'), 'failed', 'failed'],
-    [refused('ERR_SKEIN_UNAUTHENTICATED'), 'failed', 'failed']
-  ]
-  for (const [outcome, write, read] of rows) {
-    t.equal(verdictOfWrite(outcome), write, JSON.stringify(outcome))
-    t.equal(verdictOfRead(outcome), read, JSON.stringify(outcome))
-  }
-})
-
-t.test('a write with client and serial is sent until it is answered', async (t) => {
-  const unknown: Outcome = { kind: 'unknown', reason: 'ECONNRESET' }
-  t.equal(verdictOfTaggedWrite(unknown), 'retry')
-  t.equal(verdictOfTaggedWrite(refused('ERR_SKEIN_INDETERMINATE')), 'retry')
-  t.equal(verdictOfTaggedWrite(refused('ERR_SKEIN_CLIENT_EXPIRED')), 'indeterminate')
-  t.equal(verdictOfTaggedWrite(refused('ERR_SKEIN_RESULT_NOT_KEPT')), 'indeterminate')
-  t.equal(verdictOfTaggedWrite(refused('ERR_SKEIN_SQL')), 'failed')
-  t.ok(leavesDoubt(unknown) && leavesDoubt(refused('ERR_SKEIN_INDETERMINATE')))
-  t.notOk(leavesDoubt({ kind: 'notSent', reason: 'ECONNREFUSED' }))
-  t.notOk(leavesDoubt(refused('ERR_SKEIN_NOT_LEADER', true)))
 })
 
 t.test('the load covers every account once', async (t) => {
@@ -178,6 +131,7 @@ const good: Omit<DemoReport, 'ok' | 'reasons'> = {
   write_errors: 0,
   reads: 10,
   read_errors: 0,
+  client_errors: 0,
   writes_per_second: 1,
   reads_per_second: 1,
   write_p50_ms: 1,
@@ -307,6 +261,14 @@ t.test('a workspace is made once, used again, and let go', async (t) => {
   const files = { certificateFile, keyFile, caFile }
   t.match(await readTlsMaterial(files, Date.now() as WallMs), { peer: { nodeId: 'n2' } })
   await second.release()
+  const { certificateFile: clientFile = '' } = second.clientAccess
+  await rm(clientFile)
+  const third = await openWorkspace(options({ data }))
+  const access = { ...files, ...third.clientAccess }
+  t.match(await readTlsMaterial(access, Date.now() as WallMs), {
+    peer: { kind: 'client', name: 'load', clusterName: 'demo' }
+  })
+  await third.release()
   await t.rejects(openWorkspace(options({ data, nodes: '5' })), unusable)
 })
 
