@@ -9,6 +9,7 @@ import {
   type BroadcastReport,
   type Channels,
   type ClientId,
+  type ClusterConfig,
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
@@ -33,6 +34,7 @@ import {
   healthReportOf,
   InvalidConfigError,
   Lifecycles,
+  LiveConfig,
   Livenesses,
   type LogIndex,
   type Member,
@@ -104,6 +106,7 @@ const goodbyeTimeoutMs = 2_000
 
 export class ClusterNetworkManager implements ClusterManager {
   readonly nodeId: NodeId
+  readonly config: ClusterConfig
   readonly #options: CreateOptions
   readonly #config: Config
   readonly #hub: EventHub
@@ -135,6 +138,14 @@ export class ClusterNetworkManager implements ClusterManager {
   private constructor(config: Config, options: CreateOptions, spoken: Catalogue) {
     this.nodeId = config.node.id as NodeId
     this.#config = config
+    this.config = new LiveConfig(config, {
+      strategy: () => this.#rooms?.queries.view.strategy ?? config.routing.strategy,
+      faultsOf: ({ routing }) =>
+        routing.strategy === this.#rooms?.queries.view.strategy
+          ? []
+          : strategyFaults(routing, options.strategies),
+      apply: ({ routing }) => this.#running().queries.reconfigure(routing)
+    })
     this.#options = options
     this.#hub = new EventHub(config.facade)
     this.#catalogue = spoken

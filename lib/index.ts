@@ -9,6 +9,7 @@ export {
   type ClientId,
   type ClientTag,
   type Clock,
+  type ClusterConfig,
   type ClusterEvent,
   type ClusterHealth,
   type ClusterId,

@@ -33,15 +33,20 @@ import { EventStreams } from './event-streams.js'
 import { errorBodyOf, statusOf } from './http-status.js'
 import { documentUrl, openApiHead, schemaOf } from './openapi.js'
 import type { Route } from './route.js'
+import { configRoutes } from './routes/config-routes.js'
 import { healthRoutes } from './routes/health-routes.js'
+import { membershipRoutes } from './routes/membership-routes.js'
 import { isVerbose, probeRoutes } from './routes/probe-routes.js'
 import { queryRoutes } from './routes/query-routes.js'
+import { routingRoutes } from './routes/routing-routes.js'
 import { securityRoutes } from './routes/security-routes.js'
 import { monitoringRoutes, viewRoutes } from './routes/view-routes.js'
 
 /** One request's body. */
 export const bodyBytesMax = 2 * 1024 * 1024
 export const connectionsMax = 1_024
+/** A metadata key of 128 bytes, each written as %XX. */
+const parameterLengthMax = 384
 /** A request must have arrived whole in this time. */
 const requestTimeoutMs = 30_000
 
@@ -132,7 +137,10 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
     metrics: () => ({ ...manager.getAllMetrics(), admin: counters.snapshot() })
   }),
   ...queryRoutes(manager),
-  ...securityRoutes(manager)
+  ...routingRoutes(manager),
+  ...membershipRoutes(manager),
+  ...securityRoutes(manager),
+  ...configRoutes(manager)
 ]
 
 /**
@@ -168,6 +176,7 @@ function createApp(routes: readonly Route[], parts: Parts): FastifyInstance {
     logger: false,
     bodyLimit: bodyBytesMax,
     exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: parameterLengthMax },
     forceCloseConnections: 'idle',
     requestTimeout: requestTimeoutMs,
     https: options.tls ? httpsOptions(options.tls) : null,

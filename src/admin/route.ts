@@ -3,7 +3,15 @@ import type { z } from 'zod'
 import type { Access } from './access/roles.js'
 
 /** Families of the API document. */
-export const tags = ['probes', 'cluster', 'queries', 'health', 'security', 'operations'] as const
+export const tags = [
+  'probes',
+  'cluster',
+  'queries',
+  'routing',
+  'health',
+  'security',
+  'operations'
+] as const
 export type Tag = (typeof tags)[number]
 
 /**

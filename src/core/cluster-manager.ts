@@ -1,5 +1,6 @@
 /** The facade's interface: what the admin API and embedders' own code may ask of a running node. */
 
+import type { ClusterConfig } from './cluster-config.js'
 import type { ClusterHealth } from './cluster-health.js'
 import type { ClusterMembership } from './cluster-membership.js'
 import type { ClusterMessage, ClusterMessages, ClusterRequest } from './cluster-message.js'
@@ -57,6 +58,8 @@ export interface EventSubscription<Event = ClusterEvent> extends AsyncIterable<E
 
 export interface ClusterManager {
   readonly nodeId: NodeId
+  /** What is configured, and the part of it that may change while the node runs. */
+  readonly config: ClusterConfig
   /** What the failure detector knows beyond the members. */
   readonly membership: ClusterMembership
   /** Small values that each node states about itself and every node can read. */

@@ -1,5 +1,6 @@
 export { assert, InvariantError, must, unreachable } from './assert.js'
 export { BoundedQueue } from './bounded-queue.js'
+export type { ClusterConfig } from './cluster-config.js'
 export type { ClusterHealth, PeerStatus } from './cluster-health.js'
 export type {
   ClusterManager,
@@ -20,6 +21,7 @@ export type { ClusterMessage, ClusterMessages, ClusterRequest } from './cluster-
 export type { ClusterMetadata, MetadataEntry } from './cluster-metadata.js'
 export type { ClusterRouting, NodeEjection } from './cluster-routing.js'
 export { type ClientConfig, resolveClientConfig } from './config/client.js'
+export { LiveConfig, type LiveConfigParts } from './config/live-config.js'
 export { type PresetName, presetNames } from './config/presets.js'
 export { isLoopback } from './config/relations.js'
 export { type ConfigSources, resolveConfig } from './config/resolve.js'

@@ -47,9 +47,10 @@ const leaderPollMs = 100
 
 /** Holds queries while their group has no leader, each group by itself. */
 export class LeaderBufferDriver {
+  retryBackoffMs: number
   readonly #clock: Clock
   readonly #placements: Pick<PlacementDriver, 'of' | 'refresh'>
-  readonly #options: LeaderBufferOptions & { readonly retryBackoffMs: number }
+  readonly #options: LeaderBufferOptions
   readonly #rooms = new Map<GroupId, Room>()
   #order = 0
   #entered = 0
@@ -68,6 +69,7 @@ export class LeaderBufferDriver {
     this.#clock = components.clock
     this.#placements = components.placements
     this.#options = options
+    this.retryBackoffMs = options.retryBackoffMs
   }
 
   get counts(): LeaderBufferCounts {
@@ -182,7 +184,7 @@ export class LeaderBufferDriver {
 
   #full(buffer: LeaderBuffer<Waiting>): BufferFullError {
     this.#refused++
-    const retryAfterMs = this.#options.retryBackoffMs * backoffFactorMax
+    const retryAfterMs = this.retryBackoffMs * backoffFactorMax
     return new BufferFullError(
       `no leader is known, and ${buffer.length} queries (${buffer.bytes} bytes) wait for one`,
       { details: { retryAfterMs, waiting: buffer.length, waitingBytes: buffer.bytes } }

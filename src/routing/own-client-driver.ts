@@ -22,11 +22,11 @@ interface Registration {
 
 /** The node's own client id: made when the first write needs it, registered through the log. */
 export class OwnClientDriver {
+  registerTimeoutMs: number
   readonly #clock: Clock
   readonly #random: Random
   readonly #attempts: AttemptsDriver
   readonly #nodeId: NodeId
-  readonly #registerTimeoutMs: number
   readonly #newClientId: () => ClientId
   #current: Registration | null = null
 
@@ -44,7 +44,7 @@ export class OwnClientDriver {
     this.#random = components.random
     this.#attempts = components.attempts
     this.#nodeId = options.nodeId
-    this.#registerTimeoutMs = options.registerTimeoutMs
+    this.registerTimeoutMs = options.registerTimeoutMs
     this.#newClientId = components.newClientId ?? (() => this.#newId())
   }
 
@@ -76,7 +76,7 @@ export class OwnClientDriver {
   }
 
   async #registerOnce(registration: Registration, leader: NodeId): Promise<void> {
-    const deadline: MonotonicMs = after(this.#clock.now(), this.#registerTimeoutMs)
+    const deadline: MonotonicMs = after(this.#clock.now(), this.registerTimeoutMs)
     const { clientId } = registration.client
     try {
       await this.#attempts.registerClient(leader, DEFAULT_GROUP, clientId, deadline)

@@ -85,12 +85,14 @@ export class QueryDriver {
   readonly #keys = new QueryKeys()
   readonly #tools: QueryTools
   readonly #runParts: RunComponents
+  #config: QueryDriverOptions['config']
   #state: (typeof States)[keyof typeof States] = States.New
   #onIdle: (() => void) | null = null
 
   constructor(components: QueryComponents, options: QueryDriverOptions) {
     this.#parts = components
     this.#options = options
+    this.#config = options.config
     this.#tools = makeQueryTools(components, options)
     this.#runParts = {
       ...this.#tools,
@@ -143,14 +145,14 @@ export class QueryDriver {
   }
 
   tellQueues(tell: TellQueue): void {
-    const { config } = this.#options
+    const config = this.#config
     const { waiting, bytes } = this.#tools.buffer.counts
     tell('routing.queriesInFlightMax', this.#tools.admission.inFlight, config.queriesInFlightMax)
     tell('routing.executionsMax', this.#tools.gate.inside, config.executionsMax)
     tell('routing.bufferedQueriesMax', waiting, config.bufferedQueriesMax)
     // One query may be larger than all that is allowed, when it is alone.
     tell('routing.bufferedBytesMax', bytes, config.bufferedBytesMax + requestValuesBytesMax)
-    tell('routing.affinitiesMax', this.#tools.affinities.size, this.#options.config.affinitiesMax)
+    tell('routing.affinitiesMax', this.#tools.affinities.size, this.#config.affinitiesMax)
     tell('clusterWatchesMax', this.#tools.watches.watching, clusterWatchesMax)
   }
 
@@ -176,6 +178,20 @@ export class QueryDriver {
   /** @throws InvalidArgumentError */
   setStrategy(wanted: string | RoutingStrategy): void {
     this.#tools.choice.setStrategy(wanted)
+  }
+
+  /**
+   * The fields that `reloadable` names, for queries that begin from now on; others stay.
+   * @throws InvalidArgumentError for a strategy that is not among the known ones
+   */
+  reconfigure(config: QueryDriverOptions['config']): void {
+    const { strategy, queryTimeoutMs, retriesMax, retryBackoffMs, queriesInFlightMax } = config
+    this.#tools.choice.setStrategy(strategy)
+    const changed = { strategy, queryTimeoutMs, retriesMax, retryBackoffMs, queriesInFlightMax }
+    this.#config = { ...this.#config, ...changed }
+    this.#tools.admission.inFlightMax = queriesInFlightMax
+    this.#tools.buffer.retryBackoffMs = retryBackoffMs
+    this.#tools.ownClient.registerTimeoutMs = this.#options.attemptTimeoutMs ?? queryTimeoutMs
   }
 
   /** @throws NoEligibleNodeError, SqlError, SqlRefusedError */
@@ -295,9 +311,9 @@ export class QueryDriver {
     this.#counters.add(request.plan.kind === StatementKinds.Write ? 'writes' : 'reads')
     this.#counters.add('queries_routed')
     this.#tools.budget.deposit(this.#parts.clock.now())
-    const { nodeId, config } = this.#options
+    const { nodeId } = this.#options
     try {
-      const options = { nodeId, ...config, attemptTimeoutMs: this.#options.attemptTimeoutMs }
+      const options = { nodeId, ...this.#config, attemptTimeoutMs: this.#options.attemptTimeoutMs }
       return await new RunDriver(this.#runParts, options, request).run()
     } catch (thrown) {
       if (outcomeOf(thrown) !== Outcomes.Final) this.#counters.add('routing_failures')
@@ -330,7 +346,7 @@ export class QueryDriver {
           failure = thrown
         }
       }
-      const pausedUntil = after(clock.now(), this.#options.config.retryBackoffMs)
+      const pausedUntil = after(clock.now(), this.#config.retryBackoffMs)
       const isFinal = outcomeOf(failure) === Outcomes.Final || signal?.aborted
       if (isFinal || pausedUntil >= deadline || this.#state === States.Stopping) throw failure
       if (isWaiting(failure)) await this.#tools.placements.refresh()
@@ -527,7 +543,7 @@ export class QueryDriver {
     return this.#tools.affinities.nodeOf(session, placed?.term ?? null, this.#parts.clock.now())
   }
 
-  #deadlineIn(timeoutMs = this.#options.config.queryTimeoutMs): MonotonicMs {
+  #deadlineIn(timeoutMs = this.#config.queryTimeoutMs): MonotonicMs {
     if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) {
       throw new InvalidArgumentError('timeoutMs', 'must be a positive number')
     }

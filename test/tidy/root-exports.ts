@@ -112,6 +112,7 @@ export const rootExports: readonly string[] = [
   'OpenChannelOptions',
   // Routing strategies of the embedder's own, and what `manager.routing` tells.
   'AdaptiveWeights',
+  'ClusterConfig',
   'ClusterRouting',
   'EligibleNode',
   'NodeEjection',

@@ -213,3 +213,77 @@ export const verdictsAnswer = z.object({
 })
 
 export const capacityAnswer = z.looseObject({ mbps: known(ms), bytesSent: count, durationMs: ms })
+
+export const explanationsAnswer = z.object({
+  strategy: words,
+  strategies: z.array(words),
+  ejections: z.array(z.object({ nodeId: words, reason: words, forMs: z.number(), times: count })),
+  decisions: z.array(explanationAnswer)
+})
+
+export const strategyAnswer = z.object({ strategy: words, previous: words })
+
+const keyRates = z.array(z.object({ key: words, ratePerSecond: z.number() }))
+const hotspot = z.looseObject({
+  scope: z.enum(['node', 'key']),
+  node: words.optional(),
+  key: words.optional(),
+  ratePerSecond: z.number(),
+  windowPerSecond: z.number()
+})
+export const hotspotsAnswer = z.object({
+  current: z.array(hotspot),
+  loads: z.array(
+    z.object({
+      node: words,
+      ratePerSecond: z.number(),
+      windowPerSecond: z.number(),
+      leaderPerSecond: z.number(),
+      keys: keyRates,
+      ageMs: ms
+    })
+  )
+})
+
+export const metadataEntryAnswer = z.object({ key: words, value: words, version: count })
+export const metadataAnswer = z.object({
+  nodeId: words,
+  entries: z.array(metadataEntryAnswer)
+})
+export const allMetadataAnswer = z.object({ nodes: z.array(metadataAnswer) })
+export const metadataDeletedAnswer = z.object({ key: words, deleted: z.boolean() })
+
+export const partitionsAnswer = z.object({
+  partitions: z.array(z.object({ kind: words, unreachable: z.array(words), sinceAgoMs: count })),
+  quorum: z.object({
+    isPresent: z.boolean(),
+    needed: count,
+    present: z.array(words),
+    missing: z.array(words)
+  })
+})
+
+/** Times are of the clock whose reading is `now`. */
+export const deathAnswer = z.looseObject({
+  now: ms,
+  nodeId: words,
+  incarnation: count,
+  at: ms,
+  verdictBy: z.enum(['ownTimer', 'rumour']),
+  accuser: words,
+  suspicion: known(
+    z.looseObject({ startedAt: ms, accuser: words, confirmedBy: z.array(words), verdictAt: ms })
+  ),
+  probes: z.array(z.looseObject({ sentAt: ms, outcome: words })),
+  lastFailedProbe: known(z.looseObject({ sentAt: ms, helpers: z.array(words) })),
+  refutations: z.array(z.object({ at: ms, incarnation: count })),
+  lastSeen: ms,
+  liveMembers: count,
+  localHealthMultiplier: z.number(),
+  lastLate: known(z.object({ at: ms, lateMs: ms }))
+})
+
+export const configAnswer = z.object({
+  config: z.record(words, z.looseObject({})),
+  reloadable: z.array(words)
+})

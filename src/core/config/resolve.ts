@@ -1,4 +1,5 @@
 import { type ConfigFault, InvalidConfigError } from '../errors.js'
+import { deepFreeze, fieldNames, isPlainObject, merge } from './layers.js'
 import { type PresetName, presetNames, presets } from './presets.js'
 import { brokenRelations } from './relations.js'
 import { type Config, configSchema } from './schema.js'
@@ -104,13 +105,6 @@ function fieldOf(variable: string): { section: string; field: string } | null {
   return known.includes(field) ? { section, field } : null
 }
 
-function fieldNames(schema: unknown): string[] {
-  if (typeof schema !== 'object' || schema === null) return []
-  if ('shape' in schema && typeof schema.shape === 'object') return Object.keys(schema.shape ?? {})
-  if ('unwrap' in schema && typeof schema.unwrap === 'function') return fieldNames(schema.unwrap())
-  return []
-}
-
 /** JSON where it parses, comma lists where it has commas, text otherwise. */
 function parseScalar(text: string): unknown {
   try {
@@ -118,24 +112,4 @@ function parseScalar(text: string): unknown {
   } catch {
     return text.includes(',') ? text.split(',').map((part) => part.trim()) : text
   }
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function merge(base: unknown, over: unknown): unknown {
-  if (over === undefined || over === null) return base
-  if (!isPlainObject(base) || !isPlainObject(over)) return over
-  const merged: Record<string, unknown> = { ...base }
-  for (const [key, value] of Object.entries(over)) merged[key] = merge(merged[key], value)
-  return merged
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    for (const child of Object.values(value)) deepFreeze(child)
-    Object.freeze(value)
-  }
-  return value
 }

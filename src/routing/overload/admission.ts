@@ -16,9 +16,10 @@ const priorityNames: Readonly<Record<Priority, string>> = {
 }
 
 export class Admission {
+  /** Those beyond it when it is lowered end as they would. */
+  inFlightMax: number
   readonly #shedder: Shedder
   readonly #gate: ExecutionGate
-  readonly #inFlightMax: number
   #inFlight = 0
 
   constructor(
@@ -27,7 +28,7 @@ export class Admission {
   ) {
     this.#shedder = components.shedder
     this.#gate = components.gate
-    this.#inFlightMax = options.queriesInFlightMax
+    this.inFlightMax = options.queriesInFlightMax
   }
 
   get inFlight(): number {
@@ -36,12 +37,12 @@ export class Admission {
 
   /** 0 idle … 1 at the bound. */
   get occupancy(): number {
-    return Math.min(1, this.#inFlight / this.#inFlightMax)
+    return Math.min(1, this.#inFlight / this.inFlightMax)
   }
 
   /** @throws BackpressureError, OverloadedError: nothing was done */
   enter(priority: Priority, now: MonotonicMs): void {
-    if (this.#inFlight >= this.#inFlightMax) {
+    if (this.#inFlight >= this.inFlightMax) {
       throw new BackpressureError(`${this.#inFlight} queries are in flight`)
     }
     const oldestMs = (lane: Priority) => this.#gate.oldestMs(lane, now)

@@ -6,8 +6,12 @@ import {
   type ClusterMembership,
   type ClusterMetadata,
   type ClusterView,
+  type DeathRecord,
   EventHub,
   type HealthReport,
+  type Hotspots,
+  InvalidArgumentError,
+  LiveConfig,
   type Member,
   type MonotonicMs,
   type NodeId,
@@ -15,7 +19,9 @@ import {
   type QueryOptions,
   type QueryResult,
   type RouteDecision,
+  type RouteExplanation,
   type RouteOptions,
+  resolveConfig,
   type SecurityManager,
   type SqlValue,
   type Statement,
@@ -77,6 +83,56 @@ export const member = (nodeId: string, changes: Partial<Member> = {}): Member =>
   ...changes
 })
 
+const decision: RouteDecision = {
+  node: 'a' as NodeId,
+  group: 0 as RouteDecision['group'],
+  term: null,
+  key: null,
+  kind: 'read',
+  consistency: 'linearizable',
+  strategy: 'adaptive',
+  reason: 'a: the best score'
+}
+
+const death: DeathRecord = {
+  nodeId: 'b' as NodeId,
+  incarnation: 2 as DeathRecord['incarnation'],
+  at: 1_400 as MonotonicMs,
+  verdictBy: 'ownTimer',
+  accuser: 'a' as NodeId,
+  suspicion: {
+    startedAt: 400 as MonotonicMs,
+    accuser: 'a' as NodeId,
+    confirmedBy: ['c' as NodeId],
+    verdictAt: 1_400 as MonotonicMs,
+    minMs: 500,
+    maxMs: 3_000,
+    expectedConfirmations: 1
+  },
+  probes: [{ sentAt: 300 as MonotonicMs, roundTripMs: null, outcome: 'unanswered' }],
+  lastFailedProbe: null,
+  refutations: [],
+  lastSeen: 200 as MonotonicMs,
+  liveMembers: 2,
+  localHealthMultiplier: 1,
+  lastLate: null
+}
+
+class FakeMetadata implements ClusterMetadata {
+  readonly #own = new Map([['zone', { value: 'z1', version: 1 }]])
+  #version = 1
+
+  set(key: string, value: string): void {
+    if (key.length > 128) throw new InvalidArgumentError('key', 'must be 1 to 128 bytes')
+    this.#own.set(key, { value, version: ++this.#version })
+  }
+
+  delete = (key: string) => this.#own.delete(key)
+  get = (key: string) => this.#own.get(key)?.value
+  entries = () => [...this.#own].map(([key, entry]) => ({ key, ...entry }))
+  of = () => []
+}
+
 /** Answers what it is given, and remembers what it was asked. */
 export class FakeManager implements ClusterManager {
   readonly nodeId = 'a' as NodeId
@@ -85,19 +141,29 @@ export class FakeManager implements ClusterManager {
   readonly hub = new EventHub({ eventQueueLengthMax: 4, eventSubscribersMax: 100 })
   members: readonly Member[] = [member('a'), member('b', { liveness: 'suspect' })]
   readonly messages = { onMessage: () => {}, onRequest: () => {} }
+  readonly config = new LiveConfig(
+    resolveConfig({
+      code: {
+        node: { id: 'a', dataDirectory: 'data' },
+        cluster: { bootstrap: { voters: ['a'] } },
+        security: { insecure: true }
+      }
+    }),
+    {
+      strategy: () => this.routing.strategy,
+      faultsOf: () => [],
+      apply: ({ routing }) => this.asked.push({ call: 'reconfigure', options: routing })
+    }
+  )
   readonly membership: ClusterMembership = {
-    explainDeath: () => null,
-    partitions: () => [],
+    explainDeath: (nodeId) => (nodeId === 'b' ? death : null),
+    partitions: () => [
+      { kind: 'oneWay', unreachable: ['b' as NodeId], since: 1_000 as MonotonicMs }
+    ],
     quorum: () => ({ isPresent: true, needed: 0, present: [], missing: [] }),
     describe: () => {}
   }
-  readonly metadata: ClusterMetadata = {
-    set: () => {},
-    delete: () => false,
-    get: () => undefined,
-    entries: () => [],
-    of: () => []
-  }
+  readonly metadata: ClusterMetadata = new FakeMetadata()
   readonly channels: Channels = {
     open: () => Promise.reject(new NotSentError('nobody is there')),
     accept() {}
@@ -111,13 +177,34 @@ export class FakeManager implements ClusterManager {
     routes: () => [],
     probeCapacity: () => Promise.reject(new Error('nobody to probe'))
   }
-  readonly hotspots = { current: () => [], loads: () => [], onHotspot: () => () => {} }
+  readonly hotspots: Hotspots = {
+    current: () => [
+      {
+        scope: 'key',
+        key: 'k',
+        ratePerSecond: 1_200,
+        windowPerSecond: 1_100,
+        nodes: [{ node: 'b' as NodeId, ratePerSecond: 1_200 }]
+      }
+    ],
+    loads: () => [
+      {
+        node: 'b' as NodeId,
+        ratePerSecond: 1_300,
+        windowPerSecond: 1_250,
+        leaderPerSecond: 100,
+        keys: [{ key: 'k', ratePerSecond: 1_200 }],
+        ageMs: 40
+      }
+    ],
+    onHotspot: () => () => {}
+  }
   readonly routing = {
     strategy: 'adaptive',
     strategies: ['adaptive', 'random'],
-    lastDecisions: () => [],
-    decision: () => null,
-    ejections: () => []
+    lastDecisions: () => [this.#explanation()],
+    decision: (id: number) => (id === 1 ? this.#explanation() : null),
+    ejections: () => [{ nodeId: 'b' as NodeId, reason: '5 failures', forMs: 4_000, times: 1 }]
   }
   report: HealthReport = {
     healthy: true,
@@ -174,27 +261,11 @@ export class FakeManager implements ClusterManager {
   routeQuery(query: string, options?: RouteOptions): RouteDecision {
     this.asked.push({ call: 'routeQuery', query, options })
     if (this.error !== null) throw this.error
-    return {
-      node: this.nodeId,
-      group: 0 as RouteDecision['group'],
-      term: null,
-      key: null,
-      kind: 'read',
-      consistency: 'linearizable',
-      strategy: 'adaptive',
-      reason: 'a: the best score'
-    }
+    return decision
   }
 
   explainRoute(query: string, options?: RouteOptions) {
-    return {
-      decision: this.routeQuery(query, options),
-      id: 1,
-      refusal: null,
-      candidates: [],
-      notes: [],
-      decidedAt: 1 as WallMs
-    }
+    return { ...this.#explanation(), decision: this.routeQuery(query, options) }
   }
 
   executeQuery(sql: string, options?: QueryOptions): Promise<QueryResult>
@@ -243,6 +314,9 @@ export class FakeManager implements ClusterManager {
       call: 'setRoutingStrategy',
       query: typeof strategy === 'string' ? strategy : strategy.name
     })
+    const { strategies } = this.routing
+    if (typeof strategy !== 'string' || strategies.includes(strategy)) return
+    throw new InvalidArgumentError('strategy', `must be one of ${strategies.join(', ')}`)
   }
 
   healthCheck() {
@@ -255,6 +329,17 @@ export class FakeManager implements ClusterManager {
 
   async checksums() {
     return [{ group: 0 as RouteDecision['group'], index: 3 as QueryResult['index'], hash: 'ab' }]
+  }
+
+  #explanation(): RouteExplanation {
+    return {
+      id: 1,
+      decision,
+      refusal: null,
+      candidates: [],
+      notes: [],
+      decidedAt: 1 as WallMs
+    }
   }
 
   #untilAborted(signal: AbortSignal | undefined): Promise<void> {

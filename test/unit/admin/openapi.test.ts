@@ -50,12 +50,12 @@ t.test('answers have the shape that the document says', async (t) => {
   })
   const { address } = await server.start()
   t.teardown(() => server.stop())
-  const holds = async (shape: z.ZodType, path: string, body?: object) => {
+  const holds = async (shape: z.ZodType, path: string, body?: object, method = 'POST') => {
     const init =
       body === undefined
         ? {}
         : {
-            method: 'POST',
+            method,
             headers: { 'content-type': 'application/json' },
             body: JSON.stringify(body)
           }
@@ -83,5 +83,18 @@ t.test('answers have the shape that the document says', async (t) => {
   await holds(answers.queryAnswer, '/v1/query', { sql: 'SELECT 1' })
   await holds(answers.queryAnswer, '/v1/query', { statements: [{ sql: 'SELECT 1' }] })
   await holds(answers.clientAnswer, '/v1/clients', { clientId: 'me' })
+  await holds(answers.explanationsAnswer, '/v1/routing?decisions=1')
+  await holds(answers.explanationAnswer, '/v1/routing/decisions/1')
+  await holds(answers.strategyAnswer, '/v1/routing_strategy', { strategy: 'random' }, 'PUT')
+  await holds(answers.hotspotsAnswer, '/v1/hotspots')
+  await holds(answers.allMetadataAnswer, '/v1/metadata')
+  await holds(answers.metadataAnswer, '/v1/metadata/a')
+  await holds(answers.metadataEntryAnswer, '/v1/metadata/x%2Fy', { value: '1' }, 'PUT')
+  await holds(answers.metadataDeletedAnswer, '/v1/metadata/x%2Fy', {}, 'DELETE')
+  await holds(answers.deathAnswer, '/v1/deaths/b')
+  await holds(answers.partitionsAnswer, '/v1/partitions')
+  await holds(answers.configAnswer, '/v1/config')
+  const change = { routing: { queryTimeoutMs: 2_000 } }
+  await holds(answers.configAnswer, '/v1/config', change, 'PATCH')
   await holds(answers.errorAnswer, '/v1/nothing')
 })

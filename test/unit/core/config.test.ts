@@ -3,6 +3,7 @@ import {
   type ConfigFault,
   type ConfigSources,
   InvalidConfigError,
+  LiveConfig,
   presetNames,
   reloadable,
   resolveConfig
@@ -164,4 +165,39 @@ t.test('reloadable fields exist', async (t) => {
     const [section = '', field = ''] = path.split('.')
     t.ok(Object.hasOwn(config[section] ?? {}, field), path)
   }
+})
+
+t.test('a live configuration changes whole, and follows a strategy set elsewhere', async (t) => {
+  let strategy = 'adaptive'
+  const applied: unknown[] = []
+  const live = new LiveConfig(resolveConfig({ code: minimal }), {
+    strategy: () => strategy,
+    faultsOf: ({ routing }) =>
+      routing.strategy === 'bad' ? [{ path: 'routing.strategy', message: 'is unknown' }] : [],
+    apply: ({ routing }) => {
+      applied.push(routing.retriesMax)
+      strategy = routing.strategy
+    }
+  })
+  const before = live.current()
+  const after = live.change({ routing: { retriesMax: 3 } })
+  t.equal(after.routing.retriesMax, 3)
+  t.equal(live.current(), after)
+  t.ok(Object.isFrozen(after) && Object.isFrozen(after.routing))
+  t.not(before.routing.retriesMax, 3, 'what was handed out stays as it was')
+  strategy = 'mine'
+  t.equal(live.current().routing.strategy, 'mine')
+  t.equal(live.change({ routing: { retriesMax: 4 } }).routing.strategy, 'mine')
+  for (const changes of [
+    { routing: { strategy: 'bad', retriesMax: 1 } },
+    { routing: { retriesMax: 1_000 } },
+    { routing: { retriesMax: 1 }, node: { rack: 'r' } },
+    JSON.parse('{"__proto__":{"a":1},"routing":{"retriesMax":1}}'),
+    { constructor: { a: 1 }, routing: { retriesMax: 1 } },
+    undefined
+  ]) {
+    t.throws(() => live.change(changes), { code: 'ERR_SKEIN_INVALID_CONFIG' })
+  }
+  t.same(applied, [3, 4])
+  t.equal(live.current().routing.retriesMax, 4)
 })

@@ -305,6 +305,33 @@ t.test('queries in flight are bounded', async (t) => {
   t.equal(driver.counters.get('queries_refused'), 1)
 })
 
+t.test('limits that change at run time hold for what begins afterwards', async (t) => {
+  const cluster = new FakeCluster(abc)
+  const driver = cluster.driver('a')
+  await cluster.clock.settle(driver.execute(insert))
+  const changed = { ...config.routing, queriesInFlightMax: 2, queryTimeoutMs: 40, retriesMax: 1 }
+  driver.reconfigure({ ...changed, retryBackoffMs: 400, strategy: 'random' })
+  t.equal(driver.view.strategy, 'random')
+  const refuse = { when: 'before', error: new BackpressureError('full') } as const
+  cluster.nextWrite = Array(9).fill(refuse)
+  const begun = cluster.clock.now()
+  const paused = cluster.clock.settle(driver.execute(insert, { timeoutMs: 60_000 }))
+  await rejectsWith(t, paused, 'ERR_SKEIN_BACKPRESSURE')
+  t.equal(9 - cluster.nextWrite.length, 2, 'one retry')
+  t.ok(cluster.clock.now() - begun >= 200, 'after the longer pause')
+  cluster.nextWrite = []
+  cluster.elect(null)
+  const asked = cluster.clock.now()
+  const priority = Priorities.Critical
+  const waiting = Promise.allSettled([1, 2].map(() => driver.execute(insert, { priority })))
+  await rejectsWith(t, driver.execute(insert, { priority }), 'ERR_SKEIN_BACKPRESSURE')
+  await cluster.clock.settle(waiting)
+  t.ok(cluster.clock.now() - asked < 400, 'the shorter deadline')
+  t.throws(() => driver.reconfigure({ ...changed, strategy: 'magic' }), {
+    code: 'ERR_SKEIN_INVALID_ARGUMENT'
+  })
+})
+
 t.test('a caller that cancels hears so at once, wherever its query is', async (t) => {
   const cluster = new FakeCluster(abc)
   const here = new AbortController()
