@@ -32,7 +32,6 @@ import {
   type HealthReport,
   type Hotspots,
   healthReportOf,
-  InvalidConfigError,
   Lifecycles,
   LiveConfig,
   Livenesses,
@@ -122,16 +121,15 @@ export class ClusterNetworkManager implements ClusterManager {
    * @throws InvalidArgumentError a message of your own has a number or name that is taken
    */
   static create(options: CreateOptions): ClusterNetworkManager {
+    const spoken = catalogue(options.messages)
     const config = resolveConfig({
       code: options.config,
-      ...(options.preset === undefined ? {} : { preset: options.preset })
+      ...(options.preset === undefined ? {} : { preset: options.preset }),
+      roomFaults: ({ routing, security }) => [
+        ...restrictionFaults(security.messageRestrictions, spoken),
+        ...strategyFaults(routing, options.strategies)
+      ]
     })
-    const spoken = catalogue(options.messages)
-    const faults = [
-      ...restrictionFaults(config.security.messageRestrictions, spoken),
-      ...strategyFaults(config.routing, options.strategies)
-    ]
-    if (faults.length > 0) throw new InvalidConfigError(faults)
     return new ClusterNetworkManager(config, options, spoken)
   }
 

@@ -7,6 +7,7 @@ import {
   presetNames,
   resolveConfig
 } from '../core/index.js'
+import { strategyFaults } from '../routing/index.js'
 import { usageError } from './exit-codes.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -30,6 +31,7 @@ export async function readConfig(file: string, environment: Environment): Promis
   return resolveConfig({
     file: fields,
     environment: fieldVariables(variables),
+    roomFaults: ({ routing }) => strategyFaults(routing),
     ...(preset === undefined ? {} : { preset })
   })
 }

@@ -359,8 +359,9 @@ export class RunDriver {
 
   #late(): SkeinError {
     if (this.#doubt !== null) return this.#indeterminate(this.#doubt)
+    // Whatever it stood at, at a former leader perhaps: without a quorum nobody takes it.
+    if (this.#needsLeader) this.#parts.assertQuorum()
     const cause = this.#lastError
-    if (cause instanceof NoLeaderError) this.#parts.assertQuorum()
     const tellsMore =
       cause instanceof NoLeaderError ||
       cause instanceof NoEligibleNodeError ||

@@ -14,7 +14,11 @@ export interface ConfigSources {
   readonly environment?: Readonly<Record<string, string | undefined>>
   /** From code; strongest. */
   readonly code?: unknown
+  /** Faults that core does not know of; asked with the fields that are right by themselves. */
+  readonly roomFaults?: RoomFaults
 }
+
+export type RoomFaults = (config: Config) => readonly ConfigFault[]
 
 /**
  * Preset, then file, then environment, then code; later ones win field by field. The caller's
@@ -24,6 +28,7 @@ export interface ConfigSources {
  */
 export function resolveConfig(sources: ConfigSources): Config {
   const faults: ConfigFault[] = []
+  const { roomFaults = () => [] } = sources
   const layers = [presetLayer(sources, faults), sources.file, environmentLayer(sources, faults)]
   const merged = [...layers, sources.code].reduce<unknown>(merge, {})
   const parsed = configSchema.safeParse(merged)
@@ -32,15 +37,19 @@ export function resolveConfig(sources: ConfigSources): Config {
     for (const issue of issues) {
       faults.push({ path: issue.path.join('.') || '(root)', message: issue.message })
     }
-    throw new InvalidConfigError([...faults, ...relationFaults(merged, issues)])
+    throw new InvalidConfigError([...faults, ...relationFaults(merged, issues, roomFaults)])
   }
-  faults.push(...brokenRelations(parsed.data))
+  faults.push(...brokenRelations(parsed.data), ...roomFaults(parsed.data))
   if (faults.length > 0) throw new InvalidConfigError(faults)
   return deepFreeze(parsed.data)
 }
 
 /** Relations that hold no more, among the fields that are right by themselves. */
-function relationFaults(merged: unknown, issues: readonly Issue[]): ConfigFault[] {
+function relationFaults(
+  merged: unknown,
+  issues: readonly Issue[],
+  roomFaults: RoomFaults
+): ConfigFault[] {
   const rest = structuredClone(merged)
   for (const issue of issues) {
     const keys = issue.code === 'unrecognized_keys' ? issue.keys : []
@@ -52,7 +61,8 @@ function relationFaults(merged: unknown, issues: readonly Issue[]): ConfigFault[
   const faulty = issues
     .filter(({ code }) => code !== 'unrecognized_keys')
     .map(({ path }) => path.join('.'))
-  return parsed.success ? brokenRelations(parsed.data, faulty) : []
+  if (!parsed.success) return []
+  return [...brokenRelations(parsed.data, faulty), ...roomFaults(parsed.data)]
 }
 
 /** An item of a list goes with its list. */

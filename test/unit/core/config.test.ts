@@ -105,6 +105,23 @@ t.test('X-11: relations are reported beside faults of single fields', async (t) 
   ])
 })
 
+t.test(
+  'X-11: what only the rooms know is told beside the rest, of fields that are right',
+  async (t) => {
+    const roomFaults: NonNullable<ConfigSources['roomFaults']> = ({ routing: { strategy } }) =>
+      strategy === 'adaptive' ? [] : [{ path: 'routing.strategy', message: `not ${strategy}` }]
+    const wrong = { ...minimal, routing: { strategy: 'fastest' } }
+    t.same(faultsOf({ roomFaults, code: wrong }), [
+      { path: 'routing.strategy', message: 'not fastest' }
+    ])
+    const file = { membership: { probeTimeoutMs: 'soon' } }
+    const paths = pathsOf({ roomFaults, file, code: wrong })
+    t.same(paths.sort(), ['membership.probeTimeoutMs', 'routing.strategy'])
+    const number = { ...minimal, routing: { strategy: 7 } }
+    t.same(pathsOf({ roomFaults, code: number }), ['routing.strategy'], 'once')
+  }
+)
+
 t.test('later sources win field by field: preset, file, environment, code', async (t) => {
   const config = resolveConfig({
     preset: 'wan',
