@@ -11,7 +11,7 @@ import {
   type Incarnation,
   type LogIndex,
   type NodeId,
-  type ReplicaId,
+  type StorageId,
   type Term,
   unstatedCapacity
 } from '../src/core/index.js'
@@ -25,6 +25,7 @@ import {
   f64,
   openStruct,
   readFrame,
+  u32,
   u64
 } from '../src/wire/index.js'
 import { handWrittenCheck, handWrittenVote, writtenBytes } from './codec/hand-written.js'
@@ -44,12 +45,12 @@ function caseOf<Body extends object>(name: string, codec: Codec<Body>, body: Bod
 
 const envelope = {
   group: 0 as GroupId,
-  from: 'node-0123456789a/0123456789abcdef' as ReplicaId,
-  to: 'node-0123456789b/fedcba9876543210' as ReplicaId,
+  from: '0123456789abcdef' as StorageId,
+  to: 'fedcba9876543210' as StorageId,
   term: 7 as Term
 }
 const payload = Uint8Array.from({ length: 1_024 }, (_, i) => i)
-const healthCheck = openStruct({ sequence: u64, sentAt: u64, load: f64 })
+const healthCheck = openStruct({ sequence: u32, sentAt: u64, load: f64 })
 
 const cases: readonly Case[] = [
   caseOf('RequestVote', voteMessage.codec, {

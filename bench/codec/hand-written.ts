@@ -17,10 +17,12 @@ function putU64(at: number, value: number): number {
   return at + 8
 }
 
-function putText(at: number, text: string): number {
-  const length = bytes.write(text, at + 1, 'latin1')
-  bytes[at] = length
-  return at + 1 + length
+function putVarint(start: number, value: number): number {
+  let at = start
+  let rest = value
+  for (; rest >= 0x80; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80
+  bytes[at] = rest
+  return at + 1
 }
 
 const getU64 = (view: DataView, at: number): number =>
@@ -28,9 +30,9 @@ const getU64 = (view: DataView, at: number): number =>
 
 export const handWrittenVote = {
   encode(body: Vote): number {
-    bytes.writeUInt32BE(body.group, 0)
-    let at = putText(4, body.from)
-    at = putText(at, body.to)
+    let at = putVarint(0, body.group)
+    at += bytes.write(body.from, at, 'hex')
+    at += bytes.write(body.to, at, 'hex')
     at = putU64(at, body.term)
     at = putU64(at, body.lastIndex)
     at = putU64(at, body.lastTerm)
@@ -40,12 +42,16 @@ export const handWrittenVote = {
   decode(given: Uint8Array): Vote {
     const buffer = Buffer.from(given.buffer, given.byteOffset, given.byteLength)
     const view = new DataView(given.buffer, given.byteOffset, given.byteLength)
-    const group = view.getUint32(0)
-    let at = 5 + (given[4] as number)
-    const from = buffer.toString('latin1', 5, at)
-    const toEnd = at + 1 + (given[at] as number)
-    const to = buffer.toString('latin1', at + 1, toEnd)
-    at = toEnd
+    let at = 0
+    let group = 0
+    for (let shift = 0; ; shift += 7) {
+      const byte = given[at++] as number
+      group |= (byte & 0x7f) << shift
+      if (byte < 0x80) break
+    }
+    const from = buffer.toString('hex', at, at + 8)
+    const to = buffer.toString('hex', at + 8, at + 16)
+    at += 16
     return {
       group,
       from,
@@ -66,14 +72,14 @@ interface Check {
 
 export const handWrittenCheck = {
   encode(body: Check): number {
-    putU64(0, body.sequence)
-    putU64(8, body.sentAt)
-    bytes.writeDoubleBE(body.load, 16)
-    return 24
+    bytes.writeUInt32BE(body.sequence, 0)
+    putU64(4, body.sentAt)
+    bytes.writeDoubleBE(body.load, 12)
+    return 20
   },
   decode(given: Uint8Array): Check {
     const view = new DataView(given.buffer, given.byteOffset, given.byteLength)
-    return { sequence: getU64(view, 0), sentAt: getU64(view, 8), load: view.getFloat64(16) }
+    return { sequence: view.getUint32(0), sentAt: getU64(view, 4), load: view.getFloat64(12) }
   }
 }
 

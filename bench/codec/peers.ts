@@ -32,7 +32,7 @@ const fields: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     commitIndex: 'uint64',
     entries: 'Entry[]'
   },
-  HealthCheck: { sequence: 'uint64', sentAt: 'uint64', load: 'double' }
+  HealthCheck: { sequence: 'uint32', sentAt: 'uint64', load: 'double' }
 }
 
 /** Null: protobufjs has no schema of it here. */

@@ -46,7 +46,14 @@ import {
 import { RaftDriver } from './group/raft-driver.js'
 import { IdentityStore } from './identity/identity-driver.js'
 import { clusterIdOf, type ReplicaIdentity, selfOf } from './identity/replica-identity.js'
-import { type RaftMessage, raftDeclarations } from './messages.js'
+import { ReplicaNames } from './identity/replica-names.js'
+import {
+  fromWire,
+  type RaftMessage,
+  raftDeclarations,
+  toWire,
+  type WireMessage
+} from './messages.js'
 import { Raft } from './raft/raft.js'
 
 export interface ConsensusComponents {
@@ -92,6 +99,7 @@ export class ConsensusDriver {
   #isFounded = false
   /** Asked for with every datagram. */
   #clusterId: ClusterId | null = null
+  readonly #names = new ReplicaNames()
   #recovered: ReadonlyMap<GroupId, RecoveredGroup> = new Map()
   #lock: DiskLock | null = null
 
@@ -299,16 +307,16 @@ export class ConsensusDriver {
 
   #send(message: RaftMessage): boolean {
     this.#counters.add('messages_sent')
-    const declaration = raftDeclarations[message.kind] as MessageType<RaftMessage>
-    return this.#components.messenger.send(nodeOf(message.to), declaration, message, {
-      group: message.group
-    })
+    const declaration = raftDeclarations[message.kind] as MessageType<WireMessage>
+    const { node, storage } = this.#names.partsOf(message.to)
+    const wire = toWire(message, this.#names.partsOf(message.from).storage, storage)
+    return this.#components.messenger.send(node, declaration, wire, { group: message.group })
   }
 
   #listen(): void {
     const { messenger, clock } = this.#components
     for (const declaration of Object.values(raftDeclarations)) {
-      messenger.onMessage(declaration as MessageType<RaftMessage>, (inbound) =>
+      messenger.onMessage(declaration as MessageType<WireMessage>, (inbound) =>
         this.#receive(inbound)
       )
     }
@@ -328,14 +336,18 @@ export class ConsensusDriver {
     messenger.onPeer(({ nodeId, connected }) => this.#handlePeer(nodeId, connected))
   }
 
-  #receive({ from, body }: Inbound<RaftMessage>): void {
+  /** The sender is a replica of the peer that the connection has proved, whatever it says. */
+  #receive({ from, body }: Inbound<WireMessage>): void {
     const group = this.#groups.get(body.group)
-    if (group === undefined || nodeOf(body.from) !== from) {
+    const identity = this.#identity
+    // What is meant for another storage of this node, which may have voted before, is not for this.
+    if (group === undefined || identity === null || body.to !== identity.storageId) {
       this.#counters.add('messages_dropped')
       return
     }
     this.#counters.add('messages_received')
-    group.raft.receive(body)
+    const sender = this.#names.replicaOf(from, body.from)
+    group.raft.receive(fromWire(body, sender, this.#names.replicaOf(identity.nodeId, body.to)))
   }
 
   #greet(from: NodeId, hello: ReplicaHello): ReplicaHello {

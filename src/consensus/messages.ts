@@ -1,8 +1,10 @@
 /**
- * Raft's messages on the wire. Each names its group, its sender and its receiver, so that a
- * message for another storage of the same node is recognised. Votes and heartbeats have a
- * priority of their own: they never queue behind appends.
+ * Raft's messages, and how they lie on the wire. Each names its group, and the storages of its
+ * sender and its receiver, so that a message for another storage of the same node is recognised.
+ * The nodes are those of the connection: a peer cannot speak for a replica of another. Votes and
+ * heartbeats have a priority of their own: they never queue behind appends.
  */
+import type { ReplicaId, StorageId } from '../core/ids.js'
 import { messageSizeBytesMax } from '../core/limits.js'
 import type { LogEntry } from '../core/ports/log-store.js'
 import { Priorities } from '../core/ports/messenger.js'
@@ -10,12 +12,11 @@ import {
   bool,
   bytes,
   type Codec,
-  groupId,
   list,
   logIndex,
   mapped,
   openStruct,
-  replicaId,
+  shortGroupId,
   struct,
   type TypeOf,
   term,
@@ -23,12 +24,13 @@ import {
   withKind
 } from '../wire/codec.js'
 import { declareMessage, type MessageDeclaration } from '../wire/declaration.js'
+import { storageId } from '../wire/storage-id-codec.js'
 
 /** Entries of one append message. */
 export const appendEntriesCountMax = 1_024
 
 /** In `preVote` the term is the one that the sender would campaign for. */
-const envelope = { group: groupId, from: replicaId, to: replicaId, term }
+const envelope = { group: shortGroupId, from: storageId, to: storageId, term }
 
 const voteFields = {
   ...envelope,
@@ -150,15 +152,15 @@ export const timeoutNowMessage = declareMessage({
   about: 'The leader hands over: its receiver campaigns at once.'
 })
 
-export type PreVote = BodyOf<typeof preVoteMessage>
-export type PreVoteResponse = BodyOf<typeof preVoteResponseMessage>
-export type Vote = BodyOf<typeof voteMessage>
-export type VoteResponse = BodyOf<typeof voteResponseMessage>
-export type AppendEntries = BodyOf<typeof appendEntriesMessage>
-export type AppendEntriesResponse = BodyOf<typeof appendEntriesResponseMessage>
-export type Heartbeat = BodyOf<typeof heartbeatMessage>
-export type HeartbeatResponse = BodyOf<typeof heartbeatResponseMessage>
-export type TimeoutNow = BodyOf<typeof timeoutNowMessage>
+export type PreVote = Named<BodyOf<typeof preVoteMessage>>
+export type PreVoteResponse = Named<BodyOf<typeof preVoteResponseMessage>>
+export type Vote = Named<BodyOf<typeof voteMessage>>
+export type VoteResponse = Named<BodyOf<typeof voteResponseMessage>>
+export type AppendEntries = Named<BodyOf<typeof appendEntriesMessage>>
+export type AppendEntriesResponse = Named<BodyOf<typeof appendEntriesResponseMessage>>
+export type Heartbeat = Named<BodyOf<typeof heartbeatMessage>>
+export type HeartbeatResponse = Named<BodyOf<typeof heartbeatResponseMessage>>
+export type TimeoutNow = Named<BodyOf<typeof timeoutNowMessage>>
 
 export type RaftMessage =
   | PreVote
@@ -171,10 +173,21 @@ export type RaftMessage =
   | HeartbeatResponse
   | TimeoutNow
 
+/** A message between two storages, whose nodes the connection tells. */
+export type WireMessage = {
+  [Name in keyof typeof raftDeclarations]: BodyOf<(typeof raftDeclarations)[Name]>
+}[keyof typeof raftDeclarations]
+
+/** What goes to the wire for it. */
+export const toWire = (message: RaftMessage, from: StorageId, to: StorageId): WireMessage =>
+  ({ ...message, from, to }) as WireMessage
+
+/** What came from the wire, with both ends named in full. */
+export const fromWire = (wire: WireMessage, from: ReplicaId, to: ReplicaId): RaftMessage =>
+  ({ ...wire, from, to }) as RaftMessage
+
 /** The declaration of each kind of message; `send` with `raftDeclarations[message.kind]`. */
-export const raftDeclarations: {
-  readonly [Kind in RaftMessage['kind']]: MessageDeclaration<Extract<RaftMessage, { kind: Kind }>>
-} = {
+export const raftDeclarations = {
   preVote: preVoteMessage,
   preVoteResponse: preVoteResponseMessage,
   vote: voteMessage,
@@ -184,7 +197,10 @@ export const raftDeclarations: {
   heartbeat: heartbeatMessage,
   heartbeatResponse: heartbeatResponseMessage,
   timeoutNow: timeoutNowMessage
-}
+} as const
+
+/** The same with replicas for ends. */
+type Named<Body> = Omit<Body, 'from' | 'to'> & { readonly from: ReplicaId; readonly to: ReplicaId }
 
 type BodyOf<D> = D extends MessageDeclaration<infer Body> ? Body : never
 

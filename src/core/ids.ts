@@ -78,6 +78,10 @@ export function toReplicaId(value: string): ReplicaId {
 export const nodeOf = (replica: ReplicaId): NodeId =>
   replica.slice(0, replica.indexOf('/')) as NodeId
 
+/** The data directory of a replica. */
+export const storageOf = (replica: ReplicaId): StorageId =>
+  replica.slice(replica.indexOf('/') + 1) as StorageId
+
 const counter =
   <T extends number>(field: string, max = Number.MAX_SAFE_INTEGER) =>
   (value: number): T => {

@@ -177,6 +177,7 @@ export {
   replicaIdOf,
   type Serial,
   type StorageId,
+  storageOf,
   type Term,
   toClientId,
   toClusterId,

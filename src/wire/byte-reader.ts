@@ -90,6 +90,20 @@ export class ByteReader {
     throw new ProtocolError('varint above 2^32-1')
   }
 
+  varint53(): number {
+    let value = 0
+    for (let scale = 1; scale < 2 ** 53; scale *= 0x80) {
+      const byte = this.u8()
+      value += (byte & 0x7f) * scale
+      if (value > Number.MAX_SAFE_INTEGER) break
+      if (byte < 0x80) {
+        if (byte === 0 && scale > 1) throw new ProtocolError('varint is longer than it needs to be')
+        return value
+      }
+    }
+    throw new ProtocolError('varint above 2^53-1')
+  }
+
   /** A view on the underlying bytes, not a copy. */
   raw(length: number): Uint8Array {
     const at = this.#take(length)

@@ -83,6 +83,13 @@ export class ByteWriter {
     this.#view.setUint32(at + 4, value >>> 0)
   }
 
+  /** Two numbers of 32 bits: one of 64 that a double cannot hold. */
+  u32Pair(high: number, low: number): void {
+    const at = this.#grow(8)
+    this.#view.setUint32(at, high)
+    this.#view.setUint32(at + 4, low)
+  }
+
   i64(value: bigint): void {
     const at = this.#grow(8)
     this.#view.setBigInt64(at, value)
@@ -99,6 +106,17 @@ export class ByteWriter {
     while (rest >= 0x80) {
       this.u8((rest & 0x7f) | 0x80)
       rest >>>= 7
+    }
+    this.u8(rest)
+  }
+
+  /** The same up to 2^53-1. */
+  varint53(value: number): void {
+    assert(Number.isSafeInteger(value) && value >= 0, 'varint53 of another number')
+    let rest = value
+    while (rest >= 0x80) {
+      this.u8((rest % 0x80) | 0x80)
+      rest = Math.floor(rest / 0x80)
     }
     this.u8(rest)
   }

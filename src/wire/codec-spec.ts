@@ -4,7 +4,9 @@
  * not say.
  */
 export type CodecSpec =
-  | { readonly kind: 'u8' | 'u16' | 'u32' | 'u64' | 'i64' | 'f64' | 'bool' | 'varint' }
+  | { readonly kind: 'u8' | 'u16' | 'u32' | 'u64' | 'i64' | 'f64' | 'bool' | 'varint' | 'varint53' }
+  /** 8 bytes. */
+  | { readonly kind: 'storageId' }
   /** `format`: an id, which is a text of few letters. */
   | { readonly kind: 'text'; readonly sizeBytesMax: number; readonly format?: IdFormat }
   | { readonly kind: 'bytes'; readonly sizeBytesMax: number }
@@ -23,7 +25,7 @@ export type CodecSpec =
   /** Bytes up to the end of the body, in a language of their own. */
   | { readonly kind: 'opaque' }
 
-export type IdFormat = 'nodeId' | 'clusterId' | 'storageId' | 'replicaId' | 'clientId'
+export type IdFormat = 'nodeId' | 'clusterId' | 'replicaId' | 'clientId'
 
 export interface FieldSpec {
   readonly name: string

@@ -21,7 +21,6 @@ import type {
   NodeId,
   ReplicaId,
   Serial,
-  StorageId,
   Term
 } from '../core/ids.js'
 import * as ids from '../core/ids.js'
@@ -67,6 +66,23 @@ export const u32: Codec<number> = {
     writer.u32(value)
   },
   read: (reader) => reader.u32()
+}
+
+/** Seven bits a byte, up to 2^32-1. */
+export const varint: Codec<number> = {
+  spec: { kind: 'varint' },
+  write(writer, value) {
+    if (value >>> 0 !== value) outOfRange('varint', value)
+    writer.varint(value)
+  },
+  read: (reader) => reader.varint()
+}
+
+/** Seven bits a byte, a safe integer: shorter than `u64` below 2^49, and slower. */
+export const varint53: Codec<number> = {
+  spec: { kind: 'varint53' },
+  write: (writer, value) => writer.varint53(value),
+  read: (reader) => reader.varint53()
 }
 
 /** 64 bits on the wire, a safe integer here. */
@@ -363,10 +379,11 @@ function textId<T extends string>(
 
 export const nodeId: Codec<NodeId> = textId('nodeId', 63, ids.toNodeId)
 export const clusterId: Codec<ClusterId> = textId('clusterId', 32, ids.toClusterId)
-export const storageId: Codec<StorageId> = textId('storageId', 16, ids.toStorageId)
 export const replicaId: Codec<ReplicaId> = textId('replicaId', 80, ids.toReplicaId)
 export const clientId: Codec<ClientId> = textId('clientId', 64, ids.toClientId)
 export const groupId: Codec<GroupId> = branded(u32, ids.toGroupId)
+/** In one byte up to 127: for messages that name their group and little else. */
+export const shortGroupId: Codec<GroupId> = varint as Codec<GroupId>
 export const term: Codec<Term> = branded(u64, ids.toTerm)
 export const logIndex: Codec<LogIndex> = branded(u64, ids.toLogIndex)
 export const incarnation: Codec<Incarnation> = branded(u64, ids.toIncarnation)

@@ -20,7 +20,7 @@ export {
   openStruct,
   replicaId,
   serial,
-  storageId,
+  shortGroupId,
   struct,
   type TypeOf,
   term,
@@ -29,7 +29,9 @@ export {
   u16,
   u32,
   u64,
-  union
+  union,
+  varint,
+  varint53
 } from './codec.js'
 export { type CodecSpec, type IdFormat, type MemberSpec, shapeOf } from './codec-spec.js'
 export {
@@ -104,3 +106,4 @@ export {
   statementsMax,
   utf8Length
 } from './sql-values.js'
+export { storageId } from './storage-id-codec.js'

@@ -125,8 +125,14 @@ function write(spec: CodecSpec, writer: ByteWriter, random: Random, options: Sam
     case 'varint':
       writer.varint(skewed(random))
       return
+    case 'varint53':
+      writer.varint53(random.nextInt(8) === 0 ? Number.MAX_SAFE_INTEGER : skewed(random))
+      return
     case 'u64':
       writer.u64(random.nextInt(8) === 0 ? Number.MAX_SAFE_INTEGER : skewed(random))
+      return
+    case 'storageId':
+      writer.u32Pair(random.nextUint32(), random.nextUint32())
       return
     case 'i64':
       writer.i64(BigInt.asIntN(64, BigInt(skewed(random)) << BigInt(random.nextInt(33))))
@@ -242,8 +248,6 @@ function idOf(format: IdFormat, random: Random): string {
       return node
     case 'clusterId':
       return digits(32)
-    case 'storageId':
-      return digits(16)
     case 'replicaId':
       return `${node}/${digits(16)}`
     case 'clientId':

@@ -9,7 +9,7 @@
  */
 import { assert } from '../../core/assert.js'
 import { ProtocolError } from '../../core/errors.js'
-import type { ClusterId } from '../../core/ids.js'
+import type { ClusterId, Incarnation } from '../../core/ids.js'
 import {
   memberEntriesMax,
   memberEntryKeyBytesMax,
@@ -19,7 +19,13 @@ import {
   memberTagsMax,
   messageSizeBytesMax
 } from '../../core/limits.js'
-import { HealthStatuses, Lifecycles, Livenesses } from '../../core/member.js'
+import {
+  HealthStatuses,
+  Lifecycles,
+  Livenesses,
+  type NodeCapacity,
+  unstatedCapacity
+} from '../../core/member.js'
 import { Priorities } from '../../core/ports/messenger.js'
 import {
   ByteReader,
@@ -44,7 +50,8 @@ import {
   text,
   u16,
   u32,
-  u64
+  u64,
+  varint53
 } from '../../wire/index.js'
 import { datagramPayloadBytesMax } from '../security/datagram-header.js'
 import { gossipKeysMax } from '../security/datagram-keyring.js'
@@ -89,11 +96,31 @@ const metadata: Codec<Readonly<Record<string, string>>> = mapped(
   { kind: 'sized', sizeBytesMax: memberMetadataBytesMax, value: metadataPairs.spec }
 )
 
+/** Few bytes for the few lives and quarrels of a node. */
+const shortIncarnation = varint53 as Codec<Incarnation>
+
+const statedCapacity = nullable(
+  struct({ cpus: f64, memoryBytes: u64, connections: u32, weight: u32 })
+)
+
+/** Most say nothing of it, which takes a byte. */
+const capacity: Codec<NodeCapacity> = mapped(
+  statedCapacity,
+  (value: NodeCapacity) => (isUnstated(value) ? null : value),
+  (wire) => wire ?? unstatedCapacity
+)
+
+const isUnstated = ({ cpus, memoryBytes, connections, weight }: NodeCapacity): boolean =>
+  Object.is(cpus, unstatedCapacity.cpus) &&
+  memoryBytes === unstatedCapacity.memoryBytes &&
+  connections === unstatedCapacity.connections &&
+  weight === unstatedCapacity.weight
+
 /** What a member says of itself; nobody else may change it. */
 export const statement = struct({
   nodeId,
   /** Rises with every statement. */
-  incarnation,
+  incarnation: shortIncarnation,
   address: text(262),
   lifecycle: oneOf([
     Lifecycles.Joining,
@@ -107,10 +134,10 @@ export const statement = struct({
   datacenter: text(252),
   rack: text(252),
   metadata,
-  capacity: struct({ cpus: f64, memoryBytes: u64, connections: u32, weight: u32 }),
+  capacity,
   tags: list(text(memberTagBytesMax), memberTagsMax),
   /** By its wall clock, milliseconds: when this life of it began. */
-  bornAt: u64,
+  bornAt: varint53,
   versionMin: u16,
   versionMax: u16
 })

@@ -13,6 +13,7 @@ import {
   type RaftPersist,
   raftDeclarations
 } from '../../../src/consensus/index.js'
+import { fromWire, toWire } from '../../../src/consensus/messages.js'
 import {
   DEFAULT_GROUP,
   type Effects,
@@ -23,6 +24,7 @@ import {
   pick,
   type ReplicaId,
   SplittableRandom,
+  storageOf,
   type Term,
   toReplicaId
 } from '../../../src/core/index.js'
@@ -497,9 +499,9 @@ function write(image: Image, request: RaftPersist): void {
 }
 
 /** Over the wire and back. */
-function copy<M extends RaftMessage>(message: M): RaftMessage {
+function copy(message: RaftMessage): RaftMessage {
   const { codec } = raftDeclarations[message.kind] as (typeof raftDeclarations)['vote']
   const bytes = writer()
-  codec.write(bytes, message as never)
-  return codec.read(new ByteReader(bytes.take()))
+  codec.write(bytes, toWire(message, storageOf(message.from), storageOf(message.to)) as never)
+  return fromWire(codec.read(new ByteReader(bytes.take())), message.from, message.to)
 }
