@@ -33,6 +33,8 @@ export interface CustomMessage<Body> {
   readonly about?: string
   /** Whether large bodies are compressed; never for secrets. Default: false. */
   readonly compress?: boolean
+  /** Whether bodies hold keys or the like, of which `inspect` shows nothing. Default: false. */
+  readonly secret?: boolean
   /** In the schema language, which older and newer versions can read, or a pair of functions. */
   readonly body: Codec<Body> | BodyCodec<Body>
 }
@@ -76,20 +78,31 @@ const common = ({
   senders,
   receivers,
   about,
-  compress
+  compress,
+  secret
 }: Omit<CustomMessage<unknown>, 'body'>) => ({
   number,
   name,
   compress: compress ?? false,
+  secret: secret ?? false,
   priority: priority ?? Priorities.Normal,
   about: about ?? '',
   ...(senders === undefined ? {} : { senders }),
   ...(receivers === undefined ? {} : { receivers })
 })
 
-function check({ number, name }: { number: number; name: string }, numbers: number): void {
+function check(
+  { number, name, compress, secret }: Omit<CustomMessage<unknown>, 'body'>,
+  numbers: number
+): void {
   if (!/^[A-Za-z][A-Za-z0-9]{0,62}$/.test(name)) {
     throw new InvalidArgumentError('name', 'a letter, then letters and digits, 63 at most')
+  }
+  if (secret && compress) {
+    throw new InvalidArgumentError(
+      'secret',
+      `${name}: the size of compressed secrets tells of them`
+    )
   }
   const last = number + numbers - 1
   if (!Number.isInteger(number) || number <= firstCustomNumber || last > 0xffff) {

@@ -28,6 +28,8 @@ export interface MessageDeclaration<Body> extends MessageType<Body> {
   readonly codec: Codec<Body>
   /** Large bodies may be compressed. Never for secrets: their size would tell of them. */
   readonly compress: boolean
+  /** Bodies hold keys or the like: inspection shows nothing of them. */
+  readonly secret: boolean
   /** One sentence for the documentation. */
   readonly about: string
 }
@@ -52,6 +54,8 @@ interface MessageInit<Body> {
   readonly since?: number
   /** Default: never compressed. Holds for a response as for its request. */
   readonly compress?: boolean
+  /** Default: no. Holds for a response as for its request. */
+  readonly secret?: boolean
   readonly body: Codec<Body>
   readonly about: string
 }
@@ -92,6 +96,7 @@ function declare<Body>(
     Number.isInteger(init.number) && init.number >= 0 && init.number <= 0xffff,
     `message number ${init.number}`
   )
+  assert(!(init.secret && init.compress), `${init.name}: secrets are not compressed`)
   return {
     number: init.number,
     name: init.name,
@@ -102,6 +107,7 @@ function declare<Body>(
     since: init.since ?? 1,
     codec: init.body,
     compress: init.compress ?? false,
+    secret: init.secret ?? false,
     about: init.about
   }
 }

@@ -36,12 +36,13 @@ export interface FrameInspection {
   readonly source: number
   readonly destination: number
   readonly extension: Extension | null
-  /** Decoded; null when it cannot be: the type is unknown, a chunk, compressed or damaged. */
+  /** Decoded; null when it cannot be: unknown, a chunk, compressed or damaged; or is secret. */
   readonly body: unknown
   /** Optional fields that the catalogue does not know. */
   readonly unknownFields: readonly { readonly tag: number; readonly hex: string }[]
   /** Why the body, or the extension block, could not be shown. */
   readonly fault: string | null
+  /** Empty for a body that is secret. */
   readonly bodyHex: string
 }
 
@@ -88,7 +89,8 @@ export function inspectFrame(bytes: Uint8Array, catalogue: Catalogue): FrameInsp
   const declaration = catalogue.byNumber(frame.type)
   const isExtended = (frame.flags & FrameFlags.Extension) !== 0
   const extended = attempt(() => (isExtended ? readExtension(reader) : null))
-  const bodyHex = toHex(bytes.subarray(reader.offset, shownEnd))
+  const isSecret = declaration?.secret ?? false
+  const bodyHex = isSecret ? '' : toHex(bytes.subarray(reader.offset, shownEnd))
   const unknownFields: UnknownField[] = []
   reader.unknownFields = unknownFields
   const obstacle =
@@ -142,11 +144,14 @@ export function formatInspections({ frames, fault, restHex }: Inspection): strin
 /** As JSON can carry it: bytes as `0x…`, 64-bit integers as text. */
 export const toPlain = (value: unknown): unknown => JSON.parse(toText(value))
 
+const secretBody = 'it is secret'
+
 const cut = (bytes: Uint8Array, end: number): string =>
   `${bytes.length} bytes where ${end} are announced`
 
 function obstacleTo({ flags }: Frame, declaration: AnyDeclaration | undefined): string | null {
   if (declaration === undefined) return 'unknown type'
+  if (declaration.secret) return secretBody
   if ((flags & FrameFlags.MoreFollows) !== 0) return 'one chunk of several'
   return (flags & FrameFlags.Compressed) !== 0 ? 'compressed' : null
 }

@@ -64,6 +64,7 @@ export const compareSecurity = declareRequest({
   number: 0x01c4,
   name: 'CompareSecurity',
   priority: Priorities.High,
+  secret: true,
   body: openStruct({
     lists: list(struct({ authorityId: text(64), number: u64 }), carriedListsMax),
     keyRing: nullable(struct({ version: u64, writer: text(63) }))
@@ -90,6 +91,7 @@ export const writeKeyRing = declareRequest({
   number: 0x01c8,
   name: 'WriteKeyRing',
   priority: Priorities.High,
+  secret: true,
   body: openStruct({ token: u64, keyRing: carriedKeyRing }),
   answer: keyRingState,
   about: 'The gossip keys from now on; answered when they are durable and in use.'

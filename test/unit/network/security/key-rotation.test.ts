@@ -1,10 +1,32 @@
 import t from 'tap'
+import { declaredCatalogue } from '../../../../lib/catalogue.js'
+import { inspect } from '../../../../lib/index.js'
 import type { GossipKeysReport } from '../../../../src/core/index.js'
 import { keyIdOf } from '../../../../src/network/security/datagram-header.js'
 import { install, remove, ringOfKeys, use } from '../../../../src/network/security/key-ring.js'
+import {
+  carriedKeyRing,
+  compareSecurity,
+  writeKeyRing
+} from '../../../../src/network/security/messages.js'
 import { nodeCrypto } from '../../../../src/runtime/node-crypto.js'
+import {
+  ByteWriter,
+  defineMessage,
+  encodeMessage,
+  type MessageDeclaration,
+  openStruct,
+  toPlain
+} from '../../../../src/wire/index.js'
 import { groupKey } from '../membership/driver-world.js'
 import { type SecureNode, SecurityWorld } from './security-world.js'
+
+function frameOf<Body>({ number, codec }: MessageDeclaration<Body>, body: Body): Uint8Array {
+  const writer = new ByteWriter(1 << 16)
+  const ends = { source: 1, destination: 2, messageId: 7, timestamp: 0 }
+  encodeMessage(writer, { version: 1, flags: 0, type: number, ...ends }, {}, codec, body)
+  return writer.take()
+}
 
 type Three = [SecureNode, SecureNode, SecureNode]
 
@@ -86,6 +108,59 @@ t.test('X-49 install, use, remove: every datagram of the window is understood', 
     'removing it again changes nothing'
   )
   t.equal(b.security.metrics().gossip_keys_current, 1)
+})
+
+t.test('no key shows in logs, events, metrics or inspected messages', async (t) => {
+  const world = new SecurityWorld(t)
+  const nodes = (await world.secured(3)) as Three
+  const [a, b] = nodes
+  const report = await world.clock.settle(a.security.installKey({ key: hexOf(otherKey) }))
+  await world.clock.advance(1_000)
+  const again = await world.clock.settle(b.security.useKey(other))
+  const told = nodes.map(({ told, security }) => [told, security.metrics()])
+  t.match(again, { primary: other, errors: [] })
+  t.ok(
+    nodes.every((node) => node.told.length > 0),
+    'something was told'
+  )
+  const ring = { version: 2, writer: 'a', primary: 1, rotating: null, keys: [groupKey, otherKey] }
+  const frames = [
+    frameOf(writeKeyRing, { token: 1, keyRing: ring }),
+    frameOf(compareSecurity.response, { lists: [], keyRing: ring })
+  ]
+  const seen = frames.flatMap((frame) => [
+    inspect(frame),
+    inspect(frame.subarray(0, -1)),
+    inspect(Buffer.concat([frame, frame]))
+  ])
+  for (const { frames: shown } of seen) {
+    for (const one of shown) t.match(one, { body: null, bodyHex: '', fault: /secret|announced/ })
+  }
+  t.match(seen[0]?.frames[0], { name: 'WriteKeyRing', fault: 'it is secret' })
+  const text = JSON.stringify(toPlain([world.logged, told, report, again, seen]))
+  for (const key of [groupKey, otherKey]) {
+    const bytes = Buffer.from(key)
+    for (const form of [bytes.toString('hex'), bytes.toString('base64'), [...key].join()]) {
+      t.notOk(text.toLowerCase().includes(form.slice(0, 20).toLowerCase()), form.slice(0, 8))
+    }
+  }
+})
+
+t.test('every message that carries keys is secret', async (t) => {
+  const keys = JSON.stringify(carriedKeyRing.spec)
+  const carriers = declaredCatalogue()
+    .all()
+    .filter(({ codec }) => JSON.stringify(codec.spec).includes(keys))
+  t.same(
+    carriers.map(({ name, secret }) => [name, secret]),
+    [
+      ['CompareSecurityResponse', true],
+      ['WriteKeyRing', true]
+    ]
+  )
+  const own = { number: 0xf001, name: 'Own', body: openStruct({}) }
+  t.throws(() => defineMessage({ ...own, secret: true, compress: true }), /^secret: /)
+  t.equal(defineMessage({ ...own, secret: true }).secret, true)
 })
 
 t.test('X-49 what may not be done is refused', async (t) => {

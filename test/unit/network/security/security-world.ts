@@ -2,7 +2,7 @@
 
 import type { SecurityEvent } from '../../../../src/core/events.js'
 import type { NodeId } from '../../../../src/core/ids.js'
-import { resolveConfig, SplittableRandom, silentLogger } from '../../../../src/core/index.js'
+import { type Logger, resolveConfig, SplittableRandom } from '../../../../src/core/index.js'
 import type { Credentials } from '../../../../src/core/ports/credentials.js'
 import { SecurityDriver } from '../../../../src/network/security/security-driver.js'
 import { nodeCrypto } from '../../../../src/runtime/node-crypto.js'
@@ -25,6 +25,8 @@ export const securityConfig = resolveConfig({
 }).security
 
 export class SecurityWorld extends DriverWorld {
+  /** Everything that was given to a logger. */
+  readonly logged: unknown[] = []
   #seeds = 0
 
   /** A node whose disk is kept from an earlier life where one is given. */
@@ -48,7 +50,7 @@ export class SecurityWorld extends DriverWorld {
         random,
         crypto: simulatedCrypto(nodeCrypto(), random.split('crypto')),
         disk,
-        logger: silentLogger,
+        logger: this.#logger(),
         messenger: node.transport,
         transport: node.transport,
         credentials,
@@ -74,6 +76,13 @@ export class SecurityWorld extends DriverWorld {
     await this.clock.until(() => this.isConverged(), 10_000)
     await this.clock.advance(5_000)
     return nodes
+  }
+
+  #logger(): Logger {
+    const log = (fields: object, message: string) => {
+      this.logged.push([fields, message])
+    }
+    return { debug: log, info: log, warn: log, error: log, child: () => this.#logger() }
   }
 
   /** Its process is gone; its disk stays. */
