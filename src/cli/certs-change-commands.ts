@@ -22,6 +22,7 @@ import {
   parseCount
 } from './connection-options.js'
 import { CliError, usageError } from './exit-codes.js'
+import { repeatable } from './help.js'
 import { type Output, table } from './output.js'
 import { describeReport } from './tell-report.js'
 
@@ -52,12 +53,7 @@ export function rotateCommand(output: Output): Command {
   const command = new Command('rotate')
     .description('give nodes new certificates while they run; no connection is dropped')
     .requiredOption('--dir <directory>', 'the directory made by skein certs init')
-    .option(
-      '--node <id>',
-      'a node, again for further ones; all in the directory by default',
-      collect,
-      []
-    )
+    .addOption(repeatable('--node <id>', 'a node, again for others', 'all in the directory'))
     .option('--days <n>', 'how long the new ones are valid', parseCount, leafDaysDefault)
     .option('--certificate <file>', 'install this one, made elsewhere, instead of issuing')
     .option('--key <file>', 'its key')
@@ -208,5 +204,3 @@ function checkedId(id: string) {
   if (isNodeId(id)) return id
   throw usageError(`${JSON.stringify(id)} must match [a-z0-9-]{1,63}`)
 }
-
-const collect = (value: string, before: readonly string[]): string[] => [...before, value]

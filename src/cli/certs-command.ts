@@ -11,6 +11,7 @@ import { makeDirectory } from '../runtime/index.js'
 import { revokeCommand, rotateCommand } from './certs-change-commands.js'
 import { parseCount } from './connection-options.js'
 import { usageError } from './exit-codes.js'
+import { repeatable } from './help.js'
 import type { Output } from './output.js'
 
 interface InitOptions {
@@ -47,7 +48,9 @@ export function certsCommand(output: Output): Command {
     .requiredOption('--dir <directory>', 'the directory made by skein certs init')
     .option('--node <id>', 'a member node')
     .option('--client <name>', 'a client of the cluster')
-    .option('--host <name>', 'a further DNS name or IP address of the node', collect, [])
+    .addOption(
+      repeatable('--host <name>', 'a DNS name or IP address of the node, again for others', 'none')
+    )
     .option('--days <n>', 'how long it is valid', parseCount, leafDaysDefault)
     .option('--json', 'print JSON')
     .action((options: IssueOptions) => issue(options, output))
@@ -87,5 +90,3 @@ async function issue(options: IssueOptions, output: Output): Promise<void> {
   output.line(`certificate: ${files.certificateFile}`)
   output.line(`key: ${files.keyFile}`)
 }
-
-const collect = (value: string, before: readonly string[]): string[] => [...before, value]

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import type { ErrorFacts } from '../core/index.js'
 import { AdminClient, type AdminClientTls, type Outcome } from './admin-client.js'
 import { CliError, usageError } from './exit-codes.js'
+import { connectionOption } from './help.js'
 
 export interface ConnectionOptions {
   readonly admin: string
@@ -17,28 +18,24 @@ export interface ConnectionOptions {
 const timeoutMsDefault = 10_000
 
 export function addConnectionOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--admin <url>', 'admin API of any node')
-        .env('SKEIN_ADMIN_URL')
-        .default('http://127.0.0.1:7947')
-    )
-    .addOption(
-      new Option('--token-file <file>', 'file with the bearer token').env('SKEIN_TOKEN_FILE')
-    )
-    .addOption(
-      new Option('--ca-file <file>', 'authority of the cluster, for an https URL').env(
-        'SKEIN_CA_FILE'
-      )
-    )
-    .addOption(
-      new Option('--cert-file <file>', 'client certificate, instead of a token').env(
-        'SKEIN_CERT_FILE'
-      )
-    )
-    .addOption(new Option('--key-file <file>', 'key of the certificate').env('SKEIN_KEY_FILE'))
-    .option('--timeout-ms <ms>', 'how long to wait for the answer', parseCount, timeoutMsDefault)
-    .option('--json', 'print JSON')
+  const options = [
+    connectionOption('--admin <url>', 'admin API of any node')
+      .env('SKEIN_ADMIN_URL')
+      .default('http://127.0.0.1:7947'),
+    connectionOption('--token-file <file>', 'file with the bearer token').env('SKEIN_TOKEN_FILE'),
+    connectionOption('--ca-file <file>', 'authority of the cluster, for an https URL').env(
+      'SKEIN_CA_FILE'
+    ),
+    connectionOption('--cert-file <file>', 'client certificate, in the place of a token').env(
+      'SKEIN_CERT_FILE'
+    ),
+    connectionOption('--key-file <file>', 'key of the certificate').env('SKEIN_KEY_FILE'),
+    connectionOption('--timeout-ms <ms>', 'how long to wait for the answer')
+      .argParser(parseCount)
+      .default(timeoutMsDefault)
+  ]
+  for (const option of options) command.addOption(option)
+  return command.option('--json', 'print JSON')
 }
 
 export async function connectionOf(options: ConnectionOptions): Promise<AdminClient> {

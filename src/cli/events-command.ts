@@ -6,6 +6,7 @@ import {
   expectAnswer
 } from './connection-options.js'
 import { CliError } from './exit-codes.js'
+import { repeatable } from './help.js'
 import { type Output, printable } from './output.js'
 
 interface EventsOptions extends ConnectionOptions {
@@ -14,10 +15,12 @@ interface EventsOptions extends ConnectionOptions {
 }
 
 export function eventsCommand(output: Output): Command {
-  const command = new Command('events').description('what happens at one node, until interrupted')
+  const command = new Command('events').description(
+    'show what happens at one node, until interrupted'
+  )
   return addConnectionOptions(command)
     .option('--count <n>', 'end after so many events', parseWhole)
-    .option('--type <name>', 'only events of this type; may be given again', collect, [])
+    .addOption(repeatable('--type <name>', 'only events of this type, again for others', 'all'))
     .action((options: EventsOptions) => events(options, output))
 }
 
@@ -47,5 +50,3 @@ function parseWhole(text: string): number {
   if (Number.isSafeInteger(value) && value >= 1) return value
   throw new InvalidArgumentError('must be a whole number from 1')
 }
-
-const collect = (value: string, before: readonly string[]): string[] => [...before, value]

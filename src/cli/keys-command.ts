@@ -25,10 +25,12 @@ const force = '--force'
 const forceHelp = 'without members that do not answer: they are deaf until they have come back'
 
 export function keysCommand(output: Output): Command {
-  const keys = new Command('keys').description('gossip keys: install → use → remove, or rotate')
+  const keys = new Command('keys').description(
+    'change gossip keys: install → use → remove, or rotate'
+  )
   const verb = (name: string, about: string) =>
     addConnectionOptions(keys.command(name).description(about))
-  verb('list', 'which keys the members have').action((options: ConnectionOptions) =>
+  verb('list', 'show which keys the members have').action((options: ConnectionOptions) =>
     run(options, output, (client) => list(client, options))
   )
   verb('install', 'give a key to all members')
@@ -55,7 +57,7 @@ export function keysCommand(output: Output): Command {
         run(options, output, (client) => post(client, name, { id, ...forced(options) }, options))
       )
   }
-  verb('rotate', 'a new key for all members, and away with the old; goes on where it was left')
+  verb('rotate', 'give all members a new key and take the old; goes on where it was left')
     .option(force, forceHelp)
     .action((options: KeyOptions) =>
       run(options, output, (client) => rotate(client, options, output))

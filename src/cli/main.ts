@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { version } from '../../lib/version.js'
 import { InvalidArgumentError, InvalidConfigError, SkeinError } from '../core/index.js'
 import { certsCommand } from './certs-command.js'
 import { demoCommand } from './demo/demo-command.js'
 import { eventsCommand } from './events-command.js'
 import { CliError, type ExitCode, ExitCodes } from './exit-codes.js'
+import { unifyHelp } from './help.js'
 import { inspectCommand } from './inspect-command.js'
 import { keysCommand } from './keys-command.js'
 import { nodeCommand } from './node-command.js'
@@ -16,28 +18,36 @@ import { statusCommand } from './status-command.js'
 import { tokensCommand } from './tokens-command.js'
 import { healthCommand, membersCommand, metricsCommand } from './view-commands.js'
 
+const help = `
+Begin with: skein demo
+
+Exit status of every command: 0 when it was done, 1 when it failed or what it looked at is not well,
+2 when the arguments or the configuration are wrong.`
+
 process.exitCode = await main(process.argv, processOutput)
 
 async function main(argv: readonly string[], output: Output): Promise<ExitCode> {
-  const program = new Command('skein').description('a cluster of single-node databases')
-  const commands = [
-    demoCommand(output),
-    nodeCommand(),
-    certsCommand(output),
-    tokensCommand(output),
-    statusCommand(output),
-    membersCommand(output),
-    healthCommand(output),
-    metricsCommand(output),
-    eventsCommand(output),
-    queryCommand(output),
-    keysCommand(output),
-    routeCommand(output),
-    explainCommand(output),
-    inspectCommand(output),
-    simulateCommand(output)
-  ]
-  for (const command of commands) program.addCommand(command)
+  const program = new Command('skein')
+    .description('makes a single-node database a cluster')
+    .version(version, '-V, --version', 'print the version')
+    .addHelpText('after', help)
+  const groups = {
+    'Run:': [demoCommand(output), nodeCommand()],
+    'Trust:': [certsCommand(output), keysCommand(output), tokensCommand(output)],
+    'Look:': [
+      statusCommand(output),
+      membersCommand(output),
+      healthCommand(output),
+      metricsCommand(output),
+      eventsCommand(output)
+    ],
+    'Ask:': [queryCommand(output), routeCommand(output), explainCommand(output)],
+    'Prove:': [simulateCommand(output), inspectCommand(output)]
+  }
+  for (const [heading, commands] of Object.entries(groups)) {
+    for (const command of commands) program.addCommand(command.helpGroup(heading))
+  }
+  unifyHelp(program)
   exitByThrowing(program)
   try {
     await program.parseAsync([...argv])
@@ -64,6 +74,6 @@ function exitCodeOf(error: unknown, output: Output): ExitCode {
 }
 
 function exitByThrowing(command: Command): void {
-  command.exitOverride().showHelpAfterError('(skein --help lists what there is)')
+  command.exitOverride()
   for (const child of command.commands) exitByThrowing(child)
 }

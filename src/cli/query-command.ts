@@ -7,6 +7,7 @@ import {
   expectAnswer
 } from './connection-options.js'
 import { usageError } from './exit-codes.js'
+import { repeatable } from './help.js'
 import { type Output, printable, table } from './output.js'
 import type { QueryAnswer } from './query-answer.js'
 import { queryOverWire } from './wire-query.js'
@@ -14,16 +15,19 @@ import { queryOverWire } from './wire-query.js'
 interface QueryCommandOptions extends ConnectionOptions {
   readonly params?: string
   readonly consistency: Consistency
-  readonly connect?: readonly string[]
+  readonly connect: readonly string[]
 }
 
 export function queryCommand(output: Output): Command {
   const command = new Command('query').description('run one SQL statement on the cluster')
   return addConnectionOptions(command)
     .addArgument(new Argument('<sql>', 'the statement'))
-    .option(
-      '--connect <address...>',
-      'host:port of nodes to ask as a client, in the place of the admin API'
+    .addOption(
+      repeatable(
+        '--connect <address>',
+        'host:port of a node to ask as a client with a certificate, again for others',
+        'the admin API is asked'
+      )
     )
     .option('--params <json>', 'parameters: a JSON array, or an object for named ones')
     .addOption(
@@ -37,7 +41,7 @@ export function queryCommand(output: Output): Command {
 async function query(sql: string, options: QueryCommandOptions, output: Output): Promise<void> {
   const params = parseParams(options.params)
   const { connect, consistency } = options
-  if (connect !== undefined) {
+  if (connect.length > 0) {
     const answer = await queryOverWire(connect, { sql, params, consistency }, options)
     output.line(options.json ? JSON.stringify(answer) : renderAnswer(answer))
     return

@@ -20,13 +20,13 @@ interface RouteCommandOptions extends ConnectionOptions {
 }
 
 export const routeCommand = (output: Output): Command =>
-  routing('route', 'which node would execute a statement, and why', '/v1/route_query', {
+  routing('route', 'tell which node would execute a statement, and why', '/v1/route_query', {
     output,
     show: (body) => output.line(renderDecision(body as RouteDecision))
   })
 
 export const explainCommand = (output: Output): Command =>
-  routing('explain', 'every node, its scores or why it was left out', '/v1/explain_route', {
+  routing('explain', 'tell every node’s scores, or why it was left out', '/v1/explain_route', {
     output,
     show(body) {
       const explanation = body as RouteExplanation

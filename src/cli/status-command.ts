@@ -29,7 +29,7 @@ const watchIntervalMs = 1_000
 
 export function statusCommand(output: Output): Command {
   const command = new Command('status').description(
-    'members, roles and the log, as one node sees them'
+    'show members, roles and the log, as one node sees them'
   )
   return addConnectionOptions(command)
     .option('--watch', 'again every second, until interrupted')

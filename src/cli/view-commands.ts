@@ -11,12 +11,12 @@ import { CliError } from './exit-codes.js'
 import { type Output, printable, table } from './output.js'
 
 export const membersCommand = (output: Output): Command =>
-  view('members', 'every member, as one node sees it', '/v1/members', output, renderMembers)
+  view('members', 'show every member, as one node sees it', '/v1/members', output, renderMembers)
 
 export const healthCommand = (output: Output): Command =>
   view(
     'health',
-    'every check of one node; status 1 when one fails',
+    'show every check of one node; status 1 when one fails',
     '/v1/health',
     output,
     (body) => {
@@ -30,7 +30,13 @@ export function metricsCommand(output: Output): Command {
     text: renderMetrics(body as MetricsSnapshot),
     failed: false
   })
-  return view('metrics', 'every metric of one node, by category', '/v1/metrics', output, render)
+  return view(
+    'metrics',
+    'show every metric of one node, by category',
+    '/v1/metrics',
+    output,
+    render
+  )
 }
 
 interface Rendered {

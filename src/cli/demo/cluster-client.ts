@@ -19,9 +19,8 @@ export interface CallOptions {
 }
 
 /** What every client of the cluster is given, whichever node it asks first. */
-export type ClientAccess = Pick<
-  ConnectOptions,
-  'clusterName' | 'certificateFile' | 'keyFile' | 'caFile'
+export type ClientAccess = Required<
+  Pick<ConnectOptions, 'clusterName' | 'certificateFile' | 'keyFile' | 'caFile'>
 >
 
 const connectTimeoutMs = 30_000

@@ -1,27 +1,42 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { CliError, ExitCodes } from '../exit-codes.js'
 import type { Output } from '../output.js'
-import { type Display, jsonDisplay, runForever, terminalDisplay } from './forever.js'
+import { type Display, jsonDisplay, reviveAfterMs, runForever, terminalDisplay } from './forever.js'
 import { runOnce } from './once.js'
 import { type DemoArguments, type DemoOptions, demoDefaults, parseDemoOptions } from './options.js'
 import type { DemoReport } from './report.js'
 import { Supervisor, type SupervisorHandlers } from './supervisor.js'
 import { openWorkspace, type Workspace } from './workspace.js'
 
-/** Long enough to see the others go on without it. */
-const reviveAfterMs = 5_000
+const help = `
+Endpoints of each node, also in the first JSON object ("ready") and on the screen; with --port P the
+first node has P and P+1, the next P+2 and P+3, …:
+  127.0.0.1:P            nodes and clients, mutual TLS; gossip on the same port over UDP
+  http://127.0.0.1:P+1   admin API: /livez, /readyz, /metrics, /v1/openapi.json
+
+The data directory holds certs/admin.token, certs/ca.crt, certs/client-load.crt, a log of each node
+(n1.log) and env: ". DIRECTORY/env" gives a shell the command skein and its variables.
+
+Examples:
+  skein demo                               a live screen, and what to try
+  skein demo --once --json                 the proof, as one JSON object
+  skein demo --nodes 5 --data ./flock      five nodes, and the same again next time
+
+Exit status: 0 when nothing acknowledged was lost, 1 when something was or a node failed, 2 when the
+arguments are wrong or a port is in use.`
 
 export function demoCommand(output: Output): Command {
   return new Command('demo')
-    .description('a local cluster under load; what npm start runs')
+    .description('run a local cluster of processes under load; what npm start does')
     .option('--once', 'load, kill the leader half-way, verify, stop, and report')
-    .option('--json', 'JSON on standard output')
-    .option('--seconds <n>', 'how long the workload runs with --once', demoDefaults.seconds)
-    .option('--nodes <n>', 'node processes', demoDefaults.nodes)
-    .option('--seed <n>', 'seed of the workload', demoDefaults.seed)
-    .option('--scale <n>', '100,000 accounts each', demoDefaults.scale)
+    .addOption(counted('seconds', 'how long the workload runs with --once'))
+    .addOption(counted('nodes', 'node processes'))
+    .addOption(counted('seed', 'seed of the workload'))
+    .addOption(counted('scale', '100,000 accounts each'))
+    .addOption(counted('port', 'first of two ports for each node; 0: free ones'))
     .option('--data <directory>', 'keep the data here; else a temporary directory')
-    .option('--port <n>', 'first of two ports for each node; 0: free ones', demoDefaults.port)
+    .option('--json', 'print JSON: one object per event, or with --once the report')
+    .addHelpText('after', help)
     .action((given: DemoArguments) => demo(parseDemoOptions(given), output))
 }
 
@@ -70,7 +85,11 @@ async function forever(
   output: Output
 ): Promise<void> {
   const isOnTerminal = process.stdout.isTTY === true && !options.json
-  const display: Display = isOnTerminal ? terminalDisplay(process.stdout) : jsonDisplay(output)
+  // https://no-color.org: set and not empty.
+  const isColoured = (process.env.NO_COLOR ?? '') === ''
+  const display: Display = isOnTerminal
+    ? terminalDisplay(process.stdout, isColoured)
+    : jsonDisplay(output)
   const handlers: SupervisorHandlers = {
     onEvent: (node, event) => display.event(node, event),
     onUnexpectedExit(node, how) {
@@ -87,6 +106,9 @@ async function forever(
     await supervisor.stop()
   }
 }
+
+const counted = (name: keyof typeof demoDefaults, description: string): Option =>
+  new Option(`--${name} <n>`, description).default(demoDefaults[name], demoDefaults[name])
 
 /** SIGINT, SIGTERM or SIGHUP asks for a clean end; asked again, nothing is waited for. */
 class Interruption {

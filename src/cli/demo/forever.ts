@@ -1,12 +1,10 @@
 /** `demo` without `--once`: the cluster and its workload until interrupted. */
 import { randomBytes } from 'node:crypto'
-import { relative } from 'node:path'
 import { type ClusterEvent, RingBuffer, SplittableRandom } from '../../core/index.js'
-import type { Output } from '../output.js'
+import { type Output, printable } from '../output.js'
 import type { ClusterClient } from './cluster-client.js'
 import { describeEvent, frame, type LiveFigures, renderLive } from './live-view.js'
 import { loadBank } from './load.js'
-import { mainFile } from './node-process.js'
 import { readersPerNode, writersPerNode } from './once.js'
 import type { DemoOptions } from './options.js'
 import { pause } from './pause.js'
@@ -18,7 +16,10 @@ import type { Workspace } from './workspace.js'
 
 const startTimeoutMs = 30_000
 const refreshIntervalMs = 1_000
-const shownEvents = 6
+const shownEvents = 16
+const progressBarWidth = 32
+/** Long enough to see the others go on without it. */
+export const reviveAfterMs = 5_000
 const earlyEvents = 256
 
 /** What the running demo shows: a screen, or one JSON object a line. */
@@ -26,6 +27,8 @@ export interface Display {
   event(nodeId: string, event: ClusterEvent): void
   exit(nodeId: string, how: string): void
   ready(supervisor: Supervisor, workspace: Workspace): void
+  /** How much of the accounts is there, from 0 to 1. */
+  loading(share: number): void
   refresh(supervisor: Supervisor, workspace: Workspace, figures: LiveFigures): Promise<void>
   close(): void
 }
@@ -37,18 +40,19 @@ export async function runForever(
   display: Display,
   signal: AbortSignal
 ): Promise<void> {
-  await supervisor.start(startTimeoutMs)
-  display.ready(supervisor, workspace)
-  const cluster = await supervisor.connectClients()
+  let cluster: ClusterClient | null = null
   try {
-    await loadBank(cluster, options.scale, () => {}, signal)
+    await supervisor.start(startTimeoutMs)
+    display.ready(supervisor, workspace)
+    cluster = await supervisor.connectClients()
+    await loadBank(cluster, options.scale, (share) => display.loading(share), signal)
     await work({ supervisor, workspace, cluster, display, signal }, options)
   } catch (error) {
     // Being interrupted is how this ends.
     if (!signal.aborted) throw error
   } finally {
     display.close()
-    await cluster.close()
+    await cluster?.close()
   }
 }
 
@@ -131,35 +135,44 @@ export function jsonDisplay(output: Output): Display {
       isReady = true
       for (const facts of early.toArray()) tell(facts)
     },
+    loading: () => {},
     refresh: async (_supervisor, _workspace, figures) => say({ event: 'figures', ...figures }),
     close: () => {}
   }
 }
 
-/** A screen that is drawn again in place. */
-export function terminalDisplay(terminal: NodeJS.WriteStream): Display {
+/** A screen of its own that is drawn again in place; the terminal is as before when it closes. */
+export function terminalDisplay(terminal: NodeJS.WriteStream, isColoured: boolean): Display {
   const events = new RingBuffer<string>(shownEvents)
-  terminal.write('\x1b[?25l\x1b[2J\x1b[Hstarting…\n')
+  terminal.write('\x1b[?1049h\x1b[?25l\x1b[H\x1b[2Jstarting the nodes…\n')
   return {
     event: (node, event) => void events.push(describeEvent(node, event)),
-    exit: (node, how) => void events.push(`${node} ended: ${how}`),
-    ready: () => void terminal.write('loading accounts…\n'),
+    exit: (node, how) => void events.push(`${node} ended: ${printable(how)}`),
+    ready: () => {},
+    loading: (share) => void terminal.write(`\r${progressBar(share)}\x1b[K`),
     async refresh(supervisor, workspace, figures) {
       const views = await supervisor.views()
       const nodes = supervisor.nodes.map(({ options, pid }, i) => {
         const { id, address, admin } = options
         return { id, view: views[i]?.view ?? null, pid, address, admin }
       })
-      const lines = renderLive({
+      const { columns = 80, rows = 24 } = terminal
+      const state = {
         nodes,
         figures,
         events: events.toArray(),
-        tokenFile: workspace.authority.tokenFile,
+        environmentFile: workspace.environmentFile,
         dataDirectory: workspace.directory,
-        command: `node ${relative(process.cwd(), mainFile)}`
-      })
-      terminal.write(frame(lines, terminal.columns ?? 80, terminal.rows ?? 24))
+        revivedAfterMs: reviveAfterMs
+      }
+      terminal.write(frame(renderLive(state, rows - 1), columns, rows, isColoured))
     },
-    close: () => void terminal.write('\x1b[?25h\nstopping…\n')
+    close: () => void terminal.write('\x1b[?25h\x1b[?1049lstopping…\n')
   }
+}
+
+function progressBar(share: number): string {
+  const full = Math.round(share * progressBarWidth)
+  const bar = '█'.repeat(full) + '░'.repeat(progressBarWidth - full)
+  return `loading accounts  ${bar}  ${Math.floor(share * 100)} %`
 }

@@ -1,5 +1,6 @@
 import type { ClusterEvent } from '../../core/index.js'
 import { printable, table } from '../output.js'
+import { quoted } from './quoted.js'
 import { groupOf, leaderAmong, type NodeView } from './supervisor.js'
 
 export interface LiveFigures {
@@ -7,6 +8,7 @@ export interface LiveFigures {
   readonly readsPerSecond: number
   readonly writeP50Ms: number
   readonly writeP99Ms: number
+  /** Since the start. */
   readonly errors: number
 }
 
@@ -19,60 +21,90 @@ export interface LiveState {
   readonly figures: LiveFigures
   /** Newest last. */
   readonly events: readonly string[]
-  readonly tokenFile: string
+  /** Sourced by a shell, it knows the cluster and the command `skein`. */
+  readonly environmentFile: string
   readonly dataDirectory: string
-  /** How to call `skein` from here. */
-  readonly command: string
+  /** After how long a node that was killed is started again. */
+  readonly revivedAfterMs: number
 }
 
-/** The screen, as lines without colour. */
-export function renderLive(state: LiveState): string[] {
-  const leader = leaderAmong(state.nodes)
-  const { figures } = state
-  const url = state.nodes.find(({ view }) => view !== null)?.admin ?? state.nodes[0]?.admin
-  return [
-    `skein demo: ${state.nodes.length} nodes, leader ${leader ?? 'none'}`,
-    '',
-    ...table(
-      ['node', 'pid', 'role', 'term', 'applied', 'members', 'cluster', 'admin API'],
-      state.nodes.map(row)
-    ).split('\n'),
-    '',
-    `writes/s ${whole(figures.writesPerSecond)}   reads/s ${whole(figures.readsPerSecond)}   ` +
-      `write p50 ${figures.writeP50Ms.toFixed(1)} ms   p99 ${figures.writeP99Ms.toFixed(1)} ms   ` +
-      `errors ${figures.errors}`,
-    '',
-    'last events',
-    ...state.events.map((event) => `  ${event}`),
-    '',
-    'try in another terminal',
-    `  export SKEIN_ADMIN_URL=${url}`,
-    `  export SKEIN_TOKEN_FILE=${state.tokenFile}`,
-    `  ${state.command} status --watch`,
-    `  ${state.command} query 'SELECT count(*) FROM pgbench_history'`,
-    '  curl -H "authorization: Bearer $(cat $SKEIN_TOKEN_FILE)" $SKEIN_ADMIN_URL/metrics',
-    `  kill -9 ${state.nodes.find(({ id }) => id === leader)?.pid ?? 'PID'}`,
-    '',
-    `data in ${state.dataDirectory}; Ctrl-C stops everything`
-  ]
+export const Tones = {
+  Plain: 'plain',
+  Title: 'title',
+  Head: 'head',
+  Good: 'good',
+  Bad: 'bad',
+  /** To be copied: never cut. */
+  Command: 'command'
+} as const
+export type Tone = (typeof Tones)[keyof typeof Tones]
+
+export interface LiveLine {
+  readonly text: string
+  readonly tone: Tone
+}
+
+const eventsMin = 1
+const hintColumn = 54
+
+/** The screen of so many rows, the last events where there is room. */
+export function renderLive(state: LiveState, rows: number): LiveLine[] {
+  const above = [title(state), blank, ...nodeLines(state), blank, figuresLine(state.figures), blank]
+  const below = [blank, ...hintLines(state)]
+  const room = rows - above.length - below.length - 1
+  const events = state.events.slice(-Math.max(eventsMin, room))
+  return [...above, head('last events'), ...events.map((event) => plain(`  ${event}`)), ...below]
 }
 
 export function describeEvent(nodeId: string, event: ClusterEvent): string {
   const facts = Object.entries(event).flatMap(([name, value]) => {
     if (['type', 'sequence', 'wallTime'].includes(name)) return []
-    if (typeof value === 'object' && value !== null && 'nodeId' in value) return [`${value.nodeId}`]
-    return typeof value === 'object' ? [] : [`${name} ${value}`]
+    if (typeof value !== 'object') return [`${name} ${value}`]
+    if (value === null || !('nodeId' in value)) return []
+    return 'status' in value ? [`${value.nodeId} ${value.status}`] : [`${value.nodeId}`]
   })
   const time = new Date(event.wallTime).toISOString().slice(11, 19)
-  return printable(`${time} ${nodeId} saw ${event.type} ${facts.join(', ')}`)
+  return printable(`${time}  ${nodeId}  ${event.type}  ${facts.join(', ')}`).trimEnd()
 }
 
 /** Home, each line cleared to its end, and everything below: nothing flickers. */
-export function frame(lines: readonly string[], columns: number, rows: number): string {
-  const shown = lines
-    .slice(0, Math.max(1, rows - 1))
-    .map((line) => `${line.slice(0, columns)}\x1b[K`)
+export function frame(
+  lines: readonly LiveLine[],
+  columns: number,
+  rows: number,
+  isColoured: boolean
+): string {
+  const shown: string[] = []
+  let left = Math.max(1, rows - 1)
+  for (const { text, tone } of lines) {
+    const height = tone === Tones.Command ? Math.max(1, Math.ceil(text.length / columns)) : 1
+    if (height > left) break
+    left -= height
+    const cut = tone === Tones.Command ? text : text.slice(0, columns)
+    shown.push(`${isColoured ? coloured(cut, tone) : cut}\x1b[K`)
+  }
   return `\x1b[H${shown.join('\n')}\n\x1b[J`
+}
+
+function title({ nodes }: LiveState): LiveLine {
+  const leader = leaderAmong(nodes)
+  const leads = leader === null ? 'nobody leads' : `${leader} leads`
+  return {
+    text: `skein demo: ${nodes.length} processes, mutual TLS, ${leads}`,
+    tone: leader === null ? Tones.Bad : Tones.Title
+  }
+}
+
+function nodeLines({ nodes }: LiveState): LiveLine[] {
+  const leader = leaderAmong(nodes)
+  const columns = ['node', 'role', 'term', 'applied', 'members', 'pid', 'admin API']
+  const [first = '', ...rest] = table(columns, nodes.map(row)).split('\n')
+  const lines = rest.map((text, i): LiveLine => {
+    const node = nodes[i]
+    if (node === undefined || node.view === null) return { text, tone: Tones.Bad }
+    return { text, tone: node.id === leader ? Tones.Good : Tones.Plain }
+  })
+  return [head(first), ...lines]
 }
 
 function row(node: LiveState['nodes'][number]): string[] {
@@ -81,14 +113,69 @@ function row(node: LiveState['nodes'][number]): string[] {
   const known = (value: number | string | null | undefined) => (value ?? '-').toString()
   return [
     node.id,
-    known(node.pid),
     node.view === null ? 'down' : known(group?.role),
     known(group?.term),
     known(group?.appliedIndex),
     known(members),
-    node.address,
+    known(node.pid),
     node.admin
   ].map(printable)
 }
 
+function figuresLine(figures: LiveFigures): LiveLine {
+  const { writesPerSecond, readsPerSecond, writeP50Ms, writeP99Ms, errors } = figures
+  const text = [
+    `writes/s ${whole(writesPerSecond)}`,
+    `reads/s ${whole(readsPerSecond)}`,
+    `write p50 ${writeP50Ms.toFixed(1)} ms, p99 ${writeP99Ms.toFixed(1)} ms`,
+    `errors ${errors}`
+  ].join('   ')
+  return { text, tone: errors > 0 ? Tones.Bad : Tones.Plain }
+}
+
+function hintLines(state: LiveState): LiveLine[] {
+  const { nodes } = state
+  const leader = leaderAmong(nodes)
+  const pid = nodes.find(({ id }) => id === leader)?.pid ?? 'PID'
+  const up = nodes.find(({ view }) => view !== null) ?? nodes[0]
+  const revived = `${state.revivedAfterMs / 1_000} s`
+  return [
+    head('try in another terminal'),
+    command(`. ${quoted(state.environmentFile)}`, 'first: names the cluster'),
+    command('skein status --watch', 'members, roles, the log'),
+    command(`skein query 'SELECT count(*) FROM pgbench_history'`, 'on any node'),
+    command(`skein explain 'SELECT 1'`, 'which node, and why'),
+    command(`skein query --connect ${up?.address} 'SELECT 1'`, 'as a client, TLS'),
+    command(`kill -9 ${pid}`, `the leader; back after ${revived}`),
+    plain(`open ${up?.admin}/readyz?verbose`),
+    blank,
+    plain(`data and logs in ${state.dataDirectory}; Ctrl-C stops everything`)
+  ]
+}
+
+function command(text: string, hint: string): LiveLine {
+  const gap = text.length + 2 < hintColumn ? hintColumn - 2 - text.length : 2
+  return { text: `  ${text}${' '.repeat(gap)}# ${hint}`, tone: Tones.Command }
+}
+
+function coloured(text: string, tone: Tone): string {
+  switch (tone) {
+    case Tones.Title:
+      return `\x1b[1m${text}\x1b[0m`
+    case Tones.Head:
+      return `\x1b[2m${text}\x1b[0m`
+    case Tones.Good:
+      return `\x1b[32m${text}\x1b[0m`
+    case Tones.Bad:
+      return `\x1b[31m${text}\x1b[0m`
+    case Tones.Command:
+      return text.replace(/#.*$/, '\x1b[2m$&\x1b[0m')
+    case Tones.Plain:
+      return text
+  }
+}
+
+const blank: LiveLine = { text: '', tone: Tones.Plain }
+const plain = (text: string): LiveLine => ({ text, tone: Tones.Plain })
+const head = (text: string): LiveLine => ({ text, tone: Tones.Head })
 const whole = (value: number): string => Math.round(value).toString()

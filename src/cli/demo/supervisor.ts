@@ -4,10 +4,10 @@ import { AdminClient } from '../admin-client.js'
 import { CliError } from '../exit-codes.js'
 import type { ClusterAnswer } from '../status-command.js'
 import { type ClientAccess, ClusterClient } from './cluster-client.js'
-import { NodeProcess } from './node-process.js'
+import { mainFile, NodeProcess } from './node-process.js'
 import { pause } from './pause.js'
 import { choosePorts } from './ports.js'
-import { type Workspace, writeNodeConfig } from './workspace.js'
+import { type Workspace, writeEnvironment, writeNodeConfig } from './workspace.js'
 
 export interface SupervisorHandlers {
   onEvent(nodeId: string, event: ClusterEvent): void
@@ -82,6 +82,8 @@ export class Supervisor {
         })
       )
     }
+    const [first] = nodes
+    if (first !== undefined) await writeEnvironment(workspace, first.options.admin, mainFile)
     return new Supervisor(nodes, workspace, handlers)
   }
 

@@ -24,6 +24,7 @@ import { usageError } from '../exit-codes.js'
 import type { ClientAccess } from './cluster-client.js'
 import type { DemoOptions } from './options.js'
 import type { NodePorts } from './ports.js'
+import { quoted } from './quoted.js'
 
 export const clusterName = 'demo'
 const clientName = 'load'
@@ -35,6 +36,8 @@ export interface Workspace {
   readonly token: string
   /** A client's certificate of the cluster's own authority. */
   readonly clientAccess: ClientAccess
+  /** What a shell sources to talk to the cluster; `writeEnvironment` makes it. */
+  readonly environmentFile: string
   readonly nodeIds: readonly string[]
   /** Lets go of the directory, and removes it when it was made for this run alone. */
   release(): Promise<void>
@@ -69,7 +72,8 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     const authority = authorityFiles(certificates)
     const clientAccess = await accessOf(certificates, authority)
     const token = (await readFile(authority.tokenFile, 'utf8')).trim()
-    return { directory, authority, token, clientAccess, nodeIds, release }
+    const environmentFile = join(directory, 'env')
+    return { directory, authority, token, clientAccess, environmentFile, nodeIds, release }
   } catch (error) {
     await release()
     if (!(error instanceof SkeinError) && !isSystemError(error)) throw error
@@ -108,6 +112,25 @@ export async function writeNodeConfig(
   const file = join(workspace.directory, `${id}.json`)
   await writeFile(file, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 })
   return file
+}
+
+/** Variables that `skein` reads, and `skein` itself, for a POSIX shell. */
+export async function writeEnvironment(
+  { environmentFile, authority, clientAccess }: Workspace,
+  adminUrl: string,
+  mainFile: string
+): Promise<void> {
+  const variables: Readonly<Record<string, string>> = {
+    SKEIN_ADMIN_URL: adminUrl,
+    SKEIN_TOKEN_FILE: authority.tokenFile,
+    SKEIN_CA_FILE: authority.caFile,
+    SKEIN_CERT_FILE: clientAccess.certificateFile,
+    SKEIN_KEY_FILE: clientAccess.keyFile
+  }
+  const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${quoted(value)}`)
+  const command = `${quoted(process.execPath)} ${quoted(mainFile)}`
+  const text = [...lines, `skein() { ${command} "$@"; }`, ''].join('\n')
+  await writeFile(environmentFile, text, { mode: 0o600 })
 }
 
 async function makeCertificates(directory: string, nodeIds: readonly string[]): Promise<void> {

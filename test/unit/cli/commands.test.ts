@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
+import { version } from '../../../lib/version.js'
 import { AdminClient } from '../../../src/cli/admin-client.js'
 import { readConfig } from '../../../src/cli/config-file.js'
 import type { NodeMessage } from '../../../src/cli/node-channel.js'
@@ -61,7 +62,16 @@ t.test('wrong use ends with status 2 and says what is wrong', async (t) => {
   for (const [args, message] of rows) {
     t.match(await skein(...args), { status: 2, stderr: message }, args.join(' '))
   }
+})
+
+t.test('help and version are told, own options first', async (t) => {
   t.match(await skein('--help'), { status: 0, stdout: /demo .*\n[\s\S]*certs/ })
+  t.match(await skein('--version'), { status: 0, stdout: `${version}\n` })
+  const demo = await skein('demo', '--help')
+  t.match(demo, { status: 0, stdout: /Endpoints[\s\S]*admin API[\s\S]*Exit status/ })
+  const { stdout } = await skein('query', '--help')
+  t.ok(stdout.indexOf('--consistency') < stdout.indexOf('Connection:'), 'its own options first')
+  t.notMatch(stdout, '[]', 'no default reads like code')
 })
 
 t.test('X-47 a wrong configuration is refused with all its faults', async (t) => {

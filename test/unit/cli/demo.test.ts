@@ -18,7 +18,11 @@ import { type DemoReport, finishReport } from '../../../src/cli/demo/report.js'
 import { haveDiverged, leaderAmong, type NodeView } from '../../../src/cli/demo/supervisor.js'
 import { Tally } from '../../../src/cli/demo/tally.js'
 import { judgeHistory } from '../../../src/cli/demo/verify.js'
-import { openWorkspace, writeNodeConfig } from '../../../src/cli/demo/workspace.js'
+import {
+  openWorkspace,
+  writeEnvironment,
+  writeNodeConfig
+} from '../../../src/cli/demo/workspace.js'
 import { SplittableRandom, type WallMs } from '../../../src/core/index.js'
 import { readTlsMaterial } from '../../../src/runtime/index.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
@@ -217,7 +221,7 @@ t.test('the live view names leader, rates, and what to try', async (t) => {
     sequence: 1,
     wallTime: 0 as WallMs
   } as Parameters<typeof describeEvent>[1]
-  const lines = renderLive({
+  const state = {
     nodes,
     figures: {
       writesPerSecond: 1234.4,
@@ -227,21 +231,29 @@ t.test('the live view names leader, rates, and what to try', async (t) => {
       errors: 3
     },
     events: [describeEvent('n1', event), describeEvent('n\x1b[2J', event)],
-    tokenFile: '/t',
+    environmentFile: '/data of mine/env',
     dataDirectory: '/d',
-    command: 'skein'
-  })
-  const text = lines.join('\n')
-  t.match(text, /2 nodes, leader n1/)
+    revivedAfterMs: 5_000
+  }
+  const lines = renderLive(state, 40)
+  const text = lines.map((line) => line.text).join('\n')
+  t.match(text, /2 processes, mutual TLS, n1 leads/)
   t.match(text, /writes\/s 1234 {3}reads\/s 9/)
-  t.match(text, /n2 +- +down/)
-  t.match(text, /kill -9 77/)
-  t.match(text, /SKEIN_ADMIN_URL=http:\/\/127\.0\.0\.1:90\n/)
-  t.match(text, /skein status --watch/)
+  t.match(text, /n2 +down/)
+  t.match(text, /kill -9 77 +# the leader; back after 5 s/)
+  t.match(text, /\. '\/data of mine\/env' /)
+  t.match(text, /open http:\/\/127\.0\.0\.1:90\/readyz/)
   t.notMatch(text, '\x1b', 'X-45 nothing drives the terminal')
-  const drawn = frame(lines, 20, 5)
+  const drawn = frame(lines, 20, 5, false)
   t.equal(drawn.split('\n').length, 5)
   t.ok(drawn.startsWith('\x1b[H'))
+  const many = { ...state, events: Array.from({ length: 16 }, (_, i) => `event ${i}`) }
+  const small = renderLive(many, 23)
+  t.ok(small.length <= 23, 'a small screen shows fewer events')
+  t.match(small.map((line) => line.text).join('\n'), 'event 15')
+  t.match(frame(lines, 200, 50, true), '\x1b[32mn1', 'the leader stands out')
+  const narrow = frame(lines, 30, 50, false)
+  t.match(narrow, `skein query 'SELECT count(*) FROM pgbench_history'`, 'commands are never cut')
 })
 
 t.test('a workspace is made once, used again, and let go', async (t) => {
@@ -268,6 +280,11 @@ t.test('a workspace is made once, used again, and let go', async (t) => {
   t.match(await readTlsMaterial(access, Date.now() as WallMs), {
     peer: { kind: 'client', name: 'load', clusterName: 'demo' }
   })
+  await writeEnvironment(third, 'http://127.0.0.1:9', '/a b/main.js')
+  const shell = await readFile(third.environmentFile, 'utf8')
+  t.match(shell, 'export SKEIN_ADMIN_URL=http://127.0.0.1:9\n')
+  t.match(shell, `export SKEIN_CERT_FILE=${clientFile}\n`)
+  t.match(shell, `'/a b/main.js' "$@"; }`)
   await third.release()
   await t.rejects(openWorkspace(options({ data, nodes: '5' })), unusable)
 })
