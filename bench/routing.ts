@@ -41,7 +41,7 @@ export async function run(progress: (line: string) => void): Promise<BenchFindin
     const subjects = [...ours(size), ...baselines(size)]
     const name = `choice ${size} nodes`
     const timed = measure(name, subjects)
-    rows.push(...timed, ...subjects.map((subject) => allocation(size, subject)))
+    rows.push(...timed, ...subjects.map((one) => allocation(`allocation ${size} nodes`, one)))
     const figureOf = (subject: string) => timed.find((row) => row.subject === subject)?.value ?? 0
     const pairs = [
       ['adaptive', 'five-term scan'],
@@ -52,10 +52,11 @@ export async function run(progress: (line: string) => void): Promise<BenchFindin
       ratios[`${name} ${own}/${peer}`] = round(figureOf(peer) / figureOf(own))
     }
   }
-  for (const size of [3, 10, 30] as const) {
+  for (const size of sizes) {
     progress(`routing: the whole decision, ${size} nodes`)
-    const subject = { name: 'router', run: wholeDecision(size) }
-    rows.push(...measure(`decision ${size} nodes`, [subject]))
+    const subjects = wholeDecisions(size)
+    rows.push(...measure(`decision ${size} nodes`, subjects))
+    rows.push(...subjects.map((one) => allocation(`decision allocation ${size} nodes`, one)))
   }
   return {
     rows,
@@ -144,7 +145,7 @@ function fiveTerms(loads: readonly EligibleNode[]): number {
 }
 
 /** Bytes per choice, in short rounds of which most see no collection. */
-function allocation(size: number, { name, run: choose }: Subject): BenchRow {
+function allocation(what: string, { name, run: choose }: Subject): BenchRow {
   const iterations = 20_000
   const samples: number[] = []
   for (let warm = 0; warm < iterations; warm++) choose()
@@ -153,22 +154,40 @@ function allocation(size: number, { name, run: choose }: Subject): BenchRow {
     for (let i = 0; i < iterations; i++) choose()
     samples.push(Math.max(0, process.memoryUsage().heapUsed - before) / iterations)
   }
-  return rowOf(`allocation ${size} nodes`, name, samples, 'B')
+  return rowOf(what, name, samples, 'B')
 }
 
-function wholeDecision(size: number): () => void {
+/** By what is kept, and with members that are new each time, so that nothing is. */
+function wholeDecisions(size: number): Subject[] {
+  const read = wholeDecision(size, 'linearizable')
+  const forLeader = wholeDecision(size, 'leader')
+  const anew = wholeDecision(size, 'linearizable')
+  return [
+    { name: 'adaptive read', run: () => read((members) => members) },
+    { name: 'to the leader', run: () => forLeader((members) => members) },
+    { name: 'adaptive read, judged anew', run: () => anew((members) => [...members]) }
+  ]
+}
+
+type Members = readonly Member[]
+
+function wholeDecision(size: number, consistency: RouteQuestion['consistency']) {
   const random = SplittableRandom.fromSeed(1)
   const observations = new NodeObservations()
   const standings = new NodeStandings({ random }, routing)
+  for (const { node, latencyMs, utilisation } of loadsOf(size)) {
+    observations.of(node).begin()
+    observations.of(node).end({ latencyMs, utilisation, queueDepth: 3 }, now - 5)
+  }
   const router = new Router(
     { observations, standings, random, strategy: registry.create('adaptive') },
     { ...routing, nodeId: nameOf(0), datacenter: '', rack: '' }
   )
   const members = Array.from({ length: size }, (_, i) => memberOf(nameOf(i)))
-  const question: RouteQuestion = {
+  const question: { -readonly [K in keyof RouteQuestion]: RouteQuestion[K] } = {
     group: 0 as GroupId,
     kind: 'read',
-    consistency: 'linearizable',
+    consistency,
     members,
     placement: {
       group: 0 as GroupId,
@@ -181,8 +200,11 @@ function wholeDecision(size: number): () => void {
     now: now as MonotonicMs,
     wallNow: now as WallMs
   }
-  return () => {
-    router.choose(question)
+  /** The chosen one gets the query, and another one answers. */
+  return (membersOf: (members: Members) => Members): void => {
+    question.members = membersOf(members)
+    const load = observations.of(router.choose(question) as NodeId)
+    load.inFlight = (load.inFlight + 1) & 3
   }
 }
 

@@ -41,10 +41,12 @@ export class DecisionSlot {
   readonly #noNotes: readonly string[] = []
   judged: readonly Judged[] = this.#nobody
   notes: readonly string[] = this.#noNotes
-  readonly replicasNear: [number, number, number] = [0, 0, 0]
+  replicasNear: readonly [number, number, number] = [0, 0, 0]
   chosen = 0
-  eligibleCount = 0
-  readonly eligible: NodeCopy[] = []
+  /** Columns of all nodes, used again by the next decision that is kept here. */
+  #ids: NodeId[] = []
+  #numbers = new Float64Array(0)
+  #eligibleCount = 0
 
   begin(id: number, facts: DecisionFacts, now: number): void {
     this.id = id
@@ -61,50 +63,54 @@ export class DecisionSlot {
     this.strategy = null
     this.judged = this.#nobody
     this.notes = this.#noNotes
-    this.eligibleCount = 0
+    this.#eligibleCount = 0
   }
 
   copyEligible(nodes: readonly EligibleNode[]): void {
-    for (let i = 0; i < nodes.length; i++) {
-      const node = nodes[i] as EligibleNode
-      const copy = this.eligible[i]
-      if (copy === undefined) this.eligible.push(new NodeCopy(node))
-      else copy.take(node)
+    this.#eligibleCount = nodes.length
+    if (this.#ids.length < nodes.length) {
+      this.#ids = new Array<NodeId>(nodes.length)
+      this.#numbers = new Float64Array(nodes.length * numbersPerNode)
     }
-    this.eligibleCount = nodes.length
+    const numbers = this.#numbers
+    for (let i = 0, at = 0; i < nodes.length; i++, at += numbersPerNode) {
+      const node = nodes[i] as EligibleNode
+      this.#ids[i] = node.node
+      numbers[at] = node.inFlight
+      numbers[at + 1] = node.latencyMs
+      numbers[at + 2] = node.peakLatencyMs
+      numbers[at + 3] = node.answeredAt
+      numbers[at + 4] = node.utilisation
+      numbers[at + 5] = node.queueDepth
+      numbers[at + 6] = node.reportedAt
+      numbers[at + 7] = node.locality
+      numbers[at + 8] = node.weight
+    }
+  }
+
+  /** As they were when it was decided. */
+  eligible(): EligibleNode[] {
+    return this.#ids.slice(0, this.#eligibleCount).map((node, i) => {
+      const at = i * numbersPerNode
+      const number = (nth: number): number => this.#numbers[at + nth] as number
+      return {
+        node,
+        inFlight: number(0),
+        latencyMs: number(1),
+        peakLatencyMs: number(2),
+        answeredAt: number(3),
+        utilisation: number(4),
+        queueDepth: number(5),
+        reportedAt: number(6),
+        locality: number(7),
+        weight: number(8)
+      }
+    })
   }
 }
 
-class NodeCopy implements EligibleNode {
-  node: NodeId
-  inFlight = 0
-  latencyMs = Number.NaN
-  peakLatencyMs = Number.NaN
-  answeredAt = Number.NaN
-  utilisation = Number.NaN
-  queueDepth = Number.NaN
-  reportedAt = Number.NaN
-  locality = Number.NaN
-  weight = Number.NaN
-
-  constructor(original: EligibleNode) {
-    this.node = original.node
-    this.take(original)
-  }
-
-  take(original: EligibleNode): void {
-    this.node = original.node
-    this.inFlight = original.inFlight
-    this.latencyMs = original.latencyMs
-    this.peakLatencyMs = original.peakLatencyMs
-    this.answeredAt = original.answeredAt
-    this.utilisation = original.utilisation
-    this.queueDepth = original.queueDepth
-    this.reportedAt = original.reportedAt
-    this.locality = original.locality
-    this.weight = original.weight
-  }
-}
+/** What an `EligibleNode` tells beside its id. */
+const numbersPerNode = 9
 
 export class DecisionLog {
   readonly #lengthMax: number

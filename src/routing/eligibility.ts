@@ -25,11 +25,17 @@ import { type StatementKind, StatementKinds } from '../core/ports/engine-provide
 import { Consistencies, type Consistency } from '../core/queries.js'
 import type { Placement } from './placement-table.js'
 
+/** Out until then; worded when somebody asks, for the words say how long it still is. */
+export interface Expelled {
+  readonly reason: string
+  readonly until: number
+}
+
 /** What this node holds against another, as half a sentence; null: nothing. */
 export interface Standings {
   /** A verdict of the health room. */
   degradedOf(node: NodeId): string | null
-  ejectedOf(node: NodeId, now: number): string | null
+  ejectedOf(node: NodeId, now: number): Expelled | null
   /** `atLeastIndex` 0: no index is waited for. */
   behindOf(node: NodeId, atLeastIndex: number, now: number): string | null
   /** More behind than it may be for a read that does not wait. */
@@ -63,8 +69,8 @@ export interface Judged {
   readonly node: NodeId
   readonly member: Member | null
   readonly isReplica: boolean
-  /** Null: eligible. */
-  readonly exclusion: string | null
+  /** Null: eligible. Worded by `exclusionAt`. */
+  readonly exclusion: string | Expelled | null
 }
 
 export interface Judgement {
@@ -72,6 +78,12 @@ export interface Judgement {
   readonly judged: readonly Judged[]
   /** That health was ignored, and why; null: it was not. */
   readonly panic: string | null
+}
+
+/** Half a sentence; null: eligible. */
+export function exclusionAt({ exclusion }: Judged, now: number): string | null {
+  if (exclusion === null || typeof exclusion === 'string') return exclusion
+  return `ejected for ${Math.ceil(exclusion.until - now)} ms more: ${exclusion.reason}`
 }
 
 export const isForLeader = (kind: StatementKind, consistency: Consistency): boolean =>
@@ -106,18 +118,18 @@ type RankNumber = (typeof Ranks)[keyof typeof Ranks]
 
 interface Ranked extends Judged {
   rank: RankNumber
-  exclusion: string | null
+  exclusion: string | Expelled | null
   /** For reasons that panic ignores. */
   readonly isHealth: boolean
 }
 
 interface Rank {
   readonly rank: RankNumber
-  readonly exclusion: string | null
+  readonly exclusion: string | Expelled | null
   readonly isHealth: boolean
 }
 
-const rank = (at: RankNumber, exclusion: string | null, isHealth = false): Rank => ({
+const rank = (at: RankNumber, exclusion: Rank['exclusion'], isHealth = false): Rank => ({
   rank: at,
   exclusion,
   isHealth

@@ -4,16 +4,16 @@ import type { Random } from '../core/ports/random.js'
 import type { RouteCandidate, RouteDecision, RouteExplanation } from '../core/route-views.js'
 import type { NodeScore, StrategyExplanation } from '../core/routing-strategy.js'
 import type { DecisionSlot } from './decision-log.js'
-import type { Judged } from './eligibility.js'
+import { exclusionAt, type Judged } from './eligibility.js'
 import { unscored } from './strategies/unscored.js'
 
 export function explainSlot(slot: DecisionSlot, random: Random): RouteExplanation {
-  const { id, judged, notes, refusal, wallNow } = slot
+  const { id, judged, notes, refusal, wallNow, now } = slot
   const told = slot.node === null ? null : explanationOf(slot, random)
   const scores = new Map<string, NodeScore>()
   for (const score of told?.scores ?? []) scores.set(score.node, score)
   const decision = told === null ? null : decisionOf(slot, told.reason)
-  const candidates = judged.map((entry) => candidateOf(entry, scores.get(entry.node)))
+  const candidates = judged.map((entry) => candidateOf(entry, scores.get(entry.node), now))
   return { id, decision, refusal, candidates, notes, decidedAt: wallNow }
 }
 
@@ -26,16 +26,16 @@ function decisionOf(slot: DecisionSlot, reason: string): RouteDecision | null {
 
 function explanationOf(slot: DecisionSlot, random: Random): StrategyExplanation {
   const { strategy, chosen, now, replicasNear } = slot
-  const eligible = slot.eligible.slice(0, slot.eligibleCount)
+  const eligible = slot.eligible()
   const explained = strategy?.explain?.(eligible, chosen, { now, random, replicasNear })
   const words = slot.reason ?? explained?.reason ?? 'chosen by the strategy'
   return { reason: words, scores: explained?.scores ?? unscored(eligible, words).scores }
 }
 
-const candidateOf = (entry: Judged, score: NodeScore | undefined): RouteCandidate => ({
+const candidateOf = (entry: Judged, score: NodeScore | undefined, now: number): RouteCandidate => ({
   node: entry.node,
   eligible: entry.exclusion === null,
-  exclusion: entry.exclusion,
+  exclusion: exclusionAt(entry, now),
   score: score?.score ?? null,
   factors: score?.factors ?? []
 })

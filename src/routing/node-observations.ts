@@ -75,6 +75,12 @@ export class NodeLoad implements EligibleNode {
 
 export class NodeObservations {
   readonly #loads = new Map<NodeId, NodeLoad>()
+  #version = 0
+
+  /** Another one whenever a record is no longer the one of its node. */
+  get version(): number {
+    return this.#version
+  }
 
   of(node: NodeId): NodeLoad {
     const known = this.#loads.get(node)
@@ -91,7 +97,9 @@ export class NodeObservations {
   /** Forgets nodes that are no members and have nothing in flight. */
   retain(isMember: (node: NodeId) => boolean): void {
     for (const [node, { inFlight }] of this.#loads) {
-      if (inFlight === 0 && !isMember(node)) this.#loads.delete(node)
+      if (inFlight > 0 || isMember(node)) continue
+      this.#loads.delete(node)
+      this.#version++
     }
   }
 }

@@ -10,7 +10,7 @@ import type { RoutingEvent } from '../core/events.js'
 import { type HealthVerdict, type VerdictStatus, VerdictStatuses } from '../core/health-verdict.js'
 import type { NodeId } from '../core/ids.js'
 import type { Random } from '../core/ports/random.js'
-import type { Standings } from './eligibility.js'
+import type { Expelled, Standings } from './eligibility.js'
 import { type FaultVerdict, FaultVerdicts } from './node-faults.js'
 import { type Ejection, OutlierEjection } from './outlier-ejection.js'
 import { ReplicaLag } from './replica-lag.js'
@@ -45,6 +45,7 @@ export class NodeStandings implements Standings {
   readonly #degraded = new Map<NodeId, string>()
   readonly #events: RoutingEvent[] = []
   #replicas = 1
+  #version = 0
   #startedAt = Number.NaN
 
   constructor(components: { readonly random: Random }, options: NodeStandingsOptions) {
@@ -69,6 +70,16 @@ export class NodeStandings implements Standings {
     return this.#ejection.refused
   }
 
+  /** Another one whenever what is held against somebody may have changed, but for time alone. */
+  get version(): number {
+    return this.#version + this.#ejection.version
+  }
+
+  /** When time alone changes what is held against somebody; infinite: never. */
+  nextChange(now: number): number {
+    return Math.min(this.#ejection.nextEnd(now), this.#lag.nextForgotten(now))
+  }
+
   ejections(now: number): readonly Ejection[] {
     return this.#ejection.ejections(now)
   }
@@ -85,6 +96,7 @@ export class NodeStandings implements Standings {
 
   handleVerdict({ nodeId, status, reason }: HealthVerdict): void {
     const words = unwell[status]
+    this.#version++
     if (words === undefined) this.#degraded.delete(nodeId)
     else this.#degraded.set(nodeId, `${words}: ${reason}`)
   }
@@ -95,6 +107,7 @@ export class NodeStandings implements Standings {
   }
 
   handleMemberGone(node: NodeId): void {
+    this.#version++
     this.#degraded.delete(node)
     this.#ejection.forget(node)
     this.#slowStart.forget(node)
@@ -112,7 +125,9 @@ export class NodeStandings implements Standings {
 
   /** `node` answered from a state at `index`. */
   handleApplied(node: NodeId, index: number, now: number): void {
+    const wasLagging = this.#isLagging(node, now)
     this.#lag.learn(node, index, now)
+    if (wasLagging || this.#isLagging(node, now)) this.#version++
   }
 
   handleCommitted(index: number, now: number): void {
@@ -132,32 +147,38 @@ export class NodeStandings implements Standings {
     return this.#degraded.get(node) ?? null
   }
 
-  ejectedOf(node: NodeId, now: number): string | null {
+  ejectedOf(node: NodeId, now: number): Expelled | null {
     const ejection = this.#ejection.ejectionOf(node, now)
-    if (ejection !== null) {
-      return `ejected for ${Math.ceil(ejection.until - now)} ms more: ${ejection.reason}`
-    }
-    this.#welcomeReturned(now)
-    return null
+    if (ejection === null) this.#welcomeReturned(now)
+    return ejection
+  }
+
+  /** Whether `behindOf` would say something. */
+  isBehind(node: NodeId, atLeastIndex: number, now: number): boolean {
+    const applied = this.#lag.appliedBy(node, now)
+    return applied !== null && applied < atLeastIndex
   }
 
   behindOf(node: NodeId, atLeastIndex: number, now: number): string | null {
-    const applied = this.#lag.appliedBy(node, now)
-    if (applied === null || applied >= atLeastIndex) return null
-    return `has applied ${applied}, ${atLeastIndex} is needed`
+    if (!this.isBehind(node, atLeastIndex, now)) return null
+    return `has applied ${this.#lag.appliedBy(node, now)}, ${atLeastIndex} is needed`
   }
 
   laggingOf(node: NodeId, now: number): string | null {
     const { lagEntriesMax, lagMsMax } = this.#options
     const lag = this.#lag.lagOf(node, now)
-    if (lag === null) return null
+    if (lag === null || !this.#isLagging(node, now)) return null
     if (lagEntriesMax > 0 && lag.entries > lagEntriesMax) {
       return `lags ${lag.entries} entries, at most ${lagEntriesMax}`
     }
-    if (lagMsMax > 0 && lag.ms > lagMsMax) {
-      return `lags ${Math.round(lag.ms)} ms, at most ${lagMsMax}`
-    }
-    return null
+    return `lags ${Math.round(lag.ms)} ms, at most ${lagMsMax}`
+  }
+
+  #isLagging(node: NodeId, now: number): boolean {
+    const { lagEntriesMax, lagMsMax } = this.#options
+    const lag = this.#lag.lagOf(node, now)
+    if (lag === null) return false
+    return (lagEntriesMax > 0 && lag.entries > lagEntriesMax) || (lagMsMax > 0 && lag.ms > lagMsMax)
   }
 
   #tell({ node, reason, until, times }: Ejection, now: number): void {

@@ -62,11 +62,27 @@ export class OutlierEjection {
   #sweptAt = Number.NaN
   #ejectedCount = 0
   #total = 0
+  #version = 0
   #refused = 0
 
   constructor(components: { readonly random: Random }, options: OutlierEjectionOptions) {
     this.#random = components.random
     this.#options = options
+  }
+
+  /** Another one whenever one is ejected or comes back. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** When the next ejection after `now` is over; infinite: none is. */
+  nextEnd(now: number): number {
+    let next = Number.POSITIVE_INFINITY
+    if (this.#ejectedCount === 0) return next
+    for (const { ejection } of this.#entries.values()) {
+      if (ejection !== null && ejection.until > now && ejection.until < next) next = ejection.until
+    }
+    return next
   }
 
   /** Ejections so far. */
@@ -145,7 +161,10 @@ export class OutlierEjection {
   /** It left, died, or began anew: what it did before says nothing about it. */
   forget(node: NodeId): void {
     const entry = this.#entries.get(node)
-    if (entry?.ejection != null) this.#ejectedCount--
+    if (entry?.ejection != null) {
+      this.#ejectedCount--
+      this.#version++
+    }
     this.#entries.delete(node)
   }
 
@@ -198,6 +217,7 @@ export class OutlierEjection {
     entry.ejection = { node, reason, until, times: entry.times }
     entry.consecutive = 0
     this.#ejectedCount++
+    this.#version++
     this.#total++
     return entry.ejection
   }
@@ -206,6 +226,7 @@ export class OutlierEjection {
     entry.ejection = null
     entry.consecutive = 0
     this.#ejectedCount--
+    this.#version++
     this.#returned.push(node)
   }
 

@@ -61,8 +61,25 @@ export class ReplicaLag {
     const entries = this.#newest - index
     const ms = entries === 0 ? 0 : this.#sincePassed(index, now)
     const told = this.#told.get(node)
-    if (told === undefined) this.#told.set(node, { index, entries, ms, at: now })
-    else Object.assign(told, { index, entries, ms, at: now })
+    if (told === undefined) {
+      this.#told.set(node, { index, entries, ms, at: now })
+      return
+    }
+    told.index = index
+    told.entries = entries
+    told.ms = ms
+    told.at = now
+  }
+
+  /** When the next thing told that is still believed counts no more; infinite: there is none. */
+  nextForgotten(now: number): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const { at, entries } of this.#told.values()) {
+      if (entries === 0) continue
+      const last = at + lagAgeMsMax
+      if (last >= now && last < next) next = last
+    }
+    return next
   }
 
   /** Null: not known, or too long ago. */

@@ -17,8 +17,9 @@ import type { Consistency } from '../core/queries.js'
 import type { RouteExplanation } from '../core/route-views.js'
 import type { EligibleNode, RoutingStrategy } from '../core/routing-strategy.js'
 import { DecisionLog, type DecisionSlot } from './decision-log.js'
-import { isForLeader, type Judge, type Judged, judge } from './eligibility.js'
+import { exclusionAt, isForLeader, type Judged } from './eligibility.js'
 import { explainSlot } from './explanation.js'
+import { type Candidates, Judgements, type JudgementsOptions } from './judgements.js'
 import type { NodeLoad, NodeObservations } from './node-observations.js'
 import type { NodeStandings } from './node-standings.js'
 import type { Placement } from './placement-table.js'
@@ -46,26 +47,20 @@ export interface RouteQuestion {
   readonly wallNow: WallMs
 }
 
-export interface RouterOptions {
-  readonly nodeId: NodeId
-  readonly datacenter: string
-  readonly rack: string
+export interface RouterOptions extends JudgementsOptions {
   readonly explainedDecisionsMax: number
-  /** By node; what the member says of its capacity where absent. */
-  readonly weights: Readonly<Record<string, number>>
-  readonly panicShare: number
 }
 
 export class Router {
-  readonly #observations: NodeObservations
   readonly #standings: NodeStandings
   readonly #random: Random
   readonly #options: RouterOptions
-  readonly #judge: Judge
+  readonly #judgements: Judgements
   readonly #log: DecisionLog
-  readonly #eligible: NodeLoad[] = []
   readonly #warm: NodeLoad[] = []
-  readonly #context: { now: number; random: Random; replicasNear: [number, number, number] }
+  readonly #context: { now: number; random: Random; replicasNear: Candidates['replicasNear'] }
+  /** What the plain way to the leader was last decided by. */
+  #leader: { readonly members: readonly Member[]; readonly judged: readonly [Judged] } | null = null
   readonly #spreading = new RoundRobinStrategy()
   #strategy: RoutingStrategy
 
@@ -78,13 +73,11 @@ export class Router {
     },
     options: RouterOptions
   ) {
-    this.#observations = components.observations
     this.#standings = components.standings
     this.#random = components.random
     this.#strategy = components.strategy
     this.#options = options
-    const { nodeId, panicShare } = options
-    this.#judge = { self: nodeId, standings: components.standings, panicShare }
+    this.#judgements = new Judgements(components, options)
     this.#log = new DecisionLog(options.explainedDecisionsMax)
     this.#context = { now: 0, random: components.random, replicasNear: [0, 0, 0] }
   }
@@ -121,13 +114,14 @@ export class Router {
   /** Decides and says of every node why it was or was not eligible. */
   explain(question: RouteQuestion): RouteExplanation {
     const slot = this.#log.open(question, question.now)
-    this.#consider(slot, question)
+    this.#chooseBy(slot, question, this.#judgements.make(question))
     return explainSlot(slot, this.#random)
   }
 
   #decide(question: RouteQuestion): DecisionSlot {
     const slot = this.#log.open(question, question.now)
-    if (!this.#leaderAtOnce(slot, question)) this.#consider(slot, question)
+    if (this.#leaderAtOnce(slot, question)) return slot
+    this.#chooseBy(slot, question, this.#judgements.of(question))
     return slot
   }
 
@@ -135,23 +129,31 @@ export class Router {
   #leaderAtOnce(slot: DecisionSlot, question: RouteQuestion): boolean {
     const leader = question.placement?.leader ?? null
     if (leader === null || !isForLeader(question.kind, question.consistency)) return false
-    const isSelf = leader === this.#options.nodeId
-    if (!isSelf && !question.members.some(({ nodeId }) => nodeId === leader)) return false
-    slot.judged = [{ node: leader, member: null, isReplica: true, exclusion: null }]
+    const { members } = question
+    let known = this.#leader
+    if (known === null || known.members !== members || known.judged[0].node !== leader) {
+      const isSelf = leader === this.#options.nodeId
+      if (!isSelf && !members.some(({ nodeId }) => nodeId === leader)) return false
+      const own = { node: leader, member: null, isReplica: true, exclusion: null }
+      known = { members, judged: [own] }
+      this.#leader = known
+    }
+    slot.judged = known.judged
     this.#takeLeader(slot, question, leader)
     return true
   }
 
-  #consider(slot: DecisionSlot, question: RouteQuestion): void {
-    const { judged, panic } = judge(question, this.#judge)
-    slot.judged = judged
-    if (panic !== null) slot.notes = [panic]
-    this.#observe(judged)
-    const first = this.#eligible[0]
-    if (first === undefined) slot.refusal = refusalOf(question, judged)
+  #chooseBy(slot: DecisionSlot, question: RouteQuestion, candidates: Candidates): void {
+    slot.judged = candidates.judged
+    slot.notes = candidates.notes
+    slot.replicasNear = candidates.replicasNear
+    this.#context.replicasNear = candidates.replicasNear
+    if (candidates.replicas > 0) this.#standings.noteReplicas(candidates.replicas)
+    const first = candidates.eligible[0]
+    if (first === undefined) slot.refusal = refusalOf(question, candidates)
     else if (isForLeader(question.kind, question.consistency)) {
       this.#takeLeader(slot, question, first.node)
-    } else this.#chooseReplica(slot, question)
+    } else this.#chooseReplica(slot, question, candidates.eligible)
   }
 
   #takeLeader(slot: DecisionSlot, { placement }: RouteQuestion, leader: NodeId): void {
@@ -161,25 +163,30 @@ export class Router {
     slot.strategyName = this.#strategy.name
   }
 
-  #chooseReplica(slot: DecisionSlot, question: RouteQuestion): void {
+  #chooseReplica(slot: DecisionSlot, question: RouteQuestion, eligible: readonly NodeLoad[]): void {
     this.#context.now = question.now
-    const { isSpread, preferred, key } = question
-    const known = preferred == null ? -1 : this.#eligible.findIndex((one) => one.node === preferred)
+    const { isSpread, preferred } = question
     if (isSpread) {
-      const turn = this.#spreading.choose(this.#eligible)
-      this.#take(slot, question, this.#eligible, turn)
-      slot.reason = `the key ${key ?? ''} is hot: its turn`
-    } else if (known >= 0) {
-      this.#take(slot, question, this.#eligible, known)
+      this.#take(slot, question, eligible, this.#spreading.choose(eligible))
+      slot.reason = 'its key is hot: its turn'
+      return
+    }
+    const known = preferred == null ? -1 : eligible.findIndex((one) => one.node === preferred)
+    if (known >= 0) {
+      this.#take(slot, question, eligible, known)
       slot.reason = 'where its session went before'
-    } else this.#chooseByStrategy(slot, question)
+    } else this.#chooseByStrategy(slot, question, eligible)
   }
 
-  #chooseByStrategy(slot: DecisionSlot, question: RouteQuestion): void {
-    let from: readonly EligibleNode[] = this.#eligible
+  #chooseByStrategy(
+    slot: DecisionSlot,
+    question: RouteQuestion,
+    eligible: readonly NodeLoad[]
+  ): void {
+    let from: readonly EligibleNode[] = eligible
     let chosen = this.#strategy.choose(from, this.#context)
     const wanted = must(from[chosen], 'the index that the strategy chose').node
-    if (this.#mustWait(wanted, question.now)) {
+    if (this.#mustWait(wanted, eligible, question.now)) {
       from = this.#warm
       chosen = this.#strategy.choose(from, this.#context)
       slot.notes = [...slot.notes, `${wanted} was passed over: it starts slowly`]
@@ -193,76 +200,31 @@ export class Router {
     from: readonly EligibleNode[],
     chosen: number
   ): void {
-    const { replicasNear } = this.#context
     slot.node = must(from[chosen], 'the index that the strategy chose').node
     slot.chosen = chosen
     slot.copyEligible(from)
-    slot.replicasNear[0] = replicasNear[0]
-    slot.replicasNear[1] = replicasNear[1]
-    slot.replicasNear[2] = replicasNear[2]
     slot.term = placement?.term ?? null
     slot.strategy = this.#strategy
     slot.strategyName = this.#strategy.name
   }
 
   /** A node in its slow start gets its share; fills in who is warm when it has had that. */
-  #mustWait(node: NodeId, now: number): boolean {
+  #mustWait(node: NodeId, eligible: readonly NodeLoad[], now: number): boolean {
     const share = this.#standings.shareOf(node, now)
     if (share === 1 || this.#random.nextFloat() < share) return false
     this.#warm.length = 0
-    for (const load of this.#eligible) {
+    for (const load of eligible) {
       if (this.#standings.shareOf(load.node, now) === 1) this.#warm.push(load)
     }
     return this.#warm.length > 0
   }
-
-  /** Fills in the eligible and how many replicas are how near. */
-  #observe(judged: readonly Judged[]): void {
-    const { replicasNear } = this.#context
-    replicasNear.fill(0)
-    this.#eligible.length = 0
-    let replicas = 0
-    for (const entry of judged) {
-      if (!entry.isReplica) continue
-      const locality = this.#localityOf(entry.node, entry.member)
-      const level = locality >= 0.75 ? 0 : locality >= 0.5 ? 1 : 2
-      replicasNear[level]++
-      replicas++
-      if (entry.exclusion !== null) continue
-      const load = this.#observations.of(entry.node)
-      load.locality = locality
-      load.weight = this.#weightOf(entry.node, entry.member)
-      this.#eligible.push(load)
-    }
-    if (replicas > 0) this.#standings.noteReplicas(replicas)
-  }
-
-  #localityOf(node: NodeId, member: Member | null): number {
-    const { nodeId, datacenter, rack } = this.#options
-    if (node === nodeId) return 1
-    if (member === null || member.datacenter !== datacenter) return 0
-    return member.rack === rack ? 0.75 : 0.5
-  }
-
-  #weightOf(node: NodeId, member: Member | null): number {
-    const configured = this.#options.weights[node]
-    if (configured !== undefined) return configured
-    const told = member?.capacity.weight ?? capacityWeightOne
-    return Math.min(Math.max(told, 1) / capacityWeightOne, weightMax)
-  }
 }
 
-/** The capacity's weight that every node has unless it says otherwise: a whole share. */
-const capacityWeightOne = 100
-
-/** A member's own word is not believed beyond this. */
-export const weightMax = 1_000
-
-function refusalOf(question: RouteQuestion, judged: readonly Judged[]): string {
+function refusalOf(question: RouteQuestion, { judged }: Candidates): string {
   return isForLeader(question.kind, question.consistency) && question.placement?.leader == null
     ? `no leader of group ${question.group} is known`
-    : `no node can serve group ${question.group}: ${reasonsOf(judged)}`
+    : `no node can serve group ${question.group}: ${reasonsOf(judged, question.now)}`
 }
 
-const reasonsOf = (judged: readonly Judged[]): string =>
-  judged.map(({ node, exclusion }) => `${node} ${exclusion ?? 'eligible'}`).join(', ')
+const reasonsOf = (judged: readonly Judged[], now: number): string =>
+  judged.map((one) => `${one.node} ${exclusionAt(one, now) ?? 'eligible'}`).join(', ')
