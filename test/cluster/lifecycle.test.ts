@@ -102,7 +102,7 @@ t.test(
 )
 
 t.test(
-  'a second process on the directory, and a directory of another node, are refused',
+  'X-48 a second process on the directory, and a directory of another node, are refused',
   async (t) => {
     const directory = t.testdir()
     const create = (id: string, path: string) =>

@@ -36,7 +36,7 @@ t.test('what has a default may be left out', async (t) => {
   })
 })
 
-t.test('X-11: all faults are reported at once, with their paths', async (t) => {
+t.test('X-47: all faults are reported at once, with their paths', async (t) => {
   const faults = faultsOf({
     file: {
       node: { id: 'A B', dataDirectory: '' },
@@ -82,7 +82,7 @@ t.test('relations between fields are checked, each with the field to change', as
   t.same(pathsOf({ code: { ...minimal, admin: { listenAddress: '[::1]:80' } } }), [])
 })
 
-t.test('X-11: relations are reported beside faults of single fields', async (t) => {
+t.test('X-47: relations are reported beside faults of single fields', async (t) => {
   const paths = pathsOf({
     code: {
       node: { id: 'A B' },
@@ -121,6 +121,29 @@ t.test(
     t.same(pathsOf({ roomFaults, code: number }), ['routing.strategy'], 'once')
   }
 )
+
+t.test('X-47: zero intervals, elections at heartbeats, one node twice', async (t) => {
+  const zeros = {
+    membership: { probeIntervalMs: 0, gossipIntervalMs: 0 },
+    consensus: { heartbeatIntervalMs: 0, electionTimeoutMinMs: 0 },
+    transport: { keepAliveIntervalMs: 0, idleTimeoutMs: 0, dialTimeoutMs: 0 },
+    health: { latencyIntervalMs: 0, heartbeatIntervalMs: 0 },
+    security: { insecure: true, reloadIntervalMs: 0 }
+  }
+  for (const [section, fields] of Object.entries(zeros)) {
+    for (const [field, value] of Object.entries(fields)) {
+      if (value !== 0) continue
+      const code = { ...minimal, [section]: { ...fields, [field]: 0 } }
+      t.ok(pathsOf({ code }).includes(`${section}.${field}`), `${section}.${field}`)
+    }
+  }
+  for (const electionTimeoutMinMs of [100, 50]) {
+    const consensus = { heartbeatIntervalMs: 100, electionTimeoutMinMs }
+    t.same(pathsOf({ code: { ...minimal, consensus } }), ['consensus.electionTimeoutMinMs'])
+  }
+  const cluster = { bootstrap: { voters: ['a', 'b', 'b'] } }
+  t.same(pathsOf({ code: { ...minimal, cluster } }), ['cluster.bootstrap.voters'])
+})
 
 t.test('later sources win field by field: preset, file, environment, code', async (t) => {
   const config = resolveConfig({

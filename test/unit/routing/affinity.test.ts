@@ -27,6 +27,27 @@ t.test('a preference lasts for an hour after its last use, and for one term', as
   t.same(table.counts, { hits: 1, voided: 3 })
 })
 
+t.test('X-42: sessions named so that tables of numbers collide cost what others do', async (t) => {
+  const sessions = 10_000
+  const costOf = (nameOf: (i: number) => string): number => {
+    const names = Array.from({ length: sessions }, (_, i) => nameOf(i))
+    const table = new Affinities({ affinityIdleMs: hour, affinitiesMax: sessions })
+    const began = process.cpuUsage()
+    for (const name of names) table.note(name, a, term(1), at(0))
+    for (const name of names) table.nodeOf(name, term(1), at(1))
+    const { user, system } = process.cpuUsage(began)
+    return (user + system) / 1_000
+  }
+  costOf((i) => `warm-up ${i}`)
+  const usual = costOf((i) => `session ${i * 7_919}`)
+  // Texts of small integers hash to themselves, unseeded: a stride of a power of two fills few
+  // buckets of a table.
+  for (const stride of [1_024, 2_048, 4_096]) {
+    const spentMs = costOf((i) => `${(i * stride) % 16_777_216}${'0'.repeat(i % 2)}`)
+    t.ok(spentMs < 20 * usual + 200, `stride ${stride}: ${spentMs} ms, usually ${usual} ms`)
+  }
+})
+
 t.test('at the bound the one idle longest goes', async (t) => {
   const table = new Affinities({ affinityIdleMs: hour, affinitiesMax: 3 })
   for (const [i, session] of ['p', 'q', 'r', 'p', 's'].entries())

@@ -277,12 +277,44 @@ t.test('R-M10 a configuration holds when appended and is rolled back when trunca
   t.same(log.configuration.voters, [replica('a')])
 })
 
-t.test('malformed appends change nothing', async (t) => {
+t.test('X-37: gaps, terms that fall or are ahead, commits beyond: nothing is kept', async (t) => {
   const table = new RaftTable({ voters: three })
-  for (const entries of [[entry(3, 1)], [entry(2, 4)], [entry(2, 1), entry(3, 0)]]) {
+  for (const entries of [
+    [entry(3, 1)],
+    [entry(2, 4)],
+    [entry(2, 1), entry(3, 0)],
+    [entry(2, 1), entry(4, 1)]
+  ]) {
     table.act('b', (raft, now) => raft.receive(append(1, [1, 0], entries), now))
   }
-  t.match(table.raft('b').status(), { lastIndex: 1, messagesIgnored: 3 })
+  t.match(table.raft('b').status(), { lastIndex: 1, messagesIgnored: 4 })
+  const ahead = deliver(table, append(1, [9, 1], [entry(10, 1)], 50))
+  t.match(ahead, { rejected: true }, 'a point that this log does not reach')
+  deliver(table, append(1, [1, 0], [], 2 ** 53 - 1))
+  t.match(table.raft('b').status(), { lastIndex: 1, commitIndex: 1 }, 'no further than the log')
+  t.same(terms(table, 'b'), [0])
+})
+
+t.test('X-37: a term of 2^53 is no term on the wire', async (t) => {
+  const writer = new ByteWriter(1 << 16)
+  const { codec } = raftDeclarations.appendEntries as typeof appendEntriesMessage
+  const message = append(2 ** 53 - 1, [1, 0], [])
+  codec.write(writer, toWire(message, storageOf(message.from), storageOf(message.to)) as never)
+  const bytes = Buffer.from(writer.take())
+  t.equal(codec.read(new ByteReader(bytes)).term, 2 ** 53 - 1)
+  const largest = Buffer.from('001fffffffffffff', 'hex')
+  Buffer.from('0020000000000000', 'hex').copy(bytes, bytes.indexOf(largest))
+  t.throws(() => codec.read(new ByteReader(bytes)), { code: 'ERR_SKEIN_PROTOCOL' })
+})
+
+t.test('X-38: a second leader of the same term stops the replica', async (t) => {
+  const table = new RaftTable({ voters: three })
+  table.elect('b')
+  const { term } = table.raft('b').status()
+  t.throws(
+    () => table.act('b', (raft, now) => raft.receive(append(term, [1, 0], []), now)),
+    /lead term/
+  )
 })
 
 t.test('every message comes back from its bytes as it was', async (t) => {

@@ -134,6 +134,49 @@ t.test(
   }
 )
 
+t.test('X-32: a flood of strangers costs little, moves nobody, is not answered', async (t) => {
+  const world = new DriverWorld(t)
+  const [n0] = (await world.cluster(3)) as [DriverNode]
+  const options = {
+    nodeId: id('stranger'),
+    clusterName: 'test',
+    gossipKeys: [groupKey.map((b) => b ^ 1)]
+  }
+  const sealer = new DatagramSealer(nodeCrypto(), options, 1)
+  const packet = new PacketWriter()
+    .write(null, [
+      { kind: 'dead', nodeId: id('n1'), incarnation: 99 as never, accuser: id('stranger') }
+    ])
+    .slice()
+  const kinds = [sealer.seal(packet).slice(), new Uint8Array(1_400), new Uint8Array(9).fill(0xff)]
+  const before = viewOf(n0.driver)
+  const beforeTold = n0.events.length
+  const floodLength = 100_000
+  const sentBefore = world.datagrams.sent.filter(({ to }) => to === 'stranger:1').length
+  const began = process.cpuUsage()
+  for (let i = 0; i < floodLength; i++) {
+    world.datagrams.inject(n0.address, kinds[i % kinds.length] as Uint8Array, 'stranger:1')
+    if (i % 10_000 === 0) await world.clock.advance(100)
+  }
+  const { user, system } = process.cpuUsage(began)
+  const told = refusals(n0.driver)
+  t.equal(
+    Object.values(told).reduce((sum, count) => sum + count, 0),
+    floodLength,
+    'each is counted'
+  )
+  await world.clock.advance(20_000)
+  t.same(viewOf(n0.driver), before, 'the members are what they were')
+  t.same(n0.events.slice(beforeTold), [], 'nothing was told')
+  t.equal(
+    world.datagrams.sent.filter(({ to }) => to === 'stranger:1').length - sentBefore,
+    0,
+    'no answer'
+  )
+  t.comment(`${(user + system) / floodLength} µs each, membership of three nodes at work included`)
+  t.ok((user + system) / 1e6 < 5, '100,000 cost less than five seconds of one core, debug and all')
+})
+
 t.test('S-22: what a member seals may be garbage; it is dropped whole', async (t) => {
   const world = new DriverWorld(t)
   const [n0] = (await world.cluster(2)) as [DriverNode]

@@ -6,7 +6,8 @@ import {
   exchangedMembersMax,
   type MemberState,
   memberStateBytes,
-  pushPull
+  pushPull,
+  statement
 } from '../../../../src/network/membership/messages.js'
 import { Swim } from '../../../../src/network/membership/swim.js'
 import { ByteReader, ByteWriter } from '../../../../src/wire/index.js'
@@ -43,6 +44,23 @@ t.test('S-23: what a node gives of a large table stays within one message', asyn
   t.ok(given.length > 1_000 && given.length < 9_000)
   const bytes = given.reduce((sum, state) => sum + memberStateBytes(state), 0)
   t.ok(bytes <= exchangeBytesMax, `${bytes} bytes`)
+})
+
+t.test('X-35: metadata of 513 bytes is refused, names of prototypes are data', async (t) => {
+  const codec = statement
+  const writer = new ByteWriter(1 << 16)
+  const carried = (metadata: Record<string, string>) => {
+    codec.write(writer, statementOf('a', { metadata }))
+    return codec.read(new ByteReader(writer.take())).metadata
+  }
+  const metadata = JSON.parse('{"__proto__":"p","constructor":"c","toString":"t"}')
+  const read = carried(metadata)
+  t.same(Object.entries(read), Object.entries(metadata))
+  t.equal(Object.getPrototypeOf(read), Object.prototype)
+  t.equal(Object.getOwnPropertyDescriptor(Object.prototype, 'p'), undefined)
+  t.ok(carried({ k: 'v'.repeat(500) }))
+  t.throws(() => carried({ k: 'v'.repeat(513) }))
+  t.throws(() => carried({ k: 'v'.repeat(300), l: 'v'.repeat(300) }))
 })
 
 t.test('X-36: a table full of strangers, duplicates, and this node itself', async (t) => {

@@ -1,6 +1,7 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import t from 'tap'
 import type { Compression } from '../../../../src/core/index.js'
+import { joinRequest, pushPull } from '../../../../src/network/membership/messages.js'
 import { controlMessages } from '../../../../src/network/mux/messages.js'
 import { nodeCompression } from '../../../../src/runtime/index.js'
 import {
@@ -36,7 +37,7 @@ const fetch = declareRequest({
   answer: bytes(1024 * 1024),
   about: 'For tests.'
 })
-const catalogue = new Catalogue([...controlMessages, page, secret, fetch])
+const catalogue = new Catalogue([...controlMessages, page, secret, fetch, pushPull, joinRequest])
 const thresholdBytes = 1_000
 
 function pair(a: Compression | null = nodeCompression(), b: Compression | null = a): MuxerPair {
@@ -124,7 +125,15 @@ const bombs: Readonly<Record<string, Compression['deflate']>> = {
   'damaged bytes': (body) => deflateRawSync(body).map((byte, i) => (i > 5 ? byte ^ 0x55 : byte)),
   'a body that ends early': (body) => deflateRawSync(body).subarray(0, -4)
 }
-for (const [name, deflate] of Object.entries(bombs)) {
+const told = { packed: page, pushPull, joinRequest }
+const attacks = Object.entries(bombs).flatMap(([name, deflate]) =>
+  Object.entries(told).map(([type, carrier]) => ({
+    name: `${name}, as ${type},`,
+    deflate,
+    carrier
+  }))
+)
+for (const { name, deflate, carrier } of attacks) {
   t.test(`${name} closes the connection, and costs no more than a message`, async (t) => {
     const made: number[] = []
     const watched: Compression = {
@@ -136,7 +145,9 @@ for (const [name, deflate] of Object.entries(bombs)) {
     }
     const evil: Compression = { deflate, inflate: (packed) => inflateRawSync(packed) }
     const ends = pair(evil, watched)
-    send(ends, page, Buffer.from('abcdefgh'.repeat(50_000)))
+    // What is compressed is the attacker's; its type is all that the receiver goes by.
+    const disguised = { ...page, number: carrier.number, kind: carrier.kind, name: carrier.name }
+    send(ends, disguised as typeof page, Buffer.from('abcdefgh'.repeat(50_000)))
     ends.pump()
     t.match(ends.acceptor.doneError, { code: 'ERR_SKEIN_PROTOCOL', message: /compressed/ })
     t.same(received(ends), [])

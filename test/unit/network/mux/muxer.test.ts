@@ -13,7 +13,14 @@ import {
   inspectFrame,
   type MessageDeclaration
 } from '../../../../src/wire/index.js'
-import { at, identityOf, MuxerEnd, MuxerPair, wall } from '../../../support/muxer-pair.js'
+import {
+  at,
+  identityOf,
+  MuxerEnd,
+  MuxerPair,
+  muxerLimits,
+  wall
+} from '../../../support/muxer-pair.js'
 import { bulk, catalogue, clusterIdOf, echo, node, note } from '../../../support/transport-world.js'
 
 const normal = { priority: Priorities.Normal }
@@ -284,6 +291,21 @@ t.test('X-16: a handshake that does not come is waited for so long', async (t) =
   acceptor.collect()
   t.match(acceptor.doneError, { code: 'ERR_SKEIN_CONNECTION_LOST' })
   t.equal(acceptor.muxer.nextDeadline(), Number.POSITIVE_INFINITY)
+})
+
+t.test('X-19: half a frame and then silence: the idle deadline closes', async (t) => {
+  const pair = new MuxerPair().pump()
+  const { acceptor } = pair
+  acceptor.receive(Uint8Array.of(0, 0, 0xff, 0, 1, 2))
+  t.equal(acceptor.doneError, undefined)
+  for (let i = 0; i < 100 && acceptor.doneError === undefined; i++) {
+    const due = acceptor.muxer.nextDeadline()
+    acceptor.muxer.handleTimeout(at(due), wall(due))
+    acceptor.collect()
+    acceptor.pullAll()
+    if (acceptor.doneError !== undefined) t.ok(due <= 2 * muxerLimits.idleTimeoutMs, `after ${due}`)
+  }
+  t.match(acceptor.doneError, { code: 'ERR_SKEIN_CONNECTION_LOST' })
 })
 
 t.test('a peer that asks and does not read its answers is given up', async (t) => {

@@ -149,7 +149,7 @@ t.test('a broken connection fails its channels; what came before can be read', a
   t.equal(await world.outcome(channel.closed), 'ERR_SKEIN_CONNECTION_LOST')
 })
 
-t.test('leaving the iteration early resets; a handler that throws resets', async (t) => {
+t.test('X-53 leaving the iteration early resets; a handler that throws resets', async (t) => {
   const { world, a, b } = await pairOf()
   b.channels.accept('talk', (channel) => void channel.write(patterned(100_000)).catch(() => {}))
   b.channels.accept('bad', () => {

@@ -84,7 +84,7 @@ t.test('traffic is told per node, the same from both ends', async (t) => {
   t.equal(a.trafficOf(node('c')), null)
 })
 
-t.test('what a handler throws travels as its code and facts', async (t) => {
+t.test('X-53 what a handler throws travels as its code and facts', async (t) => {
   const { world, a, b } = await pair()
   b.onRequest(echo, async () => {
     throw new NotLeaderError('not here', { leaderHint: node('c') })

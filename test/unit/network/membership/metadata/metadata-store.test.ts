@@ -80,6 +80,7 @@ t.test('X-35: keys of any name are inert; bad ones and too long ones are refused
   take(other, owner.deltaSince(a, 0))
   t.same(pairs(other), pairs(owner))
   t.equal(Object.getPrototypeOf(other.entriesOf(a)[0]), Object.prototype)
+  t.notOk('__proto__!' in Object.prototype || 'constructor!' in Object.prototype)
   for (const key of ['', 'a\u0000b', 'a\nb', '\ud800', 'x'.repeat(129), '☂'.repeat(43)]) {
     t.throws(() => owner.set(key, ''), /^key: /)
   }
