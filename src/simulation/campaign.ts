@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { addFaults, type FaultCounts, faultKinds, noFaults } from './fault-counts.js'
+import { addFeatures, type FeatureCounts, noFeatures } from './feature-counts.js'
 import type { SimulationOptions } from './simulation.js'
 import { Invariants, type Violation } from './violations.js'
 
@@ -33,6 +34,7 @@ export interface SeedOutcome {
   readonly hash: string
   readonly virtualMs: number
   readonly faults: FaultCounts
+  readonly features: FeatureCounts
   readonly events: number
   readonly operationsOk: number
   readonly operationsUnknown: number
@@ -65,6 +67,8 @@ export interface CampaignReport {
   /** Seeds that were run a second time. */
   readonly repeated: number
   readonly faults: FaultCounts
+  /** How often parts of the product that only trouble brings to work were at work. */
+  readonly features: FeatureCounts
   readonly hashes: Readonly<Record<string, string>>
 }
 
@@ -193,6 +197,8 @@ class Campaign {
     const outcomes = [...this.#outcomes.values()].sort((a, b) => a.seed - b.seed)
     const faults = noFaults()
     for (const outcome of outcomes) addFaults(faults, outcome.faults)
+    const features = noFeatures()
+    for (const outcome of outcomes) addFeatures(features, outcome.features)
     const sum = (of: (outcome: SeedOutcome) => number) =>
       outcomes.reduce((total, outcome) => total + of(outcome), 0)
     const virtualSeconds = sum(({ virtualMs }) => virtualMs) / 1_000
@@ -213,6 +219,7 @@ class Campaign {
       events: sum(({ events }) => events),
       repeated: this.#repeated,
       faults,
+      features,
       hashes: Object.fromEntries(outcomes.map(({ seed, hash }) => [String(seed), hash]))
     }
   }

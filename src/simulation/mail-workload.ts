@@ -27,8 +27,13 @@ const letter = defineMessage({
 
 export const mailDeclarations: readonly CustomDeclaration[] = [letter]
 
-/** How long a sender waits for word, at most; some wait less. */
-const patienceMs = 8_000
+/**
+ * How long a sender waits for word, at most; some wait less. Less than what the repair allows: who
+ * has used up its retries waits until its deadline.
+ */
+const patienceMs = 5_000
+/** Letters between two changes of metadata, on average. */
+const metadataEvery = 10
 const fillersBytes = [0, 0, 0, 40, 3_000, 80_000] as const
 
 export interface MailComponents {
@@ -56,12 +61,17 @@ interface Letter {
   readonly throws: boolean
   /** The handler takes so long; zero: it answers at once. */
   readonly takesMs: number
+  /** Virtual time. */
+  readonly sentAt: number
+  readonly timeoutMs: number
   began: number
   ended: number
   outcome: 'open' | 'acknowledged' | 'thrown' | 'undelivered' | 'unknown' | 'refused'
 }
 
 export class MailWorkload {
+  /** Pairs of metadata that nodes set or deleted. */
+  metadataChanges = 0
   readonly counts: MailCounts = {
     sent: 0,
     handled: 0,
@@ -86,7 +96,14 @@ export class MailWorkload {
 
   /** Letters whose sender is alive and waits for word. */
   get open(): number {
-    return this.#letters.filter(({ from, outcome }) => outcome === 'open' && from.alive).length
+    return this.#waiting().length
+  }
+
+  /** Those letters, for a report. */
+  describeOpen(): string {
+    return this.#waiting()
+      .map((sent) => `${describe(sent)} at ${Math.round(sent.sentAt)} for ${sent.timeoutMs} ms`)
+      .join(', ')
   }
 
   start(): void {
@@ -100,6 +117,10 @@ export class MailWorkload {
   /** Before the node starts. */
   attach(process: SimulatedProcess, manager: SimulatedManager): void {
     manager.messages.onMessage(letter, ({ body }) => this.#handle(process, body.number))
+  }
+
+  #waiting(): Letter[] {
+    return this.#letters.filter(({ from, outcome }) => outcome === 'open' && from.alive)
   }
 
   #think(meanMs: number): void {
@@ -117,10 +138,23 @@ export class MailWorkload {
     const nodes = cluster().startedNodes()
     if (nodes.length === 0) return
     const node = pick(random, nodes)
+    if (random.nextInt(metadataEvery) === 0) this.#describe(node)
     const to = pick(random, cluster().nodeIds())
     const burst = random.nextInt(5) === 0 ? 1 + random.nextInt(20) : 1
     const isOrdered = random.nextFloat() < this.#options.orderedShare
     for (let i = 0; i < burst; i++) this.#send(node, to, isOrdered)
+  }
+
+  /** A node says something else of itself. */
+  #describe({ process, manager }: RunningNode): void {
+    const { time, random } = this.#components
+    const key = `k${random.nextInt(4)}`
+    const value = random.nextInt(4) === 0 ? null : String(this.#letters.length)
+    this.metadataChanges++
+    time.post(time.now, 'metadata', process, () => {
+      if (value === null) manager.metadata.delete(key)
+      else manager.metadata.set(key, value)
+    })
   }
 
   #send({ process, manager }: RunningNode, to: NodeId, isOrdered: boolean): void {
@@ -137,6 +171,8 @@ export class MailWorkload {
       isOrdered,
       throws,
       takesMs,
+      sentAt: time.now,
+      timeoutMs,
       began: 0,
       ended: 0,
       outcome: 'open'

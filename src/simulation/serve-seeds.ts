@@ -12,13 +12,15 @@ export function serveSeeds(simulate: Simulate): void {
 }
 
 export function outcomeOf(result: SimulationResult): SeedOutcome {
-  const { seed, violations, hash, virtualMs, faults, events, operations, elections } = result
+  const { seed, violations, hash, virtualMs, faults, features, events, operations, elections } =
+    result
   return {
     seed,
     violations,
     hash,
     virtualMs,
     faults,
+    features,
     events,
     operationsOk: operations.ok,
     operationsUnknown: operations.unknown,

@@ -18,6 +18,7 @@ import {
 } from '../core/index.js'
 import { InlineWorkers } from '../runtime/index.js'
 import { type ArmedCrash, CrashMoments, type FaultTarget } from './fault-scheduler.js'
+import { addFeatures, addMetrics, type FeatureCounts, noFeatures } from './feature-counts.js'
 import { hostName } from './host-name.js'
 import { kvEngineProvider } from './kv-engine.js'
 import { type MailWorkload, mailDeclarations } from './mail-workload.js'
@@ -95,6 +96,7 @@ export class SimulatedCluster implements FaultTarget {
   readonly #components: ClusterComponents
   readonly #options: ClusterOptions
   readonly #machines: Machine[]
+  readonly #pastFeatures = noFeatures()
 
   constructor(components: ClusterComponents, options: ClusterOptions) {
     this.size = options.size
@@ -129,6 +131,14 @@ export class SimulatedCluster implements FaultTarget {
     return this.#machines.flatMap(({ node }) => (node?.isStarted ? [node] : []))
   }
 
+  /** Of every life of every node so far. */
+  features(): FeatureCounts {
+    const sum = noFeatures()
+    addFeatures(sum, this.#pastFeatures)
+    for (const { manager } of this.startedNodes()) addMetrics(sum, manager.getAllMetrics())
+    return sum
+  }
+
   diskFaults(): { torn_write: number; unsynced_loss: number } {
     const sum = { torn_write: 0, unsynced_loss: 0 }
     for (const { disk } of this.#machines) {
@@ -154,6 +164,9 @@ export class SimulatedCluster implements FaultTarget {
   crash(host: number, exit: ProcessExit): void {
     const machine = this.#machine(host)
     if (machine.process === null) return
+    if (machine.node?.isStarted) {
+      addMetrics(this.#pastFeatures, machine.node.manager.getAllMetrics())
+    }
     machine.process.exit(exit)
     machine.process = null
     machine.node = null

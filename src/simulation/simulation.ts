@@ -21,6 +21,7 @@ import {
 } from '../core/index.js'
 import { type FaultCounts, noFaults } from './fault-counts.js'
 import { FaultScheduler } from './fault-scheduler.js'
+import type { FeatureCounts } from './feature-counts.js'
 import { Links } from './links.js'
 import { type MailCounts, MailWorkload } from './mail-workload.js'
 import type { CreateManager } from './manager.js'
@@ -61,6 +62,7 @@ export interface SimulationResult {
   readonly virtualMs: number
   readonly events: number
   readonly faults: FaultCounts
+  readonly features: FeatureCounts
   readonly operations: OperationCounts
   readonly mail: MailCounts
   /** Terms that had a leader. */
@@ -358,8 +360,9 @@ class Run {
 
   #describeUnanswered(): string {
     const answers = [...this.#workload.answers].map(([code, count]) => `${code} ${count}`)
+    const letters = this.#mail.describeOpen()
     const waiting = `${this.#workload.open} clients and ${this.#mail.open} letters wait`
-    return `${waiting}; answers so far: ${answers.join(', ')}`
+    return `${waiting} (${letters}); answers so far: ${answers.join(', ')}`
   }
 
   #result(): SimulationResult {
@@ -371,6 +374,10 @@ class Run {
       virtualMs: Math.round(this.#time.now),
       events: this.#events,
       faults: this.#faults,
+      features: {
+        ...this.#cluster.features(),
+        metadata_changes: this.#mail.metadataChanges
+      },
       operations: this.#workload.counts,
       mail: this.#mail.counts,
       elections: this.#watch.elections,

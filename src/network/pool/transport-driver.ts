@@ -77,6 +77,8 @@ import { type ConnectionRole, Peer, type PeerHandlers, sortedPeers } from './pee
 
 /** How long `stop` waits for connections to come to rest. */
 const stopTimeoutMs = 5_000
+/** In intervals of keep-alive: a way round that is silent so much longer than the direct one. */
+const relaySilenceFactor = 2
 
 export interface TransportComponents {
   readonly clock: Clock
@@ -458,8 +460,21 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     const relay = this.#components.relayFor?.(peer.nodeId) ?? null
     const found =
       relay === null ? (peer.isConnected ? null : peer.relayed.open()) : peer.relayed.usable(relay)
-    if (found !== null) this.counters.add('messages_relayed')
+    if (found === null || this.#isBetter(peer.open, found)) return null
+    this.counters.add('messages_relayed')
     return found
+  }
+
+  /**
+   * Whether a direct connection is the one to take after all: the way round does not stand yet,
+   * leads to a process that is gone, or has fallen silent beside it.
+   */
+  #isBetter(direct: Connection | null, relayed: Connection): boolean {
+    if (direct === null) return false
+    if (!relayed.muxer.isOpen) return true
+    const aheadMs = direct.lastHeardAt - relayed.lastHeardAt
+    if (direct.facts?.epoch !== relayed.facts?.epoch) return aheadMs > 0
+    return aheadMs > relaySilenceFactor * this.#options.config.keepAliveIntervalMs
   }
 
   #channelPoolOf(to: NodeId, hint: Address | undefined): ChannelPool {

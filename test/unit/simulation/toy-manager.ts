@@ -87,6 +87,12 @@ class ToyManager {
     return { ...answer.result, index: 0, group: 0, node: leader } as unknown as QueryResult
   }
 
+  readonly metadata = { set() {}, delete: () => false }
+
+  getAllMetrics(): Record<string, never> {
+    return {}
+  }
+
   readonly messages = { onMessage() {}, onRequest() {} }
 
   async sendMessage(): Promise<void> {

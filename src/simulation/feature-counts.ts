@@ -1,0 +1,54 @@
+/**
+ * How often the parts of the product that only trouble brings to work were at work: summed from
+ * the metrics of every life of every node.
+ */
+import type { MetricsSnapshot } from '../core/index.js'
+
+/** Name in the report → category and metric. */
+const sources = {
+  messages_repeated: ['delivery', 'retries'],
+  duplicates_suppressed: ['delivery', 'duplicates'],
+  order_gaps_told: ['delivery', 'gaps_told'],
+  relays_dialled: ['communication', 'relays_dialled'],
+  messages_relayed: ['communication', 'messages_relayed'],
+  queries_buffered: ['load_balancer', 'queries_buffered'],
+  buffered_released: ['load_balancer', 'queries_buffer_released'],
+  queries_forwarded: ['load_balancer', 'queries_forwarded'],
+  query_retries: ['load_balancer', 'query_retries'],
+  stale_routes_refused: ['load_balancer', 'stale_routes_refused'],
+  nodes_ejected: ['load_balancer', 'nodes_ejected'],
+  hotspots_detected: ['load_balancer', 'hotspots_detected'],
+  rebalance_operations: ['load_balancer', 'rebalance_operations'],
+  affinity_hits: ['load_balancer', 'affinity_hits'],
+  suspicions: ['topology', 'suspect_count'],
+  refutations: ['topology', 'refute_count'],
+  indirect_pings: ['topology', 'indirect_ping_count'],
+  state_exchanges: ['topology', 'push_pull_count'],
+  partitions_detected: ['topology', 'partition_detections'],
+  loss_trains: ['health', 'loss_trains'],
+  verdict_changes: ['health', 'verdict_changes'],
+  heartbeats_missed: ['health', 'heartbeats_missed'],
+  replays_refused: ['security', 'datagrams_refused_replayed']
+} as const satisfies Record<string, readonly [string, string]>
+
+export type FeatureKind = keyof typeof sources | 'metadata_changes'
+export type FeatureCounts = Record<FeatureKind, number>
+
+export const featureKinds: readonly FeatureKind[] = [
+  ...(Object.keys(sources) as (keyof typeof sources)[]),
+  'metadata_changes'
+]
+
+export const noFeatures = (): FeatureCounts =>
+  Object.fromEntries(featureKinds.map((kind) => [kind, 0])) as FeatureCounts
+
+/** What one life of one node has counted. */
+export function addMetrics(into: FeatureCounts, metrics: MetricsSnapshot): void {
+  for (const [kind, [category, name]] of Object.entries(sources)) {
+    into[kind as FeatureKind] += metrics[category]?.[name] ?? 0
+  }
+}
+
+export function addFeatures(into: FeatureCounts, more: Readonly<FeatureCounts>): void {
+  for (const kind of featureKinds) into[kind] += more[kind]
+}
