@@ -54,6 +54,18 @@ t.test('message numbers are unique and in the range of their room', async (t) =>
   t.same(told(checkMessages(await declaredMessages(), tree)), [])
 })
 
+t.test('each page is linked from the front page or from the house', async (t) => {
+  const front = readFileSync(join(root, 'README.md'), 'utf8')
+  const house = readFileSync(join(root, 'docs/ARCHITECTURE.md'), 'utf8')
+  const pages = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+  t.ok(pages.length > 0)
+  const isLinked = (page: string) => front.includes(`(docs/${page})`) || house.includes(`(${page})`)
+  t.same(
+    pages.filter((page) => !isLinked(page)),
+    []
+  )
+})
+
 function suitesText(): string {
   const folder = join(root, '.build/suites')
   return readdirSync(folder)
