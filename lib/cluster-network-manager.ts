@@ -339,7 +339,7 @@ export class ClusterNetworkManager implements ClusterManager {
       lifecycle: rooms?.membership.self().lifecycle ?? Lifecycles.Joining,
       members: this.getClusterMembers(),
       groups: this.#groupStatuses(),
-      leaderKnown: (rooms?.queries.leaderOf(DEFAULT_GROUP) ?? null) !== null,
+      leaderKnown: this.#isLeaderKnown(),
       loopDelayMs: rooms?.loop.delayMs() ?? 0,
       loopDelayMsMax,
       others: [...(rooms?.health.checks() ?? []), ...(rooms?.security.checks() ?? [])]
@@ -490,6 +490,17 @@ export class ClusterNetworkManager implements ClusterManager {
 
   #groupStatuses(): GroupStatus[] {
     return this.#rooms?.consensus.groups().map((group) => group.status()) ?? []
+  }
+
+  /**
+   * A replica says it for itself: what was heard elsewhere outlives a leader that is lost. Without
+   * one, who was told must still be there.
+   */
+  #isLeaderKnown(): boolean {
+    const own = this.#groupStatuses().find(({ group }) => group === DEFAULT_GROUP)
+    if (own !== undefined) return own.leader !== null
+    const leader = this.#rooms?.queries.leaderOf(DEFAULT_GROUP) ?? null
+    return this.getAliveMembers().some(({ nodeId }) => nodeId === leader)
   }
 
   #deadlineIn(ms: number): MonotonicMs {

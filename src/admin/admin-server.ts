@@ -3,6 +3,7 @@
  * through the facade's interface alone. Every answer that is not a success is a coded error.
  */
 import { createHash } from 'node:crypto'
+import { Server as HttpsServer } from 'node:https'
 import swagger from '@fastify/swagger'
 import Fastify, {
   type FastifyError,
@@ -25,6 +26,7 @@ import {
 } from '../core/index.js'
 import { AuditTrail } from './access/audit-trail.js'
 import { Authenticator } from './access/authentication.js'
+import { CertificateHolders } from './access/certificate-holders.js'
 import { IdempotentAnswers } from './access/idempotent-answers.js'
 import { type Access, type Principal, type Role, Roles } from './access/roles.js'
 import type { AdminToken } from './access/tokens.js'
@@ -73,6 +75,11 @@ export interface AdminServerOptions {
 export interface AdminServer {
   /** @throws ListenFailedError */
   start(): Promise<{ readonly address: Address }>
+  /**
+   * For connections from now on; open ones stay, but those of clients whose authority is gone.
+   * @throws InvalidArgumentError the server speaks plain HTTP, or the material does not fit
+   */
+  setTls(tls: AdminTls): void
   /** Ends event streams, answers what is under way, closes. */
   stop(): Promise<void>
 }
@@ -92,7 +99,9 @@ export function createAdminServer(
   const closeQuietly = closerOf(app)
   return {
     start: () => listen(app, listenAddress),
+    setTls: (next) => replaceTls(app, parts, next),
     async stop() {
+      parts.holders.stop()
       parts.streams.close()
       await closeQuietly()
     }
@@ -107,6 +116,7 @@ interface Parts {
   readonly streams: EventStreams
   readonly audit: AuditTrail
   readonly authenticator: Authenticator
+  readonly holders: CertificateHolders
   readonly answers: IdempotentAnswers
   readonly principals: WeakMap<FastifyRequest, Principal>
 }
@@ -114,13 +124,15 @@ interface Parts {
 function createParts(manager: ClusterManager, options: AdminServerOptions): Parts {
   const { logger, eventSubscribersMax, tokens, clientRoles = {} } = options
   const { clusterName } = manager.getClusterView()
+  const holders = new CertificateHolders((peer, facts) => manager.security.refusalOf(peer, facts))
   return {
     manager,
     options,
     counters: createAdminCounters(),
     streams: new EventStreams({ manager, logger }, { eventSubscribersMax }),
     audit: new AuditTrail(),
-    authenticator: new Authenticator({ tokens, clientRoles, clusterName }),
+    authenticator: new Authenticator(holders, { tokens, clientRoles, clusterName }),
+    holders,
     answers: new IdempotentAnswers(),
     principals: new WeakMap()
   }
@@ -188,6 +200,7 @@ function createApp(routes: readonly Route[], parts: Parts): FastifyInstance {
     frameworkErrors: (error, _request, reply) => fail(error, reply)
   }) as unknown as FastifyInstance
   app.server.maxConnections = connectionsMax
+  if (options.tls) parts.holders.watch(app.server)
   // A form of a foreign page can post text; only a program posts JSON.
   app.removeContentTypeParser('text/plain')
   // The schemas are for the document; each handler checks its own input, all faults at once.
@@ -218,6 +231,19 @@ const httpsOptions = (tls: AdminTls) => ({
   requestCert: true,
   rejectUnauthorized: false
 })
+
+function replaceTls(app: FastifyInstance, { holders, options }: Parts, tls: AdminTls): void {
+  const server: unknown = app.server
+  if (!options.tls || !(server instanceof HttpsServer)) {
+    throw new InvalidArgumentError('tls', 'the server speaks plain HTTP')
+  }
+  try {
+    server.setSecureContext(httpsOptions(tls))
+  } catch (cause) {
+    throw new InvalidArgumentError('tls', (cause as Error).message)
+  }
+  holders.keepOnly(tls.ca)
+}
 
 function addHooks(app: FastifyInstance, parts: Parts): void {
   const { manager, counters, authenticator, principals, audit, options } = parts

@@ -60,6 +60,16 @@ export class AdminClient {
     return this.#send('POST', path, JSON.stringify(body), timeoutMs)
   }
 
+  /** @param body null: none is sent */
+  change(
+    method: 'PUT' | 'PATCH' | 'DELETE',
+    path: string,
+    body: unknown,
+    timeoutMs: number
+  ): Promise<Outcome> {
+    return this.#send(method, path, body === null ? null : JSON.stringify(body), timeoutMs)
+  }
+
   /**
    * Server-sent events, one JSON value each, until the server ends the stream.
    *

@@ -3,20 +3,25 @@ import { Command, CommanderError } from 'commander'
 import { version } from '../../lib/version.js'
 import { InvalidArgumentError, InvalidConfigError, SkeinError } from '../core/index.js'
 import { certsCommand } from './certs-command.js'
+import { configCommand } from './config-command.js'
+import { deathsCommand } from './deaths-command.js'
 import { demoCommand } from './demo/demo-command.js'
 import { eventsCommand } from './events-command.js'
 import { CliError, type ExitCode, ExitCodes } from './exit-codes.js'
+import { healthCommand } from './health-command.js'
 import { unifyHelp } from './help.js'
 import { inspectCommand } from './inspect-command.js'
 import { keysCommand } from './keys-command.js'
+import { metadataCommand } from './metadata-command.js'
 import { nodeCommand } from './node-command.js'
 import { type Output, processOutput } from './output.js'
 import { queryCommand } from './query-command.js'
 import { explainCommand, routeCommand } from './route-commands.js'
+import { hotspotsCommand, strategyCommand } from './routing-commands.js'
 import { simulateCommand } from './simulate-command.js'
 import { statusCommand } from './status-command.js'
 import { tokensCommand } from './tokens-command.js'
-import { healthCommand, membersCommand, metricsCommand } from './view-commands.js'
+import { membersCommand, metricsCommand } from './view-commands.js'
 
 const help = `
 Begin with: skein demo
@@ -39,9 +44,12 @@ async function main(argv: readonly string[], output: Output): Promise<ExitCode> 
       membersCommand(output),
       healthCommand(output),
       metricsCommand(output),
-      eventsCommand(output)
+      eventsCommand(output),
+      hotspotsCommand(output),
+      deathsCommand(output)
     ],
     'Ask:': [queryCommand(output), routeCommand(output), explainCommand(output)],
+    'Change:': [strategyCommand(output), metadataCommand(output), configCommand(output)],
     'Prove:': [simulateCommand(output), inspectCommand(output)]
   }
   for (const [heading, commands] of Object.entries(groups)) {

@@ -1,8 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
-import { type AdminTls, createAdminServer, parseTokens } from '../../lib/admin.js'
+import { type AdminServer, type AdminTls, createAdminServer, parseTokens } from '../../lib/admin.js'
 import { ClusterNetworkManager } from '../../lib/cluster-network-manager.js'
-import type { Config, ConfigInput, EngineProvider, Logger } from '../core/index.js'
+import type {
+  Config,
+  ConfigInput,
+  EngineProvider,
+  EventSubscription,
+  Logger
+} from '../core/index.js'
 import { type LogLevel, logLevels, nodeLogger, readSecretText } from '../runtime/index.js'
 import { readConfig } from './config-file.js'
 import { CliError, ExitCodes } from './exit-codes.js'
@@ -71,7 +77,31 @@ async function startAdmin(config: Config, manager: ClusterNetworkManager, logger
   const { address } = await server.start()
   const url = `${tls === null ? 'http' : 'https'}://${address}`
   logger.info({ url }, 'admin API serves')
-  return { url, stop: () => server.stop() }
+  const subscription = tls === null ? null : manager.subscribeToEvents()
+  if (subscription !== null) void followCertificates(subscription, server, { config, logger })
+  return {
+    url,
+    stop() {
+      subscription?.close()
+      return server.stop()
+    }
+  }
+}
+
+/** The node has checked that its files fit together before it says so. */
+async function followCertificates(
+  events: EventSubscription,
+  server: AdminServer,
+  { config, logger }: { readonly config: Config; readonly logger: Logger }
+): Promise<void> {
+  for await (const { type } of events) {
+    if (type !== 'CertificateReloaded') continue
+    try {
+      server.setTls(await readTls(config.security))
+    } catch (error) {
+      logger.error({ error }, 'the admin API goes on with its old certificate')
+    }
+  }
 }
 
 async function readTls(security: Config['security']): Promise<AdminTls> {

@@ -2,7 +2,7 @@
 import type { ErrorCode } from './errors.js'
 import type { NodeId, WallMs } from './ids.js'
 import type { AuthorityFacts, DeniedPeer } from './ports/credentials.js'
-import type { PeerCertificate } from './ports/stream-network.js'
+import type { PeerCertificate, PeerIdentity } from './ports/stream-network.js'
 
 export interface CertificateStatus {
   /** Null: `insecure`. */
@@ -80,6 +80,8 @@ export interface SecurityManager {
   /** Asks every member to read its own files again. */
   reloadEverywhere(): Promise<TellReport>
   revocations(): RevocationStatus
+  /** Why the holder of a certificate that verified is not let in (any more); null: it is. */
+  refusalOf(peer: PeerIdentity, certificate: PeerCertificate): string | null
   /**
    * Takes an authority's revocation list (PEM or DER), cuts who is on it, and tells all members.
    * @throws CertificateError not signed by an authority of ours

@@ -8,9 +8,9 @@ import {
   BackpressureError,
   isLoopback,
   NotAuthorizedError,
-  parsePeerName,
   UnauthenticatedError
 } from '../../core/index.js'
+import type { CertificateHolders } from './certificate-holders.js'
 import { FailedLogins } from './failed-logins.js'
 import { type Access, mayAccess, type Principal, type Role, Roles } from './roles.js'
 import { type AdminToken, bearerOf } from './tokens.js'
@@ -26,11 +26,13 @@ export interface Credentials {
 const loopbackPrincipal: Principal = { name: 'loopback', role: Roles.Admin }
 
 export class Authenticator {
+  readonly #holders: CertificateHolders
   readonly #credentials: Credentials
   readonly #failed = new FailedLogins()
   readonly #isOpenToLoopback: boolean
 
-  constructor(credentials: Credentials) {
+  constructor(holders: CertificateHolders, credentials: Credentials) {
+    this.#holders = holders
     this.#credentials = credentials
     const { tokens, clientRoles } = credentials
     this.#isOpenToLoopback = tokens.length === 0 && Object.keys(clientRoles).length === 0
@@ -72,9 +74,8 @@ export class Authenticator {
   }
 
   #holderOf({ socket }: IncomingMessage): Principal | null {
-    if (!(socket instanceof TLSSocket) || !socket.authorized) return null
-    const uris = uriNames(socket.getPeerCertificate().subjectaltname ?? '')
-    const peer = uris.length === 1 ? parsePeerName(uris[0] ?? '') : null
+    if (!(socket instanceof TLSSocket)) return null
+    const peer = this.#holders.holderOf(socket)
     const { clientRoles, clusterName } = this.#credentials
     if (peer?.kind !== 'client' || peer.clusterName !== clusterName) return null
     const role = Object.hasOwn(clientRoles, peer.name) ? clientRoles[peer.name] : undefined
@@ -95,9 +96,3 @@ function refuseForeignPages({ headers: { origin, host } }: IncomingMessage): voi
   if (URL.canParse(origin) && new URL(origin).host === host) return
   throw new NotAuthorizedError('pages of other origins may not ask')
 }
-
-const uriNames = (subjectAltName: string): string[] =>
-  subjectAltName
-    .split(', ')
-    .filter((name) => name.startsWith('URI:'))
-    .map((name) => name.slice('URI:'.length))

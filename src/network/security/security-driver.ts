@@ -11,6 +11,7 @@ import type { Crypto } from '../../core/ports/crypto.js'
 import type { Disk } from '../../core/ports/disk.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type { Random } from '../../core/ports/random.js'
+import type { PeerCertificate, PeerIdentity } from '../../core/ports/stream-network.js'
 import { factsOf } from '../../core/remote-error.js'
 import type {
   CertificateStatus,
@@ -128,6 +129,10 @@ export class SecurityDriver implements SecurityManager {
 
   revocations(): RevocationStatus {
     return this.#trust?.revocations() ?? { lists: [], denied: [] }
+  }
+
+  refusalOf(peer: PeerIdentity, certificate: PeerCertificate): string | null {
+    return this.#trust?.judge(peer, certificate) ?? null
   }
 
   async revoke(list: Uint8Array): Promise<TellReport> {

@@ -82,13 +82,20 @@ export class TrustDriver {
     this.#timer = new DeadlineTimer(components.clock, () => void this.#tick())
   }
 
+  /** Of a peer whose certificate verified. */
+  readonly judge: PeerJudge = (peer, certificate) => {
+    const now = this.#components.clock.wallNow()
+    const refusal = this.#revocations.refusalOf(peer, certificate, now)
+    return refusal === null ? null : reasons[refusal]
+  }
+
   get lists(): readonly RevocationList[] {
     return this.#revocations.lists
   }
 
   /** Before anybody is let in. */
   async start(): Promise<void> {
-    this.#components.credentials.setJudge(this.#judge)
+    this.#components.credentials.setJudge(this.judge)
     await this.#load()
     await this.#readRevocations()
     this.#warn()
@@ -161,12 +168,6 @@ export class TrustDriver {
     const { own } = this.#components.credentials.current
     this.counters.set('certificate_days_left', this.#daysLeft(own.notAfter))
     return this.counters.snapshot()
-  }
-
-  readonly #judge: PeerJudge = (peer, certificate) => {
-    const now = this.#components.clock.wallNow()
-    const refusal = this.#revocations.refusalOf(peer, certificate, now)
-    return refusal === null ? null : reasons[refusal]
   }
 
   async #tick(): Promise<void> {
@@ -242,7 +243,7 @@ export class TrustDriver {
 
   #cut(): void {
     const { transport, logger, onEvent } = this.#components
-    for (const { peer, certificate, address, reason } of transport.cut(this.#judge)) {
+    for (const { peer, certificate, address, reason } of transport.cut(this.judge)) {
       const isExpired = reason === reasons.expired
       this.counters.add(isExpired ? 'links_cut_expired' : 'links_cut_revoked')
       const { serialNumber } = certificate

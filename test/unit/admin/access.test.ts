@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import {
   type AdminServerOptions,
@@ -42,7 +43,7 @@ async function serve(t: Test, changes: Partial<AdminServerOptions>) {
     const response = await fetch(`http://${address}${path}`, { ...init, headers })
     return { status: response.status, json: JSON.parse((await response.text()) || 'null') }
   }
-  return { manager, address, ask }
+  return { manager, address, ask, server }
 }
 
 const query: RequestInit = {
@@ -216,4 +217,62 @@ t.test('the audit trail keeps the newest', async (t) => {
     [`/${auditRecordsMax}`, `/${auditRecordsMax - 1}`]
   )
   t.equal(trail.latest(auditRecordsMax * 2).length, auditRecordsMax)
+})
+
+t.test('X-50 X-11 certificates are replaced while it serves; the revoked are cut', async (t) => {
+  const [authority, next] = [
+    await TestAuthority.make(t, 'test'),
+    await TestAuthority.make(t, 'test')
+  ]
+  const peer: PeerIdentity = { kind: 'node', nodeId: 'a' as NodeId, clusterName: 'test' }
+  const viewer: PeerIdentity = { kind: 'client', name: 'viewer', clusterName: 'test' }
+  const tlsOf = async (from: TestAuthority) => {
+    const { certificate, key, authority: ca } = await from.material(peer)
+    return { cert: certificate, key, ca }
+  }
+  const first = await tlsOf(authority)
+  const { address, server, manager } = await serve(t, {
+    tls: first,
+    clientRoles: { viewer: 'read' }
+  })
+  const shown = await authority.material(viewer)
+  const [host = '', port] = address.split(':')
+  const open = async (ca: string, own = shown) => {
+    const options = { host, port: Number(port), ca, checkServerIdentity: () => undefined }
+    const socket = connectTls({ ...options, cert: own.certificate, key: own.key })
+    t.teardown(() => socket.destroy())
+    await once(socket, 'secureConnect')
+    const serial = socket.getPeerCertificate().serialNumber
+    const ask = async () => {
+      socket.write(`GET /v1/cluster HTTP/1.1\r\nhost: ${address}\r\n\r\n`)
+      const [answer] = (await once(socket, 'data')) as [Uint8Array]
+      return Number(String(answer).split(' ')[1])
+    }
+    return { serial, ask, closed: new Promise((resolve) => socket.once('close', resolve)) }
+  }
+  const before = await open(first.ca)
+  t.equal(await before.ask(), 200)
+  const second = await tlsOf(authority)
+  server.setTls(second)
+  const after = await open(first.ca)
+  t.not(after.serial, before.serial, 'the new certificate is shown')
+  t.equal(await after.ask(), 200)
+  t.equal(await before.ask(), 200, 'an open connection stays')
+  t.throws(() => server.setTls({ ...second, key: first.key }), { message: /key/ })
+  t.equal((await open(first.ca)).serial, after.serial, 'what does not fit is not taken')
+
+  const other = await authority.material(viewer)
+  const { facts } = other
+  const revoked = await open(first.ca, other)
+  t.equal(await revoked.ask(), 200)
+  manager.security.revoked.add(facts.serialNumber)
+  t.equal(await revoked.ask(), 401, 'asked again before it is cut')
+  await revoked.closed
+  t.equal(await (await open(first.ca, other)).ask(), 401)
+  t.equal(await after.ask(), 200, 'others stay')
+
+  const third = await tlsOf(next)
+  server.setTls(third)
+  await Promise.all([before.closed, after.closed])
+  t.equal(await (await open(third.ca, await next.material(viewer))).ask(), 200)
 })

@@ -54,6 +54,10 @@ export class FakeSecurity implements SecurityManager {
   reloadCertificates = () => this.#do('reloadCertificates', null, certificates)
   reloadEverywhere = () => this.#do('reloadEverywhere', null, report)
   revocations = () => ({ lists: [], denied: [{ kind: 'node' as const, name: 'x' }] })
+  /** Certificates, by serial number, that are let in no more. */
+  readonly revoked = new Set<string>()
+  refusalOf = (_peer: unknown, { serialNumber }: { readonly serialNumber: string }) =>
+    this.revoked.has(serialNumber) ? 'its certificate is revoked' : null
   revoke = (list: Uint8Array) => this.#do('revoke', new TextDecoder().decode(list), report)
   listKeys = async () => keys
   installKey = (options: unknown) => this.#do('installKey', options, keys)
