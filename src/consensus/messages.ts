@@ -5,106 +5,43 @@
  * heartbeats have a priority of their own: they never queue behind appends.
  */
 import type { ReplicaId, StorageId } from '../core/ids.js'
-import { messageSizeBytesMax } from '../core/limits.js'
-import type { LogEntry } from '../core/ports/log-store.js'
 import { Priorities } from '../core/ports/messenger.js'
-import {
-  bool,
-  bytes,
-  type Codec,
-  list,
-  logIndex,
-  mapped,
-  openStruct,
-  shortGroupId,
-  struct,
-  type TypeOf,
-  term,
-  u64,
-  withKind
-} from '../wire/codec.js'
 import { declareMessage, type MessageDeclaration } from '../wire/declaration.js'
-import { storageId } from '../wire/storage-id-codec.js'
-
-/** Entries of one append message. */
-export const appendEntriesCountMax = 1_024
-
-/** In `preVote` the term is the one that the sender would campaign for. */
-const envelope = { group: shortGroupId, from: storageId, to: storageId, term }
-
-const voteFields = {
-  ...envelope,
-  lastIndex: logIndex,
-  lastTerm: term,
-  /** The leader told the sender to campaign: voters need not wait until the leader is silent. */
-  transfer: bool
-}
-const voteResponseFields = { ...envelope, granted: bool }
-
-const wireAppendEntries = openStruct({
-  ...envelope,
-  prevIndex: logIndex,
-  prevTerm: term,
-  commitIndex: logIndex,
-  entries: list(struct({ term, payload: bytes(messageSizeBytesMax) }), appendEntriesCountMax)
-})
-
-const appendEntries = mapped(
-  wireAppendEntries,
-  (body: Omit<TypeOf<typeof wireAppendEntries>, 'entries'> & { entries: readonly LogEntry[] }) =>
-    body,
-  (wire) => ({
-    group: wire.group,
-    from: wire.from,
-    to: wire.to,
-    term: wire.term,
-    prevIndex: wire.prevIndex,
-    prevTerm: wire.prevTerm,
-    commitIndex: wire.commitIndex,
-    // The index is implied, and the payload outlives the received bytes.
-    entries: wire.entries.map(
-      (entry, i): LogEntry => ({
-        index: (wire.prevIndex + 1 + i) as LogEntry['index'],
-        term: entry.term,
-        payload: entry.payload.slice()
-      })
-    )
-  })
-)
+import { raftBodies } from './raft-bodies.js'
 
 export const preVoteMessage = declareMessage({
   number: 0x0200,
   name: 'preVote',
   priority: Priorities.Critical,
-  body: tagged('preVote', openStruct(voteFields)),
+  body: raftBodies.preVote,
   about: 'Asks whether a vote in the named term would be granted; changes nothing at the receiver.'
 })
 export const preVoteResponseMessage = declareMessage({
   number: 0x0201,
   name: 'preVoteResponse',
   priority: Priorities.Critical,
-  body: tagged('preVoteResponse', openStruct(voteResponseFields)),
+  body: raftBodies.preVoteResponse,
   about: 'Answers preVote: the asked term when granted, the own term when refused.'
 })
 export const voteMessage = declareMessage({
   number: 0x0202,
   name: 'vote',
   priority: Priorities.Critical,
-  body: tagged('vote', openStruct(voteFields)),
+  body: raftBodies.vote,
   about: 'Asks for a vote.'
 })
 export const voteResponseMessage = declareMessage({
   number: 0x0203,
   name: 'voteResponse',
   priority: Priorities.Critical,
-  body: tagged('voteResponse', openStruct(voteResponseFields)),
+  body: raftBodies.voteResponse,
   about: 'Answers vote; sent when the vote is durable.'
 })
 export const appendEntriesMessage = declareMessage({
   number: 0x0204,
   name: 'appendEntries',
   priority: Priorities.High,
-  body: tagged('appendEntries', appendEntries),
+  body: raftBodies.appendEntries,
   about:
     'Entries behind a point that leader and follower must have in common, and the commit index.'
 })
@@ -112,28 +49,14 @@ export const appendEntriesResponseMessage = declareMessage({
   number: 0x0205,
   name: 'appendEntriesResponse',
   priority: Priorities.High,
-  body: tagged(
-    'appendEntriesResponse',
-    openStruct({
-      ...envelope,
-      rejected: bool,
-      /**
-       * Accepted: the last index known to be the leader's, and durable. Rejected: its
-       * `prevIndex`.
-       */
-      index: logIndex,
-      /** Rejected: an index, and its term here, at or below which the logs may agree. */
-      hintIndex: logIndex,
-      hintTerm: term
-    })
-  ),
+  body: raftBodies.appendEntriesResponse,
   about: 'Answers appendEntries; an acceptance is sent when the entries are durable.'
 })
 export const heartbeatMessage = declareMessage({
   number: 0x0206,
   name: 'heartbeat',
   priority: Priorities.Critical,
-  body: tagged('heartbeat', openStruct({ ...envelope, commitIndex: logIndex, readContext: u64 })),
+  body: raftBodies.heartbeat,
   about:
     'Keeps followers from campaigning; carries a commit index that the receiver is known to hold.'
 })
@@ -141,14 +64,14 @@ export const heartbeatResponseMessage = declareMessage({
   number: 0x0207,
   name: 'heartbeatResponse',
   priority: Priorities.Critical,
-  body: tagged('heartbeatResponse', openStruct({ ...envelope, readContext: u64 })),
+  body: raftBodies.heartbeatResponse,
   about: 'Answers heartbeat with its read context, or tells a lagging leader the term.'
 })
 export const timeoutNowMessage = declareMessage({
   number: 0x0208,
   name: 'timeoutNow',
   priority: Priorities.Critical,
-  body: tagged('timeoutNow', openStruct(envelope)),
+  body: raftBodies.timeoutNow,
   about: 'The leader hands over: its receiver campaigns at once.'
 })
 
@@ -203,15 +126,3 @@ export const raftDeclarations = {
 type Named<Body> = Omit<Body, 'from' | 'to'> & { readonly from: ReplicaId; readonly to: ReplicaId }
 
 type BodyOf<D> = D extends MessageDeclaration<infer Body> ? Body : never
-
-/** The same bytes; the value says which message it is. */
-function tagged<const Kind extends string, Body extends object>(
-  kind: Kind,
-  body: Codec<Body>
-): Codec<{ readonly kind: Kind } & Body> {
-  return {
-    spec: body.spec,
-    write: (writer, value) => body.write(writer, value),
-    read: (reader) => withKind(kind, body.read(reader))
-  }
-}

@@ -148,16 +148,22 @@ export const list = <T>(item: Codec<T>, countMax: number): Codec<readonly T[]> =
     for (const element of value) item.write(writer, element)
   },
   read(reader) {
-    const count = reader.varint()
-    // Every item takes at least one byte, so a longer count lies before any of it is allocated.
-    if (count > countMax || count > reader.remaining) {
-      throw new ProtocolError(`list of ${count}, at most ${countMax}`)
-    }
+    const count = readCount(reader, countMax)
     const items: T[] = []
     for (let i = 0; i < count; i++) items.push(item.read(reader))
     return items
   }
 })
+
+/** The count of a list's items, which follow. */
+export function readCount(reader: ByteReader, countMax: number): number {
+  const count = reader.varint()
+  // Every item takes at least one byte, so a longer count lies before any of it is allocated.
+  if (count > countMax || count > reader.remaining) {
+    throw new ProtocolError(`list of ${count}, at most ${countMax}`)
+  }
+  return count
+}
 
 export const nullable = <T>(value: Codec<T>): Codec<T | null> => ({
   spec: { kind: 'nullable', value: value.spec },
@@ -235,50 +241,74 @@ export function openStruct<
   const O extends OptionalFields = Record<never, never>
 >(fields: F, optional: O = {} as O): Codec<OpenStructOf<F, O>> {
   const required = struct(fields)
-  const byTag = new Map(
-    Object.entries(optional).map(([name, [tag, codec]]) => {
-      assert(Number.isInteger(tag) && tag >= 1 && tag <= 255, `tag ${tag} of ${name}`)
-      return [tag, { name, codec: codec as Codec<unknown> }]
-    })
-  )
-  assert(byTag.size === Object.keys(optional).length, 'two optional fields share a tag')
-  const tagged = [...byTag].map(([tag, { name, codec }]) => ({ name, tag, spec: codec.spec }))
+  const later = Object.entries(optional).map(([name, [tag, codec]]) => {
+    assert(Number.isInteger(tag) && tag >= 1 && tag <= 255, `tag ${tag} of ${name}`)
+    return { name, tag, codec: codec as Codec<unknown> }
+  })
+  const byTag = new Map(later.map((field) => [field.tag, field]))
+  assert(byTag.size === later.length, 'two optional fields share a tag')
+  const tagged = later.map(({ name, tag, codec }) => ({ name, tag, spec: codec.spec }))
   return {
     spec: { ...(required.spec as StructSpec), optional: tagged },
     write(writer, value) {
       required.write(writer, value)
-      const record = value as Record<string, unknown>
-      for (const [tag, { name, codec }] of byTag) {
-        if (record[name] === undefined) continue
-        writer.u8(tag)
-        writeSized(writer, codec, record[name])
+      for (let i = 0; i < later.length; i++) {
+        writeLater(writer, later[i] as LaterField, value as Record<string, unknown>)
       }
     },
     read(reader) {
       const record = required.read(reader) as Record<string, unknown>
-      while (reader.remaining > 0) {
-        const tag = reader.u8()
-        const known = byTag.get(tag)
-        const length = reader.varint()
-        const end = reader.offset + length
-        if (length > reader.remaining) throw new ProtocolError('optional field is truncated')
-        if (known === undefined) {
-          const bytes = reader.raw(length)
-          reader.unknownFields?.push({ tag, bytes })
-          continue
-        }
-        record[known.name] = known.codec.read(reader)
-        if (reader.offset !== end) throw new ProtocolError(`${known.name} has another length`)
-      }
+      if (reader.remaining > 0) readLaterFields(reader, byTag, record)
       return record as OpenStructOf<F, O>
     }
   }
 }
 
-function writeSized(writer: ByteWriter, codec: Codec<unknown>, value: unknown): void {
+interface LaterField {
+  readonly name: string
+  readonly tag: number
+  readonly codec: Codec<unknown>
+}
+
+function writeLater(
+  writer: ByteWriter,
+  { name, tag, codec }: LaterField,
+  record: Record<string, unknown>
+): void {
+  const value = record[name]
+  if (value === undefined) return
+  writer.u8(tag)
   const start = writer.beginSized()
   codec.write(writer, value)
   writer.endSized(start)
+}
+
+const noFields: ReadonlyMap<number, LaterField> = new Map()
+
+/** Of a body without optional fields, up to its end: those of later versions. */
+export function skipLaterFields(reader: ByteReader): void {
+  if (reader.remaining > 0) readLaterFields(reader, noFields, {})
+}
+
+function readLaterFields(
+  reader: ByteReader,
+  byTag: ReadonlyMap<number, LaterField>,
+  record: Record<string, unknown>
+): void {
+  while (reader.remaining > 0) {
+    const tag = reader.u8()
+    const known = byTag.get(tag)
+    const length = reader.varint()
+    const end = reader.offset + length
+    if (length > reader.remaining) throw new ProtocolError('optional field is truncated')
+    if (known === undefined) {
+      const bytes = reader.raw(length)
+      reader.unknownFields?.push({ tag, bytes })
+      continue
+    }
+    record[known.name] = known.codec.read(reader)
+    if (reader.offset !== end) throw new ProtocolError(`${known.name} has another length`)
+  }
 }
 
 /** name → [number on the wire, codec of the member's fields]; numbers are append-only. */
@@ -381,13 +411,14 @@ export const nodeId: Codec<NodeId> = textId('nodeId', 63, ids.toNodeId)
 export const clusterId: Codec<ClusterId> = textId('clusterId', 32, ids.toClusterId)
 export const replicaId: Codec<ReplicaId> = textId('replicaId', 80, ids.toReplicaId)
 export const clientId: Codec<ClientId> = textId('clientId', 64, ids.toClientId)
-export const groupId: Codec<GroupId> = branded(u32, ids.toGroupId)
+// A u32, and a u64 as it is read, are all that these ids may be.
+export const groupId: Codec<GroupId> = u32 as Codec<number> as Codec<GroupId>
 /** In one byte up to 127: for messages that name their group and little else. */
-export const shortGroupId: Codec<GroupId> = varint as Codec<GroupId>
-export const term: Codec<Term> = branded(u64, ids.toTerm)
-export const logIndex: Codec<LogIndex> = branded(u64, ids.toLogIndex)
-export const incarnation: Codec<Incarnation> = branded(u64, ids.toIncarnation)
-export const serial: Codec<Serial> = branded(u64, ids.toSerial)
+export const shortGroupId: Codec<GroupId> = varint as Codec<number> as Codec<GroupId>
+export const term: Codec<Term> = u64 as Codec<number> as Codec<Term>
+export const logIndex: Codec<LogIndex> = u64 as Codec<number> as Codec<LogIndex>
+export const incarnation: Codec<Incarnation> = u64 as Codec<number> as Codec<Incarnation>
+export const serial: Codec<Serial> = u64 as Codec<number> as Codec<Serial>
 
 /** Apart from its callers, so that a value that fits costs no text. */
 function outOfRange(shape: string, value: unknown): never {

@@ -11,12 +11,8 @@ import { after } from '../../core/deadlines.js'
 import { type RaftRole, RaftRoles } from '../../core/events.js'
 import { compareText, type LogIndex, type MonotonicMs, type ReplicaId } from '../../core/ids.js'
 import { encodeEntryPayload } from '../entry.js'
-import {
-  type AppendEntriesResponse,
-  appendEntriesCountMax,
-  type HeartbeatResponse,
-  type RaftMessage
-} from '../messages.js'
+import type { AppendEntriesResponse, HeartbeatResponse, RaftMessage } from '../messages.js'
+import { appendEntriesCountMax } from '../raft-bodies.js'
 import { Progress } from './progress.js'
 import { quorumValue } from './quorum.js'
 import { ReadRounds } from './read-index.js'
