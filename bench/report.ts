@@ -19,6 +19,8 @@ export interface BenchRow {
   readonly unit: string
   readonly p50_ms?: number
   readonly p99_ms?: number
+  /** CPU time of all processes for one of what is counted, or for a MiB. */
+  readonly cpu_us?: number
   readonly runs: number
   /** (greatest - smallest) / median of the runs. */
   readonly spread: number

@@ -39,7 +39,9 @@ function tableOf({ rows, ratios }: BenchReport): string {
   const lines = rows.map((row) => {
     const value = `${String(row.value).padStart(12)} ${row.unit}`
     const spread = `(±${Math.round(row.spread * 50)} %)`
-    return `${row.case.padEnd(caseWidth)}${row.subject.padEnd(subjectWidth)}${value}  ${spread}`
+    const cpu = row.cpu_us === undefined ? '' : `  CPU ${row.cpu_us} µs`
+    const name = `${row.case.padEnd(caseWidth)}${row.subject.padEnd(subjectWidth)}`
+    return `${name}${value}  ${spread}${cpu}`
   })
   const compared = Object.entries(ratios).map(([key, ratio]) => `${key.padEnd(60)}${ratio} ×`)
   return `${[...lines, '', ...compared].join('\n')}\n`

@@ -4,8 +4,8 @@
  * Medians of short runs, the subjects in turn.
  *
  * For work on one case: `SKEIN_BENCH_CASES` (a part of the case's name), `SKEIN_BENCH_SUBJECTS`
- * (comma-separated), `SKEIN_BENCH_RUNS`, `SKEIN_BENCH_SAMPLE_MS`, `SKEIN_BENCH_EXEC_ARGV` (of our
- * processes).
+ * (comma-separated), `SKEIN_BENCH_RUNS`, `SKEIN_BENCH_SAMPLE_MS`, `SKEIN_BENCH_EXEC_ARGV` (of the
+ * subjects' processes).
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { must, type NodeId, type WallMs } from '../src/core/index.js'
 import { authorityFiles, createAuthority, issuePeer } from '../src/network/index.js'
 import { type BenchFindings, type BenchRow, round, rowOf, type SkippedPeer } from './report.js'
-import type { Sample, Task } from './transport/load.js'
+import type { CostedSample, Task } from './transport/load.js'
 import { type SubjectFiles, SubjectProcesses } from './transport/subject.js'
 
 interface Case {
@@ -26,7 +26,7 @@ interface Case {
 const env = process.env
 const runs = Number(env.SKEIN_BENCH_RUNS ?? 5)
 const sampleMs = Number(env.SKEIN_BENCH_SAMPLE_MS ?? 400)
-const warmUpMs = 600
+const warmUpMs = 1_500
 const wantedCase = env.SKEIN_BENCH_CASES ?? ''
 const wantedSubjects = env.SKEIN_BENCH_SUBJECTS?.split(',')
 const clusterName = 'bench'
@@ -84,7 +84,7 @@ async function measureAll(
   for (const one of cases.filter(({ name }) => name.includes(wantedCase))) {
     progress(`transport: ${one.name}`)
     const wanted = one.subjects.filter((name) => wantedSubjects?.includes(name) ?? true)
-    const samples = new Map<string, Sample[]>(wanted.map((name) => [name, []]))
+    const samples = new Map<string, CostedSample[]>(wanted.map((name) => [name, []]))
     for (let taken = 0; taken <= runs; taken++) {
       for (const [name, kept] of samples) {
         const task = taken === 0 ? { ...one.task, ms: warmUpMs } : one.task
@@ -102,8 +102,14 @@ async function measureAll(
   return { rows, ratios: ratiosOf(rows), skipped }
 }
 
-function rowOfSamples({ name, unit }: Case, subject: string, samples: readonly Sample[]): BenchRow {
-  const scale = unit === 'Gbit/s' ? 8e-9 : 1
+function rowOfSamples(
+  { name, unit }: Case,
+  subject: string,
+  samples: readonly CostedSample[]
+): BenchRow {
+  const isBulk = unit === 'Gbit/s'
+  const scale = isBulk ? 8e-9 : 1
+  const perMiB = isBulk ? 2 ** 20 : 1
   const row = rowOf(
     name,
     subject,
@@ -112,8 +118,10 @@ function rowOfSamples({ name, unit }: Case, subject: string, samples: readonly S
   )
   const p50 = medianOf(samples.flatMap(({ p50Ms }) => p50Ms ?? []))
   const p99 = medianOf(samples.flatMap(({ p99Ms }) => p99Ms ?? []))
-  if (p50 === null || p99 === null) return row
-  return { ...row, p50_ms: round(p50), p99_ms: round(p99) }
+  const cpuUs = medianOf(samples.map((sample) => sample.cpuUs))
+  const costed = cpuUs === null ? row : { ...row, cpu_us: round(cpuUs * perMiB) }
+  if (p50 === null || p99 === null) return costed
+  return { ...costed, p50_ms: round(p50), p99_ms: round(p99) }
 }
 
 function ratiosOf(rows: readonly BenchRow[]): Record<string, number> {
@@ -122,6 +130,9 @@ function ratiosOf(rows: readonly BenchRow[]): Record<string, number> {
     const ours = rows.find((one) => one.case === row.case && one.subject === 'ours')
     if (ours === undefined || ours === row) continue
     ratios[`${row.case} ours/${row.subject}`] = round(ours.value / row.value)
+    if (ours.cpu_us !== undefined && row.cpu_us !== undefined) {
+      ratios[`${row.case} cpu ours/${row.subject}`] = round(row.cpu_us / ours.cpu_us)
+    }
     const [a, b] = [ours.p50_ms, row.p50_ms]
     if (row.case.endsWith('x 1') && a !== undefined && b !== undefined) {
       ratios[`${row.case} p50 ours/${row.subject}`] = round(b / a)

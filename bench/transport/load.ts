@@ -17,6 +17,18 @@ export interface Sample {
   readonly rate: number
   readonly p50Ms?: number
   readonly p99Ms?: number
+  /** How many there were in all. */
+  readonly count: number
+}
+
+export interface ClientSample extends Sample {
+  /** Of the client's process. */
+  readonly cpuMs: number
+}
+
+export interface CostedSample extends Sample {
+  /** CPU time of both processes for each message, or each byte. */
+  readonly cpuUs: number
 }
 
 const bulkChunkBytes = 64 * 1024
@@ -57,7 +69,8 @@ function requests(
         if (latencies.length < latenciesMax) latencies.push(now - askedAt)
         if (now < until) ask()
         else if (--running === 0) {
-          resolve({ rate: (answered * 1_000) / (now - startedAt), ...percentilesOf(latencies) })
+          const rate = (answered * 1_000) / (now - startedAt)
+          resolve({ rate, count: answered, ...percentilesOf(latencies) })
         }
       })
     }
@@ -88,14 +101,14 @@ async function oneWay(client: BenchClient, sizeBytes: number, ms: number): Promi
     fill()
   })
   await new Promise<void>((resolve) => client.request(payload, resolve))
-  return { rate: (sent * 1_000) / (performance.now() - startedAt) }
+  return { rate: (sent * 1_000) / (performance.now() - startedAt), count: sent }
 }
 
 async function bulk(client: BenchClient, ms: number): Promise<Sample> {
   if (client.bulk === undefined) throw new Error('has no bulk transfer')
   const startedAt = performance.now()
   const bytes = await client.bulk(Buffer.alloc(bulkChunkBytes, 7), ms)
-  return { rate: (bytes * 1_000) / (performance.now() - startedAt) }
+  return { rate: (bytes * 1_000) / (performance.now() - startedAt), count: bytes }
 }
 
 async function urgent(client: BenchClient, besideBulk: boolean, ms: number): Promise<Sample> {

@@ -66,11 +66,16 @@ export const ours: BenchPeer = {
     const clock = nodeClock()
     const deadline = () => (clock.now() + requestTimeoutMs) as MonotonicMs
     await driver.dialAddress(address, deadline())
-    // A full send queue is the caller's to wait for: it counts bytes.
+    // A full send queue is the caller's to wait for: it counts bytes, and an answer makes room.
+    const waiting: (() => void)[] = []
     const ask = (type: typeof echo, payload: Uint8Array, done: () => void): void => {
-      driver.request(to, type, payload, { deadline: deadline() }).then(done, (error) => {
+      const onAnswer = () => {
+        done()
+        waiting.shift()?.()
+      }
+      driver.request(to, type, payload, { deadline: deadline() }).then(onAnswer, (error) => {
         if (!hasCode(error, 'ERR_SKEIN_BACKPRESSURE')) throw error
-        setImmediate(ask, type, payload, done)
+        waiting.push(() => ask(type, payload, done))
       })
     }
     return {

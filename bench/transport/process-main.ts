@@ -1,6 +1,6 @@
 /** `server|client SUBJECT CERTIFICATE KEY AUTHORITY [PORT]`: one process, driven over IPC. */
 import { readFileSync } from 'node:fs'
-import { measureTask, type Task } from './load.js'
+import { type ClientSample, measureTask, type Task } from './load.js'
 import type { BenchPeer, Material } from './peer.js'
 
 const loaders: Readonly<Record<string, () => Promise<BenchPeer>>> = {
@@ -25,11 +25,22 @@ const material: Material = {
   files
 }
 process.on('disconnect', () => process.exit(0))
-if (role === 'server') process.send?.(await peer.serve(material))
-else {
+if (role === 'server') {
+  process.on('message', () => process.send?.(cpuMs()))
+  process.send?.(await peer.serve(material))
+} else {
   const client = await peer.connect(material, Number(port))
   process.on('message', (task: Task) => {
-    void measureTask(client, task).then((sample) => process.send?.(sample))
+    const before = cpuMs()
+    void measureTask(client, task).then((sample) => {
+      process.send?.({ ...sample, cpuMs: cpuMs() - before } satisfies ClientSample)
+    })
   })
   process.send?.({})
+}
+
+/** Of all threads of this process. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
 }

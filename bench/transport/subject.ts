@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import type { TlsFiles } from '../../src/runtime/index.js'
-import type { Sample, Task } from './load.js'
+import type { ClientSample, CostedSample, Task } from './load.js'
 
 const startTimeoutMs = 20_000
 /** Beyond its time a sample may take so long; then it has stalled. */
@@ -26,11 +26,14 @@ export class SubjectProcesses {
   }
 
   /** @throws Error it stalled, or ended; it is started anew for the next sample */
-  async measure(task: Task): Promise<Sample> {
-    const client = await this.#running()
-    client.send(task)
+  async measure(task: Task): Promise<CostedSample> {
+    const { client, server } = await this.#running()
     try {
-      return await messageOf<Sample>(client, task.ms + stallMs)
+      const before = await cpuMsOf(server)
+      client.send(task)
+      const { cpuMs, ...sample } = await messageOf<ClientSample>(client, task.ms + stallMs)
+      const spentMs = cpuMs + (await cpuMsOf(server)) - before
+      return { ...sample, cpuUs: (spentMs * 1_000) / sample.count }
     } catch (error) {
       this.stop()
       throw error
@@ -44,14 +47,21 @@ export class SubjectProcesses {
     this.#server = null
   }
 
-  async #running(): Promise<ChildProcess> {
-    if (this.#client !== null) return this.#client
+  async #running(): Promise<{ client: ChildProcess; server: ChildProcess }> {
+    if (this.#client !== null && this.#server !== null) {
+      return { client: this.#client, server: this.#server }
+    }
     this.#server = start('server', this.name, this.#files.server, [])
     const { port } = await messageOf<{ port: number }>(this.#server, startTimeoutMs)
     this.#client = start('client', this.name, this.#files.client, [String(port)])
     await messageOf(this.#client, startTimeoutMs)
-    return this.#client
+    return { client: this.#client, server: this.#server }
   }
+}
+
+function cpuMsOf(server: ChildProcess): Promise<number> {
+  server.send({})
+  return messageOf<number>(server, startTimeoutMs)
 }
 
 /** It ends when its channel does; one that stands still is killed. */
@@ -66,7 +76,7 @@ function start(role: string, name: string, files: TlsFiles, rest: string[]): Chi
   const { NODE_OPTIONS: _, ...env } = process.env
   const execArgv = (process.env.SKEIN_BENCH_EXEC_ARGV ?? '').split(' ').filter((one) => one !== '')
   const args = [role, name, files.certificateFile, files.keyFile, files.caFile, ...rest]
-  return fork(program, args, { env, execArgv: name === 'ours' ? execArgv : [] })
+  return fork(program, args, { env, execArgv })
 }
 
 /** @throws Error it stalled, or ended */

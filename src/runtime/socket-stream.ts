@@ -52,12 +52,22 @@ export class SocketPipe implements BytePipe {
     this.#socket.resume()
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: Uint8Array, onReleased?: () => void): boolean {
     if (!this.#socket.writable) return false
     this.#cork()
-    this.#socket.write(chunk, this.#onWritten)
+    this.#socket.write(chunk, (error) => {
+      // After an error the system may still read from it.
+      if (error) return
+      onReleased?.()
+      this.#onWritten()
+    })
     this.#isFull = this.#socket.writableLength >= streamBufferBytesMax
     return !this.#isFull
+  }
+
+  /** Everything that was read in one round of the loop; a TLS record is a task of its own. */
+  afterTurn(callback: () => void): void {
+    setImmediate(callback)
   }
 
   end(): void {
@@ -85,8 +95,8 @@ export class SocketPipe implements BytePipe {
   }
 
   /** Asks for more before everything is gone, so that the next record is ready when it is. */
-  readonly #onWritten = (error?: Error | null): void => {
-    if (error || !this.#isFull || this.#socket.writableLength > streamBufferBytesMax / 2) return
+  #onWritten(): void {
+    if (!this.#isFull || this.#socket.writableLength > streamBufferBytesMax / 2) return
     this.#isFull = false
     this.#handlers?.onDrain()
   }

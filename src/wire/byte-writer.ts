@@ -1,5 +1,6 @@
 import { assert } from '../core/assert.js'
 import { MessageTooLargeError } from '../core/errors.js'
+import type { BufferPool } from './buffer-pool.js'
 
 const encoder = new TextEncoder()
 const initialBytes = 512
@@ -14,12 +15,15 @@ const inPlaceTextLengthMax = 4_096
  */
 export class ByteWriter {
   readonly sizeBytesMax: number
+  readonly #pool: BufferPool | null
   #bytes: Uint8Array
   #view: DataView
   #length = 0
 
-  constructor(sizeBytesMax: number) {
+  /** @param pool where its buffers come from; null: new ones */
+  constructor(sizeBytesMax: number, pool: BufferPool | null = null) {
     this.sizeBytesMax = sizeBytesMax
+    this.#pool = pool
     this.#bytes = new Uint8Array(Math.min(initialBytes, sizeBytesMax))
     this.#view = new DataView(this.#bytes.buffer)
   }
@@ -39,12 +43,12 @@ export class ByteWriter {
   }
 
   /**
-   * Hands over the buffer with what was written, without a copy, and goes on in a new one; the
-   * next buffer begins at `initialSizeBytes`.
+   * Hands over the whole buffer that was written to, without a copy, and goes on in another one
+   * of at least `initialSizeBytes`.
    */
   detach(initialSizeBytes = initialBytes): Uint8Array {
-    const written = this.peek()
-    this.#bytes = new Uint8Array(Math.min(initialSizeBytes, this.sizeBytesMax))
+    const written = this.#bytes
+    this.#bytes = this.#buffer(Math.min(initialSizeBytes, this.sizeBytesMax))
     this.#view = new DataView(this.#bytes.buffer)
     this.#length = 0
     return written
@@ -215,10 +219,15 @@ export class ByteWriter {
       )
     }
     const wanted = Math.max(needed + spareBytes, this.#length * 2)
-    const larger = new Uint8Array(Math.min(this.sizeBytesMax, wanted))
-    larger.set(this.#bytes)
+    const larger = this.#buffer(Math.min(this.sizeBytesMax, wanted))
+    larger.set(this.#bytes.subarray(0, this.#length))
+    this.#pool?.give(this.#bytes)
     this.#bytes = larger
     this.#view = new DataView(larger.buffer)
+  }
+
+  #buffer(sizeBytesMin: number): Uint8Array {
+    return this.#pool?.take(sizeBytesMin) ?? new Uint8Array(sizeBytesMin)
   }
 }
 

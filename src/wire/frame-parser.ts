@@ -1,20 +1,22 @@
 import { assert } from '../core/assert.js'
 import { ByteReader } from './byte-reader.js'
-import { checkFrameLength, type Frame, FrameFlags, readFrame } from './frame.js'
+import { checkFrameLength, type Frame, readFrame } from './frame.js'
 
 const empty = new Uint8Array(0)
 /** Length, header and the longest extension block: what the first part of a frame must have. */
 const firstPartBytesMin = 32 + 256 + 1
 
+/** Whether a frame that straddles chunks is wanted in parts. */
+export type IsDivisible = (type: number, flags: number, frameBytes: number) => boolean
+
 /**
  * Cuts a byte stream into frames: push a chunk, then call `next` until it answers null. A frame
  * that lies within one chunk is not copied; a frame that straddles chunks is gathered in one
- * buffer of its own length, at most `frameSizeBytesMax`; or, where its type allows that, given
+ * buffer of its own length, at most `frameSizeBytesMax`; or, where that is wanted, given
  * out in parts as they come. After a ProtocolError the parser must not be used any more.
  */
 export class FrameParser {
-  /** Types whose bodies mean the same in parts. */
-  readonly #isDivisible: (type: number) => boolean
+  readonly #isDivisible: IsDivisible
   readonly #reader = new ByteReader(empty)
   #chunk: Uint8Array = empty
   #at = 0
@@ -29,13 +31,18 @@ export class FrameParser {
   #missing = 0
   #isContinuation = false
 
-  constructor(isDivisible: (type: number) => boolean = () => false) {
+  constructor(isDivisible: IsDivisible = () => false) {
     this.#isDivisible = isDivisible
   }
 
   /** The frame that `next` gave last is a later part: its bytes are body alone. */
   get isContinuation(): boolean {
     return this.#isContinuation
+  }
+
+  /** Of the frame that `next` gave last another part follows. */
+  get isDivided(): boolean {
+    return this.#divided !== null
   }
 
   /** Bytes kept of a frame that is not complete. */
@@ -78,7 +85,7 @@ export class FrameParser {
     if (left < firstPartBytesMin) return null
     const flags = this.#chunk[at + 5] as number
     const type = ((this.#chunk[at + 6] as number) << 8) | (this.#chunk[at + 7] as number)
-    if ((flags & FrameFlags.MoreFollows) !== 0 || !this.#isDivisible(type)) return null
+    if (!this.#isDivisible(type, flags, 4 + length)) return null
     const end = this.#chunk.length
     this.#at = end
     this.#missing = 4 + length - left

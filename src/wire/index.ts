@@ -1,3 +1,4 @@
+export { BufferPool, largeBufferBytes } from './buffer-pool.js'
 export { ByteReader } from './byte-reader.js'
 export { ByteWriter } from './byte-writer.js'
 export { Catalogue, conflictsOf, isRequest } from './catalogue.js'
@@ -75,7 +76,7 @@ export {
   priorityOf,
   readFrame
 } from './frame.js'
-export { FrameParser } from './frame-parser.js'
+export { FrameParser, type IsDivisible } from './frame-parser.js'
 export { HybridClock, hybridToWall } from './hybrid-clock.js'
 export {
   type FrameInspection,

@@ -4,6 +4,7 @@
  * say `more-follows`, and the first alone carries the extension block. Chunks of one message
  * stay in order; frames of others may stand between them.
  */
+import { must } from '../core/assert.js'
 import { MessageTooLargeError, ProtocolError } from '../core/errors.js'
 import { frameHeaderBytes, frameSizeBytesMax, messageSizeBytesMax } from '../core/limits.js'
 import type { ByteWriter } from './byte-writer.js'
@@ -150,6 +151,28 @@ export class Reassembler {
     if (partial !== undefined) expectSameMessage(partial.header, frame)
     this.#append(known, bytes.subarray(bodyStart, end))
     return more ? null : this.#finish(key, known)
+  }
+
+  /**
+   * Takes the first part of a frame's body: the others come by `continue`, one behind the other.
+   *
+   * @throws ProtocolError as `add` does
+   */
+  begin(frame: Frame, extension: Extension | null, bodyStart: number): void {
+    const key = keyOf(frame)
+    const partial = this.#partials.get(key)
+    if (partial !== undefined) expectSameMessage(partial.header, frame)
+    const known = partial ?? this.#begin(key, frame, extension)
+    this.#append(known, frame.bytes.subarray(bodyStart, frame.end))
+  }
+
+  /** A later part of the frame that was begun; `isLast`: the frame ends here. */
+  continue(frame: Frame, isLast: boolean): AssembledMessage | null {
+    const key = keyOf(frame)
+    const partial = must(this.#partials.get(key), 'the frame that was begun')
+    this.#append(partial, frame.bytes.subarray(frame.start, frame.end))
+    const more = !isLast || (frame.flags & FrameFlags.MoreFollows) !== 0
+    return more ? null : this.#finish(key, partial)
   }
 
   #begin(key: number, frame: Frame, extension: Extension | null): Partial {

@@ -8,7 +8,7 @@ import {
   type TransportCounters
 } from '../../src/network/mux/transport-counters.js'
 import type { MessagePolicy } from '../../src/network/security/message-policy.js'
-import { type Catalogue, HybridClock } from '../../src/wire/index.js'
+import { BufferPool, type Catalogue, HybridClock } from '../../src/wire/index.js'
 import { catalogue, node } from './transport-world.js'
 
 export const muxerLimits: MuxerLimits = {
@@ -54,6 +54,7 @@ export class MuxerEnd {
       {
         catalogue: options.catalogue ?? catalogue,
         ...(options.policy === undefined ? {} : { policy: options.policy }),
+        buffers: new BufferPool(),
         hybridClock: new HybridClock(500),
         counters: this.counters,
         nextMessageId: () => ++this.#ids,

@@ -13,6 +13,7 @@ import { Muxer } from '../../src/network/mux/muxer.js'
 import { createTransportCounters } from '../../src/network/mux/transport-counters.js'
 import { nodeClock, type TlsMaterial, TlsStreamNetwork } from '../../src/runtime/index.js'
 import {
+  BufferPool,
   Catalogue,
   HybridClock,
   type MessageDeclaration,
@@ -78,6 +79,7 @@ export class RawPeer {
     this.#muxer = new Muxer(
       {
         catalogue: new Catalogue([...controlMessages]),
+        buffers: new BufferPool(),
         hybridClock: new HybridClock(500),
         counters: createTransportCounters(),
         nextMessageId: () => ++this.#messageIds,

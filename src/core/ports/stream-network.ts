@@ -27,10 +27,15 @@ export interface BytePipe {
   /** Called once, before any data is delivered. */
   attach(handlers: StreamHandlers): void
   /**
-   * The chunk is the stream's to keep. False: the buffer is above its watermark, wait for
-   * `onDrain`.
+   * The chunk is the stream's to keep, until it calls `onReleased`, if it ever does: then nobody
+   * looks at it any more. False: the buffer is above its watermark, wait for `onDrain`.
    */
-  write(chunk: Uint8Array): boolean
+  write(chunk: Uint8Array, onReleased?: () => void): boolean
+  /**
+   * Calls back once, when what the present turn of the event loop brought has been handled.
+   * Absent: the end of the present task is as good.
+   */
+  afterTurn?(callback: () => void): void
   /** Sends what is buffered, then closes. */
   end(): void
   /** Closes now; buffered bytes may be lost. */

@@ -1,7 +1,7 @@
 import type { ClusterId } from '../../core/ids.js'
 import type { Compression } from '../../core/ports/compression.js'
 import type { PeerIdentity } from '../../core/ports/stream-network.js'
-import type { Catalogue, HybridClock } from '../../wire/index.js'
+import type { BufferPool, Catalogue, HybridClock } from '../../wire/index.js'
 import type { MessagePolicy } from '../security/message-policy.js'
 import type { StreamLimits } from './streams/stream-limits.js'
 import type { TransportCounters } from './transport-counters.js'
@@ -19,6 +19,8 @@ export interface MuxerComponents {
   /** Absent: nothing is compressed, and nothing compressed is taken. */
   readonly packing?: Packing
   readonly hybridClock: HybridClock
+  /** What leaves lies in these. */
+  readonly buffers: BufferPool
   readonly counters: TransportCounters
   /** Message ids are unique in a process, so that a queued message can change its connection. */
   readonly nextMessageId: () => number

@@ -56,7 +56,7 @@ import {
 } from './messages.js'
 import type { MuxEvent } from './mux-events.js'
 import type { MuxerComponents, MuxerOptions } from './muxer-options.js'
-import type { Outgoing } from './output.js'
+import { type BatchPart, joined, type Outgoing } from './output.js'
 import type { PendingRequest } from './pending-requests.js'
 import { Receiver } from './receiver.js'
 import { type Dispatch, extensionOf, type RequestDispatch, Requester } from './requester.js'
@@ -360,8 +360,8 @@ export class Muxer<Ticket> {
     return parts === null ? null : joined(parts)
   }
 
-  /** The same in one or more pieces, of which long ones are what was written to streams. */
-  pullParts(sizeBytesMax: number, wallNow: WallMs): readonly Uint8Array[] | null {
+  /** The same as it lies, to be released when it is written. */
+  pullParts(sizeBytesMax: number, wallNow: WallMs): readonly BatchPart[] | null {
     if (this.#turnedOut !== null && !this.#sender.hasMessages) {
       this.#fail(this.#turnedOut.error, wallNow)
     }
@@ -646,14 +646,3 @@ export class Muxer<Ticket> {
 
 const hasExtension = ({ group, trace, delivery }: Dispatch): boolean =>
   group !== undefined || trace !== undefined || delivery !== undefined
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0] as Uint8Array
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}

@@ -2,19 +2,58 @@
  * Encoded messages on their way out. Messages are encoded one behind the other into the writer's
  * buffer, so that a turn's small messages lie in one block and leave in one write without a copy.
  */
-import { ByteWriter, encodedMessageRoomBytes } from '../../wire/index.js'
+import { assert, must } from '../../core/assert.js'
+import {
+  type BufferPool,
+  ByteWriter,
+  encodedMessageRoomBytes,
+  largeBufferBytes
+} from '../../wire/index.js'
 import type { PendingRequest } from './pending-requests.js'
 import type { QueuedFrame } from './streams/mux-stream.js'
 
 const blockSizeBytes = 64 * 1024
-const firstBlockSizeBytes = 1_024
-/** A block that began large holds one message of the largest frame, with its second one. */
-const largeBlockSizeBytes = blockSizeBytes + 4 * 1_024
 const spareBytes = 512
 
-/** A buffer that messages lie in; null until the writer has let go of it. */
-export interface Block {
-  bytes: Uint8Array | null
+/**
+ * A buffer that messages lie in. It is counted who still needs it: each message until it has left
+ * or is skipped, each run of a batch until it is written. Then its buffer is used again.
+ */
+export class Block {
+  readonly #pool: BufferPool | null
+  #bytes: Uint8Array | null = null
+  #users = 0
+
+  /** @param pool where the buffer goes at last; null: nowhere */
+  constructor(pool: BufferPool | null) {
+    this.#pool = pool
+  }
+
+  /** Null until the writer has let go of it. */
+  get bytes(): Uint8Array | null {
+    return this.#bytes
+  }
+
+  seal(bytes: Uint8Array): void {
+    this.#bytes = bytes
+    this.#maybeGiveBack()
+  }
+
+  hold(): void {
+    this.#users++
+  }
+
+  release(): void {
+    this.#users--
+    assert(this.#users >= 0, 'a block was released more often than held')
+    this.#maybeGiveBack()
+  }
+
+  #maybeGiveBack(): void {
+    if (this.#users > 0 || this.#bytes === null) return
+    this.#pool?.give(this.#bytes)
+    this.#bytes = null
+  }
 }
 
 /** One encoded message: its frames from `at` (the next one to leave) to `end`. */
@@ -35,8 +74,15 @@ export interface Outgoing<Ticket> {
 }
 
 export class OutputWriter {
-  readonly #writer = new ByteWriter(blockSizeBytes + encodedMessageRoomBytes)
-  #block: Block = { bytes: null }
+  readonly #pool: BufferPool
+  readonly #writer: ByteWriter
+  #block: Block
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool
+    this.#writer = new ByteWriter(blockSizeBytes + encodedMessageRoomBytes, pool)
+    this.#block = new Block(pool)
+  }
 
   /** The block and the writer for one message; the message begins at `writer.length`. */
   begin(): { readonly block: Block; readonly writer: ByteWriter } {
@@ -44,20 +90,34 @@ export class OutputWriter {
     return { block: this.#block, writer: this.#writer }
   }
 
-  /** Lets go of what was written, so that it can be read and sent. */
+  /** Lets go of what was written, so that it can be read and sent. The next turn may be like it. */
   seal(): void {
     const length = this.#writer.length
     if (length === 0) return
-    const next = Math.min(largeBlockSizeBytes, Math.max(firstBlockSizeBytes, length + spareBytes))
-    this.#block.bytes = this.#writer.detach(next)
-    this.#block = { bytes: null }
+    const next = Math.min(largeBufferBytes, length + spareBytes)
+    this.#block.seal(this.#writer.detach(next))
+    this.#block = new Block(this.#pool)
   }
+}
+
+/** Bytes for the stream; `release`, where there is one, is called when nobody needs them. */
+export interface BatchPart {
+  readonly bytes: Uint8Array
+  readonly release?: () => void
+}
+
+interface Run {
+  /** Null: bytes that are not ours. */
+  readonly block: Block | null
+  readonly bytes: Uint8Array
+  readonly start: number
+  end: number
 }
 
 /** Frames for one write to the stream; neighbours in a block become one run. */
 export class Batch {
-  readonly #blocks: Uint8Array[] = []
-  readonly #bounds: number[] = []
+  readonly #runs: Run[] = []
+  #last: Run | null = null
   #sizeBytes = 0
   #hasPayloads = false
 
@@ -65,45 +125,56 @@ export class Batch {
     return this.#sizeBytes
   }
 
-  add(bytes: Uint8Array, start: number, end: number): void {
-    const last = this.#blocks.length - 1
+  /** Part of a sealed block. */
+  add(block: Block, start: number, end: number): void {
+    const last = this.#last
     this.#sizeBytes += end - start
-    if (last >= 0 && this.#blocks[last] === bytes && this.#bounds[2 * last + 1] === start) {
-      this.#bounds[2 * last + 1] = end
+    if (last !== null && last.block === block && last.end === start) {
+      last.end = end
       return
     }
-    this.#blocks.push(bytes)
-    this.#bounds.push(start, end)
+    block.hold()
+    this.#push({ block, bytes: must(block.bytes, 'sealed block'), start, end })
   }
 
   /** A payload that lies elsewhere; it is not copied. */
   addPayload(bytes: Uint8Array): void {
-    this.add(bytes, 0, bytes.length)
+    this.#sizeBytes += bytes.length
     this.#hasPayloads = true
+    this.#push({ block: null, bytes, start: 0, end: bytes.length })
   }
 
-  /** As it lies where payloads are in it, else as one. */
-  takeParts(): readonly Uint8Array[] {
-    if (!this.#hasPayloads) return [this.take()]
-    return this.#blocks.map((bytes, i) =>
-      bytes.subarray(this.#bounds[2 * i], this.#bounds[2 * i + 1])
-    )
+  /** As they lie where payloads are in it, else as one. */
+  parts(): readonly BatchPart[] {
+    const parts = this.#lying()
+    if (parts.length === 1 || this.#hasPayloads) return parts
+    const bytes = joined(parts)
+    for (const { release } of parts) release?.()
+    return [{ bytes }]
   }
 
-  /** One run is handed over as it lies; several are copied together. */
-  take(): Uint8Array {
-    const first = this.#blocks[0] as Uint8Array
-    if (this.#blocks.length === 1) return first.subarray(this.#bounds[0], this.#bounds[1])
-    const joined = new Uint8Array(this.#sizeBytes)
-    let at = 0
-    for (let i = 0; i < this.#blocks.length; i++) {
-      const run = (this.#blocks[i] as Uint8Array).subarray(
-        this.#bounds[2 * i],
-        this.#bounds[2 * i + 1]
-      )
-      joined.set(run, at)
-      at += run.length
-    }
-    return joined
+  #lying(): BatchPart[] {
+    return this.#runs.map(({ block, bytes, start, end }) => {
+      const part = bytes.subarray(start, end)
+      return block === null ? { bytes: part } : { bytes: part, release: () => block.release() }
+    })
   }
+
+  #push(run: Run): void {
+    this.#runs.push(run)
+    this.#last = run
+  }
+}
+
+/** One run as it lies, several copied together. */
+export function joined(parts: readonly BatchPart[]): Uint8Array {
+  const [first] = parts
+  if (parts.length === 1 && first !== undefined) return first.bytes
+  const whole = new Uint8Array(parts.reduce((sum, { bytes }) => sum + bytes.length, 0))
+  let at = 0
+  for (const { bytes } of parts) {
+    whole.set(bytes, at)
+    at += bytes.length
+  }
+  return whole
 }

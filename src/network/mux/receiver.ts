@@ -10,6 +10,7 @@ import {
   FrameFlags,
   FrameParser,
   type HybridClock,
+  type IsDivisible,
   Reassembler,
   readExtension
 } from '../../wire/index.js'
@@ -21,6 +22,9 @@ import type { TransportCounters } from './transport-counters.js'
 
 /** Half-received chunked messages of one connection; beyond it the connection is closed. */
 export const reassembliesMax = 64
+
+/** From here on what straddles chunks is gathered once, with the rest of its message. */
+const dividedFrameBytesMin = 16 * 1024
 
 /** The control family travels as it is. */
 const lastControlType = 0x00ff
@@ -34,7 +38,7 @@ export interface ReceiverComponents {
 /** The incoming half of a muxer: bytes to whole messages, checked but for their bodies. */
 export class Receiver {
   readonly #components: ReceiverComponents
-  readonly #parser = new FrameParser((type) => type === streamData.number)
+  readonly #parser = new FrameParser(isDivisible)
   /** Of the frame that is given out in parts. */
   #dividedExtension: Extension | null = null
   readonly #reassembler: Reassembler
@@ -84,19 +88,37 @@ export class Receiver {
   next(wallNow: WallMs): AssembledMessage | null {
     for (let frame = this.#parser.next(); frame !== null; frame = this.#parser.next()) {
       if (this.#parser.isContinuation) {
-        const { bytes, start, end } = frame
-        return { header: frame, extension: this.#dividedExtension, bytes, start, end }
+        const part = this.#continue(frame)
+        if (part === null) continue
+        return part
       }
       this.#check(frame, wallNow)
       this.#reader.reset(frame.bytes, frame.start, frame.end)
       const extended = (frame.flags & FrameFlags.Extension) !== 0
       const extension = extended ? readExtension(this.#reader) : null
       if (frame.type === streamData.number) this.#dividedExtension = extension
+      else if (this.#parser.isDivided) {
+        this.#reassembler.begin(frame, extension, this.#reader.offset)
+        continue
+      }
       const message = this.#reassembler.add(frame, extension, this.#reader.offset)
-      if (message === null) continue
-      return (frame.flags & FrameFlags.Compressed) === 0 ? message : this.#unpack(message)
+      if (message !== null) return this.#unpacked(message)
     }
     return null
+  }
+
+  #continue(frame: Frame): AssembledMessage | null {
+    const { bytes, start, end } = frame
+    if (frame.type === streamData.number) {
+      return { header: frame, extension: this.#dividedExtension, bytes, start, end }
+    }
+    const message = this.#reassembler.continue(frame, !this.#parser.isDivided)
+    return message === null ? null : this.#unpacked(message)
+  }
+
+  #unpacked(message: AssembledMessage): AssembledMessage {
+    const isPacked = (message.header.flags & FrameFlags.Compressed) !== 0
+    return isPacked ? this.#unpack(message) : message
   }
 
   /** Never more than a message may have, whatever the bytes promise. */
@@ -132,4 +154,10 @@ export class Receiver {
       this.#components.counters.add('clock_rejections')
     }
   }
+}
+
+/** Bytes of a stream mean the same in parts; long frames are gathered where their message is. */
+const isDivisible: IsDivisible = (type, flags, frameBytes) => {
+  if (type === streamData.number) return (flags & FrameFlags.MoreFollows) === 0
+  return frameBytes >= dividedFrameBytesMin
 }

@@ -100,18 +100,20 @@ export class SendQueue<Ticket> {
       if (level === null) return
       const item = must(level.items[level.head], 'head of a queue')
       if (item.at === item.start) onStart(item)
-      const bytes = must(item.block.bytes, 'sealed block')
-      const length = frameBytesAt(bytes, item.at)
+      const length = frameBytesAt(must(item.block.bytes, 'sealed block'), item.at)
       level.deficitBytes -= length
       if (item.payload === null) {
-        batch.add(bytes, item.at, item.at + length)
+        batch.add(item.block, item.at, item.at + length)
         item.at += length
       } else {
-        batch.add(bytes, item.at, item.end)
+        batch.add(item.block, item.at, item.end)
         batch.addPayload(item.payload)
         item.at = item.end
       }
-      if (item.at === item.end) shift(level)
+      if (item.at === item.end) {
+        item.block.release()
+        shift(level)
+      }
     }
   }
 
@@ -177,6 +179,7 @@ function nextOf<Ticket>(level: Level<Ticket>): Outgoing<Ticket> | null {
     const item = level.items[level.head]
     if (item === undefined) return null
     if (!item.cancelled || item.at > item.start) return item
+    item.block.release()
     shift(level)
   }
 }

@@ -11,7 +11,7 @@ import {
 } from '../../wire/index.js'
 import { handshakeVersion } from './messages.js'
 import type { MuxerComponents } from './muxer-options.js'
-import { Batch, type Outgoing, OutputWriter } from './output.js'
+import { Batch, type BatchPart, type Outgoing, OutputWriter } from './output.js'
 import type { PendingRequest } from './pending-requests.js'
 import { SendQueue, type SendQueueLimits } from './send-queue.js'
 import { streamData, streamWindow } from './streams/messages.js'
@@ -25,7 +25,10 @@ const copiedBytesMax = 4 * 1_024
 /** A body that does not shrink to this is sent as it is. */
 const worthwhileShare = 0.9
 
-export type SenderComponents = Pick<MuxerComponents, 'hybridClock' | 'counters' | 'packing'>
+export type SenderComponents = Pick<
+  MuxerComponents,
+  'hybridClock' | 'counters' | 'packing' | 'buffers'
+>
 
 /**
  * Node indexes that every node binds in its own direction; 0 is the end of the connection
@@ -44,7 +47,7 @@ export interface Envelope<Ticket> {
 /** The outgoing half of a muxer: encodes, queues, and hands out the next bytes. */
 export class Sender<Ticket> {
   readonly #components: SenderComponents
-  readonly #output = new OutputWriter()
+  readonly #output: OutputWriter
   readonly #queue: SendQueue<Ticket>
   #control: Outgoing<Ticket>[] = []
   /** Whether the peer can read what is compressed; null: it has not said so yet. */
@@ -61,6 +64,7 @@ export class Sender<Ticket> {
 
   constructor(components: SenderComponents, limits: SendQueueLimits) {
     this.#components = components
+    this.#output = new OutputWriter(components.buffers)
     this.#queue = new SendQueue(limits)
   }
 
@@ -169,6 +173,7 @@ export class Sender<Ticket> {
     beginFrame(writer, header)
     writeExtension(writer, { stream: id })
     const end = writer.length
+    block.hold()
     writer.patchU32(start, end - start - 4 + bytes.length)
     const outgoing: Outgoing<Ticket> = {
       block,
@@ -207,15 +212,16 @@ export class Sender<Ticket> {
     sizeBytesMax: number,
     withMessages: boolean,
     onStart: (outgoing: Outgoing<Ticket>) => void
-  ): readonly Uint8Array[] | null {
+  ): readonly BatchPart[] | null {
     this.#output.seal()
     const batch = new Batch()
     for (const { block, start, end } of this.#control) {
-      batch.add(block.bytes as Uint8Array, start, end)
+      batch.add(block, start, end)
+      block.release()
     }
     if (this.#control.length > 0) this.#control = []
     if (withMessages) this.#queue.fill(batch, sizeBytesMax, onStart)
-    return batch.sizeBytes === 0 ? null : batch.takeParts()
+    return batch.sizeBytes === 0 ? null : batch.parts()
   }
 
   #pushControl<Body>(
@@ -267,6 +273,7 @@ export class Sender<Ticket> {
     const packs = this.#peerUnpacks === true && declaration.compress
     encodeMessage(writer, header, extension, declaration.codec, body, packs ? this.#pack : null)
     const end = writer.length
+    block.hold()
     return {
       block,
       start,

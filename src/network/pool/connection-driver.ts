@@ -287,10 +287,13 @@ export class Connection {
     if (this.#isFlushScheduled || this.#stream === null || this.#isEnded) return
     if (this.#isBlocked && !this.muxer.isDone) return
     this.#isFlushScheduled = true
-    queueMicrotask(() => {
-      this.#isFlushScheduled = false
-      this.#flush()
-    })
+    if (this.#stream.afterTurn === undefined) queueMicrotask(this.#flushScheduled)
+    else this.#stream.afterTurn(this.#flushScheduled)
+  }
+
+  readonly #flushScheduled = (): void => {
+    this.#isFlushScheduled = false
+    this.#flush()
   }
 
   #flush(): void {
@@ -300,9 +303,9 @@ export class Connection {
       const parts = this.muxer.pullParts(writeSizeBytes, this.#clock.wallNow())
       if (parts === null) break
       let sizeBytes = 0
-      for (const part of parts) {
-        sizeBytes += part.length
-        this.#isBlocked = !stream.write(part)
+      for (const { bytes, release } of parts) {
+        sizeBytes += bytes.length
+        this.#isBlocked = !stream.write(bytes, release)
       }
       this.#bytesSent += sizeBytes
       this.#components.counters.add('bytes_sent', sizeBytes)

@@ -50,6 +50,7 @@ import type { TellQueue } from '../../core/tell-queue.js'
 import { traced } from '../../core/traced-driver.js'
 import {
   type AnyDeclaration,
+  BufferPool,
   type Catalogue,
   type DeliveryTag,
   HybridClock,
@@ -134,6 +135,7 @@ export class TransportDriver implements Messenger, DeliveryTransport {
   readonly #self: PeerIdentity
   readonly #selfId: NodeId
   readonly #hybridClock: HybridClock
+  readonly #buffers = new BufferPool()
   readonly #bootNonce: Uint8Array
   readonly #dispatcher: Dispatcher
   readonly #policy: MessagePolicy
@@ -544,6 +546,8 @@ export class TransportDriver implements Messenger, DeliveryTransport {
       catalogue: this.#components.catalogue,
       policy: this.#policy,
       hybridClock: this.#hybridClock,
+      // What stays here is not given back.
+      buffers: counters === this.counters ? this.#buffers : new BufferPool(),
       counters,
       nextMessageId: () => ++this.#messageIds,
       nextHelloSequence: () => ++this.#helloSequence,

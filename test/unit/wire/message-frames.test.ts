@@ -1,5 +1,10 @@
 import t from 'tap'
-import { frameSizeBytesMax, messageSizeBytesMax, Priorities } from '../../../src/core/index.js'
+import {
+  frameSizeBytesMax,
+  messageSizeBytesMax,
+  Priorities,
+  SplittableRandom
+} from '../../../src/core/index.js'
 import {
   type AssembledMessage,
   ByteReader,
@@ -178,3 +183,46 @@ t.test('two declarations of one number or name are found', async (t) => {
   ]
   t.throws(() => new Catalogue(conflicting), /A and B share number 5; two messages are called A/)
 })
+
+t.test('long frames may be taken in parts, however the bytes are cut', async (t) => {
+  const random = SplittableRandom.fromSeed(11)
+  for (let round = 0; round < 40; round++) {
+    const bodies = Array.from({ length: 5 }, () => pattern(random.nextInt(200_000), 13))
+    const writer = new ByteWriter(2 * encodedMessageRoomBytes)
+    for (const [i, body] of bodies.entries()) {
+      encodeMessage(writer, headerOf(i), i % 2 === 0 ? { group: i } : null, blob, body)
+    }
+    const parser = new FrameParser((_type, _flags, frameBytes) => frameBytes >= 16_384)
+    const reassembler = new Reassembler(limits)
+    const seen: (AssembledMessage | null)[] = []
+    const bytes = writer.take()
+    for (let at = 0; at < bytes.length; ) {
+      const end = at + 1 + random.nextInt(round % 2 === 0 ? 20_000 : 600)
+      parser.push(bytes.slice(at, end))
+      at = end
+      for (let frame = parser.next(); frame !== null; frame = parser.next()) {
+        const message = takePart(parser, reassembler, frame)
+        if (message !== null) seen.push(message)
+      }
+    }
+    t.same(
+      seen.map((message) => message?.extension ?? null),
+      bodies.map((_, i) => (i % 2 === 0 ? { group: i } : null))
+    )
+    t.ok(
+      seen.every(
+        (message, i) => Buffer.compare(read(message) as Uint8Array, bodies[i] as Uint8Array) === 0
+      )
+    )
+    t.equal(reassembler.sizeBytes, 0)
+  }
+})
+
+function takePart(parser: FrameParser, reassembler: Reassembler, frame: Frame) {
+  if (parser.isContinuation) return reassembler.continue(frame, !parser.isDivided)
+  if (!parser.isDivided) return add(reassembler, frame)
+  const reader = new ByteReader(frame.bytes, frame.start, frame.end)
+  const extended = (frame.flags & FrameFlags.Extension) !== 0
+  reassembler.begin(frame, extended ? readExtension(reader) : null, reader.offset)
+  return null
+}

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { SplittableRandom } from '../../../../src/core/index.js'
-import { Batch, type Outgoing } from '../../../../src/network/mux/output.js'
+import { Batch, Block, joined, type Outgoing } from '../../../../src/network/mux/output.js'
 import { SendQueue } from '../../../../src/network/mux/send-queue.js'
 
 const limits = { sendQueueLengthMax: 5_000, sendQueueBytesMax: 64 * 1024 * 1024 }
@@ -13,8 +13,11 @@ function message(priority: number, number: number, frameBytes: number, frames = 
     view.setUint32(i * frameBytes, frameBytes - 4)
     view.setUint32(i * frameBytes + 4, number)
   }
+  const block = new Block(null)
+  block.hold()
+  block.seal(bytes)
   const item: Outgoing<null> = {
-    block: { bytes },
+    block,
     start: 0,
     end: bytes.length,
     at: 0,
@@ -30,7 +33,7 @@ function message(priority: number, number: number, frameBytes: number, frames = 
 function drainFrame(queue: SendQueue<null>): Uint8Array | null {
   const batch = new Batch()
   queue.fill(batch, 1, () => {})
-  return batch.sizeBytes === 0 ? null : batch.take()
+  return batch.sizeBytes === 0 ? null : joined(batch.parts())
 }
 
 const numberOf = (frame: Uint8Array): number =>
