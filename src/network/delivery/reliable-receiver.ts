@@ -233,8 +233,10 @@ export class ReliableReceiver<Message> {
     const { isFresh } = lane
     lane.isFresh = false
     if (floor <= lane.floor) return
+    let refused = 0
     for (const [sequence, entry] of lane.entries) {
       if (sequence >= floor) continue
+      if (entry.kind === 'failed' && sequence >= lane.next) refused++
       if (entry.kind === 'held') this.#heldBytes -= entry.sizeBytes
       lane.entries.delete(sequence)
       lane.owed.delete(sequence)
@@ -243,8 +245,11 @@ export class ReliableReceiver<Message> {
     lane.below = Math.max(lane.below, floor)
     settleBelow(lane)
     if (lane.next < floor) {
-      // What a former process was to get is no gap of this one.
-      if (!isFresh && lane.lane === DeliveryLanes.Ordered) lane.skipped += floor - lane.next
+      // What a former process was to get is no gap of this one; the sender was told of what was
+      // refused here.
+      if (!isFresh && lane.lane === DeliveryLanes.Ordered) {
+        lane.skipped += floor - lane.next - refused
+      }
       lane.next = floor
     }
     this.#release(lane)
