@@ -305,7 +305,7 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       messenger: container.resolve(TOKENS.transport),
       logger: logger.child({ room: 'routing' }),
       tracer: ports.tracer,
-      members: () => membership.members(),
+      members: () => membership.memberList(),
       groupOf: (group) => consensus.group(group) ?? undefined,
       assertQuorum: () => membership.assertQuorum(),
       clusterId: () => clusterIdIn(container),

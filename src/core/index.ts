@@ -286,6 +286,7 @@ export type { ObservedMessage, ReplicaObserver } from './ports/replica-observer.
 export type {
   ClientTag,
   GroupStatus,
+  Leadership,
   ReadAnswer,
   ReadRequest,
   ReplicatedGroup,

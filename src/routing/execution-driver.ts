@@ -10,7 +10,7 @@ import {
 import { resultSizeBytesMax } from '../core/limits.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import { Priorities } from '../core/ports/messenger.js'
-import type { ReplicatedGroup } from '../core/ports/replicated-group.js'
+import type { Leadership, ReplicatedGroup } from '../core/ports/replicated-group.js'
 import { Consistencies } from '../core/queries.js'
 import type { StatementResult } from '../core/sql.js'
 import { isForLeader } from './eligibility.js'
@@ -33,6 +33,8 @@ export class ExecutionDriver {
   readonly #groupOf: (group: GroupId) => ReplicatedGroup | undefined
   readonly #learned: PlacementTable
   readonly #gate: ExecutionGate
+  /** Of local groups, made again when their leadership changed. */
+  readonly #placed = new Map<GroupId, { readonly by: Leadership; readonly placement: Placement }>()
   readonly #onExecution: (key: string | null, isForLeader: boolean) => void
 
   constructor(components: {
@@ -63,8 +65,13 @@ export class ExecutionDriver {
   placementOf(group: GroupId): Placement | null {
     const replica = this.#groupOf(group)
     if (replica === undefined) return null
-    const { term, leader, voters } = replica.status()
-    return { group, term, leader, voters }
+    const leadership = replica.leadership()
+    const known = this.#placed.get(group)
+    if (known?.by === leadership) return known.placement
+    const { term, leader, voters } = leadership
+    const placement = { group, term, leader, voters }
+    this.#placed.set(group, { by: leadership, placement })
+    return placement
   }
 
   /**
@@ -90,7 +97,7 @@ export class ExecutionDriver {
     signal?: AbortSignal
   ): Promise<Executed> {
     // After it waited for its turn: a term may have ended meanwhile.
-    assertSameTerm(body, () => replica.status())
+    assertSameTerm(body, () => replica.leadership())
     this.#onExecution(body.key ?? null, isForLeader(body.kind, body.consistency))
     const { results, index } =
       body.kind === StatementKinds.Write
@@ -117,7 +124,7 @@ export class ExecutionDriver {
       const confirmed = await replica.readIndex(deadline)
       if (confirmed > atLeastIndex) atLeastIndex = confirmed
     } else if (body.consistency === Consistencies.Leader) {
-      const { role, leader } = replica.status()
+      const { role, leader } = replica.leadership()
       if (role !== RaftRoles.Leader) throw notLeader(body.group, leader)
     }
     const { statements } = body

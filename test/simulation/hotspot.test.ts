@@ -1,16 +1,7 @@
 import t from 'tap'
-import { ClusterNetworkManager } from '../../lib/index.js'
-import { type HotspotEvent, must, SplittableRandom, silentLogger } from '../../src/core/index.js'
-import { nodeCrypto } from '../../src/runtime/index.js'
-import { noFaults } from '../../src/simulation/fault-counts.js'
-import { Links } from '../../src/simulation/links.js'
-import { type ClusterWatch, SimulatedCluster } from '../../src/simulation/simulated-cluster.js'
-import { SimulatedDatagramWorld } from '../../src/simulation/simulated-datagram-network.js'
-import { SimulatedStreamWorld } from '../../src/simulation/simulated-stream-network.js'
-import { drawSwarmOptions } from '../../src/simulation/swarm-options.js'
-import { TraceHash } from '../../src/simulation/trace-hash.js'
-import { VirtualTime } from '../../src/simulation/virtual-clock.js'
+import { type HotspotEvent, must } from '../../src/core/index.js'
 import { zipf } from '../unit/routing/hotspots/zipf.js'
+import { calmCluster } from './calm-cluster.js'
 
 /** Floors and window below the defaults, so that few queries and little time show the same. */
 const routing = {
@@ -20,64 +11,8 @@ const routing = {
   hotspotDwellMs: 5_000
 }
 
-const nothing = () => {}
-const watch: ClusterWatch = {
-  onStarted: nothing,
-  onStartFailed(host, error) {
-    throw new Error(`host ${host} does not start`, { cause: error })
-  },
-  onExit: nothing,
-  observerOf: () => ({
-    onRecovered: nothing,
-    onPersist: nothing,
-    onPersisted: nothing,
-    onSend: nothing
-  }),
-  wrapEngine: (_, engine) => engine,
-  isLeader: () => false,
-  ledCommitIndex: () => 0
-}
-
-function makeCluster(seed: number) {
-  const random = SplittableRandom.fromSeed(seed)
-  const time = new VirtualTime(new TraceHash())
-  const drawn = drawSwarmOptions(random.split('swarm'))
-  const calm = {
-    latencyMinMs: 0.2,
-    latencyMeanMs: 0.5,
-    lossProbability: 0,
-    duplicateProbability: 0,
-    reorderProbability: 0,
-    delayProbability: 0,
-    delaySpikeMsMax: 0,
-    splitProbability: 0,
-    breakProbability: 0
-  }
-  const links = new Links(calm, random.split('links'), noFaults())
-  const cluster = new SimulatedCluster(
-    {
-      time,
-      random: random.split('cluster'),
-      streams: new SimulatedStreamWorld(time, links),
-      datagrams: new SimulatedDatagramWorld(time, links),
-      crypto: nodeCrypto(),
-      create: (init) =>
-        ClusterNetworkManager.create({ ...init, config: { ...init.config, routing } }),
-      loggerOf: () => silentLogger,
-      watch,
-      mail: { attach: nothing }
-    },
-    { size: 5, swarm: { ...drawn, preset: 'lan' } }
-  )
-  const run = async (ms: number) => {
-    const until = time.now + ms
-    while (time.step(until) !== null) await new Promise((resolve) => setImmediate(resolve))
-  }
-  return { cluster, random, run, time }
-}
-
 t.test('a hot key under Zipf 1.2 is found in ten seconds, spread, and gone', async (t) => {
-  const { cluster, random, run, time } = makeCluster(11)
+  const { cluster, random, run, time } = calmCluster(11, 5, { routing })
   cluster.start()
   await run(5_000)
   const nodes = cluster.startedNodes()

@@ -44,6 +44,7 @@ import type { Logger } from '../../core/ports/logger.js'
 import type { Messenger } from '../../core/ports/messenger.js'
 import type {
   GroupStatus,
+  Leadership,
   ReadAnswer,
   ReadRequest,
   ReplicatedGroup,
@@ -53,6 +54,7 @@ import type {
 import { factsOf } from '../../core/remote-error.js'
 import type { TellQueue } from '../../core/tell-queue.js'
 import type { ConsensusCounters } from '../counters.js'
+import type { Configuration } from '../entry.js'
 import type { RaftEvent } from '../raft/types.js'
 import {
   Applier,
@@ -108,6 +110,8 @@ export class GroupDriver implements ReplicatedGroup {
   #mustDiscard = false
   #isSweepArmed = false
   #isLeader = false
+  /** As last asked for, and what it was made of. */
+  #leadership: { by: Configuration; from: ReplicaId | null; is: Leadership } | null = null
   #isHalted = false
   #isStopped = false
   #failure: SkeinError | null = null
@@ -174,6 +178,24 @@ export class GroupDriver implements ReplicatedGroup {
       failed: this.#failure?.code ?? null,
       progress: raft.role === 'leader' ? [own, ...others] : []
     }
+  }
+
+  leadership(): Leadership {
+    const { role, term, leader, configuration } = this.#started().raft.core
+    const known = this.#leadership
+    if (
+      known !== null &&
+      known.by === configuration &&
+      known.from === leader &&
+      known.is.role === role &&
+      known.is.term === term
+    ) {
+      return known.is
+    }
+    const voters = configuration.voters.map(nodeOf)
+    const is = { role, term, leader: leader === null ? null : nodeOf(leader), voters }
+    this.#leadership = { by: configuration, from: leader, is }
+    return is
   }
 
   tellQueues(tell: TellQueue): void {

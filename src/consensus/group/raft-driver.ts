@@ -100,6 +100,11 @@ export class RaftDriver {
     this.#step(() => this.#raft.setCandidacy(allowed))
   }
 
+  /** Its getters tell parts of the status without making all of it. */
+  get core(): Pick<Raft, 'role' | 'term' | 'leader' | 'configuration'> {
+    return this.#raft
+  }
+
   status(): RaftStatus {
     return this.#raft.status()
   }

@@ -25,6 +25,7 @@ import { assert } from '../../core/assert.js'
 import type { Effects } from '../../core/effects.js'
 import type { RaftRole } from '../../core/events.js'
 import type { LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
+import type { Configuration } from '../entry.js'
 import type { RaftMessage, Vote } from '../messages.js'
 import { Candidate } from './candidate.js'
 import { answerPreVote, answerVote } from './elections.js'
@@ -184,6 +185,23 @@ export class Raft {
   /** The term of the entry at `index`; undefined beyond the end of the log. */
   termAt(index: LogIndex): Term | undefined {
     return this.#replica.log.termAt(index)
+  }
+
+  get role(): RaftRole {
+    return this.#role.name
+  }
+
+  get term(): Term {
+    return this.#replica.term
+  }
+
+  get leader(): ReplicaId | null {
+    return this.#replica.leader
+  }
+
+  /** The same value until it changes. */
+  get configuration(): Configuration {
+    return this.#replica.log.configuration
   }
 
   status(): RaftStatus {

@@ -36,6 +36,14 @@ export interface ReadAnswer {
   readonly index: LogIndex
 }
 
+/** What queries are routed and fenced by. */
+export interface Leadership {
+  readonly role: RaftRole
+  readonly term: Term
+  readonly leader: NodeId | null
+  readonly voters: readonly NodeId[]
+}
+
 export interface GroupStatus {
   readonly group: GroupId
   readonly role: RaftRole
@@ -64,6 +72,8 @@ export interface GroupStatus {
 export interface ReplicatedGroup {
   readonly group: GroupId
   status(): GroupStatus
+  /** Part of the status, asked for with each query: the same value until one of it changes. */
+  leadership(): Leadership
   /**
    * Plans, proposes, commits, applies; leader only.
    * @throws NotLeaderError, BackpressureError, the caller's own SqlError family: nothing was

@@ -223,6 +223,11 @@ export class MembershipDriver {
     return this.#swim.members()
   }
 
+  /** The same array until a member comes, goes or changes; `lastSeen` as of then. */
+  memberList(): readonly Member[] {
+    return this.#swim.memberList()
+  }
+
   /** Sorted by id; alive or suspected, not left; this node included. */
   aliveMembers(): readonly Member[] {
     return this.#swim.aliveMembers()

@@ -73,6 +73,8 @@ export class Swim {
   readonly #viewMark: ViewMark
   readonly metadata: MetadataSpread
   #sequence: number
+  #list: readonly Member[] | null = null
+  #listRevision = 0
   #isProbing = false
 
   constructor(components: SwimComponents, options: SwimOptions, now: MonotonicMs) {
@@ -212,6 +214,19 @@ export class Swim {
   /** Sorted by id; this node, dead and left ones included. */
   members(): Member[] {
     return this.#state.table.all().map(toMember)
+  }
+
+  /**
+   * `members` of a router: the same array until one comes, goes or changes, with each `lastSeen`
+   * and `incarnation` as of then.
+   */
+  memberList(): readonly Member[] {
+    const { table } = this.#state
+    if (this.#list === null || this.#listRevision !== table.revision) {
+      this.#listRevision = table.revision
+      this.#list = this.members()
+    }
+    return this.#list
   }
 
   /** Sorted by id; alive or suspected, not left; this node included. */

@@ -233,6 +233,10 @@ class FakeReplica implements ReplicatedGroup {
     }
   }
 
+  leadership(): GroupStatus {
+    return this.status()
+  }
+
   async write({ statements, client }: WriteRequest): Promise<WriteAnswer> {
     const cluster = this.#cluster
     this.#checkLeader()

@@ -1,0 +1,68 @@
+import { ClusterNetworkManager } from '../../lib/index.js'
+import { SplittableRandom, silentLogger } from '../../src/core/index.js'
+import { nodeCrypto } from '../../src/runtime/index.js'
+import { noFaults } from '../../src/simulation/fault-counts.js'
+import { Links } from '../../src/simulation/links.js'
+import { type ClusterWatch, SimulatedCluster } from '../../src/simulation/simulated-cluster.js'
+import { SimulatedDatagramWorld } from '../../src/simulation/simulated-datagram-network.js'
+import { SimulatedStreamWorld } from '../../src/simulation/simulated-stream-network.js'
+import { drawSwarmOptions } from '../../src/simulation/swarm-options.js'
+import { TraceHash } from '../../src/simulation/trace-hash.js'
+import { VirtualTime } from '../../src/simulation/virtual-clock.js'
+
+const nothing = () => {}
+const watch: ClusterWatch = {
+  onStarted: nothing,
+  onStartFailed(host, error) {
+    throw new Error(`host ${host} does not start`, { cause: error })
+  },
+  onExit: nothing,
+  observerOf: () => ({
+    onRecovered: nothing,
+    onPersist: nothing,
+    onPersisted: nothing,
+    onSend: nothing
+  }),
+  wrapEngine: (_, engine) => engine,
+  isLeader: () => false,
+  ledCommitIndex: () => 0
+}
+
+/** A simulated cluster in which nothing happens but what its test does. */
+export function calmCluster(seed: number, size: number, config: Record<string, object>) {
+  const random = SplittableRandom.fromSeed(seed)
+  const time = new VirtualTime(new TraceHash())
+  const drawn = drawSwarmOptions(random.split('swarm'))
+  const calm = {
+    latencyMinMs: 0.2,
+    latencyMeanMs: 0.5,
+    lossProbability: 0,
+    duplicateProbability: 0,
+    reorderProbability: 0,
+    delayProbability: 0,
+    delaySpikeMsMax: 0,
+    splitProbability: 0,
+    breakProbability: 0
+  }
+  const links = new Links(calm, random.split('links'), noFaults())
+  const cluster = new SimulatedCluster(
+    {
+      time,
+      random: random.split('cluster'),
+      streams: new SimulatedStreamWorld(time, links),
+      datagrams: new SimulatedDatagramWorld(time, links),
+      crypto: nodeCrypto(),
+      create: (init) =>
+        ClusterNetworkManager.create({ ...init, config: { ...init.config, ...config } }),
+      loggerOf: () => silentLogger,
+      watch,
+      mail: { attach: nothing }
+    },
+    { size, swarm: { ...drawn, preset: 'lan' } }
+  )
+  const run = async (ms: number) => {
+    const until = time.now + ms
+    while (time.step(until) !== null) await new Promise((resolve) => setImmediate(resolve))
+  }
+  return { cluster, links, random, run, time }
+}
