@@ -175,6 +175,12 @@ export const mutants = [
     replace: 'sequence >= 0'
   },
   {
+    name: 'suspicion of oneself never refuted',
+    file: 'src/network/membership/rumours.js',
+    find: 'this.#state.restate({}, accusation.incarnation + 1, now);',
+    replace: ''
+  },
+  {
     // Raft keeps what an old route could break: only routing itself sees that the fence is gone.
     name: 'terms of routes not compared',
     file: 'src/routing/fence.js',

@@ -129,7 +129,7 @@ function addKeys(
   sketch: SpaceSaving,
   isNew: boolean
 ): void {
-  for (const { key, count, error } of sketch.entries()) {
+  sketch.visit((key, count, error) => {
     const certain = count - error
     const sum = sums.get(key)
     if (sum === undefined) sums.set(key, { burst: isNew ? certain : 0, window: certain })
@@ -137,7 +137,7 @@ function addKeys(
       sum.window += certain
       if (isNew) sum.burst += certain
     }
-  }
+  })
 }
 
 const perSecond = (count: number, ms: number): number => (count * 1_000) / ms

@@ -67,6 +67,13 @@ export class SpaceSaving {
     }
   }
 
+  /** As `entries`, without an object for each. */
+  visit(told: (key: string, count: number, error: number) => void): void {
+    for (let slot = 0; slot < this.#keys.length; slot++) {
+      told(this.#keys[slot] as string, this.#counts[slot] as number, this.#errors[slot] as number)
+    }
+  }
+
   #replace(key: string): void {
     const slot = this.#findLeast()
     this.#slots.delete(must(this.#keys[slot], 'key'))
