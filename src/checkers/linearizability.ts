@@ -43,7 +43,7 @@ export interface LinearizabilityOptions {
   readonly stepsMax: number
 }
 
-const defaultOptions: LinearizabilityOptions = { stepsMax: 5_000_000 }
+const defaultOptions: LinearizabilityOptions = { stepsMax: 30_000_000 }
 
 export function checkLinearizability<State>(
   operations: readonly Operation[],

@@ -333,8 +333,9 @@ export class Muxer<Ticket> {
   }
 
   handleStreamClosed(error: SkeinError): void {
-    const inPeace = this.#isGoAwayReceived && !this.#isAtWork
-    this.#end(inPeace ? null : error)
+    // Nobody waits for what is still being served: the peer would not have closed before.
+    const isWaiting = this.#requester.size > 0 || this.streams.size > 0
+    this.#end(this.#isGoAwayReceived && !isWaiting ? null : error)
   }
 
   /** Takes out the messages and requests of which nothing has left. */

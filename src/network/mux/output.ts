@@ -67,6 +67,8 @@ export interface Outgoing<Ticket> {
   readonly request: PendingRequest<Ticket> | null
   /** The frame of a stream that this is, if any. */
   readonly frame: QueuedFrame | null
+  /** Of this connection alone: an answer to what came over it, or a frame of a stream. */
+  readonly isBound: boolean
   /** What follows the only frame's header and extension block, where it lies elsewhere. */
   readonly payload: Uint8Array | null
   /** Set when nobody wants it any more; it is skipped. */

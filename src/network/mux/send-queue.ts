@@ -118,8 +118,8 @@ export class SendQueue<Ticket> {
   }
 
   /**
-   * Takes out every message of which no frame has left, most urgent first. Frames of streams stay:
-   * their connection is their only one.
+   * Takes out every message of which no frame has left, most urgent first. Answers and frames of
+   * streams stay: their connection is their only one.
    */
   takeUnsent(): Outgoing<Ticket>[] {
     const unsent: Outgoing<Ticket>[] = []
@@ -129,7 +129,7 @@ export class SendQueue<Ticket> {
       level.head = 0
       level.sizeBytes = 0
       for (const item of items) {
-        if (item.at === item.start && item.frame === null) {
+        if (item.at === item.start && !item.isBound) {
           if (!item.cancelled) unsent.push(item)
         } else {
           level.items.push(item)

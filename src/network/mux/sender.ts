@@ -183,6 +183,7 @@ export class Sender<Ticket> {
       priority,
       request: null,
       frame,
+      isBound: true,
       payload: bytes,
       cancelled: false
     }
@@ -282,6 +283,7 @@ export class Sender<Ticket> {
       priority,
       request,
       frame,
+      isBound: frame !== null || (flags & FrameFlags.Response) !== 0,
       payload: null,
       cancelled: false
     }

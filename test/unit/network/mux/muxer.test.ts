@@ -331,6 +331,25 @@ t.test('a sender far ahead in time is counted, its clock is not taken over', asy
   t.equal(pair.acceptor.events.at(-1)?.kind, 'message')
 })
 
+t.test('an answer stays with its connection: no other knows what it answers', async (t) => {
+  const pair = new MuxerPair().pump()
+  const { dialler, acceptor } = pair
+  const options = { ...normal, deadline: at(1_000) }
+  dialler.muxer.request(echo, { count: 4 }, options, 'asked', at(0), wall(0))
+  acceptor.receive(dialler.pullAll())
+  const asked = acceptor.events.at(-1)
+  if (asked?.kind !== 'request') throw new Error('no request')
+  acceptor.muxer.answer(asked.id, { count: 4 }, wall(0))
+  acceptor.muxer.send(note, { text: 'moves' }, normal, wall(0))
+  t.equal(acceptor.muxer.takeUnsent().length, 1, 'the note alone')
+  acceptor.muxer.retire('replaced', at(0))
+  pair.pump()
+  t.match(
+    dialler.events.find(({ kind }) => kind === 'answered'),
+    { ticket: 'asked' }
+  )
+})
+
 t.test('unsent messages change the connection with their ids and deadlines', async (t) => {
   const pair = new MuxerPair().pump()
   const waiting = new MuxerEnd({ local: identityOf('a'), isDialer: true })

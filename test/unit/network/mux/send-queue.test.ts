@@ -24,6 +24,7 @@ function message(priority: number, number: number, frameBytes: number, frames = 
     priority,
     request: null,
     frame: null,
+    isBound: false,
     payload: null,
     cancelled: false
   }
