@@ -9,13 +9,11 @@ import type {
   GroupId,
   Incarnation,
   LogIndex,
-  MonotonicMs,
   NodeId,
   ReplicaId,
   Serial,
   StorageId,
-  Term,
-  WallMs
+  Term
 } from './brands.js'
 import { InvalidArgumentError } from './errors.js'
 
@@ -32,7 +30,7 @@ export type {
   StorageId,
   Term,
   WallMs
-}
+} from './brands.js'
 
 const NODE_ID = /^[a-z0-9-]{1,63}$/
 const REPLICA_ID = /^[a-z0-9-]{1,63}\/[0-9a-f]{16}$/

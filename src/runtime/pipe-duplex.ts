@@ -13,7 +13,7 @@ export function duplexOf(pipe: BytePipe): Duplex {
     // The pipe pushes; how much it may is for the window of whoever owns it to say.
     read() {},
     write(chunk: Uint8Array, _encoding, taken) {
-      if (pipe.write(Uint8Array.from(chunk))) taken()
+      if (pipe.write(new Uint8Array(chunk))) taken()
       else onDrained = taken
     },
     final(done) {

@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
 import {
   type Address,
@@ -208,4 +209,64 @@ t.test('X-33 a relay reaches members alone, and never itself or who asks', async
   }
   t.equal(c.counters.get('relays_served'), 0)
   t.equal(c.counters.get('relays_refused'), 6)
+})
+
+t.test('a relay holds many small pieces for a slow taker, and loses none', async (t) => {
+  const authority = await TestAuthority.make(t, clusterName)
+  const { transport: config } = resolveConfig({
+    code: {
+      node: { id: 'a', dataDirectory: 'data' },
+      security: { insecure: true },
+      cluster: { bootstrap: { voters: ['a'] } }
+    }
+  })
+  const piece = new Uint8Array(500).fill(7)
+  const pieces = 2_000
+  const target = createServer(async (socket) => {
+    socket.setNoDelay(true)
+    for (let i = 0; i < pieces; i++) {
+      socket.write(piece)
+      await nextTurn()
+    }
+    socket.end()
+  })
+  await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => target.close())
+  const { port } = target.address() as AddressInfo
+  const addresses = new Map<NodeId, Address>([[node('b'), `127.0.0.1:${port}`]])
+  const start = async (name: string) => {
+    const peer: PeerIdentity = { kind: 'node', nodeId: node(name), clusterName }
+    const material = await authority.material(peer)
+    const driver = new TransportDriver(
+      {
+        clock,
+        random: SplittableRandom.fromSeed(1),
+        streams: new TlsStreamNetwork(
+          { clock, logger: silentLogger },
+          { material, handshakeTimeoutMs: 10_000, handshakesMax: 16 }
+        ),
+        catalogue,
+        logger: silentLogger,
+        addressOf: (id) => addresses.get(id),
+        nonces: nodeCrypto()
+      },
+      {
+        identity: peer,
+        clusterId: () => null,
+        onPeerClusterId: () => {},
+        listenAddress: '127.0.0.1:0',
+        config
+      }
+    )
+    t.teardown(() => driver.stop())
+    addresses.set(node(name), (await driver.start()).address)
+    return driver
+  }
+  const [a, c] = [await start('a'), await start('c')]
+  const channel = await a.channels.open(node('c'), 'skein.relay')
+  await channel.write(Buffer.from('b\n'))
+  while (c.counters.get('relayed_bytes') < pieces * piece.length) await nextTurn()
+  let received = 0
+  for await (const bytes of channel) received += bytes.length
+  t.equal(received, 1 + pieces * piece.length)
 })

@@ -53,7 +53,7 @@ class ChannelPipe implements BytePipe {
         const bytes = await this.#channel.read()
         if (bytes === null) break
         if (this.#isClosed) return
-        handlers.onData(Uint8Array.from(bytes))
+        handlers.onData(new Uint8Array(bytes))
       }
       this.#close()
     } catch (cause) {

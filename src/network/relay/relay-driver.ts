@@ -130,6 +130,8 @@ export class Relays {
   async #carry(channel: ByteChannel, pipe: BytePipe): Promise<void> {
     const { counters } = this.#components
     let backlog = 0
+    // One write waits at a time: a channel takes few that wait, however small.
+    let turn = Promise.resolve()
     let onDrain = () => {}
     let isOver = false
     const over = () => {
@@ -145,24 +147,26 @@ export class Relays {
           pipe.destroy()
           return
         }
-        channel.write(chunk).then(
-          () => {
-            backlog -= chunk.length
-          },
-          () => pipe.destroy()
-        )
+        turn = turn
+          .then(() => channel.write(chunk))
+          .then(
+            () => {
+              backlog -= chunk.length
+            },
+            () => pipe.destroy()
+          )
       },
       onDrain: () => onDrain(),
       onClose() {
         over()
-        channel.end()
+        void turn.then(() => channel.end())
       }
     })
     await channel.write(Uint8Array.of(newline))
     for await (const bytes of channel) {
       if (isOver) return
       counters.add('relayed_bytes', bytes.length)
-      const isBelow = pipe.write(Uint8Array.from(bytes))
+      const isBelow = pipe.write(new Uint8Array(bytes))
       if (isBelow) continue
       await new Promise<void>((resolve) => {
         onDrain = resolve
