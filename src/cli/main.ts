@@ -16,6 +16,7 @@ import { metadataCommand } from './metadata-command.js'
 import { nodeCommand } from './node-command.js'
 import { type Output, processOutput } from './output.js'
 import { queryCommand } from './query-command.js'
+import { reachabilityCommand } from './reachability-command.js'
 import { explainCommand, routeCommand } from './route-commands.js'
 import { hotspotsCommand, strategyCommand } from './routing-commands.js'
 import { simulateCommand } from './simulate-command.js'
@@ -45,6 +46,7 @@ async function main(argv: readonly string[], output: Output): Promise<ExitCode> 
       healthCommand(output),
       metricsCommand(output),
       eventsCommand(output),
+      reachabilityCommand(output),
       hotspotsCommand(output),
       deathsCommand(output)
     ],

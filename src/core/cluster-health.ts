@@ -3,6 +3,7 @@ import type { HealthVerdict } from './health-verdict.js'
 import type { Capacity, MatrixRow, PeerSummary, RelayRoute, VerdictRecord } from './health-views.js'
 import type { NodeId } from './ids.js'
 import type { HealthStatus, Lifecycle } from './member.js'
+import type { Reachability } from './reachability.js'
 
 /** What a peer said of itself in its last heartbeat. */
 export interface PeerStatus {
@@ -42,4 +43,12 @@ export interface ClusterHealth {
     nodeId: NodeId,
     options?: { readonly bytesMax?: number; readonly timeoutMs?: number }
   ): Promise<Capacity>
+  /**
+   * Tests every way to the nodes named, or to all members: by stream, by small datagrams and by
+   * those of full size, both ways; a few kilobytes and a second per eight nodes. In the order of
+   * the names.
+   * @throws UnknownNodeError one is no other member
+   * @throws BackpressureError a test of this node is running
+   */
+  reachability(nodeIds?: readonly NodeId[]): Promise<readonly Reachability[]>
 }

@@ -315,6 +315,13 @@ export {
   type QueryResult,
   type RouteOptions
 } from './queries.js'
+export {
+  type DatagramsHeard,
+  type DatagramWay,
+  type Reachability,
+  type ReachabilityFinding,
+  ReachabilityFindings
+} from './reachability.js'
 export { factsOf, hasCode, RemoteError } from './remote-error.js'
 export { RingBuffer } from './ring-buffer.js'
 export type { RouteCandidate, RouteDecision, RouteExplanation, RouteFactor } from './route-views.js'

@@ -15,6 +15,8 @@ export const extensionSizeBytesMax = 256
 export const messageSizeBytesMax = 1024 * 1024
 /** A datagram with header, encryption and all, below the smallest common path MTU. */
 export const datagramSizeBytesMax = 1400
+/** What a room beside membership may put into one datagram; fits whatever the sender's name. */
+export const datagramExtraBytesMax = 1_240
 /** Metadata of one member, encoded. */
 export const memberMetadataBytesMax = 512
 /** Tags of one member, and each in UTF-8. */

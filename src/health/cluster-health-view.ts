@@ -10,5 +10,6 @@ export const clusterHealthOf = (measured: HealthDriver, told: HeartbeatDriver): 
   explainVerdicts: (nodeId) => measured.explainVerdicts(nodeId),
   latencyMatrix: () => measured.latencyMatrix(),
   routes: () => measured.routes(),
-  probeCapacity: (nodeId, options) => measured.probeCapacity(nodeId, options)
+  probeCapacity: (nodeId, options) => measured.probeCapacity(nodeId, options),
+  reachability: (nodeIds) => measured.reachability(nodeIds)
 })

@@ -11,6 +11,7 @@ import type { Config } from '../core/config/schema.js'
 import { Counters } from '../core/counters.js'
 import { DeadlineTimer } from '../core/deadline-timer.js'
 import { after, Deadlines } from '../core/deadlines.js'
+import { UnknownNodeError } from '../core/errors.js'
 import type { HealthEvent } from '../core/events.js'
 import { type HealthVerdict, VerdictStatuses } from '../core/health-verdict.js'
 import type {
@@ -20,13 +21,14 @@ import type {
   RelayRoute,
   VerdictRecord
 } from '../core/health-views.js'
-import type { MonotonicMs, NodeId } from '../core/ids.js'
-import { type HealthStatus, HealthStatuses, type Member } from '../core/member.js'
+import { compareText, type MonotonicMs, type NodeId } from '../core/ids.js'
+import { type HealthStatus, HealthStatuses, Lifecycles, type Member } from '../core/member.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Logger } from '../core/ports/logger.js'
 import type { Messenger } from '../core/ports/messenger.js'
 import type { Random } from '../core/ports/random.js'
 import type { Workers } from '../core/ports/workers.js'
+import type { Reachability } from '../core/reachability.js'
 import { factsOf, hasCode } from '../core/remote-error.js'
 import type { TellQueue } from '../core/tell-queue.js'
 import { CapacityProbes } from './capacity-driver.js'
@@ -38,6 +40,7 @@ import { healthCheck, latencyPing, matrixRows } from './messages.js'
 import type { PeerHealth } from './peer-health.js'
 import { Peers } from './peers.js'
 import type { ProbeDatagrams, Traffic } from './ports.js'
+import { ReachabilityTests } from './reachability-driver.js'
 import { costTableOf } from './route-search.js'
 import { type RouteChange, RouteTable } from './route-table.js'
 import { Statistics } from './statistics-driver.js'
@@ -86,6 +89,7 @@ export class HealthDriver implements Omit<ClusterHealth, 'peerStatuses'> {
   readonly #statistics: Statistics
   readonly #losses: LossRounds
   readonly #capacities: CapacityProbes
+  readonly #reachability: ReachabilityTests
   readonly #deadlines = new Deadlines<Round>()
   readonly #timer: DeadlineTimer
   readonly #handlers: ((event: HealthEvent) => void)[] = []
@@ -111,18 +115,19 @@ export class HealthDriver implements Omit<ClusterHealth, 'peerStatuses'> {
       ttlMs: config.routeTtlMs
     })
     this.#statistics = new Statistics(components, config)
+    const trains = {
+      datagrams: datagramsProbe,
+      peerOf: (peer: NodeId) => this.#peers.obtain(peer)
+    }
     this.#losses = new LossRounds(
-      {
-        clock,
-        messenger,
-        logger,
-        random: components.random.split('trains'),
-        datagrams: datagramsProbe,
-        peerOf: (peer) => this.#peers.obtain(peer)
-      },
+      { clock, messenger, logger, ...trains, random: components.random.split('trains') },
       config
     )
     this.#capacities = new CapacityProbes({ clock, messenger }, config)
+    this.#reachability = new ReachabilityTests(
+      { clock, messenger, ...trains, random: components.random.split('reachability') },
+      config
+    )
     this.#timer = new DeadlineTimer(clock, (now) => this.#handleTimeout(now))
     this.#answerOthers()
   }
@@ -198,6 +203,18 @@ export class HealthDriver implements Omit<ClusterHealth, 'peerStatuses'> {
     const peer = this.#peers.obtain(nodeId)
     if (peer !== null) peer.capacity = capacity
     return capacity
+  }
+
+  async reachability(nodeIds?: readonly NodeId[]): Promise<readonly Reachability[]> {
+    const others = this.#components
+      .members()
+      .filter(({ nodeId, lifecycle }) => nodeId !== this.#nodeId && lifecycle !== Lifecycles.Left)
+    const stranger = nodeIds?.find((wanted) => others.every(({ nodeId }) => nodeId !== wanted))
+    if (stranger !== undefined) {
+      throw new UnknownNodeError(`${stranger} is no other member`)
+    }
+    const tested = others.filter(({ nodeId }) => nodeIds?.includes(nodeId) ?? true)
+    return this.#reachability.test(tested.sort((a, b) => compareText(a.nodeId, b.nodeId)))
   }
 
   /** For `healthCheck()` of the facade. */

@@ -1,15 +1,15 @@
 import type { Config } from '../core/config/schema.js'
 import { DeadlineTimer } from '../core/deadline-timer.js'
 import { after } from '../core/deadlines.js'
+import { BackpressureError } from '../core/errors.js'
 import type { MonotonicMs, NodeId } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Logger } from '../core/ports/logger.js'
 import type { Messenger } from '../core/ports/messenger.js'
 import type { Random } from '../core/ports/random.js'
 import { factsOf } from '../core/remote-error.js'
-import { ByteReader, ByteWriter } from '../wire/index.js'
 import { trainLengthMax } from './loss-trains.js'
-import { lossProbe, lossProbeBytes, lossProbeKind, lossReport } from './messages.js'
+import { lossReport, readLossProbe, writeLossProbe } from './messages.js'
 import type { PeerHealth } from './peer-health.js'
 import type { ProbeDatagrams } from './ports.js'
 
@@ -30,7 +30,6 @@ export class LossRounds {
   readonly #components: LossComponents
   readonly #config: Config['health']
   readonly #timer: DeadlineTimer
-  readonly #writer = new ByteWriter(lossProbeBytes)
   #train: number
   #sequence = 0
   #targets: readonly PeerHealth[] = []
@@ -47,8 +46,9 @@ export class LossRounds {
     const { datagrams, messenger } = components
     datagrams?.onDatagram((from, payload) => this.#handleDatagram(from, payload))
     messenger.onRequest(lossReport, async ({ from, body }) => {
-      const report = components.peerOf(from)?.trains.takeReport(body.train)
-      return report ?? { received: 0, duplicates: 0, reordered: 0 }
+      const peer = components.peerOf(from)
+      if (peer === null) throw new BackpressureError('more peers than are measured')
+      return peer.trains.takeReport(body.train)
     })
   }
 
@@ -88,14 +88,8 @@ export class LossRounds {
   }
 
   #probe(): Uint8Array {
-    this.#writer.reset()
-    lossProbe.write(this.#writer, {
-      kind: lossProbeKind,
-      train: this.#train,
-      sequence: this.#sequence,
-      count: this.#config.lossTrainLength
-    })
-    return this.#writer.take()
+    const count = this.#config.lossTrainLength
+    return writeLossProbe({ train: this.#train, sequence: this.#sequence, count })
   }
 
   async #askReports(): Promise<void> {
@@ -121,8 +115,9 @@ export class LossRounds {
 
   /** What is no datagram of a train is somebody else's. */
   #handleDatagram(from: NodeId, payload: Uint8Array): void {
-    if (this.#isStopped || payload.length !== lossProbeBytes || payload[0] !== lossProbeKind) return
-    const { train, sequence, count } = lossProbe.read(new ByteReader(payload))
+    const probe = this.#isStopped ? null : readLossProbe(payload)
+    if (probe === null) return
+    const { train, sequence, count } = probe
     if (count > trainLengthMax || sequence >= count) return
     this.#components.peerOf(from)?.trains.handleProbe(train, sequence)
   }

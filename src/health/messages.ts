@@ -1,8 +1,10 @@
-/** What the health rooms of two nodes say to one another, 0x0400 to 0x040A. */
+/** What the health rooms of two nodes say to one another, 0x0400 to 0x040C. */
 import { memberMetadataBytesMax } from '../core/limits.js'
 import { HealthStatuses, Lifecycles } from '../core/member.js'
 import { Priorities } from '../core/ports/messenger.js'
 import {
+  ByteReader,
+  ByteWriter,
   bytes,
   declareMessage,
   declareRequest,
@@ -138,19 +140,48 @@ export const heartbeatPing = declareRequest({
   about: 'Two members tell each other how they are; whether they live is not decided by it.'
 })
 
+export const datagramsBack = declareRequest({
+  number: 0x040b,
+  name: 'DatagramsBack',
+  answerName: 'DatagramsBackResponse',
+  priority: Priorities.Normal,
+  body: openStruct({ train: u32 }),
+  /** How many of each size. */
+  answer: openStruct({ sent: u16 }),
+  about: 'Asks for datagrams, small ones and large ones, to see what arrives.'
+})
+
 export const healthMessages = [
   healthCheck,
   latencyPing,
   lossReport,
   matrixRows,
   capacityChunk,
-  heartbeatPing
+  heartbeatPing,
+  datagramsBack
 ] as const
 
-/** A datagram of a train: what stands in it, in the schema's language. */
-export const lossProbe = struct({ kind: u8, train: u32, sequence: u16, count: u16 })
-export const lossProbeKind = 1
-export const lossProbeBytes = 9
+/** A datagram of a train: what stands in it, in the schema's language; zeros may follow. */
+const lossProbe = struct({ kind: u8, train: u32, sequence: u16, count: u16 })
+const lossProbeKind = 1
+const lossProbeBytes = 9
+
+export type LossProbe = Omit<TypeOf<typeof lossProbe>, 'kind'>
+
+/** Filled up with zeros to `sizeBytes`, if it is shorter. */
+export function writeLossProbe(probe: LossProbe, sizeBytes = 0): Uint8Array {
+  const writer = new ByteWriter(lossProbeBytes)
+  lossProbe.write(writer, { kind: lossProbeKind, ...probe })
+  const bytes = new Uint8Array(Math.max(lossProbeBytes, sizeBytes))
+  bytes.set(writer.peek())
+  return bytes
+}
+
+/** Null: it is none. */
+export function readLossProbe(payload: Uint8Array): LossProbe | null {
+  if (payload.length < lossProbeBytes || payload[0] !== lossProbeKind) return null
+  return lossProbe.read(new ByteReader(payload))
+}
 
 export type HealthAnswer = TypeOf<typeof healthCheck.response.codec>
 export type PongAnswer = TypeOf<typeof latencyPing.response.codec>

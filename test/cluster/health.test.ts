@@ -48,6 +48,12 @@ t.test('three nodes measure one another, in worker threads', async (t) => {
   t.same(manager.health.routes(), [])
   t.ok(manager.health.latencyMatrix().length >= 1)
   const other = must(managers[1], 'second').nodeId
+  const reached = await manager.health.reachability()
+  t.same(
+    reached.map(({ finding }) => finding),
+    ['reachable', 'reachable']
+  )
+  t.ok(reached.every(({ roundTripMs }) => (roundTripMs ?? 0) > 0))
   const capacity = await manager.health.probeCapacity(other, { bytesMax: 4 * 1024 * 1024 })
   t.ok(capacity.bytesAnswered >= 32 * 1024 && (capacity.mbps ?? 0) > 0)
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { NamespaceCluster } from '../netns/namespace-cluster.js'
 import { namespacesRefused } from '../netns/namespaces.js'
-import { detour, loss, oneWay, partition } from '../netns/scenarios.js'
+import { detour, loss, oneWay, partition, reachability } from '../netns/scenarios.js'
 
 const refused = await namespacesRefused()
 const skip = refused === null ? false : `network namespaces are not permitted here: ${refused}`
@@ -9,6 +9,9 @@ const skip = refused === null ? false : `network namespaces are not permitted he
 t.test('five hosts with a network of their own', { skip }, async (t) => {
   const cluster = await NamespaceCluster.start(5)
   t.teardown(() => cluster.stop())
+  t.test('S-10 a way that takes no datagrams, or small ones alone, is named', async (t) => {
+    t.match(await reachability(cluster), { ok: true, deaths: 0 })
+  })
   t.test('S-04 a third of everything is lost, and nobody is declared dead', async (t) => {
     t.match(await loss(cluster, 30, 6), { ok: true, deaths: 0 })
   })

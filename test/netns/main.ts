@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util'
 import { NamespaceCluster } from './namespace-cluster.js'
 import { namespacesRefused } from './namespaces.js'
-import { detour, type Figures, loss, oneWay, partition } from './scenarios.js'
+import { detour, type Figures, loss, oneWay, partition, reachability } from './scenarios.js'
 
 const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '60' }, json: { type: 'boolean', default: false } }
@@ -28,6 +28,7 @@ async function runAll(): Promise<Record<string, Figures>> {
   const cluster = await NamespaceCluster.start(5)
   const results: Record<string, Figures> = {}
   const scenarios: readonly (readonly [string, () => Promise<Figures>])[] = [
+    ['reachability', () => reachability(cluster)],
     ['loss_10', () => loss(cluster, 10, seconds)],
     ['loss_20', () => loss(cluster, 20, seconds)],
     ['loss_30', () => loss(cluster, 30, seconds)],

@@ -77,6 +77,12 @@ export class NamespaceCluster {
     throw new Error(`${id} does not answer ${path}: ${JSON.stringify(outcome)}`)
   }
 
+  async post<T>(id: string, path: string, body: unknown): Promise<T> {
+    const outcome = await this.#admin(id).post(path, body, 10_000)
+    if (outcome.kind === 'answer') return outcome.body as T
+    throw new Error(`${id} does not answer ${path}: ${JSON.stringify(outcome)}`)
+  }
+
   view(id: string): Promise<ClusterAnswer> {
     return this.get(id, '/v1/cluster')
   }

@@ -62,6 +62,12 @@ export class Namespaces {
     return this.#rule(to, ['ip', 'saddr', this.addressOf(from)])
   }
 
+  /** Datagrams that `from` sends do not arrive at `to`, or only those of up to so many bytes. */
+  cutDatagrams(from: number, to: number, sizeBytesMax = 0): Promise<void> {
+    const longer = ['udp', 'length', '>', `${sizeBytesMax}`]
+    return this.#rule(to, ['ip', 'saddr', this.addressOf(from), ...longer])
+  }
+
   async cutBoth(a: number, b: number): Promise<void> {
     await this.cut(a, b)
     await this.cut(b, a)

@@ -135,6 +135,37 @@ export async function detour(cluster: NamespaceCluster): Promise<Figures> {
   }
 }
 
+interface ReachabilityView {
+  readonly nodes: readonly { readonly nodeId: string; readonly finding: string }[]
+}
+
+/** What a firewall, or a path for small packets alone, does to each way is told by its name. */
+export async function reachability(cluster: NamespaceCluster): Promise<Figures> {
+  const { namespaces, ids } = cluster
+  const deaths = await deathWatch(cluster)
+  const [self, ...others] = ids as [string, string, string, string, string]
+  const test = async () => {
+    const path = '/v1/health/reachability'
+    const { nodes } = await cluster.post<ReachabilityView>(self, path, {})
+    return nodes.map(({ nodeId, finding }) => `${nodeId} ${finding}`).join(', ')
+  }
+  const before = await test()
+  const [here, out, back, small] = [self, ...others].map((id) => cluster.hostOf(id))
+  await namespaces.cutDatagrams(must(here, 'host'), must(out, 'host'))
+  await namespaces.cutDatagrams(must(back, 'host'), must(here, 'host'))
+  await namespaces.cutDatagrams(must(small, 'host'), must(here, 'host'), 1_200)
+  const during = await test()
+  await namespaces.heal()
+  await cluster.whole(30_000)
+  const after = await test()
+  const well = others.map((id) => `${id} reachable`).join(', ')
+  const [b, c, d, e] = others
+  const wanted = `${b} noDatagramsOut, ${c} noDatagramsBack, ${d} noFullDatagrams, ${e} reachable`
+  const died = await deaths()
+  const ok = before === well && during === wanted && after === well && died === 0
+  return { before, during, after, deaths: died, ok }
+}
+
 /** Answers how often a member was declared dead since, by whom ever. */
 async function deathWatch(cluster: NamespaceCluster): Promise<() => Promise<number>> {
   const heard = await Promise.all(cluster.ids.map((id) => cluster.countEvents(id, 'MemberDied')))

@@ -26,6 +26,8 @@ class LinkedNetwork extends MemoryNetwork {
   readonly delays = new Map<string, number>()
   readonly cuts = new Set<string>()
   readonly losses = new Map<string, number>()
+  /** By way: longer datagrams do not pass. */
+  readonly datagramBytesMax = new Map<string, number>()
 
   override delayBetween(from: NodeId, to: NodeId): number {
     return this.delays.get(`${from}>${to}`) ?? this.delayMs
@@ -127,7 +129,9 @@ export class HealthWorld {
       send: (to, payload) => {
         const { clock, network } = this
         const lost = random.nextFloat() < (network.losses.get(`${self}>${to}`) ?? 0)
-        if (lost || !network.isLinked(self, to)) return true
+        const isTooLong =
+          payload.length > (network.datagramBytesMax.get(`${self}>${to}`) ?? Infinity)
+        if (lost || isTooLong || !network.isLinked(self, to)) return true
         const copy = payload.slice()
         clock.schedule(after(clock.now(), network.delayBetween(self, to)), () =>
           this.#inboxes.get(to)?.(self, copy)

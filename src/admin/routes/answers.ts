@@ -5,7 +5,8 @@ import {
   HealthStatuses,
   Lifecycles,
   Livenesses,
-  RaftRoles
+  RaftRoles,
+  ReachabilityFindings
 } from '../../core/index.js'
 
 const count = z.number().int()
@@ -213,6 +214,26 @@ export const verdictsAnswer = z.object({
 })
 
 export const capacityAnswer = z.looseObject({ mbps: known(ms), bytesSent: count, durationMs: ms })
+
+const way = known(
+  z.object({
+    small: z.object({ sent: count, received: count }),
+    full: z.object({ sent: count, received: count })
+  })
+)
+export const reachabilityAnswer = z.object({
+  nodes: z.array(
+    z.object({
+      nodeId: words,
+      address: words,
+      finding: z.enum(ReachabilityFindings),
+      roundTripMs: known(ms),
+      error: known(z.looseObject({ code: words, message: words })),
+      out: way,
+      back: way
+    })
+  )
+})
 
 export const explanationsAnswer = z.object({
   strategy: words,

@@ -5,6 +5,7 @@ import {
   capacityAnswer,
   matrixAnswer,
   peersAnswer,
+  reachabilityAnswer,
   relayRoutesAnswer,
   statusesAnswer,
   verdictsAnswer
@@ -22,6 +23,8 @@ const capacityBody = z.strictObject({
   bytesMax: z.number().int().min(1).optional(),
   timeoutMs: z.number().int().min(1).max(600_000).optional()
 })
+
+const reachabilityBody = z.strictObject({ nodes: z.array(nodeId).max(1_000).optional() })
 
 /** What this node measured of the network. */
 export const healthRoutes = (manager: ClusterManager): readonly Route[] => [
@@ -86,6 +89,19 @@ export const healthRoutes = (manager: ClusterManager): readonly Route[] => [
         ...(bytesMax === undefined ? {} : { bytesMax }),
         ...(timeoutMs === undefined ? {} : { timeoutMs })
       })
+    }
+  },
+  {
+    method: 'POST',
+    access: 'operate',
+    tag: 'health',
+    url: '/v1/health/reachability',
+    about: 'Tests the ways to the nodes named, or to all: by stream, by small and large datagrams.',
+    body: reachabilityBody,
+    answer: reachabilityAnswer,
+    async handle(request) {
+      const { nodes } = parse(reachabilityBody, request.body ?? {})
+      return { nodes: await manager.health.reachability(nodes) }
     }
   }
 ]

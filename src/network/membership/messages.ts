@@ -11,6 +11,7 @@ import { assert } from '../../core/assert.js'
 import { ProtocolError } from '../../core/errors.js'
 import type { ClusterId, Incarnation } from '../../core/ids.js'
 import {
+  datagramExtraBytesMax,
   memberEntriesMax,
   memberEntryKeyBytesMax,
   memberEntryValueBytesMax,
@@ -62,8 +63,6 @@ export const membershipVersions = { min: 1, max: 1 } as const
 
 /** Parts of one datagram. */
 export const datagramPartsMax = 255
-/** What another room may send in one datagram. */
-export const datagramExtraBytesMax = 64
 /** One statement, so that it always fits a datagram beside a probe. */
 export const statementBytesMax = 1_100
 /** Members in one state exchange. */

@@ -179,7 +179,8 @@ export class FakeManager implements ClusterManager {
     explainVerdicts: () => [],
     latencyMatrix: () => [],
     routes: () => [],
-    probeCapacity: () => Promise.reject(new Error('nobody to probe'))
+    probeCapacity: () => Promise.reject(new Error('nobody to probe')),
+    reachability: async () => []
   }
   readonly hotspots: Hotspots = {
     current: () => [

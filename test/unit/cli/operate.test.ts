@@ -86,6 +86,40 @@ function measured(manager: FakeManager): void {
   })
 }
 
+t.test('reachability names the part of each way that fails, with status 1', async (t) => {
+  const { manager, ask } = await serve(t)
+  t.match(await ask('reachability'), { status: 0, stdout: 'there is no other member\n' })
+  const heard = { sent: 5, received: 5 }
+  const way = { small: heard, full: heard }
+  const well = { address: 'b:1', roundTripMs: 1.5, error: null, out: way, back: way }
+  const nodes = [
+    { nodeId: 'b', finding: 'reachable', ...well },
+    {
+      nodeId: 'c',
+      address: 'c:1',
+      finding: 'noStream',
+      roundTripMs: null,
+      error: { code: 'ERR_SKEIN_TIMEOUT', message: 'no answer', retryable: true },
+      out: null,
+      back: null
+    }
+  ]
+  const asked: unknown[] = []
+  Object.assign(manager.health, {
+    reachability: async (ids?: readonly string[]) => {
+      asked.push(ids)
+      return nodes.filter(({ nodeId }) => ids?.includes(nodeId) ?? true)
+    }
+  })
+  const all = await ask('reachability')
+  t.equal(all.status, 1)
+  t.match(all.stdout, /^b +b:1 +1\.5 ms +5\/5 5\/5 +5\/5 5\/5 +ok$/m)
+  t.match(all.stdout, /^c +c:1 +ERR_SKEIN_TIMEOUT +- +- +no answer over TCP$/m)
+  t.match(await ask('reachability', 'b', '--json'), { status: 0, stdout: /"finding":"reachable"/ })
+  t.same(asked, [undefined, ['b']])
+  t.match(await ask('reachability', 'Bad!'), { status: 1, stderr: /ERR_SKEIN_INVALID_ARGUMENT/ })
+})
+
 t.test('health shows what was measured, the matrix as a matrix', async (t) => {
   const { manager, ask } = await serve(t)
   t.match(await ask('health', '--peers'), { status: 0, stdout: 'no peer was measured yet\n' })
