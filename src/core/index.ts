@@ -193,6 +193,7 @@ export {
 } from './ids.js'
 export {
   commandSizeBytesMax,
+  datagramExtraBytesMax,
   datagramSizeBytesMax,
   extensionSizeBytesMax,
   frameHeaderBytes,

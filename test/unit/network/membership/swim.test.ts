@@ -1,6 +1,6 @@
 /** The membership core, one step at a time. */
 import t from 'tap'
-import { SplittableRandom } from '../../../../src/core/index.js'
+import { datagramExtraBytesMax, SplittableRandom } from '../../../../src/core/index.js'
 import { PacketWriter, packetPartsBytesMax } from '../../../../src/network/membership/messages.js'
 import { relaysMax } from '../../../../src/network/membership/relays.js'
 import { incarnationJumpMax } from '../../../../src/network/membership/rumours.js'
@@ -314,6 +314,8 @@ t.test('S-20: no effect holds more than a datagram does, however much is to be t
   }
   t.ok(largest <= packetPartsBytesMax, `${largest} bytes`)
   t.ok(largest > packetPartsBytesMax * 0.9, 'and they were well filled')
+  const extra = packets.sizeOf({ kind: 'payload', bytes: new Uint8Array(datagramExtraBytesMax) })
+  t.ok(extra <= packetPartsBytesMax && extra > packetPartsBytesMax - 40, `${extra} bytes of others`)
 })
 
 t.test(
