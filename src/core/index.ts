@@ -91,6 +91,7 @@ export {
   ProtocolError,
   ReplicaFailedError,
   RequestTimeoutError,
+  RequestTooSlowError,
   ResultNotKeptError,
   ResultTooLargeError,
   SerialForgottenError,
