@@ -223,7 +223,7 @@ export {
   toServiceNodeState,
   unstatedCapacity
 } from './member.js'
-export { describePeer, parsePeerName, peerNameOf } from './peer-name.js'
+export { describePeer, parsePeerName, peerNameOf, uriNamesIn } from './peer-name.js'
 export type {
   AcceptChannelOptions,
   ByteChannel,
