@@ -25,8 +25,8 @@ export function parsePeerName(text: string): PeerIdentity | null {
 }
 
 /**
- * The URIs among the alternative names of a certificate, as Node tells them: `URI:…, DNS:…`. A value
- * with a comma, quote or control character is quoted, so that it cannot pass for another name.
+ * The URIs among the names of a certificate, as Node tells them: `URI:…, DNS:…`. A value
+ * with a comma, quote or control character is quoted: it cannot pass for another name.
  */
 export function uriNamesIn(alternativeNames: string): string[] {
   const uris: string[] = []
