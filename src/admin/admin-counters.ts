@@ -9,7 +9,8 @@ const names = [
   'requests_not_found',
   'requests_method_not_allowed',
   'requests_failed',
-  'connections_malformed'
+  'connections_malformed',
+  'connections_slow'
 ] as const
 export type AdminCounterName = (typeof names)[number]
 export type AdminCounters = Counters<AdminCounterName>

@@ -31,10 +31,19 @@ import { IdempotentAnswers } from './access/idempotent-answers.js'
 import { type Access, type Principal, type Role, Roles } from './access/roles.js'
 import type { AdminToken } from './access/tokens.js'
 import { type AdminCounters, counterOf, createAdminCounters } from './admin-counters.js'
+import {
+  boundAnswer,
+  type ConnectionLimits,
+  connectionLimits,
+  connectionsMax,
+  refuseConnection,
+  serverOptions
+} from './connections.js'
 import { EventStreams } from './event-streams.js'
 import { errorBodyOf, statusOf } from './http-status.js'
+import { acceptJsonOnly } from './json-parser.js'
 import { documentUrl, openApiHead, schemaOf } from './openapi.js'
-import type { Route } from './route.js'
+import { type Route, smallBodyBytesMax } from './route.js'
 import { configRoutes } from './routes/config-routes.js'
 import { healthRoutes } from './routes/health-routes.js'
 import { membershipRoutes } from './routes/membership-routes.js'
@@ -44,13 +53,8 @@ import { routingRoutes } from './routes/routing-routes.js'
 import { securityRoutes } from './routes/security-routes.js'
 import { monitoringRoutes, viewRoutes } from './routes/view-routes.js'
 
-/** One request's body. */
-export const bodyBytesMax = 2 * 1024 * 1024
-export const connectionsMax = 1_024
 /** A metadata key of 128 bytes, each written as %XX. */
 const parameterLengthMax = 384
-/** A request must have arrived whole in this time. */
-const requestTimeoutMs = 30_000
 
 /** PEM; who connects may show a certificate of `ca`, and need not. */
 export interface AdminTls {
@@ -70,6 +74,8 @@ export interface AdminServerOptions {
   readonly clientRoles?: Readonly<Record<string, Role>>
   readonly logger: Logger
   readonly eventSubscribersMax: number
+  /** Fields in the place of `connectionLimits`. */
+  readonly connections?: Partial<ConnectionLimits>
 }
 
 export interface AdminServer {
@@ -119,6 +125,7 @@ interface Parts {
   readonly holders: CertificateHolders
   readonly answers: IdempotentAnswers
   readonly principals: WeakMap<FastifyRequest, Principal>
+  readonly limits: ConnectionLimits
 }
 
 function createParts(manager: ClusterManager, options: AdminServerOptions): Parts {
@@ -134,7 +141,8 @@ function createParts(manager: ClusterManager, options: AdminServerOptions): Part
     authenticator: new Authenticator(holders, { tokens, clientRoles, clusterName }),
     holders,
     answers: new IdempotentAnswers(),
-    principals: new WeakMap()
+    principals: new WeakMap(),
+    limits: { ...connectionLimits, ...options.connections }
   }
 }
 
@@ -182,27 +190,24 @@ function closerOf(app: FastifyInstance): () => Promise<void> {
 }
 
 function createApp(routes: readonly Route[], parts: Parts): FastifyInstance {
-  const { counters, options } = parts
+  const { counters, options, limits } = parts
   const fail = (error: unknown, reply: FastifyReply) => answer(reply, codedOf(error), parts)
+  const own = serverOptions(limits)
   const app = Fastify({
+    ...(options.tls ? { https: { ...httpsOptions(options.tls), ...own } } : { http: own }),
     logger: false,
-    bodyLimit: bodyBytesMax,
+    bodyLimit: smallBodyBytesMax,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: parameterLengthMax },
     forceCloseConnections: 'idle',
-    requestTimeout: requestTimeoutMs,
-    https: options.tls ? httpsOptions(options.tls) : null,
-    clientErrorHandler(_error, socket) {
-      counters.add('connections_malformed')
-      if (socket.writable) socket.write(malformedAnswer)
-      socket.destroy()
-    },
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.idleTimeoutMs,
+    clientErrorHandler: (error, socket) => refuseConnection(error, socket, counters),
     frameworkErrors: (error, _request, reply) => fail(error, reply)
   }) as unknown as FastifyInstance
   app.server.maxConnections = connectionsMax
   if (options.tls) parts.holders.watch(app.server)
-  // A form of a foreign page can post text; only a program posts JSON.
-  app.removeContentTypeParser('text/plain')
+  acceptJsonOnly(app)
   // The schemas are for the document; each handler checks its own input, all faults at once.
   app.setValidatorCompiler(() => () => true)
   app.setSerializerCompiler(() => (body) => JSON.stringify(body))
@@ -210,7 +215,7 @@ function createApp(routes: readonly Route[], parts: Parts): FastifyInstance {
   app.setErrorHandler((error, _request, reply) => fail(error, reply))
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? ''
-    const allowed = routes.filter(({ url }) => matches(url, path)).map(({ method }) => method)
+    const allowed = routes.filter(({ url }) => isAt(url, path)).map(({ method }) => method)
     if (allowed.length === 0) throw new NotFoundError(`there is nothing at ${path}`)
     reply.header('allow', allowed.join(', '))
     throw new MethodNotAllowedError(`${request.method} ${path}: use ${allowed.join(', ')}`)
@@ -246,7 +251,7 @@ function replaceTls(app: FastifyInstance, { holders, options }: Parts, tls: Admi
 }
 
 function addHooks(app: FastifyInstance, parts: Parts): void {
-  const { manager, counters, authenticator, principals, audit, options } = parts
+  const { manager, counters, authenticator, principals, audit, options, limits } = parts
   app.addHook('onRequest', async (request) => {
     counters.add('requests')
     const { access = Roles.Read } = request.routeOptions.config as { access?: Access }
@@ -257,6 +262,7 @@ function addHooks(app: FastifyInstance, parts: Parts): void {
   app.addHook('onSend', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
     reply.header('x-content-type-options', 'nosniff')
+    boundAnswer(reply, limits, counters)
   })
   app.addHook('onResponse', async (request, reply) => {
     const { isAction } = request.routeOptions.config as { isAction?: boolean }
@@ -278,12 +284,14 @@ function addHooks(app: FastifyInstance, parts: Parts): void {
 
 function register(app: FastifyInstance, route: Route, parts: Parts): void {
   const { method, url, access, isQuestion, handle } = route
+  const { bodyBytesMax = smallBodyBytesMax } = route
   const isAction = method !== 'GET' && isQuestion !== true
   app.route({
     method,
     url,
     schema: schemaOf(route),
     config: { access, isAction },
+    bodyLimit: bodyBytesMax,
     handler: async (request, reply) =>
       isAction ? act(route, request, reply, parts) : handle(request, reply)
   })
@@ -304,15 +312,20 @@ async function act(route: Route, request: FastifyRequest, reply: FastifyReply, p
   return kept.body
 }
 
-const matches = (pattern: string, path: string): boolean =>
-  new RegExp(`^${pattern.replace(/:\w+/g, '[^/]+')}$`).test(path)
+/** Part by part; `:name` stands for any one that is not empty. */
+function isAt(pattern: string, path: string): boolean {
+  const [parts, given] = [pattern.split('/'), path.split('/')]
+  const fits = (part: string, i: number) =>
+    part.startsWith(':') ? given[i] !== '' : part === given[i]
+  return parts.length === given.length && parts.every(fits)
+}
 
 /** The framework's own refusals in the words of the house. */
 function codedOf(error: unknown): unknown {
   if (error instanceof SkeinError || !(error instanceof Error)) return error
   const { statusCode, code } = error as FastifyError
   if (statusCode === 413)
-    return new MessageTooLargeError(`a body has at most ${bodyBytesMax} bytes`)
+    return new MessageTooLargeError('the body has more bytes than this path takes')
   if (statusCode === 415)
     return new InvalidArgumentError('content-type', 'must be application/json')
   const isRequestFault = statusCode !== undefined && statusCode >= 400 && statusCode < 500
@@ -320,14 +333,6 @@ function codedOf(error: unknown): unknown {
   const field = code?.includes('URL') || code?.includes('ROUTE') ? 'url' : 'body'
   return new InvalidArgumentError(field, error.message)
 }
-
-/** To bytes that are no HTTP request. */
-const malformedAnswer = (() => {
-  const error = new InvalidArgumentError('request', 'is no HTTP')
-  const body = JSON.stringify(errorBodyOf(error.toFacts()))
-  const head = 'HTTP/1.1 400 Bad Request\r\ncontent-type: application/json; charset=utf-8\r\n'
-  return `${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
-})()
 
 function answer(
   reply: FastifyReply,

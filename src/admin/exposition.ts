@@ -6,7 +6,19 @@ import { Counter, Gauge, Registry } from 'prom-client'
 import type { ClusterManager, MetricsSnapshot } from '../core/index.js'
 import { exposedAs } from './metrics/catalogue.js'
 
-/** The whole page. Each call has its own registry: several servers in one process share nothing. */
+/** Groups that have lines of their own; the first ones, by number. */
+export const exposedGroupsMax = 64
+/** Metrics that the catalogue does not know: an embedder's. */
+export const undescribedMetricsMax = 256
+
+/** A name that Prometheus cannot read would cost the whole page. */
+const isName = (name: string): boolean => /^[a-zA-Z_:][a-zA-Z0-9_:]{0,127}$/.test(name)
+
+/**
+ * The whole page. Its size does not depend on anything that others choose: no label carries the
+ * name of a peer, a client, a key or a path. Each call has its own registry: several servers in one
+ * process share nothing.
+ */
 export async function exposition(
   manager: ClusterManager,
   metrics: MetricsSnapshot
@@ -14,10 +26,12 @@ export async function exposition(
   const registry = new Registry()
   const registers = [registry]
   exposeNode(manager, registry)
+  let undescribed = 0
   for (const [category, values] of Object.entries(metrics)) {
     for (const [name, value] of Object.entries(values)) {
-      const { name: exposed, help, kind, factor } = exposedAs(category, name)
+      const { name: exposed, help, kind, factor, isDescribed } = exposedAs(category, name)
       if (!Number.isFinite(value) || registry.getSingleMetric(exposed) !== undefined) continue
+      if (!isDescribed && (!isName(exposed) || ++undescribed > undescribedMetricsMax)) continue
       if (kind === 'gauge') new Gauge({ name: exposed, help, registers }).set(value * factor)
       else new Counter({ name: exposed, help, registers }).inc(Math.max(0, value * factor))
     }
@@ -46,7 +60,7 @@ function exposeNode(manager: ClusterManager, registry: Registry): void {
   const term = gauge('group_term', 'Term of the group.', ['group'])
   const committed = gauge('group_commit_index', 'Last committed index.', ['group'])
   const applied = gauge('group_applied_index', 'Last applied index.', ['group'])
-  for (const status of view.groups) {
+  for (const status of view.groups.slice(0, exposedGroupsMax)) {
     const group = String(status.group)
     isLeader.set({ group }, status.role === 'leader' ? 1 : 0)
     term.set({ group }, status.term)

@@ -14,6 +14,13 @@ export const tags = [
 ] as const
 export type Tag = (typeof tags)[number]
 
+/** A body of settings, names and numbers. */
+export const smallBodyBytesMax = 64 * 1024
+/** A command of the largest size as base64, and an eighth of a mebibyte around it. */
+export const queryBodyBytesMax = 1_179_648
+/** The largest revocation list as PEM, each line break of it escaped. */
+export const listBodyBytesMax = 1_048_576
+
 /**
  * One endpoint, declared once: authorisation, the API document and the audit trail derive from it.
  * What is not a GET and is done by an operator is recorded and honours an `Idempotency-Key`.
@@ -30,6 +37,8 @@ export interface Route {
   readonly isQuestion?: boolean
   readonly parameters?: z.ZodObject
   readonly body?: z.ZodType
+  /** Absent: `smallBodyBytesMax`. */
+  readonly bodyBytesMax?: number
   /** Shape of the answer with status 200; absent: a stream or plain text. */
   readonly answer?: z.ZodType
   /** In words, where `answer` is absent. */

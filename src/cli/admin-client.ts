@@ -1,7 +1,7 @@
 import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import type { PeerCertificate } from 'node:tls'
-import { type ErrorFacts, parsePeerName } from '../core/index.js'
+import { type ErrorFacts, parsePeerName, uriNamesIn } from '../core/index.js'
 
 /**
  * What became of a call:
@@ -41,7 +41,7 @@ export class AdminClient {
   readonly #connected: 'connect' | 'secureConnect'
 
   constructor(options: AdminClientOptions) {
-    this.url = options.url.replace(/\/+$/, '')
+    this.url = withoutSlash(options.url)
     this.#headers = options.token === null ? {} : { authorization: `Bearer ${options.token}` }
     const kept = { keepAlive: true, maxSockets: options.socketsMax, noDelay: true }
     const isSecure = this.url.startsWith('https:')
@@ -158,10 +158,12 @@ export class AdminClient {
   }
 }
 
+const withoutSlash = (url: string): string => (url.endsWith('/') ? url.slice(0, -1) : url)
+
 /** Nodes prove their id, not the name they are reached by. */
 function checkServerIdentity(_host: string, { subjectaltname }: PeerCertificate) {
-  const [uri = ''] = /spiffe:[^,]+/.exec(subjectaltname ?? '') ?? []
-  return parsePeerName(uri)?.kind === 'node'
+  const [uri = '', ...others] = uriNamesIn(subjectaltname ?? '')
+  return others.length === 0 && parsePeerName(uri)?.kind === 'node'
     ? undefined
     : new Error('whoever answers shows no certificate of a node')
 }

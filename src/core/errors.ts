@@ -58,6 +58,7 @@ export const errorCodes = [
   'ERR_SKEIN_UNAUTHENTICATED',
   'ERR_SKEIN_NOT_FOUND',
   'ERR_SKEIN_METHOD_NOT_ALLOWED',
+  'ERR_SKEIN_REQUEST_TOO_SLOW',
   'ERR_SKEIN_WORKER_LOST',
   'ERR_SKEIN_INTERNAL'
 ] as const
@@ -390,6 +391,12 @@ export class NotFoundError extends SkeinError {
 
 export class MethodNotAllowedError extends SkeinError {
   readonly code = 'ERR_SKEIN_METHOD_NOT_ALLOWED'
+}
+
+/** A request over HTTP that did not arrive whole in time; nothing of it was done. */
+export class RequestTooSlowError extends SkeinError {
+  readonly code = 'ERR_SKEIN_REQUEST_TOO_SLOW'
+  override readonly retryable = true
 }
 
 /** A worker thread ended or stood still; it is replaced, what it remembered is gone. */

@@ -91,6 +91,7 @@ export {
   ProtocolError,
   ReplicaFailedError,
   RequestTimeoutError,
+  RequestTooSlowError,
   ResultNotKeptError,
   ResultTooLargeError,
   SerialForgottenError,
@@ -223,7 +224,7 @@ export {
   toServiceNodeState,
   unstatedCapacity
 } from './member.js'
-export { describePeer, parsePeerName, peerNameOf } from './peer-name.js'
+export { describePeer, parsePeerName, peerNameOf, uriNamesIn } from './peer-name.js'
 export type {
   AcceptChannelOptions,
   ByteChannel,

@@ -24,6 +24,36 @@ export function parsePeerName(text: string): PeerIdentity | null {
     : { kind: 'client', name: id, clusterName }
 }
 
+/**
+ * The URIs among the names of a certificate, as Node tells them: `URI:…, DNS:…`. A value
+ * with a comma, quote or control character is quoted: it cannot pass for another name.
+ */
+export function uriNamesIn(alternativeNames: string): string[] {
+  const uris: string[] = []
+  for (let at = 0; at < alternativeNames.length; ) {
+    const colon = alternativeNames.indexOf(':', at)
+    if (colon < 0) break
+    const end = endOfName(alternativeNames, colon + 1)
+    if (alternativeNames.slice(at, colon) === 'URI') {
+      uris.push(alternativeNames.slice(colon + 1, end))
+    }
+    at = end + separator.length
+  }
+  return uris
+}
+
+const separator = ', '
+
+function endOfName(text: string, from: number): number {
+  let at = from
+  if (text.charAt(at) === '"') {
+    at++
+    while (at < text.length && text.charAt(at) !== '"') at += text.charAt(at) === '\\' ? 2 : 1
+  }
+  const end = text.indexOf(separator, at)
+  return end < 0 ? text.length : end
+}
+
 /** One word for messages and logs. */
 export const describePeer = (peer: PeerIdentity): string =>
   peer.kind === 'node' ? `node ${peer.nodeId}` : `client ${peer.name}`

@@ -3,6 +3,7 @@ import {
   type PeerCertificate,
   type PeerIdentity,
   parsePeerName,
+  uriNamesIn,
   type WallMs
 } from '../core/index.js'
 import { faultOfLeaf } from './certificate-policy.js'
@@ -10,8 +11,6 @@ import { normalSerial } from './der.js'
 
 const serverAuth = '1.3.6.1.5.5.7.3.1'
 const clientAuth = '1.3.6.1.5.5.7.3.2'
-/** `URI:spiffe://…`; a value that needs quoting is quoted, and no name of ours needs it. */
-const ALTERNATIVE_NAME = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/g
 
 export type CertificateReading =
   | { readonly kind: 'peer'; readonly peer: PeerIdentity }
@@ -20,7 +19,7 @@ export type CertificateReading =
 /** Who the holder of a verified leaf certificate is: exactly one URI name, of the form we issue. */
 export function readPeerCertificate(certificate: X509Certificate): CertificateReading {
   if (certificate.ca) return refused('an authority certificate names no peer')
-  const uris = uriNames(certificate.subjectAltName ?? '')
+  const uris = uriNamesIn(certificate.subjectAltName ?? '')
   const [uri] = uris
   if (uri === undefined || uris.length !== 1) return refused(`${uris.length} URI names, wanted one`)
   const peer = parsePeerName(uri)
@@ -48,13 +47,5 @@ export const certificateFactsOf = (certificate: X509Certificate): PeerCertificat
   notBefore: Date.parse(certificate.validFrom) as WallMs,
   notAfter: Date.parse(certificate.validTo) as WallMs
 })
-
-function uriNames(subjectAltName: string): string[] {
-  const names: string[] = []
-  for (const [, type, value] of subjectAltName.matchAll(ALTERNATIVE_NAME)) {
-    if (type === 'URI') names.push(value ?? '')
-  }
-  return names
-}
 
 const refused = (reason: string): CertificateReading => ({ kind: 'refused', reason })

@@ -1,6 +1,7 @@
 import { must } from '../core/assert.js'
 import { SkeinError } from '../core/errors.js'
-import { frameHeaderBytes } from '../core/limits.js'
+import { frameHeaderBytes, messageSizeBytesMax } from '../core/limits.js'
+import type { Compression } from '../core/ports/compression.js'
 import { ByteReader, type UnknownField } from './byte-reader.js'
 import type { Catalogue } from './catalogue.js'
 import type { AnyDeclaration } from './declaration.js'
@@ -36,10 +37,12 @@ export interface FrameInspection {
   readonly source: number
   readonly destination: number
   readonly extension: Extension | null
-  /** Decoded; null when it cannot be: unknown, a chunk, compressed or damaged; or is secret. */
+  /** Decoded; null when it cannot be: unknown, not the last chunk, damaged; or is secret. */
   readonly body: unknown
   /** Optional fields that the catalogue does not know. */
   readonly unknownFields: readonly { readonly tag: number; readonly hex: string }[]
+  /** Of the decoded body, all chunks together and inflated. */
+  readonly wholeBytes: number | null
   /** Why the body, or the extension block, could not be shown. */
   readonly fault: string | null
   /** Empty for a body that is secret. */
@@ -55,7 +58,12 @@ export interface Inspection {
 }
 
 /** Takes bytes, or a received frame, apart; whatever they are, the answer is a value. */
-export function inspect(given: Uint8Array | Frame, catalogue: Catalogue): Inspection {
+export function inspect(
+  given: Uint8Array | Frame,
+  catalogue: Catalogue,
+  compression: Compression | null = null
+): Inspection {
+  const bodies = new Bodies(compression)
   const bytes =
     given instanceof Uint8Array
       ? given
@@ -66,7 +74,7 @@ export function inspect(given: Uint8Array | Frame, catalogue: Catalogue): Inspec
     const rest = bytes.subarray(at)
     const outcome = attempt(() => {
       const end = 4 + checkFrameLength(new ByteReader(rest).u32())
-      return inspectFrame(rest.length > end ? rest.subarray(0, end) : rest, catalogue)
+      return inspectFrame(rest.length > end ? rest.subarray(0, end) : rest, catalogue, bodies)
     })
     if (outcome.fault !== null) return { frames, fault: outcome.fault, restHex: toHex(rest) }
     frames.push(outcome.value)
@@ -81,7 +89,11 @@ export function inspect(given: Uint8Array | Frame, catalogue: Catalogue): Inspec
  *
  * @throws ProtocolError when not even the header can be read
  */
-export function inspectFrame(bytes: Uint8Array, catalogue: Catalogue): FrameInspection {
+export function inspectFrame(
+  bytes: Uint8Array,
+  catalogue: Catalogue,
+  bodies = new Bodies(null)
+): FrameInspection {
   const reader = new ByteReader(bytes)
   const end = 4 + checkFrameLength(reader.u32())
   const shownEnd = Math.min(end, bytes.length)
@@ -90,13 +102,15 @@ export function inspectFrame(bytes: Uint8Array, catalogue: Catalogue): FrameInsp
   const isExtended = (frame.flags & FrameFlags.Extension) !== 0
   const extended = attempt(() => (isExtended ? readExtension(reader) : null))
   const isSecret = declaration?.secret ?? false
-  const bodyHex = isSecret ? '' : toHex(bytes.subarray(reader.offset, shownEnd))
   const unknownFields: UnknownField[] = []
   reader.unknownFields = unknownFields
-  const obstacle =
-    extended.fault ?? (end === bytes.length ? obstacleTo(frame, declaration) : cut(bytes, end))
+  const body = bytes.subarray(reader.offset, shownEnd)
+  const whole = end === bytes.length ? bodies.whole(frame, body) : { fault: cut(bytes, end) }
+  const obstacle = extended.fault ?? obstacleTo(declaration) ?? whole.fault
   const decoded =
-    obstacle === null ? attempt(() => readBody(reader, must(declaration, 'type'))) : null
+    obstacle === null
+      ? attempt(() => readBody(reader, must(whole.bytes, 'body'), must(declaration, 'type')))
+      : null
   return {
     sizeBytes: end,
     version: frame.version,
@@ -111,8 +125,9 @@ export function inspectFrame(bytes: Uint8Array, catalogue: Catalogue): FrameInsp
     extension: extended.value ?? null,
     body: decoded?.value ?? null,
     unknownFields: unknownFields.map(({ tag, bytes }) => ({ tag, hex: toHex(bytes) })),
+    wholeBytes: decoded === null ? null : must(whole.bytes, 'body').length,
     fault: obstacle ?? decoded?.fault ?? null,
-    bodyHex
+    bodyHex: isSecret ? '' : toHex(body)
   }
 }
 
@@ -131,7 +146,12 @@ export function formatInspection(inspection: FrameInspection): string {
   for (const { tag, hex } of inspection.unknownFields) {
     lines.push(`  unknown field ${tag}: 0x${hex}`)
   }
-  lines.push(fault === null ? `  body ${toText(inspection.body)}` : `  body not shown: ${fault}`)
+  const unpacked = flags.includes('compressed')
+    ? ` of ${inspection.wholeBytes} bytes, inflated,`
+    : ''
+  lines.push(
+    fault === null ? `  body${unpacked} ${toText(inspection.body)}` : `  body not shown: ${fault}`
+  )
   return lines.join('\n')
 }
 
@@ -149,14 +169,58 @@ const secretBody = 'it is secret'
 const cut = (bytes: Uint8Array, end: number): string =>
   `${bytes.length} bytes where ${end} are announced`
 
-function obstacleTo({ flags }: Frame, declaration: AnyDeclaration | undefined): string | null {
-  if (declaration === undefined) return 'unknown type'
-  if (declaration.secret) return secretBody
-  if ((flags & FrameFlags.MoreFollows) !== 0) return 'one chunk of several'
-  return (flags & FrameFlags.Compressed) !== 0 ? 'compressed' : null
+const obstacleTo = (declaration: AnyDeclaration | undefined): string | null =>
+  declaration === undefined ? 'unknown type' : declaration.secret ? secretBody : null
+
+type WholeBody =
+  | { readonly bytes: Uint8Array; readonly fault: null }
+  | { readonly bytes?: undefined; readonly fault: string }
+
+/** Puts chunks together, as far as they are among the bytes, and inflates what is compressed. */
+class Bodies {
+  readonly #compression: Compression | null
+  /** By message, of those whose last chunk has not come: no more than the bytes that are given. */
+  readonly #chunks = new Map<string, Uint8Array[]>()
+
+  constructor(compression: Compression | null) {
+    this.#compression = compression
+  }
+
+  whole({ flags, type, messageId }: Frame, body: Uint8Array): WholeBody {
+    const key = `${type} ${flags & FrameFlags.Response} ${messageId}`
+    const chunks = this.#chunks.get(key) ?? []
+    chunks.push(body)
+    if ((flags & FrameFlags.MoreFollows) !== 0) {
+      this.#chunks.set(key, chunks)
+      return { fault: 'one chunk of several' }
+    }
+    this.#chunks.delete(key)
+    const bytes = joined(chunks)
+    if (bytes.length > messageSizeBytesMax) return { fault: tooLarge }
+    if ((flags & FrameFlags.Compressed) === 0) return { bytes, fault: null }
+    if (this.#compression === null) return { fault: 'compressed' }
+    const inflated = this.#compression.inflate(bytes, messageSizeBytesMax)
+    return inflated === null ? { fault: notInflated } : { bytes: inflated, fault: null }
+  }
 }
 
-function readBody(reader: ByteReader, declaration: AnyDeclaration): unknown {
+const tooLarge = `its chunks have more than ${messageSizeBytesMax} bytes`
+const notInflated = `compressed, and damaged or above ${messageSizeBytesMax} bytes`
+
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  const [only] = chunks
+  if (chunks.length === 1 && only !== undefined) return only
+  const all = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    all.set(chunk, at)
+    at += chunk.length
+  }
+  return all
+}
+
+function readBody(reader: ByteReader, body: Uint8Array, declaration: AnyDeclaration): unknown {
+  reader.reset(body, 0, body.length)
   const value = declaration.codec.read(reader)
   reader.expectEnd()
   return value

@@ -50,6 +50,8 @@ const [follower, otherFollower] = cluster.others(leader) as [string, string]
 await cluster.run(leader, 'CREATE TABLE event (id INTEGER PRIMARY KEY, note TEXT)')
 const { caFile, caKeyFile, gossipKeyFile } = cluster.workspace.authority
 let eventIds = 0
+/** Of each kind. */
+const namesTried = 64
 
 const nodePeer = (id: string): PeerIdentity => ({
   kind: 'node',
@@ -580,6 +582,45 @@ attack('requests that are not right, all their faults by field', async (t) => {
   ]) {
     t.match(text, new RegExp(`\\nskein_${name}_total [1-9]`), `${name} in /metrics`)
   }
+})
+
+t.test('X-46 names that outsiders choose make no new series', async (t) => {
+  const { token } = cluster.workspace
+  const base = cluster.node(follower).options.admin
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+  const ask = async (path: string, method = 'GET', body?: object) => {
+    const content = body === undefined ? {} : { body: JSON.stringify(body) }
+    return (await fetch(`${base}${path}`, { method, headers, ...content })).text()
+  }
+  const series = async () => {
+    const lines = (await ask('/metrics')).split('\n').filter((line) => /^[a-z]/.test(line))
+    return lines.map((line) => line.replace(/ \S+$/, '')).sort()
+  }
+  const before = await series()
+  t.ok(before.length > 200, `${before.length} series`)
+  for (let i = 0; i < namesTried; i++) {
+    await ask(`/v1/${i}/nothing`)
+    await ask(`/v1/members/n-${i}`)
+    await ask('/v1/routing_strategy', 'PUT', { strategy: `strategy-${i}` })
+    await ask('/v1/clients', 'POST', { clientId: `client-${i}` })
+    await ask('/v1/query', 'POST', { sql: 'SELECT 1', key: `key-${i}`, session: `session-${i}` })
+  }
+  const address = cluster.node(follower).options.address
+  for (let i = 0; i < 4; i++) {
+    const own = await material({ kind: 'client', name: `client-${i}`, clusterName })
+    const peer = await RawPeer.connect(t, { material: own, address, nodeId: toNodeId(follower) })
+    await peer.opened
+    for (let type = 0; type < namesTried; type++) {
+      const number = 0x7000 + i * namesTried + type
+      const init = { number, name: `T${number}`, priority: Priorities.Normal, about: 'For tests.' }
+      peer.send(declareMessage({ ...init, body: openStruct({ count: u32 }) }), { count: 1 })
+    }
+    await t.rejects(peer.request(unknownRequest, { count: 1 }), {
+      code: 'ERR_SKEIN_UNKNOWN_MESSAGE'
+    })
+  }
+  t.same(await series(), before)
+  t.same(cluster.unexpectedExits, [])
 })
 
 t.test('X-12 another member at the address of one is not taken for it', async (t) => {

@@ -5,7 +5,12 @@
 import { X509Certificate } from 'node:crypto'
 import type { Server } from 'node:net'
 import type { TLSSocket, PeerCertificate as TlsCertificate } from 'node:tls'
-import { type ClusterManager, type PeerIdentity, parsePeerName } from '../../core/index.js'
+import {
+  type ClusterManager,
+  type PeerIdentity,
+  parsePeerName,
+  uriNamesIn
+} from '../../core/index.js'
 
 /** Whoever is revoked is cut within this. */
 export const sweepIntervalMs = 1_000
@@ -64,10 +69,8 @@ export class CertificateHolders {
 
 function peerOf(socket: TLSSocket): PeerIdentity | null {
   if (!socket.authorized) return null
-  const uris = (socket.getPeerCertificate().subjectaltname ?? '')
-    .split(', ')
-    .filter((name) => name.startsWith('URI:'))
-  return uris.length === 1 ? parsePeerName((uris[0] ?? '').slice('URI:'.length)) : null
+  const [uri, ...others] = uriNamesIn(socket.getPeerCertificate().subjectaltname ?? '')
+  return uri !== undefined && others.length === 0 ? parsePeerName(uri) : null
 }
 
 const factsOf = ({ serialNumber = '', valid_from, valid_to }: TlsCertificate) => ({

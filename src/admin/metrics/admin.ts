@@ -10,5 +10,6 @@ export const admin: MetricFamily = {
   requests_not_found: counter('Requests for nothing that is there.'),
   requests_method_not_allowed: counter('Requests by a method that is not served.'),
   requests_failed: counter('Requests that failed otherwise.'),
-  connections_malformed: counter('Connections that spoke no HTTP.')
+  connections_malformed: counter('Connections that spoke no HTTP.'),
+  connections_slow: counter('Connections cut because they were slow, to ask or to take an answer.')
 }

@@ -26,6 +26,8 @@ export interface ExposedMetric {
   readonly help: string
   readonly kind: Metric['kind']
   readonly factor: number
+  /** False: it is none of the catalogue's. */
+  readonly isDescribed: boolean
 }
 
 /** A metric of an embedder's own rooms is exposed too, as a gauge of which nothing is known. */
@@ -43,12 +45,24 @@ const units: Readonly<
 }
 
 export function exposedAs(category: string, name: string): ExposedMetric {
-  const metric = metricCatalogue[category]?.[name] ?? undescribed
+  const described = Object.hasOwn(metricCatalogue, category)
+    ? ownOf(metricCatalogue[category] ?? {}, name)
+    : undefined
+  const metric = described ?? undescribed
   const { strip, suffix, factor } = units[metric.unit]
   const base = `skein_${category}_${name.replace(strip, '')}`.replace(/_+/g, '_').replace(/_$/, '')
   const total = metric.kind === 'counter' ? '_total' : ''
-  return { name: `${base}${suffix}${total}`, help: metric.about, kind: metric.kind, factor }
+  return {
+    name: `${base}${suffix}${total}`,
+    help: metric.about,
+    kind: metric.kind,
+    factor,
+    isDescribed: described !== undefined
+  }
 }
+
+const ownOf = (family: MetricFamily, name: string): Metric | undefined =>
+  Object.hasOwn(family, name) ? family[name] : undefined
 
 /** The table of `docs/metrics.md`. */
 export function metricTable(category: string): string {

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { ClusterManager } from '../../core/index.js'
-import type { Route } from '../route.js'
+import { queryBodyBytesMax, type Route } from '../route.js'
 import { clientAnswer, decisionAnswer, explanationAnswer, queryAnswer } from './answers.js'
 import {
   clientBody,
@@ -21,6 +21,7 @@ export const queryRoutes = (manager: ClusterManager): readonly Route[] => [
     url: '/v1/route_query',
     about: 'Which node a query would go to; executes nothing.',
     body: routeBody,
+    bodyBytesMax: queryBodyBytesMax,
     answer: decisionAnswer,
     handle(request) {
       const { sql, options } = parseRoute(request.body)
@@ -33,6 +34,7 @@ export const queryRoutes = (manager: ClusterManager): readonly Route[] => [
     url: '/v1/explain_route',
     about: 'Why: every candidate with every factor, and what was excluded.',
     body: routeBody,
+    bodyBytesMax: queryBodyBytesMax,
     answer: explanationAnswer,
     handle(request) {
       const { sql, options } = parseRoute(request.body)
@@ -45,6 +47,7 @@ export const queryRoutes = (manager: ClusterManager): readonly Route[] => [
     url: '/v1/query',
     about: 'Executes a statement, or a list of them as one atomic command.',
     body: queryBody,
+    bodyBytesMax: queryBodyBytesMax,
     answer: queryAnswer,
     async handle(request, reply) {
       const { query, options } = parseQuery(request.body)

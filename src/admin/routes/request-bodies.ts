@@ -15,21 +15,90 @@ import {
   sqlValueFromJson
 } from '../../core/index.js'
 
+/** Faults that one answer names; the others wait for these to be put right. */
+export const faultsMax = 32
+/** Of one fault: names that a caller chose stand in some of them. */
+const faultTextLengthMax = 256
+
 type Params = NonNullable<Statement['params']>
+type Issues = z.RefinementCtx
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** What is said once a list of faults is full of them is never read. */
+const isFull = ({ issues }: Issues): boolean => issues.length >= faultsMax
+
+/** By hand, because a schema costs ten times as much for each of thousands of values. */
+function paramsFrom(given: unknown, at: readonly PropertyKey[], context: Issues): Params {
+  const fault = (path: readonly PropertyKey[], message: string) =>
+    context.addIssue({ code: 'custom', path: [...path], message })
+  if (!Array.isArray(given) && !isObject(given)) {
+    fault(at, 'must be a list or an object')
+    return []
+  }
+  const convert = (value: unknown, key: PropertyKey): SqlValue => {
+    const converted = sqlValueFromJson(value)
+    if (converted !== undefined) return converted
+    const message = 'is no SQL value (null, number, text, {"$int": "…"}, {"$blob": "base64"})'
+    if (!isFull(context)) fault([...at, key], message)
+    return null
+  }
+  if (Array.isArray(given)) return given.map(convert)
+  return Object.fromEntries(Object.entries(given).map(([key, one]) => [key, convert(one, key)]))
+}
+
+function statementFrom(given: unknown, at: number, context: Issues): Statement {
+  const fault = (path: readonly PropertyKey[], message: string) =>
+    context.addIssue({ code: 'custom', path: [at, ...path], message })
+  if (!isObject(given)) {
+    fault([], 'must be an object')
+    return { sql: '' }
+  }
+  const { sql, params, ...others } = given
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) fault([], `has an unknown key: "${unknown}"`)
+  if (typeof sql !== 'string') fault(['sql'], 'must be text')
+  else if (sql === '') fault(['sql'], 'must not be empty')
+  const text = String(sql)
+  if (params === undefined) return { sql: text }
+  return { sql: text, params: paramsFrom(params, [at, 'params'], context) }
+}
+
+function statementsFrom(given: readonly unknown[], context: Issues): readonly Statement[] {
+  const statements: Statement[] = []
+  for (const one of given) {
+    if (isFull(context)) break
+    statements.push(statementFrom(one, statements.length, context))
+  }
+  return statements
+}
+
+const paramsSchema = {
+  anyOf: [
+    { type: 'array', items: {} },
+    { type: 'object', additionalProperties: {} }
+  ]
+}
+const statementSchema = {
+  type: 'object',
+  properties: { sql: { type: 'string', minLength: 1 }, params: paramsSchema },
+  required: ['sql'],
+  additionalProperties: false
+}
 
 const params = z
-  .union([z.array(z.unknown()), z.record(z.string(), z.unknown())], 'must be a list or an object')
-  .transform((given, context): Params => {
-    const convert = (value: unknown, key: string | number): SqlValue => {
-      const converted = sqlValueFromJson(value)
-      if (converted !== undefined) return converted
-      const message = 'is no SQL value (null, number, text, {"$int": "…"}, {"$blob": "base64"})'
-      context.addIssue({ code: 'custom', path: [key], message })
-      return null
-    }
-    if (Array.isArray(given)) return given.map(convert)
-    return Object.fromEntries(Object.entries(given).map(([key, one]) => [key, convert(one, key)]))
-  })
+  .unknown()
+  .meta(paramsSchema)
+  .transform((given, context) => (given === undefined ? undefined : paramsFrom(given, [], context)))
+  .optional()
+
+const statements = z
+  .custom<readonly unknown[]>(Array.isArray, 'must be a list')
+  .refine(({ length }) => length > 0, 'must not be empty')
+  .meta({ type: 'array', minItems: 1, items: statementSchema })
+  .transform(statementsFrom)
+  .optional()
 
 const sql = z.string().min(1, 'must not be empty')
 const consistency = z.enum(Consistencies).optional()
@@ -66,7 +135,7 @@ const routeText = z.string().min(1, 'must not be empty').max(128).optional()
 
 export const routeBody = z.strictObject({
   sql,
-  params: params.optional(),
+  params,
   consistency,
   priority,
   key: routeText,
@@ -76,11 +145,8 @@ export const routeBody = z.strictObject({
 export const queryBody = z
   .strictObject({
     sql: sql.optional(),
-    params: params.optional(),
-    statements: z
-      .array(z.strictObject({ sql, params: params.optional() }))
-      .min(1)
-      .optional(),
+    params,
+    statements,
     consistency,
     priority,
     key: routeText,
@@ -115,7 +181,7 @@ export interface ParsedQuery {
 /** @throws InvalidArgumentError with every fault */
 export function parseQuery(json: unknown): ParsedQuery {
   const { sql, statements, ...options } = parse(queryBody, json)
-  const query = sql ?? (statements ?? []).map(defined)
+  const query = sql ?? statements ?? []
   return { query, options: defined(options) }
 }
 
@@ -145,9 +211,9 @@ export const wholeNumber = (min: number, max: number) =>
 export function parse<T>(schema: z.ZodType<T>, json: unknown): T {
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
-  const faults = parsed.error.issues.map((issue) => ({
+  const faults = parsed.error.issues.slice(0, faultsMax).map((issue) => ({
     field: fieldOf(issue.path),
-    message: issue.message
+    message: issue.message.slice(0, faultTextLengthMax)
   }))
   const first = faults[0] ?? { field: 'body', message: 'is wrong' }
   const lines = faults.map(({ field, message }) => `${field}: ${message}`)

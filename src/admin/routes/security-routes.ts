@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ClusterManager } from '../../core/index.js'
-import type { Route } from '../route.js'
+import { listBodyBytesMax, type Route } from '../route.js'
 import { keysAnswer, reloadAnswer, securityAnswer, tellAnswer } from './answers.js'
 import { parse } from './request-bodies.js'
 
@@ -67,6 +67,7 @@ const certificateRoutes = (manager: ClusterManager): readonly Route[] => [
     tag: 'security',
     about: "Takes the authority's revocation list, tells all members, and cuts who is on it.",
     body: revokeBody,
+    bodyBytesMax: listBodyBytesMax,
     answer: tellAnswer,
     handle(request) {
       const { list } = parse(revokeBody, request.body)

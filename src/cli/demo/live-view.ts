@@ -169,7 +169,7 @@ function coloured(text: string, tone: Tone): string {
     case Tones.Bad:
       return `\x1b[31m${text}\x1b[0m`
     case Tones.Command:
-      return text.replace(/#.*$/, '\x1b[2m$&\x1b[0m')
+      return text.replace(/#.*/, '\x1b[2m$&\x1b[0m')
     case Tones.Plain:
       return text
   }

@@ -41,6 +41,9 @@ export class LiveConfig implements ClusterConfig {
   }
 }
 
+/** More than there are; each of them may be a fault that is told. */
+const changedFieldsMax = 256
+
 /** @throws InvalidConfigError with every fault: of a field, of its value, of their relations */
 function changedConfig(
   config: Config,
@@ -48,6 +51,10 @@ function changedConfig(
   faultsOf: LiveConfigParts['faultsOf']
 ): Config {
   const given = fieldsOf(changes)
+  if (given.length > changedFieldsMax) {
+    const message = `at most ${changedFieldsMax} fields change at once`
+    throw new InvalidConfigError([{ path: '(root)', message }])
+  }
   const faults = given.flatMap(refusalOf)
   if (given.length === 0) faults.push({ path: '(root)', message: 'names no field to change' })
   const sections: Record<string, Record<string, unknown>> = {}

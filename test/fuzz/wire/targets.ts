@@ -3,7 +3,9 @@ import { strict as assert } from 'node:assert'
 import { declaredCatalogue } from '../../../lib/catalogue.js'
 import {
   type MonotonicMs,
+  messageSizeBytesMax,
   type NodeId,
+  pick,
   type Random,
   SkeinError,
   SplittableRandom,
@@ -19,7 +21,7 @@ import { Swim } from '../../../src/network/membership/swim.js'
 import { DatagramOpener } from '../../../src/network/security/datagram-opener.js'
 import { DatagramSealer } from '../../../src/network/security/datagram-sealer.js'
 import { inspectDatagram } from '../../../src/network/security/inspect-datagram.js'
-import { nodeCrypto } from '../../../src/runtime/index.js'
+import { nodeCompression, nodeCrypto } from '../../../src/runtime/index.js'
 import {
   type AnyDeclaration,
   ByteReader,
@@ -53,6 +55,7 @@ const room = 2 * 1024 * 1024
 export const targets = (): readonly Target[] => [
   codecTarget(),
   parserTarget(),
+  compressedTarget(),
   extensionTarget(),
   muxerTarget(),
   handshakeTarget(),
@@ -104,13 +107,39 @@ function parserTarget(): Target {
         return true
       })
       parser = new FrameParser()
-      const seen = inspect(concat(chunks), catalogue)
+      const seen = inspect(concat(chunks), catalogue, nodeCompression())
       assert.ok(seen.frames.length >= frames, 'inspection sees fewer frames')
       return outcome ?? false
     },
     reset() {
       parser = new FrameParser()
     }
+  }
+}
+
+/** Captured frames whose bodies are, or claim to be, compressed. */
+function compressedTarget(): Target {
+  const compression = nodeCompression()
+  const packing = declarations.filter(({ compress }) => compress)
+  return {
+    name: 'compressed frames',
+    make(random) {
+      const declaration = pick(random, packing)
+      const writer = new ByteWriter(room)
+      const flags = FrameFlags.Compressed | (random.nextInt(8) === 0 ? FrameFlags.MoreFollows : 0)
+      const header = { version: 1, flags, type: declaration.number, messageId: random.nextInt(3) }
+      const route = { timestamp: 0, source: 1, destination: 2 }
+      const body = compression.deflate(bodyBytes(declaration, random))
+      encodeMessage(writer, { ...header, ...route }, null, rawBody, body)
+      const bytes = writer.take()
+      return [random.nextInt(2) === 0 ? mutate(bytes, random) : bytes]
+    },
+    feed(chunks) {
+      const { frames } = inspect(concat(chunks), catalogue, compression)
+      for (const { wholeBytes } of frames) assert.ok((wholeBytes ?? 0) <= messageSizeBytesMax)
+      return frames.some(({ body }) => body !== null)
+    },
+    reset() {}
   }
 }
 

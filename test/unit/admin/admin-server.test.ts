@@ -3,8 +3,8 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { createAdminServer, tokenOf } from '../../../lib/admin.js'
-import { bodyBytesMax } from '../../../src/admin/admin-server.js'
 import { errorBodyOf, statusOf } from '../../../src/admin/http-status.js'
+import { queryBodyBytesMax } from '../../../src/admin/route.js'
 import {
   errorCodes,
   type NodeId,
@@ -244,7 +244,7 @@ t.test('wrong paths, methods, types and bodies get coded answers', async (t) => 
     status: 400,
     json: { details: { field: 'content-type' } }
   })
-  const large = await post('/v1/query', { sql: 'x'.repeat(bodyBytesMax) })
+  const large = await post('/v1/query', { sql: 'x'.repeat(queryBodyBytesMax) })
   t.match(large, { status: 413, json: { code: 'ERR_SKEIN_MESSAGE_TOO_LARGE' } })
   t.match(await get('/v1/members/%E0%A4%A'), { status: 400, json: { details: { field: 'url' } } })
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
@@ -285,7 +285,7 @@ t.test('every refusal is counted, in both forms of the metrics', async (t) => {
   await get('/nothing', bearer)
   await get('/v1/query', bearer)
   await post('/v1/query', { sql: 7 }, bearer)
-  await post('/v1/query', { sql: 'x'.repeat(bodyBytesMax) }, bearer)
+  await post('/v1/query', { sql: 'x'.repeat(queryBodyBytesMax) }, bearer)
   manager.error = new NotLeaderError('not here')
   await post('/v1/query', { sql: 'SELECT 1' }, bearer)
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
@@ -307,7 +307,8 @@ t.test('every refusal is counted, in both forms of the metrics', async (t) => {
       requests_not_found: 1,
       requests_method_not_allowed: 1,
       requests_failed: 1,
-      connections_malformed: 1
+      connections_malformed: 1,
+      connections_slow: 0
     }
   })
   const { text } = await get('/metrics', bearer)

@@ -1,6 +1,10 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { exposition } from '../../../src/admin/exposition.js'
+import {
+  exposedGroupsMax,
+  exposition,
+  undescribedMetricsMax
+} from '../../../src/admin/exposition.js'
 import { exposedAs, metricCatalogue, metricTable } from '../../../src/admin/metrics/catalogue.js'
 import { FakeManager, member } from './fake-manager.js'
 
@@ -94,4 +98,32 @@ t.test('several pages at once share nothing', async (t) => {
     pages.map((page) => /topology_ping_total (\d)\n/.exec(page)?.[1]),
     ['1', '2', '1']
   )
+})
+
+t.test('X-46 whatever others choose, the page has the same lines', async (t) => {
+  const linesOf = (page: string) => page.split('\n').filter((line) => !/^(#|$)/.test(line))
+  const seriesOf = (page: string) => linesOf(page).map((line) => line.replace(/ \S+$/, ''))
+  const manager = new FakeManager()
+  const known = { topology: { ping_count: 1 } }
+  const before = seriesOf(await exposition(manager, known))
+  manager.members = Array.from({ length: 100_000 }, (_, i) => member(`n-${i}`))
+  const many = await exposition(manager, known)
+  t.same(seriesOf(many), before, 'members')
+  t.match(many, /skein_members\{liveness="alive"\} 100000\n/)
+  const labels = [...many.matchAll(/(\w+)="/g)].map(([, name]) => name)
+  t.same([...new Set(labels)].sort(), ['cluster', 'group', 'liveness', 'node', 'version'])
+
+  const [group] = manager.getClusterView().groups
+  const groups = Array.from({ length: 10_000 }, (_, i) => ({ ...group, group: i }))
+  const wide: unknown = { ...manager.getClusterView(), groups }
+  const view = wide as ReturnType<FakeManager['getClusterView']>
+  manager.getClusterView = () => view
+  const grouped = await exposition(manager, known)
+  t.equal(linesOf(grouped).filter((line) => line.includes('group="')).length, 4 * exposedGroupsMax)
+  const own = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`m${i}`, i]))
+  const wild = { 'a b': 1, 'x{y="1"} 2\n': 1, ['z'.repeat(1_000)]: 1, constructor: 1 }
+  const page = await exposition(manager, { ...known, mine: own, wild, constructor: { name: 1 } })
+  t.equal(linesOf(page).length - linesOf(grouped).length, undescribedMetricsMax)
+  for (const line of linesOf(page)) t.match(line, /^skein_\w+(\{[^{}]*\})? \S+$/)
+  t.match(page, /\nskein_topology_ping_total 1\n/, 'the house’s own are there')
 })

@@ -2,9 +2,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import type { NodeId } from '../../../src/core/index.js'
-import { PacketWriter } from '../../../src/network/membership/messages.js'
+import { metadataSupply, PacketWriter } from '../../../src/network/membership/messages.js'
 import { DatagramSealer } from '../../../src/network/security/datagram-sealer.js'
-import { nodeCrypto } from '../../../src/runtime/index.js'
+import { nodeCompression, nodeCrypto } from '../../../src/runtime/index.js'
+import { ByteWriter, encodeMessage } from '../../../src/wire/index.js'
 import { skein } from '../../support/run-skein.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
@@ -29,6 +30,25 @@ t.test('skein inspect shows frames in hex or from a file', async (t) => {
     stderr: /neither hex digits nor a file/
   })
   t.match(await skein('inspect', 'ff00'), { status: 1, stderr: /neither a frame nor a datagram/ })
+})
+
+t.test('skein inspect inflates a compressed message', async (t) => {
+  const { number, codec } = metadataSupply
+  const owners = ['n1', 'n2', 'n3'].map((name) => name as NodeId)
+  const entries = [{ key: 'zone', value: 'z'.repeat(500), version: 7 }]
+  const deltas = owners.map((owner) => ({ owner, floor: 0, from: 0, version: 7, entries }))
+  const writer = new ByteWriter(1 << 16)
+  const header = { version: 1, flags: 0, type: number, messageId: 9, timestamp: 0 }
+  const pack = (bytes: Uint8Array) => nodeCompression().deflate(bytes)
+  const indexes = { source: 1, destination: 2 }
+  const body = { clusterId: null, deltas }
+  encodeMessage(writer, { ...header, ...indexes }, null, codec, body, pack)
+  const file = join(await temporaryDirectory(t), 'captured.bin')
+  await writeFile(file, writer.peek())
+  t.match(await skein('inspect', file), {
+    status: 0,
+    stdout: /MetadataSupply[\s\S]*flags compressed[\s\S]*inflated[\s\S]*"n3"[\s\S]*zzz/
+  })
 })
 
 t.test('skein inspect opens a sealed datagram with the key file', async (t) => {

@@ -1,5 +1,11 @@
 import t from 'tap'
-import { describePeer, parsePeerName, peerNameOf, toNodeId } from '../../../src/core/index.js'
+import {
+  describePeer,
+  parsePeerName,
+  peerNameOf,
+  toNodeId,
+  uriNamesIn
+} from '../../../src/core/index.js'
 
 t.test('names are read back as they were made', async (t) => {
   const node = { kind: 'node', nodeId: toNodeId('n-1'), clusterName: 'prod.eu' } as const
@@ -36,4 +42,15 @@ t.test('X-06 every other form is refused', async (t) => {
   ]) {
     t.equal(parsePeerName(text), null, JSON.stringify(text.slice(0, 40)))
   }
+})
+
+t.test('X-06 a name of another kind cannot pass for a URI', async (t) => {
+  const good = 'spiffe://prod/node/a'
+  t.same(uriNamesIn(`URI:${good}`), [good])
+  t.same(uriNamesIn(`DNS:a, IP Address:::1, URI:${good}, URI:b`), [good, 'b'])
+  t.same(uriNamesIn(`DNS:"x, URI:${good}, DNS:y"`), [], 'within quotes')
+  t.same(uriNamesIn(`DNS:"x\\", URI:${good}, DNS:y"`), [], 'a quote within quotes')
+  t.same(uriNamesIn(`URI:"${good}, x", DNS:z`), [`"${good}, x"`])
+  for (const text of ['', 'URI', 'DNS:"open, URI:a', ', URI:a', 'uri:a'])
+    t.same(uriNamesIn(text), [])
 })

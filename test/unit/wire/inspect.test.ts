@@ -1,5 +1,7 @@
 import t from 'tap'
 import { Priorities, SplittableRandom } from '../../../src/core/index.js'
+import { messageSizeBytesMax } from '../../../src/core/limits.js'
+import { nodeCompression } from '../../../src/runtime/index.js'
 import {
   ByteWriter,
   Catalogue,
@@ -131,4 +133,56 @@ t.test('what a message is: by declaration, with its body, or as a frame', async 
 
 t.test('a codec tells its shape', async (t) => {
   t.equal(shapeOf(greetNewer.codec.spec), '{ text: text(20), volume?4: u32, … }')
+})
+
+const long = declareMessage({
+  ...common,
+  number: 0x000d,
+  name: 'Long',
+  compress: true,
+  body: openStruct({ text: text(messageSizeBytesMax) })
+})
+const longCatalogue = new Catalogue([ask, long])
+
+function longFrames(body: string, isPacked = true): Uint8Array {
+  const writer = new ByteWriter(1 << 21)
+  const header = { version: 1, flags: 0, type: long.number, messageId: 7, timestamp: 0 }
+  const pack = isPacked ? (bytes: Uint8Array) => nodeCompression().deflate(bytes) : null
+  const indexes = { source: 1, destination: 2 }
+  encodeMessage(writer, { ...header, ...indexes }, { group: 9 }, long.codec, { text: body }, pack)
+  return writer.take()
+}
+
+t.test('a compressed body is inflated, chunks are put together', async (t) => {
+  const packed = longFrames('a'.repeat(10_000))
+  t.ok(packed.length < 200)
+  const seen = inspect(packed, longCatalogue, nodeCompression())
+  t.match(seen, {
+    fault: null,
+    frames: [{ fault: null, wholeBytes: 10_002, body: { text: 'a'.repeat(10_000) } }]
+  })
+  t.match(formatInspections(seen), /body of 10002 bytes, inflated, \{"text":"aaa/)
+  t.match(inspect(packed, longCatalogue), { frames: [{ fault: 'compressed', body: null }] })
+  const random = new SplittableRandom(5, 0)
+  const noise = Array.from({ length: 100_000 }, () => random.nextInt(0x4000).toString(36)).join('')
+  for (const isPacked of [true, false]) {
+    const chunks = inspect(longFrames(noise, isPacked), longCatalogue, nodeCompression()).frames
+    t.ok(chunks.length > 2)
+    for (const chunk of chunks.slice(0, -1)) t.equal(chunk.fault, 'one chunk of several')
+    t.match(chunks.at(-1), { fault: null, body: { text: noise } })
+  }
+})
+
+t.test('X-31 a bomb is not inflated, nor is what is damaged', async (t) => {
+  const [bomb, damaged] = [longFrames('a'), longFrames('a'.repeat(5_000))]
+  const packed = nodeCompression().deflate(new Uint8Array(messageSizeBytesMax + 1))
+  const bodyAt = bomb.length - nodeCompression().deflate(Uint8Array.of(1, 0, 0x61)).length
+  const frame = Buffer.concat([bomb.subarray(0, bodyAt), packed])
+  frame.writeUInt32BE(frame.length - 4)
+  damaged.fill(0xff, damaged.length - 8)
+  for (const bytes of [frame, damaged]) {
+    t.match(inspect(bytes, longCatalogue, nodeCompression()), {
+      frames: [{ body: null, fault: /compressed, and damaged or above 1048576 bytes/ }]
+    })
+  }
 })
