@@ -6,7 +6,7 @@
  * five times, adaptive and round robin in the same run.
  */
 import { type EligibleNode, StrategyNames } from '../src/core/index.js'
-import { seedWeights } from '../src/routing/strategies/adaptive.js'
+import { seedWeights } from '../src/routing/strategies/adaptive-scores.js'
 import { StrategyRegistry } from '../src/routing/strategies/registry.js'
 import { between, medianOf, p99Of } from './balancing/measures.js'
 import { realCluster } from './balancing/real.js'

@@ -1,7 +1,9 @@
 /**
  * What one choice costs: each strategy on live records of 3 to 300 nodes, the plain algorithms that
  * they are measured against, and the whole decision with eligibility and record. And what it
- * allocates: bytes of heap per decision.
+ * allocates: bytes of heap per decision. A whole decision is followed by what its record has to
+ * outlive: the query begins at the chosen node, and an earlier one is answered; `begin and answer`
+ * is that alone.
  */
 import {
   type EligibleNode,
@@ -165,8 +167,25 @@ function wholeDecisions(size: number): Subject[] {
   return [
     { name: 'adaptive read', run: () => read((members) => members) },
     { name: 'to the leader', run: () => forLeader((members) => members) },
-    { name: 'adaptive read, judged anew', run: () => anew((members) => [...members]) }
+    { name: 'adaptive read, judged anew', run: () => anew((members) => [...members]) },
+    beginAndAnswer(size)
   ]
+}
+
+function beginAndAnswer(size: number): Subject {
+  const loads = loadsOf(size)
+  let at = 0
+  let earlier = loads[0] as NodeLoad
+  return {
+    name: 'begin and answer',
+    run: () => {
+      at = at + 1 === size ? 0 : at + 1
+      const load = loads[at] as NodeLoad
+      load.begin()
+      earlier.end(answer, now)
+      earlier = load
+    }
+  }
 }
 
 type Members = readonly Member[]
@@ -200,13 +219,18 @@ function wholeDecision(size: number, consistency: RouteQuestion['consistency']) 
     now: now as MonotonicMs,
     wallNow: now as WallMs
   }
-  /** The chosen one gets the query, and another one answers. */
+  let earlier: NodeLoad | null = null
+  /** The chosen one gets the query, and the one chosen before answers. */
   return (membersOf: (members: Members) => Members): void => {
     question.members = membersOf(members)
     const load = observations.of(router.choose(question) as NodeId)
-    load.inFlight = (load.inFlight + 1) & 3
+    load.begin()
+    earlier?.end(answer, now)
+    earlier = load
   }
 }
+
+const answer = { latencyMs: 10, utilisation: 0.5, queueDepth: 3 }
 
 const memberOf = (nodeId: NodeId): Member => ({
   nodeId,

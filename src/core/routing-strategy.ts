@@ -40,11 +40,13 @@ export interface StrategyContext {
   readonly random: Random
   /** Replicas in this rack, elsewhere in this datacenter, and in others; eligible or not. */
   readonly replicasNear: readonly [rack: number, datacenter: number, elsewhere: number]
+  /** The strategy's own: what `choose` leaves here, `explain` finds again; 0 before a choice. */
+  memo?: number
 }
 
 export interface NodeScore {
   readonly node: NodeId
-  /** 0 worst … 1 best; null for strategies that do not score. */
+  /** 0 worst … 1 best; null when the strategy does not score, or did not look at this node. */
   readonly score: number | null
   readonly factors: readonly RouteFactor[]
 }

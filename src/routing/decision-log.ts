@@ -1,17 +1,19 @@
 /**
- * A bounded record of decisions: the inputs of each, copied into slots that are used again, and
- * worded only when somebody asks. Keeping a decision allocates nothing once the slots have grown
- * to the size of the cluster.
+ * A bounded record of decisions: what went into each, in slots that are used again, and worded only
+ * when somebody asks. Keeping a decision takes the same time for any number of nodes, and allocates
+ * nothing.
  *
  * 1. The newest `lengthMax` decisions are there; ids rise by one.
- * 2. What a slot tells is what was known when it was decided, whatever happened since.
+ * 2. What a slot tells is what was known when it was decided, whatever happened since: the loads
+ *    are live, and the history knows what they were at the slot's mark.
  */
 import { assert } from '../core/assert.js'
 import type { GroupId, NodeId, Term, WallMs } from '../core/ids.js'
 import type { StatementKind } from '../core/ports/engine-provider.js'
 import type { Consistency } from '../core/queries.js'
-import type { EligibleNode, RoutingStrategy } from '../core/routing-strategy.js'
+import type { RoutingStrategy } from '../core/routing-strategy.js'
 import type { Judged } from './eligibility.js'
+import type { LoadHistory, SavedLoad } from './load-history.js'
 
 export interface DecisionFacts {
   readonly group: GroupId
@@ -39,16 +41,18 @@ export class DecisionSlot {
   strategy: RoutingStrategy | null = null
   readonly #nobody: readonly Judged[] = []
   readonly #noNotes: readonly string[] = []
+  readonly #noLoads: readonly SavedLoad[] = []
   judged: readonly Judged[] = this.#nobody
   notes: readonly string[] = this.#noNotes
   replicasNear: readonly [number, number, number] = [0, 0, 0]
   chosen = 0
-  /** Columns of all nodes, used again by the next decision that is kept here. */
-  #ids: NodeId[] = []
-  #numbers = new Float64Array(0)
-  #eligibleCount = 0
+  /** Never changed; its loads are live, and were then what the history says of `mark`. */
+  eligible: readonly SavedLoad[] = this.#noLoads
+  mark = 0
+  /** What the strategy left for its explanation. */
+  memo = 0
 
-  begin(id: number, facts: DecisionFacts, now: number): void {
+  begin(id: number, facts: DecisionFacts, now: number, mark: number): void {
     this.id = id
     this.group = facts.group
     this.kind = facts.kind
@@ -63,62 +67,22 @@ export class DecisionSlot {
     this.strategy = null
     this.judged = this.#nobody
     this.notes = this.#noNotes
-    this.#eligibleCount = 0
-  }
-
-  copyEligible(nodes: readonly EligibleNode[]): void {
-    this.#eligibleCount = nodes.length
-    if (this.#ids.length < nodes.length) {
-      this.#ids = new Array<NodeId>(nodes.length)
-      this.#numbers = new Float64Array(nodes.length * numbersPerNode)
-    }
-    const numbers = this.#numbers
-    for (let i = 0, at = 0; i < nodes.length; i++, at += numbersPerNode) {
-      const node = nodes[i] as EligibleNode
-      this.#ids[i] = node.node
-      numbers[at] = node.inFlight
-      numbers[at + 1] = node.latencyMs
-      numbers[at + 2] = node.peakLatencyMs
-      numbers[at + 3] = node.answeredAt
-      numbers[at + 4] = node.utilisation
-      numbers[at + 5] = node.queueDepth
-      numbers[at + 6] = node.reportedAt
-      numbers[at + 7] = node.locality
-      numbers[at + 8] = node.weight
-    }
-  }
-
-  /** As they were when it was decided. */
-  eligible(): EligibleNode[] {
-    return this.#ids.slice(0, this.#eligibleCount).map((node, i) => {
-      const at = i * numbersPerNode
-      const number = (nth: number): number => this.#numbers[at + nth] as number
-      return {
-        node,
-        inFlight: number(0),
-        latencyMs: number(1),
-        peakLatencyMs: number(2),
-        answeredAt: number(3),
-        utilisation: number(4),
-        queueDepth: number(5),
-        reportedAt: number(6),
-        locality: number(7),
-        weight: number(8)
-      }
-    })
+    this.mark = mark
+    this.eligible = this.#noLoads
+    this.memo = 0
   }
 }
 
-/** What an `EligibleNode` tells beside its id. */
-const numbersPerNode = 9
-
 export class DecisionLog {
+  readonly #history: LoadHistory
   readonly #lengthMax: number
   readonly #slots: DecisionSlot[] = []
   #lastId = 0
+  #nextAt = 0
 
-  constructor(lengthMax: number) {
+  constructor(history: LoadHistory, lengthMax: number) {
     assert(Number.isInteger(lengthMax) && lengthMax > 0, 'log bound must be positive')
+    this.#history = history
     this.#lengthMax = lengthMax
   }
 
@@ -128,14 +92,12 @@ export class DecisionLog {
 
   /** The slot of the oldest decision, emptied for a new one. */
   open(facts: DecisionFacts, now: number): DecisionSlot {
-    const id = ++this.#lastId
-    const at = (id - 1) % this.#lengthMax
-    let slot = this.#slots[at]
-    if (slot === undefined) {
-      slot = new DecisionSlot()
-      this.#slots.push(slot)
-    }
-    slot.begin(id, facts, now)
+    const at = this.#nextAt
+    this.#nextAt = at + 1 === this.#lengthMax ? 0 : at + 1
+    const slot = this.#slots[at] ?? this.#addSlot()
+    slot.begin(++this.#lastId, facts, now, this.#history.position)
+    const oldest = this.#slots[this.#nextAt] ?? this.#slots[0] ?? slot
+    this.#history.forgetBefore(oldest.mark)
     return slot
   }
 
@@ -149,5 +111,11 @@ export class DecisionLog {
   /** Oldest first. */
   all(): DecisionSlot[] {
     return [...this.#slots].sort((one, other) => one.id - other.id)
+  }
+
+  #addSlot(): DecisionSlot {
+    const slot = new DecisionSlot()
+    this.#slots.push(slot)
+    return slot
   }
 }

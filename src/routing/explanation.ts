@@ -5,11 +5,17 @@ import type { RouteCandidate, RouteDecision, RouteExplanation } from '../core/ro
 import type { NodeScore, StrategyExplanation } from '../core/routing-strategy.js'
 import type { DecisionSlot } from './decision-log.js'
 import { exclusionAt, type Judged } from './eligibility.js'
+import type { LoadReader } from './load-history.js'
 import { unscored } from './strategies/unscored.js'
 
-export function explainSlot(slot: DecisionSlot, random: Random): RouteExplanation {
+/** @param reader that was asked for no decision older than this one */
+export function explainSlot(
+  slot: DecisionSlot,
+  reader: LoadReader,
+  random: Random
+): RouteExplanation {
   const { id, judged, notes, refusal, wallNow, now } = slot
-  const told = slot.node === null ? null : explanationOf(slot, random)
+  const told = slot.node === null ? null : explanationOf(slot, reader, random)
   const scores = new Map<string, NodeScore>()
   for (const score of told?.scores ?? []) scores.set(score.node, score)
   const decision = told === null ? null : decisionOf(slot, told.reason)
@@ -24,10 +30,14 @@ function decisionOf(slot: DecisionSlot, reason: string): RouteDecision | null {
   return { node, group, kind, consistency, strategy, reason: `${node}: ${reason}`, term, key }
 }
 
-function explanationOf(slot: DecisionSlot, random: Random): StrategyExplanation {
-  const { strategy, chosen, now, replicasNear } = slot
-  const eligible = slot.eligible()
-  const explained = strategy?.explain?.(eligible, chosen, { now, random, replicasNear })
+function explanationOf(
+  slot: DecisionSlot,
+  reader: LoadReader,
+  random: Random
+): StrategyExplanation {
+  const { strategy, chosen, now, replicasNear, mark, memo } = slot
+  const eligible = slot.eligible.map((load) => reader.at(mark, load))
+  const explained = strategy?.explain?.(eligible, chosen, { now, random, replicasNear, memo })
   const words = slot.reason ?? explained?.reason ?? 'chosen by the strategy'
   return { reason: words, scores: explained?.scores ?? unscored(eligible, words).scores }
 }

@@ -98,8 +98,7 @@ export class Judgements {
       replicas++
       if (entry.exclusion !== null) continue
       const load = this.#observations.of(entry.node)
-      load.locality = locality
-      load.weight = this.#weightOf(entry.node, entry.member)
+      load.place(locality, this.#weightOf(entry.node, entry.member))
       eligible.push(load)
     }
     return { judged, notes: panic === null ? [] : [panic], eligible, replicas, replicasNear }

@@ -7,7 +7,7 @@
  * 3. A failure says nothing about speed.
  */
 import type { NodeId } from '../core/ids.js'
-import type { EligibleNode } from '../core/routing-strategy.js'
+import { LoadHistory, type SavedLoad } from './load-history.js'
 
 export const latencyDecayMs = 1_000
 
@@ -25,8 +25,8 @@ export const failedSample: AnswerSample = {
   queueDepth: Number.NaN
 }
 
-/** Live: strategies read it while routing writes it. */
-export class NodeLoad implements EligibleNode {
+/** Live: strategies read it while routing writes it. Each change is told the history first. */
+export class NodeLoad implements SavedLoad {
   readonly node: NodeId
   inFlight = 0
   latencyMs = Number.NaN
@@ -37,26 +37,43 @@ export class NodeLoad implements EligibleNode {
   reportedAt = Number.NaN
   locality = 0
   weight = 1
+  savedAt = -1
+  readonly #history: LoadHistory
   #sum = 0.5
   #count = 0.5
 
-  constructor(node: NodeId) {
+  constructor(node: NodeId, history: LoadHistory) {
     this.node = node
+    this.#history = history
     this.#sum = 0
     this.#count = 0
   }
 
   begin(): void {
+    this.#save()
     this.inFlight++
   }
 
   end({ latencyMs, utilisation, queueDepth }: AnswerSample, now: number): void {
+    this.#save()
     if (this.inFlight > 0) this.inFlight--
     if (!Number.isNaN(latencyMs)) this.#learn(latencyMs, now)
     if (Number.isNaN(utilisation) && Number.isNaN(queueDepth)) return
     this.utilisation = utilisation
     this.queueDepth = queueDepth
     this.reportedAt = now
+  }
+
+  /** Where it is and what it bears, as its member says. */
+  place(locality: number, weight: number): void {
+    if (this.locality === locality && this.weight === weight) return
+    this.#save()
+    this.locality = locality
+    this.weight = weight
+  }
+
+  #save(): void {
+    if (this.savedAt < this.#history.marked) this.#history.save(this)
   }
 
   #learn(latencyMs: number, now: number): void {
@@ -74,6 +91,7 @@ export class NodeLoad implements EligibleNode {
 }
 
 export class NodeObservations {
+  readonly history = new LoadHistory()
   readonly #loads = new Map<NodeId, NodeLoad>()
   #version = 0
 
@@ -85,7 +103,7 @@ export class NodeObservations {
   of(node: NodeId): NodeLoad {
     const known = this.#loads.get(node)
     if (known !== undefined) return known
-    const load = new NodeLoad(node)
+    const load = new NodeLoad(node, this.history)
     this.#loads.set(node, load)
     return load
   }

@@ -44,6 +44,7 @@ export class NodeStandings implements Standings {
   readonly #lag = new ReplicaLag()
   readonly #degraded = new Map<NodeId, string>()
   readonly #events: RoutingEvent[] = []
+  readonly #noEvents: readonly RoutingEvent[] = []
   #replicas = 1
   #version = 0
   #startedAt = Number.NaN
@@ -139,8 +140,8 @@ export class NodeStandings implements Standings {
     return this.#slowStart.shareOf(node, now)
   }
 
-  takeEvents(): RoutingEvent[] {
-    return this.#events.splice(0)
+  takeEvents(): readonly RoutingEvent[] {
+    return this.#events.length === 0 ? this.#noEvents : this.#events.splice(0)
   }
 
   degradedOf(node: NodeId): string | null {

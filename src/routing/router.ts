@@ -15,11 +15,12 @@ import type { StatementKind } from '../core/ports/engine-provider.js'
 import type { Random } from '../core/ports/random.js'
 import type { Consistency } from '../core/queries.js'
 import type { RouteExplanation } from '../core/route-views.js'
-import type { EligibleNode, RoutingStrategy } from '../core/routing-strategy.js'
+import type { RoutingStrategy, StrategyContext } from '../core/routing-strategy.js'
 import { DecisionLog, type DecisionSlot } from './decision-log.js'
 import { exclusionAt, isForLeader, type Judged } from './eligibility.js'
 import { explainSlot } from './explanation.js'
 import { type Candidates, Judgements, type JudgementsOptions } from './judgements.js'
+import { type LoadHistory, LoadReader } from './load-history.js'
 import type { NodeLoad, NodeObservations } from './node-observations.js'
 import type { NodeStandings } from './node-standings.js'
 import type { Placement } from './placement-table.js'
@@ -52,13 +53,13 @@ export interface RouterOptions extends JudgementsOptions {
 }
 
 export class Router {
+  readonly #history: LoadHistory
   readonly #standings: NodeStandings
   readonly #random: Random
   readonly #options: RouterOptions
   readonly #judgements: Judgements
   readonly #log: DecisionLog
-  readonly #warm: NodeLoad[] = []
-  readonly #context: { now: number; random: Random; replicasNear: Candidates['replicasNear'] }
+  readonly #context: { -readonly [K in keyof StrategyContext]-?: StrategyContext[K] }
   /** What the plain way to the leader was last decided by. */
   #leader: { readonly members: readonly Member[]; readonly judged: readonly [Judged] } | null = null
   readonly #spreading = new RoundRobinStrategy()
@@ -73,13 +74,14 @@ export class Router {
     },
     options: RouterOptions
   ) {
+    this.#history = components.observations.history
     this.#standings = components.standings
     this.#random = components.random
     this.#strategy = components.strategy
     this.#options = options
     this.#judgements = new Judgements(components, options)
-    this.#log = new DecisionLog(options.explainedDecisionsMax)
-    this.#context = { now: 0, random: components.random, replicasNear: [0, 0, 0] }
+    this.#log = new DecisionLog(this.#history, options.explainedDecisionsMax)
+    this.#context = { now: 0, random: components.random, replicasNear: [0, 0, 0], memo: 0 }
   }
 
   get strategy(): RoutingStrategy {
@@ -92,13 +94,15 @@ export class Router {
 
   /** The newest decisions, oldest first. */
   lastDecisions(): readonly RouteExplanation[] {
-    return this.#log.all().map((slot) => explainSlot(slot, this.#random))
+    const reader = new LoadReader(this.#history)
+    const newestFirst = this.#log.all().reverse()
+    return newestFirst.map((slot) => explainSlot(slot, reader, this.#random)).reverse()
   }
 
   /** Null: forgotten, or never made. */
   decisionOf(id: number): RouteExplanation | null {
     const slot = this.#log.of(id)
-    return slot === null ? null : explainSlot(slot, this.#random)
+    return slot === null ? null : this.#explain(slot)
   }
 
   /** The node, and keeps what went into the decision. Null: none can take it. */
@@ -108,14 +112,18 @@ export class Router {
 
   /** As `choose`, with the words. */
   decide(question: RouteQuestion): RouteExplanation {
-    return explainSlot(this.#decide(question), this.#random)
+    return this.#explain(this.#decide(question))
   }
 
   /** Decides and says of every node why it was or was not eligible. */
   explain(question: RouteQuestion): RouteExplanation {
     const slot = this.#log.open(question, question.now)
     this.#chooseBy(slot, question, this.#judgements.make(question))
-    return explainSlot(slot, this.#random)
+    return this.#explain(slot)
+  }
+
+  #explain(slot: DecisionSlot): RouteExplanation {
+    return explainSlot(slot, new LoadReader(this.#history), this.#random)
   }
 
   #decide(question: RouteQuestion): DecisionSlot {
@@ -183,40 +191,41 @@ export class Router {
     question: RouteQuestion,
     eligible: readonly NodeLoad[]
   ): void {
-    let from: readonly EligibleNode[] = eligible
-    let chosen = this.#strategy.choose(from, this.#context)
-    const wanted = must(from[chosen], 'the index that the strategy chose').node
-    if (this.#mustWait(wanted, eligible, question.now)) {
-      from = this.#warm
-      chosen = this.#strategy.choose(from, this.#context)
+    this.#context.memo = 0
+    const chosen = this.#strategy.choose(eligible, this.#context)
+    const wanted = must(eligible[chosen], 'the index that the strategy chose').node
+    const warm = this.#insteadOf(wanted, eligible, question.now)
+    if (warm === null) {
+      this.#take(slot, question, eligible, chosen)
+    } else {
+      this.#context.memo = 0
+      this.#take(slot, question, warm, this.#strategy.choose(warm, this.#context))
       slot.notes = [...slot.notes, `${wanted} was passed over: it starts slowly`]
     }
-    this.#take(slot, question, from, chosen)
+    slot.memo = this.#context.memo
   }
 
   #take(
     slot: DecisionSlot,
     { placement }: RouteQuestion,
-    from: readonly EligibleNode[],
+    from: readonly NodeLoad[],
     chosen: number
   ): void {
     slot.node = must(from[chosen], 'the index that the strategy chose').node
     slot.chosen = chosen
-    slot.copyEligible(from)
+    slot.eligible = from
+    slot.mark = this.#history.mark()
     slot.term = placement?.term ?? null
     slot.strategy = this.#strategy
     slot.strategyName = this.#strategy.name
   }
 
-  /** A node in its slow start gets its share; fills in who is warm when it has had that. */
-  #mustWait(node: NodeId, eligible: readonly NodeLoad[], now: number): boolean {
+  /** A node in its slow start gets its share; those that are warm when it has had that. */
+  #insteadOf(node: NodeId, eligible: readonly NodeLoad[], now: number): NodeLoad[] | null {
     const share = this.#standings.shareOf(node, now)
-    if (share === 1 || this.#random.nextFloat() < share) return false
-    this.#warm.length = 0
-    for (const load of eligible) {
-      if (this.#standings.shareOf(load.node, now) === 1) this.#warm.push(load)
-    }
-    return this.#warm.length > 0
+    if (share === 1 || this.#random.nextFloat() < share) return null
+    const warm = eligible.filter((load) => this.#standings.shareOf(load.node, now) === 1)
+    return warm.length === 0 ? null : warm
   }
 }
 

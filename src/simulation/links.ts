@@ -41,6 +41,7 @@ export class Links {
   readonly #random: Random
   readonly #faults: FaultCounts
   readonly #cuts = new Map<number, Cut>()
+  readonly #added = new Map<number, number>()
   readonly #onHeal: (() => void)[] = []
 
   constructor(options: LinkOptions, random: Random, faults: FaultCounts) {
@@ -77,6 +78,16 @@ export class Links {
 
   isCut(from: number, to: number): boolean {
     return this.#cuts.has(pairOf(from, to))
+  }
+
+  /** Makes one way slower by so much for all that is sent from now on; 0: as the others. */
+  lengthen(from: number, to: number, byMs: number): void {
+    this.#added.set(pairOf(from, to), byMs)
+  }
+
+  /** What a way takes beyond the latency of all. */
+  addedMs(from: number, to: number): number {
+    return this.#added.get(pairOf(from, to)) ?? 0
   }
 
   latencyMs(): number {

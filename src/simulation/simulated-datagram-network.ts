@@ -69,7 +69,7 @@ export class SimulatedDatagramWorld {
     if (this.#links.meetCut(process.host, target) || this.#links.losesDatagram()) return
     const copies = this.#links.duplicatesDatagram() ? 2 : 1
     for (let copy = 0; copy < copies; copy++) {
-      let latency = this.#links.latencyMs()
+      let latency = this.#links.latencyMs() + this.#links.addedMs(process.host, target)
       if (this.#links.reordersDatagram()) latency += latency * 4 + 1
       this.#deliverAfter(latency, from, to, copy === 0 ? bytes : bytes.slice())
     }

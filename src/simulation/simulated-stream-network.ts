@@ -290,7 +290,8 @@ class Direction {
 
   send(segment: Segment): void {
     if (segment.kind === 'data') this.bufferedBytes += segment.bytes.length
-    this.#travel(segment, this.#links.latencyMs() + this.#links.resendDelayMs())
+    const added = this.#links.addedMs(this.#from.process.host, this.#to.process.host)
+    this.#travel(segment, this.#links.latencyMs() + this.#links.resendDelayMs() + added)
   }
 
   handleHeal(): void {

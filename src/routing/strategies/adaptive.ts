@@ -18,109 +18,93 @@
  *    count at once, and of nodes that score alike one is drawn.
  * 4. A node that was not heard of for `unheardMsMax`, or never, is tried whatever it scores: one of
  *    `triesEvery` queries. It may be better than the best that is known.
- * 5. Of more than `scoredNodesMax` nodes, so many neighbours are scored, from a random one on.
+ * 5. Of more than `scoredNodesMax` nodes, so many neighbours are scored, from a random one on; best
+ *    means the best of those. The explanation scores the same ones.
  */
-import type { RouteFactor } from '../../core/route-views.js'
 import {
   type AdaptiveWeights,
   type EligibleNode,
-  type NodeScore,
   type RoutingStrategy,
   type StrategyContext,
   StrategyNames
 } from '../../core/routing-strategy.js'
+import {
+  latencyFadeMs,
+  latencyNoiseMs,
+  reportAgeMsMax,
+  scoreAll,
+  seedWeights
+} from './adaptive-scores.js'
 
 export const scoredNodesMax = 64
-/** Left alone for so long, half of what a latency lies above the best one has faded. */
-export const latencyFadeMs = 700
 /** Then, and before its first answer, a node is tried with one query. */
 export const unheardMsMax = 5_000
 /** At most one of so many queries goes to a node for that reason. */
 export const triesEvery = 50
-/** Differences far below it mean nothing: it is added to both sides of a ratio. */
-export const latencyNoiseMs = 0.25
+/** When there was no such node, one of so many queries looks for one again. */
+const looksEvery = 10
 /** Scores that far below the best count as alike. */
 export const alikeScoreSpan = 0.005
-/** What a node told of its utilisation counts for so long. */
-export const reportAgeMsMax = 5_000
-
-export const seedWeights: AdaptiveWeights = {
-  load: 0.3,
-  latency: 0.3,
-  utilisation: 0.2,
-  locality: 0.2
-}
 
 export class AdaptiveStrategy implements RoutingStrategy {
   readonly name = StrategyNames.Adaptive
   readonly #weights: AdaptiveWeights
-  /** Scratch, reused by each choice. */
+  /**
+   * Load, latency, utilisation, locality, and their sum. From a typed array they are plain numbers;
+   * from an object the compiler unpacks each anew for each node.
+   */
+  readonly #weighed: Float64Array
+  /** Scratch, reused by each choice: latency (-1 where unknown) and work of each that is scored. */
   readonly #latencies = new Float64Array(scoredNodesMax)
   readonly #works = new Float64Array(scoredNodesMax)
   #sinceTry = 0
 
   constructor(weights: AdaptiveWeights = seedWeights) {
     this.#weights = weights
+    const { load, latency, utilisation, locality } = weights
+    const sum = load + locality + latency + utilisation
+    this.#weighed = Float64Array.of(load, latency, utilisation, locality, sum)
   }
 
-  choose(eligible: readonly EligibleNode[], { now, random }: StrategyContext): number {
+  /** Leaves where scoring began, counted from 1; negative when the chosen one is but tried. */
+  choose(eligible: readonly EligibleNode[], context: StrategyContext): number {
+    const { now, random } = context
     const nodes = eligible.length
     const count = Math.min(nodes, scoredNodesMax)
     const start = nodes > scoredNodesMax ? random.nextInt(nodes) : 0
+    context.memo = start + 1
     if (++this.#sinceTry >= triesEvery) {
       const unheard = unheardOf(eligible, start, count, now)
+      this.#sinceTry = unheard >= 0 ? 0 : triesEvery - looksEvery
       if (unheard >= 0) {
-        this.#sinceTry = 0
+        context.memo = -start - 1
         return unheard
       }
     }
     const bestLatency = bestLatencyOf(eligible, start, count)
     const bestWork = this.#measure(eligible, start, count, bestLatency, now)
-    const { load, latency, utilisation, locality } = this.#weights
-    let best = -1
-    let chosen = start
-    let alike = 0
-    for (let i = 0, at = start; i < count; i++, at++) {
-      if (at === nodes) at = 0
-      const node = eligible[at] as EligibleNode
-      const ownLatency = this.#latencies[i] as number
-      const work = this.#works[i] as number
-      let sum = (load * (bestWork + latencyNoiseMs)) / (work + latencyNoiseMs)
-      sum += locality * node.locality
-      let known = load + locality
-      if (ownLatency >= 0) {
-        sum += (latency * (bestLatency + latencyNoiseMs)) / (ownLatency + latencyNoiseMs)
-        known += latency
-      }
-      if (now - node.reportedAt <= reportAgeMsMax && node.utilisation >= 0) {
-        const squared = node.utilisation * node.utilisation
-        sum += utilisation * (1 - squared * squared)
-        known += utilisation
-      }
-      const score = sum / known
-      if (score < best - alikeScoreSpan) continue
-      alike = score > best + alikeScoreSpan ? 1 : alike + 1
-      if (score > best) best = score
-      if (alike === 1 || random.nextInt(alike) === 0) chosen = at
-    }
-    return chosen
+    return this.#bestOf(eligible, start, count, bestLatency, bestWork, context)
   }
 
-  explain(eligible: readonly EligibleNode[], chosen: number, { now }: StrategyContext) {
-    const scores = scoreAll(eligible, now, this.#weights)
-    const own = scores[chosen]?.score ?? 0
-    const best = Math.max(...scores.map(({ score }) => score ?? 0))
-    const alike = scores.filter(({ score }) => (score ?? 0) >= best - alikeScoreSpan).length
-    const shown = own.toFixed(3)
-    if (own < best - 2 * alikeScoreSpan) {
-      return { reason: `tried: not heard of for a while (${shown})`, scores }
-    }
+  explain(eligible: readonly EligibleNode[], chosen: number, { now, memo = 0 }: StrategyContext) {
+    const start = Math.max(0, Math.abs(memo) - 1)
+    const count = memo === 0 ? eligible.length : Math.min(eligible.length, scoredNodesMax)
+    const isCompared = (i: number) => (i - start + eligible.length) % eligible.length < count
+    const scores = scoreAll(eligible, now, this.#weights, isCompared)
+    const compared = scores.map(({ score }) => score ?? 0)
+    const least = Math.max(...compared) - alikeScoreSpan
+    const alike = compared.filter((score) => score >= least).length
+    const among = count < eligible.length ? ` of ${count} looked at` : ''
+    const shown = (compared[chosen] ?? 0).toFixed(3)
+    if (memo < 0) return { reason: `tried: not heard of for a while (${shown})`, scores }
     const reason =
-      alike > 1 ? `drawn from ${alike} that score alike (${shown})` : `the best score (${shown})`
+      alike > 1
+        ? `drawn from ${alike} that score alike${among} (${shown})`
+        : `the best score${among} (${shown})`
     return { reason, scores }
   }
 
-  /** Fills in latency (-1 where unknown) and work of each, and answers the least work. */
+  /** Fills in the scratch, and answers the least work. */
   #measure(
     eligible: readonly EligibleNode[],
     start: number,
@@ -128,24 +112,74 @@ export class AdaptiveStrategy implements RoutingStrategy {
     bestLatency: number,
     now: number
   ): number {
+    // Of another module's constants the compiler takes copies once, not for each node.
+    const fadeMs = latencyFadeMs
+    const latencies = this.#latencies
+    const works = this.#works
+    const nodes = eligible.length
     let bestWork = Number.POSITIVE_INFINITY
     for (let i = 0, at = start; i < count; i++, at++) {
-      if (at === eligible.length) at = 0
+      if (at === nodes) at = 0
       const node = eligible[at] as EligibleNode
-      let latency = -1
-      if (node.latencyMs >= 0) {
-        latency = node.latencyMs
-        if (node.inFlight === 0 && latency > bestLatency) {
-          const unused = (now - node.answeredAt) / latencyFadeMs
-          latency = bestLatency + (latency - bestLatency) / (1 + unused * unused)
-        }
+      const queries = node.inFlight
+      let latency = node.latencyMs >= 0 ? node.latencyMs : -1
+      if (queries === 0 && latency > bestLatency) {
+        const unused = (now - node.answeredAt) / fadeMs
+        latency = bestLatency + (latency - bestLatency) / (1 + unused * unused)
       }
-      const work = (node.inFlight + 1) * (latency >= 0 ? latency : bestLatency)
-      this.#latencies[i] = latency
-      this.#works[i] = work
+      const work = (queries + 1) * (latency >= 0 ? latency : bestLatency)
+      latencies[i] = latency
+      works[i] = work
       if (work < bestWork) bestWork = work
     }
     return bestWork
+  }
+
+  /** One of those that score best, by what was measured. */
+  #bestOf(
+    eligible: readonly EligibleNode[],
+    start: number,
+    count: number,
+    bestLatency: number,
+    bestWork: number,
+    { now, random }: StrategyContext
+  ): number {
+    const weighed = this.#weighed
+    const load = weighed[0] as number
+    const latency = weighed[1] as number
+    const utilisation = weighed[2] as number
+    const locality = weighed[3] as number
+    const all = weighed[4] as number
+    const noiseMs = latencyNoiseMs
+    const toldSince = now - reportAgeMsMax
+    const perWork = load * (bestWork + noiseMs)
+    const perLatency = latency * (bestLatency + noiseMs)
+    const latencies = this.#latencies
+    const works = this.#works
+    const nodes = eligible.length
+    let best = -1
+    let chosen = start
+    let alike = 0
+    for (let i = 0, at = start; i < count; i++, at++) {
+      if (at === nodes) at = 0
+      const node = eligible[at] as EligibleNode
+      const ownLatency = latencies[i] as number
+      let known = all
+      let sum = perWork / ((works[i] as number) + noiseMs) + locality * node.locality
+      if (ownLatency >= 0) sum += perLatency / (ownLatency + noiseMs)
+      else known -= latency
+      const used = node.utilisation
+      if (used >= 0 && node.reportedAt >= toldSince) {
+        const squared = used * used
+        sum += utilisation * (1 - squared * squared)
+      } else known -= utilisation
+      const score = sum / known
+      if (score < best - alikeScoreSpan) continue
+      alike = score > best + alikeScoreSpan ? 1 : alike + 1
+      if (score > best) best = score
+      if (alike === 1 || random.nextInt(alike) === 0) chosen = at
+    }
+    return chosen
   }
 }
 
@@ -178,75 +212,4 @@ function bestLatencyOf(eligible: readonly EligibleNode[], start: number, count: 
     if (latencyMs < best) best = latencyMs
   }
   return best === Number.POSITIVE_INFINITY ? 1 : best
-}
-
-/** The scores by which `choose` compares, with what they are made of, in the order given. */
-export function scoreAll(
-  eligible: readonly EligibleNode[],
-  now: number,
-  weights: AdaptiveWeights = seedWeights
-): NodeScore[] {
-  const bestLatency = bestLatencyOf(eligible, 0, eligible.length)
-  const latencies = eligible.map((node) => fadedLatency(node, bestLatency, now))
-  const works = eligible.map(({ inFlight }, i) => (inFlight + 1) * (latencies[i] ?? bestLatency))
-  const bestWork = Math.min(...works)
-  const ratio = (least: number, value: number) =>
-    (least + latencyNoiseMs) / (value + latencyNoiseMs)
-  return eligible.map((node, i) => {
-    const latency = latencies[i] ?? null
-    const work = works[i] as number
-    const answerAgeMs = Number.isNaN(node.answeredAt) ? null : now - node.answeredAt
-    const reportAgeMs = Number.isNaN(node.reportedAt) ? null : now - node.reportedAt
-    const isTold = reportAgeMs !== null && reportAgeMs <= reportAgeMsMax && node.utilisation >= 0
-    const factors: RouteFactor[] = [
-      {
-        name: 'load (queries in flight + 1, × latency in ms)',
-        raw: work,
-        normalized: ratio(bestWork, work),
-        weight: weights.load,
-        ageMs: 0
-      },
-      {
-        name: 'latency (ms)',
-        raw: latency,
-        normalized: latency === null ? null : ratio(bestLatency, latency),
-        weight: weights.latency,
-        ageMs: answerAgeMs
-      },
-      {
-        name: 'utilisation (0 to 1)',
-        raw: isTold ? node.utilisation : null,
-        normalized: isTold ? 1 - node.utilisation ** 4 : null,
-        weight: weights.utilisation,
-        ageMs: reportAgeMs
-      },
-      {
-        name: 'locality',
-        raw: node.locality,
-        normalized: node.locality,
-        weight: weights.locality,
-        ageMs: null
-      }
-    ]
-    return { node: node.node, score: weigh(factors), factors }
-  })
-}
-
-function fadedLatency(node: EligibleNode, best: number, now: number): number | null {
-  const { latencyMs, inFlight, answeredAt } = node
-  if (Number.isNaN(latencyMs)) return null
-  if (inFlight > 0 || latencyMs <= best) return latencyMs
-  const unused = (now - answeredAt) / latencyFadeMs
-  return best + (latencyMs - best) / (1 + unused * unused)
-}
-
-function weigh(factors: readonly RouteFactor[]): number {
-  let sum = 0
-  let known = 0
-  for (const { normalized, weight } of factors) {
-    if (normalized === null) continue
-    sum += normalized * weight
-    known += weight
-  }
-  return sum / known
 }

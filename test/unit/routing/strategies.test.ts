@@ -12,13 +12,15 @@ import {
 import {
   AdaptiveStrategy,
   alikeScoreSpan,
-  latencyFadeMs,
-  latencyNoiseMs,
-  scoreAll,
   scoredNodesMax,
   triesEvery,
   unheardMsMax
 } from '../../../src/routing/strategies/adaptive.js'
+import {
+  latencyFadeMs,
+  latencyNoiseMs,
+  scoreAll
+} from '../../../src/routing/strategies/adaptive-scores.js'
 import { StrategyRegistry } from '../../../src/routing/strategies/registry.js'
 import { config } from './fake-cluster.js'
 
