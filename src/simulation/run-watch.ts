@@ -94,6 +94,11 @@ export class RunWatch implements ClusterWatch {
     if (this.#cluster) this.#membership.onExit(this.#cluster.nodeIdOf(host))
   }
 
+  onOpenedTwice({ name, alive }: SimulatedProcess): void {
+    if (!alive) return
+    this.#violations.report(Invariants.OpenedOnce, `${name} opens a datagram a second time`)
+  }
+
   /** A process that has crashed says nothing any more, whatever it was in the middle of. */
   observerOf(process: SimulatedProcess): ReplicaObserver {
     const { host } = process

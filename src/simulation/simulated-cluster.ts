@@ -61,6 +61,8 @@ export interface ClusterWatch {
   onStarted(host: number): void
   onStartFailed(host: number, error: unknown): void
   onExit(host: number, exit: ProcessExit): void
+  /** A process has opened a sealed datagram that it had opened before. */
+  onOpenedTwice(process: SimulatedProcess): void
   observerOf(process: SimulatedProcess): ReplicaObserver
   wrapEngine(process: SimulatedProcess, engine: EngineProvider): EngineProvider
   isLeader(host: number): boolean
@@ -278,7 +280,7 @@ export class SimulatedCluster implements FaultTarget {
       overrides: {
         clock,
         random: ofLife.split('random'),
-        crypto: simulatedCrypto(crypto, ofLife.split('crypto')),
+        crypto: simulatedCrypto(crypto, ofLife.split('crypto'), () => watch.onOpenedTwice(process)),
         logger: loggerOf(nodeId),
         streams: streams.networkOf({ process, clock, hostName: nodeId, identity, trust }),
         datagrams: datagrams.networkOf(process),

@@ -18,6 +18,7 @@ const watch: ClusterWatch = {
     throw new Error(`host ${host} does not start`, { cause: error })
   },
   onExit: nothing,
+  onOpenedTwice: nothing,
   observerOf: () => ({
     onRecovered: nothing,
     onPersist: nothing,
