@@ -5,7 +5,7 @@ const keyNameBytes = 8
 
 /**
  * Real ciphers; keys, nonces and ids come from the seed.
- * @param onOpenedTwice the same nonce under the same key: what was received before is believed again
+ * @param onOpenedTwice the same nonce under the same key: what was received before is believed
  */
 export function simulatedCrypto(
   real: Crypto,

@@ -28,7 +28,12 @@ import { SimulatedCluster } from './simulated-cluster.js'
 import { SimulatedAuthority } from './simulated-credentials.js'
 import { SimulatedDatagramWorld } from './simulated-datagram-network.js'
 import { SimulatedStreamWorld } from './simulated-stream-network.js'
-import { drawSwarmOptions, type SwarmOptions } from './swarm-options.js'
+import {
+  drawSwarmOptions,
+  type SwarmOptions,
+  type Trouble,
+  withoutTroubles
+} from './swarm-options.js'
 import { TraceHash } from './trace-hash.js'
 import { Invariants, type Violation, Violations } from './violations.js'
 import { VirtualTime } from './virtual-clock.js'
@@ -40,6 +45,8 @@ export interface SimulationComponents {
   readonly connect?: ConnectClient
   /** Real ciphers. */
   readonly crypto: Crypto
+  /** What is run instead of what the seed drew. */
+  readonly swarm?: (drawn: SwarmOptions) => SwarmOptions
   /** Told what happened, with virtual time: for reading a failed run. */
   readonly log?: (line: string) => void
 }
@@ -48,6 +55,10 @@ export interface SimulationOptions {
   readonly nodes: number
   /** Virtual seconds with faults; heal and judgement come on top. */
   readonly seconds: number
+  /** What the seed drew and is left out. */
+  readonly without?: readonly Trouble[]
+  /** Only these strikes of the fault scheduler happen, by their names; absent: all. */
+  readonly strikes?: readonly string[]
 }
 
 export interface SimulationResult {
@@ -68,6 +79,8 @@ export interface SimulationResult {
   /** Virtual time from heal until everything was answered and equal. */
   readonly healedInMs: number | null
   readonly swarm: SwarmOptions
+  /** Names of the strikes that were due. */
+  readonly strikes: readonly string[]
   readonly history: readonly HistoryEvent[]
 }
 
@@ -126,7 +139,8 @@ class Run {
     const { log } = components
     this.#log = (line) => log?.(`${this.#time.now.toFixed(3).padStart(10)} ${line}`)
     const random = SplittableRandom.fromSeed(seed)
-    this.#swarm = drawSwarmOptions(random.split('swarm'))
+    const drawn = withoutTroubles(drawSwarmOptions(random.split('swarm')), options.without ?? [])
+    this.#swarm = components.swarm?.(drawn) ?? drawn
     const time = this.#time
     const links = new Links(this.#swarm.link, random.split('links'), this.#faults)
     const streams = new SimulatedStreamWorld(time, links)
@@ -171,7 +185,8 @@ class Run {
         links,
         faults: this.#faults,
         target: this.#cluster,
-        log: this.#log
+        log: this.#log,
+        strikes: options.strikes ?? null
       },
       this.#swarm
     )
@@ -400,6 +415,7 @@ class Run {
       committedIndex: this.#watch.committedIndex,
       healedInMs: this.#healedInMs === null ? null : Math.round(this.#healedInMs),
       swarm: this.#swarm,
+      strikes: this.#scheduler.strikes,
       history: this.#workload.history
     }
   }

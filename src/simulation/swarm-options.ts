@@ -160,6 +160,55 @@ function drawSecurity(draw: Draw): SecurityOptions {
   }
 }
 
+/** What a run can do without, to tell what a failure needs. */
+export const troubles = [
+  'crash',
+  'pause',
+  'partition',
+  'one_way',
+  'leader_hunt',
+  'swizzle',
+  'skew',
+  'loss',
+  'duplicate',
+  'reorder',
+  'delay',
+  'split',
+  'break',
+  'operator',
+  'mail'
+] as const
+export type Trouble = (typeof troubles)[number]
+
+export function withoutTroubles(swarm: SwarmOptions, left: readonly Trouble[]): SwarmOptions {
+  const isOut = (trouble: Trouble) => left.includes(trouble)
+  const rate = <T extends object>(trouble: Trouble, of: T): T =>
+    isOut(trouble) ? { ...of, meanIntervalMs: null } : of
+  const share = (trouble: Trouble, of: number) => (isOut(trouble) ? 0 : of)
+  const { link, skew } = swarm
+  return {
+    ...swarm,
+    crash: rate('crash', swarm.crash),
+    pause: rate('pause', swarm.pause),
+    partition: rate('partition', swarm.partition),
+    oneWay: rate('one_way', swarm.oneWay),
+    leaderHunt: rate('leader_hunt', swarm.leaderHunt),
+    swizzle: rate('swizzle', swarm.swizzle),
+    skew: isOut('skew') ? { rateMax: 1, wallOffsetMsMax: 0, meanIntervalMs: null } : skew,
+    security: rate('operator', swarm.security),
+    mail: rate('mail', swarm.mail),
+    link: {
+      ...link,
+      lossProbability: share('loss', link.lossProbability),
+      duplicateProbability: share('duplicate', link.duplicateProbability),
+      reorderProbability: share('reorder', link.reorderProbability),
+      delayProbability: share('delay', link.delayProbability),
+      splitProbability: share('split', link.splitProbability),
+      breakProbability: share('break', link.breakProbability)
+    }
+  }
+}
+
 function drawLink(draw: Draw): LinkOptions {
   return {
     latencyMinMs: draw.between(0.05, 1),
