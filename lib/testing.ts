@@ -45,6 +45,9 @@ export {
   type MembershipReport,
   type MembershipRow,
   type MembershipSimulationOptions,
+  type Minimised,
+  minimise,
+  replayArguments,
   runCampaign,
   type SeedOutcome,
   type SeedViolation,
@@ -53,6 +56,8 @@ export {
   type SwarmOptions,
   serveSeeds,
   simulateMembership,
+  type Trouble,
+  troubles,
   type Violation
 } from '../src/simulation/index.js'
 

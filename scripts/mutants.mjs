@@ -188,6 +188,54 @@ export const mutants = [
     replace: 'if (term >= 0)'
   },
   {
+    name: 'replayed datagrams believed',
+    file: 'src/network/security/datagram-replay-window.js',
+    find: 'return !this.#isSet(counter)',
+    replace: 'return true'
+  },
+  {
+    name: 'a byte of a decompressed body lost',
+    file: 'src/network/mux/receiver.js',
+    find: "counters.add('messages_decompressed');",
+    replace: "counters.add('messages_decompressed');\n        bytes[bytes.length - 1] = 0;"
+  },
+  {
+    name: 'compressed bodies taken as they are',
+    file: 'src/network/mux/receiver.js',
+    find: 'return isPacked ? this.#unpack(message) : message',
+    replace: 'return message'
+  },
+  {
+    name: 'answers given to the oldest request',
+    file: 'src/network/mux/pending-requests.js',
+    find: 'return this.#byId.get(id)',
+    replace: 'return this.#byId.values().next().value'
+  },
+  {
+    name: 'open connections of the revoked kept',
+    file: 'src/network/security/trust-driver.js',
+    find: 'this.#tellTaken(one, from);\n        this.#cut();',
+    replace: 'this.#tellTaken(one, from);'
+  },
+  {
+    name: 'handshakes of the revoked accepted',
+    file: 'src/network/security/trust-driver.js',
+    find: 'setJudge(this.judge)',
+    replace: 'setJudge(() => null)'
+  },
+  {
+    name: 'revocation lists not compared when a connection opens',
+    file: 'src/network/security/security-driver.js',
+    find: 'if (answer.lists.length > 0)',
+    replace: 'if (answer.lists.length < 0)'
+  },
+  {
+    name: 'an ejected node routed to',
+    file: 'src/routing/eligibility.js',
+    find: 'if (ejected !== null)',
+    replace: 'if (ejected === undefined)'
+  },
+  {
     name: 'a write that was perhaps executed told as not executed',
     file: 'src/routing/run-driver.js',
     find: 'throw this.#indeterminate(thrown);',

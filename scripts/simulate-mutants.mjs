@@ -1,6 +1,6 @@
 // Do the simulators have teeth? Each bug of `mutants.mjs` is planted in a copy of the built sources, and
-// three harnesses look for it: whole clusters first, a few seeds; then routing and Raft cores alone, which
-// are quick; then the clusters again, up to the bound. Ends with a table on stderr and one JSON object; fails
+// three harnesses look for it: whole clusters first, a few seeds; then routing or Raft cores alone, which
+// are quick, where the bug lies there; then the clusters again, up to the bound. Ends with a table on stderr and one JSON object; fails
 // when a bug is not found.
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -12,8 +12,8 @@ const usage = `usage: npm run simulate:mutants -- [--only TEXT] [--seeds N] [--w
   --seeds N     seeds after which a bug counts as not found (300)
   --workers N   bugs hunted at the same time (${availableParallelism()})`
 const { only, seeds, workers } = readArguments()
-/** Seeds of whole clusters before the cores have their turn. */
-const firstSeeds = Math.min(24, seeds)
+/** Seeds of whole clusters before the quick harnesses have their turn. */
+const firstSeeds = Math.min(6, seeds)
 const cluster = { nodes: 5, seconds: 30 }
 
 const wanted = mutants.filter(({ name }) => name.includes(only))
@@ -29,7 +29,7 @@ async function work(number) {
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const [at, mutant] = next
     const begunAt = performance.now()
-    const found = await hunt(plant(mutant, number))
+    const found = await hunt(plant(mutant, number), mutant.file)
     const seconds = Math.round((performance.now() - begunAt) / 1_000)
     const { seed = null, by = null, why = '' } = found ?? {}
     results.set(at, { name: mutant.name, caught: found !== null, by, seed, seconds })
@@ -38,12 +38,12 @@ async function work(number) {
   }
 }
 
-async function hunt(root) {
+async function hunt(root, file) {
   const early = await huntInCluster(root, { ...cluster, first: 1, seeds: firstSeeds })
   if (early !== null) return { by: 'cluster', ...early }
-  const inRouting = await huntInRouting(root, seeds)
+  const inRouting = file.startsWith('src/routing/') ? await huntInRouting(root, seeds) : null
   if (inRouting !== null) return { by: 'routing', ...inRouting }
-  const inCore = await huntInCore(root, seeds)
+  const inCore = file.startsWith('src/consensus/') ? await huntInCore(root, seeds) : null
   if (inCore !== null) return { by: 'core', ...inCore }
   if (firstSeeds === seeds) return null
   const rest = { first: firstSeeds + 1, seeds: seeds - firstSeeds }

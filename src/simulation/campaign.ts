@@ -147,7 +147,7 @@ class Campaign {
   }
 
   #runOn(worker: ChildProcess, job: Job): Promise<SeedOutcome | null> {
-    const { nodes, seconds, seedTimeoutMs } = this.#options
+    const { nodes, seconds, without, strikes, seedTimeoutMs } = this.#options
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.#fail(job.seed, Invariants.DrainBudget, `no end within ${seedTimeoutMs} ms`)
@@ -166,7 +166,7 @@ class Campaign {
       }
       worker.once('exit', onExit)
       worker.once('message', onMessage)
-      worker.send({ seed: job.seed, nodes, seconds })
+      worker.send({ seed: job.seed, nodes, seconds, without, strikes })
     })
   }
 

@@ -11,7 +11,8 @@ export const faultKinds = [
   'duplicate',
   'reorder',
   'delay',
-  'skew'
+  'skew',
+  'revocation'
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
 

@@ -42,6 +42,8 @@ export interface FaultSchedulerComponents {
   readonly faults: FaultCounts
   readonly target: FaultTarget
   readonly log: (line: string) => void
+  /** Null: all. Otherwise only these strikes happen, by their names. */
+  readonly strikes: readonly string[] | null
 }
 
 export class FaultScheduler {
@@ -53,6 +55,9 @@ export class FaultScheduler {
   readonly #log: (line: string) => void
   readonly #options: SwarmOptions
   readonly #downs: Random
+  readonly #wanted: ReadonlySet<string> | null
+  /** Names of all that was due, whether it happened or not. */
+  readonly strikes: string[] = []
   #isOver = false
 
   constructor(components: FaultSchedulerComponents, options: SwarmOptions) {
@@ -63,6 +68,7 @@ export class FaultScheduler {
     this.#target = components.target
     this.#log = components.log
     this.#options = options
+    this.#wanted = components.strikes && new Set(components.strikes)
     this.#downs = components.random.split('downs')
   }
 
@@ -70,9 +76,9 @@ export class FaultScheduler {
     const { crash, pause } = this.#options
     const random = (purpose: string) => this.#random.split(purpose)
     const crashes = random('crash')
-    this.#loop(crash, crashes, () => this.#crashSome(crashes))
+    this.#loop('crash', crash, crashes, (own) => this.#crashSome(own))
     const pauses = random('pause')
-    this.#loop(pause, pauses, (lengthMs) => this.#pauseOne(pauses, lengthMs))
+    this.#loop('pause', pause, pauses, (own, lengthMs) => this.#pauseOne(own, lengthMs))
     if (this.#target.size > 1) this.#startCuts(random)
     this.#startSkews(random('skew'))
   }
@@ -103,31 +109,43 @@ export class FaultScheduler {
   #startCuts(random: (purpose: string) => Random): void {
     const { partition, oneWay, leaderHunt, swizzle } = this.#options
     const partitions = random('partition')
-    this.#loop(partition, partitions, (lengthMs) => this.#partition(partitions, lengthMs))
+    this.#loop('partition', partition, partitions, (own, ms) => this.#partition(own, ms))
     const oneWays = random('oneWay')
-    this.#loop(oneWay, oneWays, (lengthMs) => this.#cutOneWay(oneWays, lengthMs))
+    this.#loop('one_way', oneWay, oneWays, (own, ms) => this.#cutOneWay(own, ms))
     const hunts = random('leaderHunt')
-    this.#loop(leaderHunt, hunts, (lengthMs) => this.#huntLeader(hunts, lengthMs))
+    this.#loop('leader_hunt', leaderHunt, hunts, (own, ms) => this.#huntLeader(own, ms))
     const swizzles = random('swizzle')
-    this.#loop(swizzle, swizzles, (lengthMs) => this.#swizzle(swizzles, lengthMs))
+    this.#loop('swizzle', swizzle, swizzles, (own, ms) => this.#swizzle(own, ms))
   }
 
   #startSkews(random: Random): void {
     for (let host = 0; host < this.#target.size; host++) this.#skew(random, host)
     const { meanIntervalMs } = this.#options.skew
     const jumps = { meanIntervalMs, lengthMsMin: 0, lengthMsMax: 0 }
-    this.#loop(jumps, random, () => this.#skew(random, random.nextInt(this.#target.size)))
+    this.#loop('skew', jumps, random, (own) => this.#skew(own, own.nextInt(this.#target.size)))
   }
 
-  #loop(rate: EventRate, random: Random, strike: (lengthMs: number) => void): void {
+  /** Each strike has randomness of its own: without one, the others are what they were. */
+  #loop(
+    kind: string,
+    rate: EventRate,
+    random: Random,
+    strike: (own: Random, lengthMs: number) => void
+  ): void {
     const mean = rate.meanIntervalMs
     if (mean === null) return
+    let count = 0
     const next = () => {
       const wait = -mean * Math.log(1 - random.nextFloat())
       this.#time.post(this.#time.now + wait, 'fault', null, () => {
         if (this.#isOver) return
         const { lengthMsMin, lengthMsMax } = rate
-        strike(lengthMsMin + random.nextFloat() * (lengthMsMax - lengthMsMin))
+        const name = `${kind}.${++count}`
+        const own = random.split(name)
+        this.strikes.push(name)
+        if (this.#wanted?.has(name) ?? true) {
+          strike(own, lengthMsMin + own.nextFloat() * (lengthMsMax - lengthMsMin))
+        }
         next()
       })
     }

@@ -28,7 +28,16 @@ const sources = {
   loss_trains: ['health', 'loss_trains'],
   verdict_changes: ['health', 'verdict_changes'],
   heartbeats_missed: ['health', 'heartbeats_missed'],
-  replays_refused: ['security', 'datagrams_refused_replayed']
+  replays_refused: ['security', 'datagrams_refused_replayed'],
+  messages_compressed: ['communication', 'messages_compressed'],
+  messages_decompressed: ['communication', 'messages_decompressed'],
+  connections_renewed: ['communication', 'connections_renewed'],
+  certificates_reloaded: ['security', 'certificate_reloads'],
+  revocation_lists_taken: ['security', 'revocation_lists_taken'],
+  links_cut_revoked: ['security', 'links_cut_revoked'],
+  gossip_key_changes: ['security', 'gossip_key_changes'],
+  gossip_key_changes_refused: ['security', 'gossip_key_changes_refused'],
+  gossip_keys_fetched: ['security', 'gossip_keys_fetched']
 } as const satisfies Record<string, readonly [string, string]>
 
 export type FeatureKind = keyof typeof sources | 'metadata_changes'

@@ -14,6 +14,7 @@ export {
   type MembershipSimulationOptions,
   simulateMembership
 } from './membership/report.js'
+export { type Minimised, minimise, replayArguments } from './minimise.js'
 export { serveSeeds } from './serve-seeds.js'
 export {
   type SimulationComponents,
@@ -21,5 +22,5 @@ export {
   type SimulationResult,
   simulate
 } from './simulation.js'
-export type { SwarmOptions } from './swarm-options.js'
+export { type SwarmOptions, type Trouble, troubles } from './swarm-options.js'
 export { type Invariant, Invariants, type Violation } from './violations.js'

@@ -22,6 +22,7 @@ import type { SimulatedProcess, VirtualTime } from './virtual-clock.js'
 const letter = defineMessage({
   number: 0xf0f0,
   name: 'Letter',
+  compress: true,
   body: schema.openStruct({ number: schema.u32, filler: schema.bytes(256 * 1024) })
 })
 
@@ -57,6 +58,8 @@ interface Letter {
   readonly from: SimulatedProcess
   readonly to: NodeId
   readonly isOrdered: boolean
+  readonly fillerBytes: number
+  readonly isCompressible: boolean
   /** The handler throws. */
   readonly throws: boolean
   /** The handler takes so long; zero: it answers at once. */
@@ -116,7 +119,9 @@ export class MailWorkload {
 
   /** Before the node starts. */
   attach(process: SimulatedProcess, manager: SimulatedManager): void {
-    manager.messages.onMessage(letter, ({ body }) => this.#handle(process, body.number))
+    manager.messages.onMessage(letter, ({ body }) =>
+      this.#handle(process, body.number, body.filler)
+    )
   }
 
   #waiting(): Letter[] {
@@ -163,12 +168,13 @@ export class MailWorkload {
     const throws = random.nextInt(20) === 0
     const takesMs = random.nextInt(3) === 0 ? random.nextFloat() * 20 : 0
     const timeoutMs = random.nextInt(4) === 0 ? 20 + random.nextInt(500) : patienceMs
-    const filler = new Uint8Array(pick(random, fillersBytes)).fill(number)
     const sent: Letter = {
       number,
       from: process,
       to,
       isOrdered,
+      fillerBytes: pick(random, fillersBytes),
+      isCompressible: random.nextFloat() < this.#options.compressibleShare,
       throws,
       takesMs,
       sentAt: time.now,
@@ -181,7 +187,7 @@ export class MailWorkload {
     this.counts.sent++
     time.post(time.now, 'mail.send', process, () => {
       const reliability = isOrdered ? 'ordered' : 'acked'
-      const message = { type: letter, body: { number, filler } }
+      const message = { type: letter, body: { number, filler: fillerOf(sent) } }
       manager.sendMessage(to, message, { reliability, timeoutMs }).then(
         () => this.#tell(sent, null),
         (error: unknown) => this.#tell(sent, error)
@@ -189,12 +195,13 @@ export class MailWorkload {
     })
   }
 
-  #handle(process: SimulatedProcess, number: number): unknown {
+  #handle(process: SimulatedProcess, number: number, filler: Uint8Array): unknown {
     const sent = this.#letters[number]
     if (sent === undefined) {
       this.#report(`letter ${number}, which nobody wrote, is handled`)
       return
     }
+    if (!isSame(filler, fillerOf(sent))) this.#report(`${describe(sent)} says something else`)
     sent.began++
     if (sent.began > 1) this.#report(`${describe(sent)} is handled twice`)
     if (sent.outcome === 'undelivered') this.#report(`${describe(sent)} was never sent, is handled`)
@@ -269,6 +276,23 @@ function outcomeOf(error: unknown): Letter['outcome'] {
   if (error instanceof SkeinError && !(error instanceof CancelledError)) return 'refused'
   throw error
 }
+
+/** Of the letter's number alone, so that what arrives can be told from what was sent. */
+function fillerOf({ number, fillerBytes, isCompressible }: Letter): Uint8Array {
+  if (isCompressible) return new Uint8Array(fillerBytes).fill(number)
+  const words = new Uint32Array(Math.ceil(fillerBytes / 4))
+  let word = number + 1
+  for (let i = 0; i < words.length; i++) {
+    word ^= word << 13
+    word ^= word >>> 17
+    word ^= word << 5
+    words[i] = word
+  }
+  return new Uint8Array(words.buffer, 0, fillerBytes)
+}
+
+const isSame = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i])
 
 const describe = ({ number, from, to, isOrdered }: Letter): string =>
   `${isOrdered ? 'ordered ' : ''}letter ${number} of ${from.name} life ${from.incarnation} to ${to}`

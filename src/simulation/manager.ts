@@ -6,6 +6,7 @@ import type {
   Clock,
   ClusterManager,
   ConfigInput,
+  Credentials,
   Crypto,
   DatagramNetwork,
   Disk,
@@ -32,6 +33,7 @@ export interface SimulatedPorts {
   readonly observer: ReplicaObserver
   /** Traces take real time to load, and go nowhere here. */
   readonly tracer: null
+  readonly credentials: Credentials
   readonly gossipKeys: readonly Uint8Array[]
 }
 

@@ -27,7 +27,7 @@ export function nameOver(
   pipe: BytePipe,
   self: Named,
   remoteAddress: Address,
-  onNamed: (stream: ByteStream | null) => void
+  onNamed: (stream: NamedStream | null) => void
 ): void {
   const { identity, certificate } = self
   const line = JSON.stringify({ name: peerNameOf(identity), certificate })
@@ -63,13 +63,14 @@ function namedIn(line: string): Named | null {
   return identity === null ? null : { identity, certificate }
 }
 
-class NamedStream implements ByteStream {
+export class NamedStream implements ByteStream {
   readonly peer: PeerIdentity
   readonly certificate: PeerCertificate | null
   readonly remoteAddress: Address
   readonly #pipe: BytePipe
   #handlers: StreamHandlers | null = null
   #early: Uint8Array[] = []
+  #isGivenUp = false
   #end: { readonly end: StreamEnd; readonly cause: Error | undefined } | null = null
 
   constructor(pipe: BytePipe, { identity, certificate }: Named, remoteAddress: Address) {
@@ -81,6 +82,10 @@ class NamedStream implements ByteStream {
 
   get bufferedBytes(): number {
     return this.#pipe.bufferedBytes
+  }
+
+  get isOpen(): boolean {
+    return !this.#isGivenUp && this.#end === null
   }
 
   attach(handlers: StreamHandlers): void {
@@ -96,10 +101,12 @@ class NamedStream implements ByteStream {
   }
 
   end(): void {
+    this.#isGivenUp = true
     this.#pipe.end()
   }
 
   destroy(): void {
+    this.#isGivenUp = true
     this.#pipe.destroy()
   }
 

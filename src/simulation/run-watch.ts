@@ -9,33 +9,43 @@ import { hostName } from './host-name.js'
 import { MembershipInvariants } from './membership-invariants.js'
 import { PromiseInvariants } from './promise-invariants.js'
 import type { ClusterWatch, SimulatedCluster } from './simulated-cluster.js'
+import { TrustInvariants, type TrustWatch } from './trust-invariants.js'
 import { Invariants, type Violations } from './violations.js'
 import { type ProcessExit, ProcessExits, type SimulatedProcess } from './virtual-clock.js'
+
+export interface RunWatchComponents {
+  readonly size: number
+  readonly violations: Violations
+  readonly log: (line: string) => void
+  readonly onCrash: (host: number) => void
+  readonly trust: TrustWatch
+}
+
+/** Rooms are asked for the lengths of their queues after so many events of a node. */
+const queuesEveryEvents = 4
 
 export class RunWatch implements ClusterWatch {
   readonly #violations: Violations
   readonly #consensus: ConsensusInvariants
   readonly #promises: PromiseInvariants
   readonly #membership: MembershipInvariants
+  readonly #trust: TrustInvariants
   readonly #log: (line: string) => void
   readonly #onCrash: (host: number) => void
   #cluster: SimulatedCluster | null = null
+  #events = 0
   readonly #judgeQueue = (name: string, length: number, lengthMax: number) => {
     if (length <= lengthMax) return
     this.#violations.report(Invariants.QueueBounds, `${name}: ${length}, at most ${lengthMax}`)
   }
 
-  constructor(
-    size: number,
-    violations: Violations,
-    log: (line: string) => void,
-    onCrash: (host: number) => void
-  ) {
+  constructor({ size, violations, log, onCrash, trust }: RunWatchComponents) {
     this.#violations = violations
     this.#consensus = new ConsensusInvariants(size, violations)
     const durableIndex = (host: number) => this.#consensus.durableIndex(host)
     this.#promises = new PromiseInvariants(violations, durableIndex)
     this.#membership = new MembershipInvariants(violations)
+    this.#trust = new TrustInvariants(violations, trust)
     this.#log = log
     this.#onCrash = onCrash
   }
@@ -82,6 +92,11 @@ export class RunWatch implements ClusterWatch {
     this.#consensus.onExit(host)
     this.#onCrash(host)
     if (this.#cluster) this.#membership.onExit(this.#cluster.nodeIdOf(host))
+  }
+
+  onOpenedTwice({ name, alive }: SimulatedProcess): void {
+    if (!alive) return
+    this.#violations.report(Invariants.OpenedOnce, `${name} opens a datagram a second time`)
   }
 
   /** A process that has crashed says nothing any more, whatever it was in the middle of. */
@@ -141,7 +156,9 @@ export class RunWatch implements ClusterWatch {
       }
     }
     this.#membership.onMembers(nodeId, members)
-    node.manager.tellQueues(this.#judgeQueue)
+    this.#trust.afterEvent(process, node.manager.security)
+    // Dear, and a queue that has outgrown its bound does not shrink within an event or two.
+    if (this.#events++ % queuesEveryEvents === 0) node.manager.tellQueues(this.#judgeQueue)
   }
 
   /** Who calls whom something else than alive, though all are up. */

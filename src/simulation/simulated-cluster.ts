@@ -23,6 +23,11 @@ import { hostName } from './host-name.js'
 import { kvEngineProvider } from './kv-engine.js'
 import { type MailWorkload, mailDeclarations } from './mail-workload.js'
 import type { CreateManager, SimulatedManager } from './manager.js'
+import {
+  type CertificateFile,
+  type SimulatedAuthority,
+  SimulatedCredentials
+} from './simulated-credentials.js'
 import { simulatedCrypto } from './simulated-crypto.js'
 import type { SimulatedDatagramWorld } from './simulated-datagram-network.js'
 import { SimulatedDisk } from './simulated-disk.js'
@@ -48,6 +53,7 @@ export interface ClusterComponents {
   readonly loggerOf: (node: NodeId) => Logger
   readonly watch: ClusterWatch
   readonly mail: Pick<MailWorkload, 'attach'>
+  readonly authority: SimulatedAuthority
 }
 
 /** Told of everything that the invariants need and the facade does not show. */
@@ -55,6 +61,8 @@ export interface ClusterWatch {
   onStarted(host: number): void
   onStartFailed(host: number, error: unknown): void
   onExit(host: number, exit: ProcessExit): void
+  /** A process has opened a sealed datagram that it had opened before. */
+  onOpenedTwice(process: SimulatedProcess): void
   observerOf(process: SimulatedProcess): ReplicaObserver
   wrapEngine(process: SimulatedProcess, engine: EngineProvider): EngineProvider
   isLeader(host: number): boolean
@@ -79,6 +87,7 @@ interface Machine {
   readonly nodeId: NodeId
   readonly clock: MachineClock
   readonly disk: SimulatedDisk
+  readonly file: CertificateFile
   lives: number
   process: SimulatedProcess | null
   node: RunningNode | null
@@ -119,6 +128,11 @@ export class SimulatedCluster implements FaultTarget {
 
   addresses(): Address[] {
     return this.nodeIds().map(addressOf)
+  }
+
+  /** The certificate that lies on a machine; its node finds a new one when it looks. */
+  fileOf(host: number): CertificateFile {
+    return this.#machine(host).file
   }
 
   /** Null while the machine is down or its node has not begun to start. */
@@ -251,11 +265,12 @@ export class SimulatedCluster implements FaultTarget {
 
   #createManager(machine: Machine, process: SimulatedProcess): SimulatedManager {
     const { time, random, streams, datagrams, crypto, create, loggerOf, watch } = this.#components
-    const { host, nodeId, disk } = machine
+    const { host, nodeId, disk, file } = machine
     const clock = new NodeClock(time, machine.clock, process)
     const ofLife = random.split(`node ${host} ${process.incarnation}`)
     const identity = { kind: 'node', nodeId, clusterName } as const
     const engine = kvEngineProvider(() => disk.mount())
+    const trust = new SimulatedCredentials(this.#components.authority, file)
     machine.syncs = { inFlight: 0 }
     return create({
       config: this.#configOf(nodeId),
@@ -265,14 +280,15 @@ export class SimulatedCluster implements FaultTarget {
       overrides: {
         clock,
         random: ofLife.split('random'),
-        crypto: simulatedCrypto(crypto, ofLife.split('crypto')),
+        crypto: simulatedCrypto(crypto, ofLife.split('crypto'), () => watch.onOpenedTwice(process)),
         logger: loggerOf(nodeId),
-        streams: streams.networkOf({ process, clock, hostName: nodeId, identity }),
+        streams: streams.networkOf({ process, clock, hostName: nodeId, identity, trust }),
         datagrams: datagrams.networkOf(process),
         workers: new InlineWorkers(),
         disk: withSyncCount(disk.mount(), machine.syncs),
         observer: watch.observerOf(process),
         tracer: null,
+        credentials: trust,
         gossipKeys: [gossipKey]
       }
     })
@@ -280,6 +296,7 @@ export class SimulatedCluster implements FaultTarget {
 
   #configOf(nodeId: NodeId): ConfigInput {
     const ids = this.nodeIds()
+    const { security, transport } = this.#options.swarm
     return {
       node: { id: nodeId, listenAddress: addressOf(nodeId), dataDirectory: '/simulated' },
       cluster: {
@@ -287,7 +304,12 @@ export class SimulatedCluster implements FaultTarget {
         seeds: ids.filter((id) => id !== nodeId).map(addressOf),
         bootstrap: { voters: ids }
       },
-      security: { insecure: true }
+      transport,
+      security: {
+        insecure: true,
+        linkAgeMaxMs: security.linkAgeMaxMs,
+        compareIntervalMs: security.compareIntervalMs
+      }
     }
   }
 
@@ -302,6 +324,7 @@ export class SimulatedCluster implements FaultTarget {
         { clock: clockOfPresentProcess(time, () => machine), random: ofMachine.split('disk') },
         this.#diskOptions(host)
       ),
+      file: { certificate: this.#components.authority.issue() },
       lives: 0,
       process: null,
       node: null,

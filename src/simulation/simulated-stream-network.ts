@@ -1,12 +1,10 @@
 /**
- * Authenticated byte streams between simulated hosts. Order is kept inside a stream and nothing
- * is lost inside it, but it may be slow, stand still while its link is cut, break at any byte, or
- * go on at one end only. A stream's buffer is what its peer has not taken yet: a peer that is cut
- * off or paused makes `write` answer false.
+ * Authenticated byte streams between simulated hosts: who listens where, who reaches whom, and who
+ * is let in. A handshake shows certificates where hosts have any, and each end judges the other's:
+ * as in TLS 1.3, a dialler whom the acceptor refuses has its stream already, and sees it close.
  */
 import {
   type Address,
-  assert,
   type BytePipe,
   type ByteStream,
   type Clock,
@@ -17,21 +15,27 @@ import {
   type PeerCertificate,
   type PeerIdentity,
   PeerIdentityError,
-  type StreamEnd,
-  StreamEnds,
-  type StreamHandlers,
   type StreamListener,
   type StreamNetwork
 } from '../core/index.js'
 import type { Links } from './links.js'
-import { nameOver } from './named-stream.js'
-import { ProcessExits, type SimulatedProcess, type VirtualTime } from './virtual-clock.js'
+import { type Named, type NamedStream, nameOver } from './named-stream.js'
+import { Direction, SimulatedStream } from './simulated-stream.js'
+import type { SimulatedProcess, VirtualTime } from './virtual-clock.js'
 
 interface Listening {
   readonly process: SimulatedProcess
   readonly identity: PeerIdentity
-  readonly certificate: PeerCertificate | null
+  readonly trust: StreamTrust | null
   readonly onStream: (stream: ByteStream) => void
+}
+
+/** What a process proves itself with, and whom it lets in. */
+export interface StreamTrust {
+  /** Shown in the next handshake. */
+  own(): PeerCertificate
+  /** Null: may come in. Otherwise the reason why not. */
+  judge(peer: PeerIdentity, certificate: PeerCertificate): string | null
 }
 
 /** Who a process is, and where. */
@@ -41,16 +45,9 @@ export interface StreamHost {
   /** The host's part of its addresses. */
   readonly hostName: string
   readonly identity: PeerIdentity
-  /** What proves it to others; absent: they believe the name. */
-  readonly certificate?: PeerCertificate
+  /** Absent: names are believed. */
+  readonly trust?: StreamTrust
 }
-
-/** Above it `write` answers false. */
-const watermarkBytes = 512 * 1024
-/** A sender that goes on writing beyond this ignores the back-pressure. */
-const bufferedBytesMax = 64 * 1024 * 1024
-/** A half-closed stream is gone after this. */
-const lingerMs = 2_000
 
 export class SimulatedStreamWorld {
   readonly #time: VirtualTime
@@ -59,6 +56,8 @@ export class SimulatedStreamWorld {
   /** Hosts by the name in front of the port. */
   readonly #hosts = new Map<string, number>()
   readonly #directions = new Set<Direction>()
+  /** Of processes that judge whom they let in. */
+  readonly #judged = new Map<SimulatedProcess, (SimulatedStream | NamedStream)[]>()
   #portCounter = 50_000
 
   constructor(time: VirtualTime, links: Links) {
@@ -80,6 +79,13 @@ export class SimulatedStreamWorld {
     }
   }
 
+  /** Streams of a process whose other end has proved itself, and that are open. */
+  openEnds(process: SimulatedProcess): readonly ByteStream[] {
+    const open = (this.#judged.get(process) ?? []).filter(({ isOpen }) => isOpen)
+    this.#judged.set(process, open)
+    return open
+  }
+
   #listen(
     host: StreamHost,
     wanted: Address,
@@ -87,8 +93,8 @@ export class SimulatedStreamWorld {
   ): StreamListener {
     const address = wanted.endsWith(':0') ? `${wanted.slice(0, -1)}${this.#portCounter++}` : wanted
     if (this.#listening.has(address)) throw new ListenFailedError(`${address} is taken`)
-    const { process, identity, certificate = null } = host
-    const listening = { process, identity, certificate, onStream }
+    const { process, identity, trust = null } = host
+    const listening = { process, identity, trust, onStream }
     this.#listening.set(address, listening)
     const release = () => {
       if (this.#listening.get(address) === listening) this.#listening.delete(address)
@@ -129,6 +135,9 @@ export class SimulatedStreamWorld {
         if (isOther(stream.peer, host.identity, expectedNodeId)) {
           return give(new PeerIdentityError(`${address} is ${JSON.stringify(stream.peer)}`))
         }
+        const refusal = refusalBy(host.trust, stream)
+        if (refusal !== null) return give(new PeerIdentityError(refusal))
+        this.#watch(host, stream)
         timer.cancel()
         resolve(stream)
       })
@@ -178,26 +187,53 @@ export class SimulatedStreamWorld {
       return
     }
     const from = `${host.hostName}:${this.#portCounter++}`
-    const near = new SimulatedStream(this.#time, host.process, listening, address)
-    const far = new SimulatedStream(this.#time, listening.process, host, from)
+    const near = new SimulatedStream(this.#time, host.process, namedOf(listening), address)
+    const far = new SimulatedStream(this.#time, listening.process, namedOf(host), from)
     this.#connect(near, far)
     if (options.isPipe === true) this.#askName(far, listening, from)
-    else listening.onStream(far)
+    else this.#letIn(far, listening)
     this.#backAtDialler(dial, listening.process.host, () => {
-      if (attempt.isOver) near.destroy()
-      else {
-        attempt.isOver = true
-        attempt.resolve(near)
+      const refusal = options.isPipe === true ? null : refusalBy(host.trust, near)
+      if (attempt.isOver || refusal !== null) {
+        near.destroy()
+        if (refusal !== null) fail(attempt, new PeerIdentityError(refusal))
+        return
       }
+      attempt.isOver = true
+      if (options.isPipe !== true) this.#watch(host, near)
+      attempt.resolve(near)
     })
   }
 
+  #letIn(stream: SimulatedStream | NamedStream, listening: Listening): void {
+    if (refusalBy(listening.trust, stream) !== null) {
+      stream.destroy()
+      return
+    }
+    this.#watch(listening, stream)
+    listening.onStream(stream)
+  }
+
+  #watch(
+    { process, trust }: Pick<StreamHost, 'process'> & { readonly trust?: StreamTrust | null },
+    stream: SimulatedStream | NamedStream
+  ): void {
+    if (!trust) return
+    const known = this.#judged.get(process)
+    if (known !== undefined) {
+      known.push(stream)
+      return
+    }
+    this.#judged.set(process, [stream])
+    process.onExit(() => this.#judged.delete(process))
+  }
+
   /** Whoever comes by a pipe has not said who it is. */
-  #askName(far: SimulatedStream, { identity, certificate, onStream }: Listening, from: Address) {
-    nameOver(far, { identity, certificate }, from, (stream) => {
+  #askName(far: SimulatedStream, listening: Listening, from: Address): void {
+    nameOver(far, namedOf(listening), from, (stream) => {
       if (stream === null) return
-      if (stream.peer.clusterName === identity.clusterName) onStream(stream)
-      else stream.destroy()
+      if (stream.peer.clusterName !== listening.identity.clusterName) stream.destroy()
+      else this.#letIn(stream, listening)
     })
   }
 
@@ -234,10 +270,21 @@ interface ReachOptions extends DialOptions {
   readonly isPipe?: boolean
 }
 
-const namedOf = (host: StreamHost) => ({
-  identity: host.identity,
-  certificate: host.certificate ?? null
+const namedOf = ({
+  identity,
+  trust
+}: Pick<StreamHost, 'identity'> & { readonly trust?: StreamTrust | null }): Named => ({
+  identity,
+  certificate: trust?.own() ?? null
 })
+
+/** Whoever shows no certificate is a client of these worlds, and believed. */
+function refusalBy(
+  trust: StreamTrust | null | undefined,
+  { peer, certificate }: Pick<ByteStream, 'peer' | 'certificate'>
+): string | null {
+  return !trust || certificate === null ? null : trust.judge(peer, certificate)
+}
 
 const isOther = (found: PeerIdentity, self: PeerIdentity, expected: NodeId | null): boolean =>
   found.kind !== 'node' ||
@@ -262,230 +309,4 @@ function fail(attempt: DialAttempt, error: Error): void {
   if (attempt.isOver) return
   attempt.isOver = true
   attempt.reject(error)
-}
-
-type Segment =
-  | { readonly kind: 'data'; readonly bytes: Uint8Array }
-  | { readonly kind: 'fin' }
-  | { readonly kind: 'reset' }
-
-/** One way of a stream: segments travel in order, each as late as its link makes it. */
-class Direction {
-  bufferedBytes = 0
-  readonly #time: VirtualTime
-  readonly #links: Links
-  readonly #from: SimulatedStream
-  readonly #to: SimulatedStream
-  readonly #stalled: Segment[] = []
-  #lastArrival = 0
-  /** Nothing arrives any more, and nobody is told. */
-  #isBlackHole = false
-
-  constructor(time: VirtualTime, links: Links, from: SimulatedStream, to: SimulatedStream) {
-    this.#time = time
-    this.#links = links
-    this.#from = from
-    this.#to = to
-  }
-
-  send(segment: Segment): void {
-    if (segment.kind === 'data') this.bufferedBytes += segment.bytes.length
-    const added = this.#links.addedMs(this.#from.process.host, this.#to.process.host)
-    this.#travel(segment, this.#links.latencyMs() + this.#links.resendDelayMs() + added)
-  }
-
-  handleHeal(): void {
-    if (this.#stalled.length === 0 || this.#isCut()) return
-    const backoff = this.#links.resendBackoffMs()
-    for (const segment of this.#stalled.splice(0)) this.#travel(segment, backoff)
-  }
-
-  #travel(segment: Segment, latency: number): void {
-    this.#lastArrival = Math.max(this.#lastArrival, this.#time.now + latency)
-    this.#time.post(this.#lastArrival, 'stream.arrives', null, () => this.#arrive(segment))
-  }
-
-  #arrive(segment: Segment): void {
-    if (this.#isBlackHole) return
-    const cut = this.#links.meetCut(this.#from.process.host, this.#to.process.host)
-    if (cut?.streams === 'lost') this.#isBlackHole = true
-    else if (cut || this.#stalled.length > 0) this.#stalled.push(segment)
-    else this.#handOver(segment)
-  }
-
-  #handOver(segment: Segment): void {
-    if (segment.kind !== 'data') {
-      this.#deliver(segment)
-      return
-    }
-    const { bytes } = segment
-    const arrived = this.#links.breaksStream(bytes.length)
-    if (arrived !== null) {
-      this.#isBlackHole = true
-      if (arrived > 0) this.#deliver({ kind: 'data', bytes: bytes.subarray(0, arrived) })
-      this.#deliver({ kind: 'reset' })
-      this.#from.loseAfter(this.#links.latencyMs())
-      return
-    }
-    const splitAt = this.#links.splitsChunk(bytes.length)
-    if (splitAt > 0) {
-      this.#deliver({ kind: 'data', bytes: bytes.slice(0, splitAt) })
-      this.#deliver({ kind: 'data', bytes: bytes.slice(splitAt) })
-    } else {
-      this.#deliver(segment)
-    }
-  }
-
-  #deliver(segment: Segment): void {
-    const { process } = this.#to
-    if (!process.alive) {
-      // A host that has no such connection answers with a reset.
-      if (segment.kind === 'data') this.#from.loseAfter(this.#links.latencyMs())
-      return
-    }
-    this.#time.post(this.#time.now, `stream.${segment.kind}`, process, () => {
-      if (segment.kind === 'data') {
-        this.bufferedBytes -= segment.bytes.length
-        this.#from.handleTaken()
-      }
-      this.#to.handleSegment(segment)
-    })
-  }
-
-  #isCut(): boolean {
-    return this.#links.isCut(this.#from.process.host, this.#to.process.host)
-  }
-}
-
-class SimulatedStream implements ByteStream {
-  readonly process: SimulatedProcess
-  readonly peer: PeerIdentity
-  readonly certificate: PeerCertificate | null
-  readonly remoteAddress: Address
-  readonly #time: VirtualTime
-  #out: Direction | null = null
-  #handlers: StreamHandlers | null = null
-  #inbox: Segment[] = []
-  #onGone: () => void = () => {}
-  #isEnding = false
-  #isClosed = false
-  #isWaitingForDrain = false
-
-  constructor(
-    time: VirtualTime,
-    process: SimulatedProcess,
-    other: { readonly identity: PeerIdentity; readonly certificate?: PeerCertificate | null },
-    remoteAddress: Address
-  ) {
-    this.#time = time
-    this.process = process
-    this.peer = other.identity
-    this.certificate = other.certificate ?? null
-    this.remoteAddress = remoteAddress
-  }
-
-  connect(out: Direction, onGone: () => void): void {
-    this.#out = out
-    this.#onGone = onGone
-    this.process.onExit((exit) => {
-      if (this.#isClosed) return
-      this.#isClosed = true
-      if (exit === ProcessExits.Killed) out.send({ kind: 'reset' })
-      onGone()
-    })
-  }
-
-  get bufferedBytes(): number {
-    return this.#out?.bufferedBytes ?? 0
-  }
-
-  attach(handlers: StreamHandlers): void {
-    assert(this.#handlers === null, 'a stream is attached once')
-    this.#handlers = handlers
-    for (const segment of this.#inbox.splice(0)) {
-      this.#time.post(this.#time.now, 'stream.inbox', this.process, () =>
-        this.handleSegment(segment)
-      )
-    }
-  }
-
-  write(chunk: Uint8Array): boolean {
-    if (this.#isClosed || this.#isEnding || !this.process.alive || this.#out === null) return false
-    this.#time.trace.bytes(chunk)
-    if (chunk.length > 0) this.#out.send({ kind: 'data', bytes: chunk })
-    assert(this.bufferedBytes <= bufferedBytesMax, 'a stream was written to beyond every bound')
-    const isBelow = this.bufferedBytes < watermarkBytes
-    if (!isBelow) this.#isWaitingForDrain = true
-    return isBelow
-  }
-
-  end(): void {
-    if (this.#isClosed || this.#isEnding || !this.process.alive) return
-    this.#isEnding = true
-    this.#out?.send({ kind: 'fin' })
-    this.#time.post(this.#time.now + lingerMs, 'stream.linger', this.process, () => {
-      this.#close(StreamEnds.Local)
-    })
-  }
-
-  destroy(): void {
-    if (this.#isClosed || !this.process.alive) return
-    this.#out?.send({ kind: 'reset' })
-    this.#time.post(this.#time.now, 'stream.destroyed', this.process, () => {
-      this.#tell(StreamEnds.Local)
-    })
-    this.#markClosed()
-  }
-
-  handleSegment(segment: Segment): void {
-    if (this.#isClosed) return
-    if (this.#handlers === null) {
-      this.#inbox.push(segment)
-      return
-    }
-    switch (segment.kind) {
-      case 'data':
-        this.#handlers.onData(segment.bytes)
-        return
-      case 'fin':
-        if (!this.#isEnding) this.#out?.send({ kind: 'fin' })
-        this.#close(this.#isEnding ? StreamEnds.Local : StreamEnds.Closed)
-        return
-      case 'reset':
-        this.#close(StreamEnds.Reset)
-    }
-  }
-
-  /** The peer took bytes out of the buffer. */
-  handleTaken(): void {
-    if (!this.#isWaitingForDrain || this.bufferedBytes >= watermarkBytes / 2) return
-    this.#isWaitingForDrain = false
-    if (!this.process.alive || this.#isClosed) return
-    this.#time.post(this.#time.now, 'stream.drain', this.process, () => {
-      if (!this.#isClosed) this.#handlers?.onDrain()
-    })
-  }
-
-  /** The connection is found broken after a while. */
-  loseAfter(ms: number): void {
-    if (this.#isClosed || !this.process.alive) return
-    this.#time.post(this.#time.now + ms, 'stream.lost', this.process, () => {
-      this.handleSegment({ kind: 'reset' })
-    })
-  }
-
-  #close(end: StreamEnd): void {
-    if (this.#isClosed) return
-    this.#markClosed()
-    this.#tell(end)
-  }
-
-  #markClosed(): void {
-    this.#isClosed = true
-    this.#onGone()
-  }
-
-  #tell(end: StreamEnd): void {
-    this.#handlers?.onClose(end)
-  }
 }

@@ -3,13 +3,7 @@
  * heal, and everybody must find together and answer in time; then what the clients saw is judged.
  * The same seed gives the same trace, to the last byte.
  */
-import {
-  checkLinearizability,
-  checkSet,
-  type HistoryEvent,
-  pairOperations,
-  registerModel
-} from '../checkers/index.js'
+import type { HistoryEvent } from '../checkers/index.js'
 import {
   type Crypto,
   type Logger,
@@ -22,20 +16,28 @@ import {
 import { type FaultCounts, noFaults } from './fault-counts.js'
 import { FaultScheduler } from './fault-scheduler.js'
 import type { FeatureCounts } from './feature-counts.js'
+import { judgeHistory } from './history-judgement.js'
 import { Links } from './links.js'
 import { type MailCounts, MailWorkload } from './mail-workload.js'
 import type { CreateManager } from './manager.js'
+import { Operator } from './operator.js'
 import { type ConnectClient, OutsideClient } from './outside-client.js'
 import { RunGuard } from './run-guard.js'
 import { RunWatch } from './run-watch.js'
 import { SimulatedCluster } from './simulated-cluster.js'
+import { SimulatedAuthority } from './simulated-credentials.js'
 import { SimulatedDatagramWorld } from './simulated-datagram-network.js'
 import { SimulatedStreamWorld } from './simulated-stream-network.js'
-import { drawSwarmOptions, type SwarmOptions } from './swarm-options.js'
+import {
+  drawSwarmOptions,
+  type SwarmOptions,
+  type Trouble,
+  withoutTroubles
+} from './swarm-options.js'
 import { TraceHash } from './trace-hash.js'
 import { Invariants, type Violation, Violations } from './violations.js'
 import { VirtualTime } from './virtual-clock.js'
-import { isSetKey, type OperationCounts, Workload } from './workload.js'
+import { type OperationCounts, Workload } from './workload.js'
 
 export interface SimulationComponents {
   readonly create: CreateManager
@@ -43,6 +45,8 @@ export interface SimulationComponents {
   readonly connect?: ConnectClient
   /** Real ciphers. */
   readonly crypto: Crypto
+  /** What is run instead of what the seed drew. */
+  readonly swarm?: (drawn: SwarmOptions) => SwarmOptions
   /** Told what happened, with virtual time: for reading a failed run. */
   readonly log?: (line: string) => void
 }
@@ -51,6 +55,10 @@ export interface SimulationOptions {
   readonly nodes: number
   /** Virtual seconds with faults; heal and judgement come on top. */
   readonly seconds: number
+  /** What the seed drew and is left out. */
+  readonly without?: readonly Trouble[]
+  /** Only these strikes of the fault scheduler happen, by their names; absent: all. */
+  readonly strikes?: readonly string[]
 }
 
 export interface SimulationResult {
@@ -71,6 +79,8 @@ export interface SimulationResult {
   /** Virtual time from heal until everything was answered and equal. */
   readonly healedInMs: number | null
   readonly swarm: SwarmOptions
+  /** Names of the strikes that were due. */
+  readonly strikes: readonly string[]
   readonly history: readonly HistoryEvent[]
 }
 
@@ -116,6 +126,7 @@ class Run {
   readonly #scheduler: FaultScheduler
   readonly #workload: Workload
   readonly #mail: MailWorkload
+  readonly #operator: Operator
   readonly #log: (line: string) => void
   #events = 0
   #eventsAtInstant = 0
@@ -128,13 +139,19 @@ class Run {
     const { log } = components
     this.#log = (line) => log?.(`${this.#time.now.toFixed(3).padStart(10)} ${line}`)
     const random = SplittableRandom.fromSeed(seed)
-    this.#swarm = drawSwarmOptions(random.split('swarm'))
+    const drawn = withoutTroubles(drawSwarmOptions(random.split('swarm')), options.without ?? [])
+    this.#swarm = components.swarm?.(drawn) ?? drawn
     const time = this.#time
     const links = new Links(this.#swarm.link, random.split('links'), this.#faults)
     const streams = new SimulatedStreamWorld(time, links)
-    this.#watch = new RunWatch(options.nodes, this.#violations, this.#log, (host) =>
-      this.#scheduler.handleCrash(host)
-    )
+    const authority = new SimulatedAuthority()
+    this.#watch = new RunWatch({
+      size: options.nodes,
+      violations: this.#violations,
+      log: this.#log,
+      onCrash: (host) => this.#scheduler.handleCrash(host),
+      trust: { authority, openEnds: (process) => streams.openEnds(process) }
+    })
     this.#mail = new MailWorkload(
       {
         time,
@@ -154,11 +171,13 @@ class Run {
         create: components.create,
         loggerOf: (node) => (log === undefined ? silentLogger : loggerTo(this.#log, node)),
         watch: this.#watch,
-        mail: this.#mail
+        mail: this.#mail,
+        authority
       },
       { size: options.nodes, swarm: this.#swarm }
     )
     this.#watch.observe(this.#cluster)
+    this.#operator = this.#buildOperator(authority, random.split('operator'))
     this.#scheduler = new FaultScheduler(
       {
         time,
@@ -166,7 +185,8 @@ class Run {
         links,
         faults: this.#faults,
         target: this.#cluster,
-        log: this.#log
+        log: this.#log,
+        strikes: options.strikes ?? null
       },
       this.#swarm
     )
@@ -180,6 +200,21 @@ class Run {
         outside: this.#buildOutside(components, random.split('outside'), streams)
       },
       this.#swarm.workload
+    )
+  }
+
+  #buildOperator(authority: SimulatedAuthority, random: Random): Operator {
+    return new Operator(
+      {
+        time: this.#time,
+        random,
+        cluster: () => this.#cluster,
+        authority,
+        violations: this.#violations,
+        faults: this.#faults,
+        log: this.#log
+      },
+      this.#swarm.security
     )
   }
 
@@ -222,10 +257,13 @@ class Run {
     this.#cluster.start()
     this.#workload.start()
     this.#mail.start()
-    this.#time.post(this.#swarm.calmMs, 'faults', null, () => this.#scheduler.start())
+    this.#time.post(this.#swarm.calmMs, 'faults', null, () => {
+      this.#scheduler.start()
+      this.#operator.start()
+    })
     await this.#until(this.#options.seconds * 1_000)
     if (!this.#violations.any) await this.#heal()
-    if (!this.#violations.any) this.#judgeHistory()
+    if (!this.#violations.any) judgeHistory(this.#workload.history, this.#violations)
     this.#faults.torn_write = this.#cluster.diskFaults().torn_write
     this.#faults.unsynced_loss = this.#cluster.diskFaults().unsynced_loss
   }
@@ -239,7 +277,10 @@ class Run {
   async #heal(): Promise<void> {
     const healedAt = this.#time.now
     this.#log('everything is repaired')
-    this.#time.post(healedAt, 'heal', null, () => this.#scheduler.heal())
+    this.#time.post(healedAt, 'heal', null, () => {
+      this.#scheduler.heal()
+      this.#operator.finish()
+    })
     this.#workload.stop()
     this.#mail.stop()
     const { electionTimeoutMaxMs } = this.#electionConfig()
@@ -297,26 +338,16 @@ class Run {
   /** Suspicion and refutation have their own pace: generous, but bounded. */
   async #untilMembersAgree(healedAt: number): Promise<void> {
     const deadline = healedAt + membershipHealMs
-    const isFine = () => this.#watch.deadMembers(this.#cluster).length === 0
+    const isFine = () =>
+      this.#watch.deadMembers(this.#cluster).length + this.#operator.unsettled().length === 0
     while (!isFine() && this.#time.now < deadline && !this.#violations.any) {
       await this.#until(this.#time.now + 500)
     }
     for (const detail of this.#watch.deadMembers(this.#cluster)) {
       this.#violations.report(Invariants.NoFalseDeath, detail)
     }
-  }
-
-  #judgeHistory(): void {
-    const { history } = this.#workload
-    const verdict = checkLinearizability(pairOperations(history), registerModel)
-    if (verdict.kind === 'rejected') {
-      const witness = verdict.witness.map((operation) => JSON.stringify(operation)).join('\n  ')
-      this.#violations.report(Invariants.Linearizable, `key ${verdict.key}\n  ${witness}`)
-    } else if (verdict.kind === 'unknown') {
-      this.#violations.report(Invariants.LinearizabilityUnknown, `key ${verdict.key}`)
-    }
-    for (const [key, detail] of lostElements(history)) {
-      this.#violations.report(Invariants.AcknowledgedKept, `key ${key}: ${detail}`)
+    for (const detail of this.#operator.unsettled()) {
+      this.#violations.report(Invariants.TrustSettles, detail)
     }
   }
 
@@ -384,36 +415,14 @@ class Run {
       committedIndex: this.#watch.committedIndex,
       healedInMs: this.#healedInMs === null ? null : Math.round(this.#healedInMs),
       swarm: this.#swarm,
+      strikes: this.#scheduler.strikes,
       history: this.#workload.history
     }
   }
 }
 
-/** Virtual time in which a healed cluster must have taken back every accusation. */
+/** Virtual time in which a healed cluster takes back every accusation, and its trust is one. */
 const membershipHealMs = 120_000
-
-/** Keys that are only appended to: what was acknowledged is in the last read, and nothing twice. */
-function lostElements(history: readonly HistoryEvent[]): [string, string][] {
-  const operations = pairOperations(history).filter(({ key }) => isSetKey(key))
-  const keys = new Set(operations.map(({ key }) => key))
-  return [...keys].sort().flatMap((key) => {
-    const ofKey = operations.filter((operation) => operation.key === key)
-    const appends = ofKey.filter(({ op }) => op === 'append')
-    const elementsOf = (value: unknown) =>
-      String(value ?? '')
-        .split(',')
-        .filter((e) => e !== '')
-    const known = appends.filter(({ completedAt }) => Number.isFinite(completedAt))
-    const reads = ofKey.filter(({ op, completedAt }) => op === 'read' && completedAt < Infinity)
-    const last = reads.sort((a, b) => a.invokedAt - b.invokedAt).at(-1)
-    const verdict = checkSet({
-      acknowledged: known.flatMap(({ input }) => elementsOf(input)),
-      indeterminate: appends.flatMap((o) => (known.includes(o) ? [] : elementsOf(o.input))),
-      found: elementsOf(last?.output)
-    })
-    return verdict.ok ? [] : [[key, JSON.stringify(verdict)] satisfies [string, string]]
-  })
-}
 
 function loggerTo(log: (line: string) => void, node: NodeId): Logger {
   const write = (level: string) => (facts: object, message: string) =>

@@ -73,7 +73,24 @@ export interface SwarmOptions {
     /** Between messages that some node sends another; null: none are sent. */
     readonly meanIntervalMs: number | null
     readonly orderedShare: number
+    /** Share of fillers that get smaller when they are compressed. */
+    readonly compressibleShare: number
   }
+  readonly transport: {
+    readonly compressionThresholdBytes: number
+  }
+  readonly security: SecurityOptions
+}
+
+export interface SecurityOptions {
+  /** Between two deeds of the operator's; null: there are none. */
+  readonly meanIntervalMs: number | null
+  /** Of the deeds: a certificate is taken back, and a new one given later. */
+  readonly revokeShare: number
+  /** Of the deeds: a step of a change of gossip keys. The rest renew certificates. */
+  readonly rotateShare: number
+  readonly linkAgeMaxMs: number
+  readonly compareIntervalMs: number
 }
 
 export function drawSwarmOptions(random: Random): SwarmOptions {
@@ -122,7 +139,72 @@ export function drawSwarmOptions(random: Random): SwarmOptions {
     },
     mail: {
       meanIntervalMs: draw.chance(0.8) ? draw.between(30, 300) : null,
-      orderedShare: draw.between(0, 1)
+      orderedShare: draw.between(0, 1),
+      compressibleShare: draw.between(0, 1)
+    },
+    transport: {
+      compressionThresholdBytes: draw.chance(0.5) ? 1 + draw.integer(3_000) : 8_192
+    },
+    security: drawSecurity(draw)
+  }
+}
+
+function drawSecurity(draw: Draw): SecurityOptions {
+  const isBusy = draw.chance(0.4)
+  return {
+    meanIntervalMs: isBusy ? draw.between(300, 3_000) : null,
+    revokeShare: draw.chance(0.6) ? draw.between(0, 0.4) : 0,
+    rotateShare: draw.between(0.2, 0.6),
+    linkAgeMaxMs: draw.chance(0.4) ? Math.round(draw.between(2_000, 20_000)) : 0,
+    compareIntervalMs: Math.round(draw.between(1_000, isBusy ? 6_000 : 30_000))
+  }
+}
+
+/** What a run can do without, to tell what a failure needs. */
+export const troubles = [
+  'crash',
+  'pause',
+  'partition',
+  'one_way',
+  'leader_hunt',
+  'swizzle',
+  'skew',
+  'loss',
+  'duplicate',
+  'reorder',
+  'delay',
+  'split',
+  'break',
+  'operator',
+  'mail'
+] as const
+export type Trouble = (typeof troubles)[number]
+
+export function withoutTroubles(swarm: SwarmOptions, left: readonly Trouble[]): SwarmOptions {
+  const isOut = (trouble: Trouble) => left.includes(trouble)
+  const rate = <T extends object>(trouble: Trouble, of: T): T =>
+    isOut(trouble) ? { ...of, meanIntervalMs: null } : of
+  const share = (trouble: Trouble, of: number) => (isOut(trouble) ? 0 : of)
+  const { link, skew } = swarm
+  return {
+    ...swarm,
+    crash: rate('crash', swarm.crash),
+    pause: rate('pause', swarm.pause),
+    partition: rate('partition', swarm.partition),
+    oneWay: rate('one_way', swarm.oneWay),
+    leaderHunt: rate('leader_hunt', swarm.leaderHunt),
+    swizzle: rate('swizzle', swarm.swizzle),
+    skew: isOut('skew') ? { rateMax: 1, wallOffsetMsMax: 0, meanIntervalMs: null } : skew,
+    security: rate('operator', swarm.security),
+    mail: rate('mail', swarm.mail),
+    link: {
+      ...link,
+      lossProbability: share('loss', link.lossProbability),
+      duplicateProbability: share('duplicate', link.duplicateProbability),
+      reorderProbability: share('reorder', link.reorderProbability),
+      delayProbability: share('delay', link.delayProbability),
+      splitProbability: share('split', link.splitProbability),
+      breakProbability: share('break', link.breakProbability)
     }
   }
 }

@@ -25,7 +25,15 @@ export class TraceHash {
   bytes(value: Uint8Array): void {
     let a = this.#a
     let b = this.#b
-    for (let i = 0; i < value.length; i++) {
+    const { length } = value
+    const whole = length & ~3
+    for (let i = 0; i < whole; i += 4) {
+      const low = (value[i] as number) | ((value[i + 1] as number) << 8)
+      const high = (value[i + 2] as number) | ((value[i + 3] as number) << 8)
+      a = Math.imul(a ^ (low | (high << 16)), 0x01000193)
+      b = Math.imul(b + a, 0x85ebca6b) ^ (b >>> 13)
+    }
+    for (let i = whole; i < length; i++) {
       a = Math.imul(a ^ (value[i] as number), 0x01000193)
       b = Math.imul(b + a, 0x85ebca6b) ^ (b >>> 13)
     }

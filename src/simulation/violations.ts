@@ -31,6 +31,12 @@ export const Invariants = {
   Incarnations: 'incarnations',
   /** 12. After heal nobody calls a running node dead. */
   NoFalseDeath: 'no_false_death',
+  /** A process opens each sealed datagram once, however often it comes. */
+  OpenedOnce: 'opened_once',
+  /** Whoever has taken a revocation list has no open connection to who is on it. */
+  RevokedKept: 'revoked_kept',
+  /** After heal: a list that a node took is known to all, and all have the same gossip keys. */
+  TrustSettles: 'trust_settles',
   /** 15. No queue is longer than its bound. */
   QueueBounds: 'queue_bounds',
   /** A message is handled at most once, in order where asked, and its sender told the truth. */

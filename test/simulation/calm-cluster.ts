@@ -4,6 +4,7 @@ import { nodeCrypto } from '../../src/runtime/index.js'
 import { noFaults } from '../../src/simulation/fault-counts.js'
 import { Links } from '../../src/simulation/links.js'
 import { type ClusterWatch, SimulatedCluster } from '../../src/simulation/simulated-cluster.js'
+import { SimulatedAuthority } from '../../src/simulation/simulated-credentials.js'
 import { SimulatedDatagramWorld } from '../../src/simulation/simulated-datagram-network.js'
 import { SimulatedStreamWorld } from '../../src/simulation/simulated-stream-network.js'
 import { drawSwarmOptions } from '../../src/simulation/swarm-options.js'
@@ -17,6 +18,7 @@ const watch: ClusterWatch = {
     throw new Error(`host ${host} does not start`, { cause: error })
   },
   onExit: nothing,
+  onOpenedTwice: nothing,
   observerOf: () => ({
     onRecovered: nothing,
     onPersist: nothing,
@@ -30,6 +32,7 @@ const watch: ClusterWatch = {
 
 /** A simulated cluster in which nothing happens but what its test does. */
 export function calmCluster(seed: number, size: number, config: Record<string, object>) {
+  const authority = new SimulatedAuthority()
   const random = SplittableRandom.fromSeed(seed)
   const time = new VirtualTime(new TraceHash())
   const drawn = drawSwarmOptions(random.split('swarm'))
@@ -45,17 +48,19 @@ export function calmCluster(seed: number, size: number, config: Record<string, o
     breakProbability: 0
   }
   const links = new Links(calm, random.split('links'), noFaults())
+  const streams = new SimulatedStreamWorld(time, links)
   const cluster = new SimulatedCluster(
     {
       time,
       random: random.split('cluster'),
-      streams: new SimulatedStreamWorld(time, links),
+      streams,
       datagrams: new SimulatedDatagramWorld(time, links),
       crypto: nodeCrypto(),
       create: (init) =>
         ClusterNetworkManager.create({ ...init, config: { ...init.config, ...config } }),
       loggerOf: () => silentLogger,
       watch,
+      authority,
       mail: { attach: nothing }
     },
     { size, swarm: { ...drawn, preset: 'lan' } }
@@ -64,5 +69,5 @@ export function calmCluster(seed: number, size: number, config: Record<string, o
     const until = time.now + ms
     while (time.step(until) !== null) await new Promise((resolve) => setImmediate(resolve))
   }
-  return { cluster, links, random, run, time }
+  return { authority, cluster, links, random, run, streams, time }
 }

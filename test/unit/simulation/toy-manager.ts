@@ -48,6 +48,13 @@ export const toyManager =
   ({ config, overrides }) =>
     new ToyManager(config.node.id as NodeId, overrides, faults) as unknown as SimulatedManager
 
+const oneKey = {
+  primary: '0a',
+  rotating: null,
+  responses: 5,
+  keys: [{ id: '0a', isPrimary: true, installed: 5, used: 5 }]
+}
+
 const leader = 'n1' as NodeId
 const leaderAddress = 'n1:7946'
 
@@ -88,6 +95,16 @@ class ToyManager {
   }
 
   readonly metadata = { set() {}, delete: () => false }
+
+  /** It has one key for ever, knows every list, and believes everybody. */
+  readonly security = {
+    listKeys: async () => oneKey,
+    installKey: async () => ({ ...oneKey, rotating: oneKey.primary }),
+    reloadCertificates: async () => ({}),
+    revoke: async () => ({}),
+    refusalOf: () => null,
+    revocations: () => ({ lists: [{ number: Number.POSITIVE_INFINITY }] })
+  }
 
   getAllMetrics(): Record<string, never> {
     return {}
