@@ -54,7 +54,7 @@ export const mutants = [
   {
     name: 'heartbeat commits beyond the match',
     file: 'src/consensus/raft/leader.js',
-    find: 'Math.min(progress.match, commitIndex)',
+    find: 'Math.min(match, commitIndex)',
     replace: 'commitIndex'
   },
   {
@@ -66,8 +66,8 @@ export const mutants = [
   {
     name: 'reads confirmed by nobody',
     file: 'src/consensus/raft/read-index.js',
-    find: "tallyVotes(voters, round.acks) !== 'won'",
-    replace: 'voters.length === 0'
+    find: "tallyVotes(electorate, round.acks) !== 'won'",
+    replace: 'electorate.voters.length === 0'
   },
   {
     name: 'acknowledgements of earlier reads reused',
@@ -129,6 +129,72 @@ export const mutants = [
     file: 'src/consensus/raft/quorum.js',
     find: 'Math.floor(voterCount / 2) + 1',
     replace: 'Math.ceil(voterCount / 2)'
+  },
+  {
+    name: 'a leader that is removed counts itself',
+    file: 'src/consensus/raft/leader.js',
+    find: 'quorumValue(replica.configuration, (voter) => this.#matchOf(voter))',
+    replace: `quorumValue(replica.isVoter ? replica.configuration : {
+            ...replica.configuration,
+            voters: [replica.self, ...replica.configuration.voters.slice(1)]
+        }, (voter) => this.#matchOf(voter))`
+  },
+  {
+    name: 'learners counted for commits',
+    file: 'src/consensus/raft/leader.js',
+    find: 'quorumValue(replica.configuration, (voter) => this.#matchOf(voter))',
+    replace: `quorumValue({
+            ...replica.configuration,
+            voters: [...replica.configuration.voters, ...replica.configuration.learners]
+        }, (voter) => this.#matchOf(voter))`
+  },
+  {
+    name: 'two changes of the configuration at once',
+    file: 'src/consensus/raft/leader.js',
+    find: "if (!isConfigurationCommitted)\n            return refuse('changePending');",
+    replace: ''
+  },
+  {
+    name: 'a change before an entry of the term is committed',
+    file: 'src/consensus/raft/leader.js',
+    find: "if (log.termAt(commitIndex) !== term)\n            return refuse('termNotCommitted');",
+    replace: ''
+  },
+  {
+    name: 'configuration not rolled back',
+    file: 'src/consensus/raft/raft-log.js',
+    find: 'this.#configurations.pop();',
+    replace: 'break;'
+  },
+  {
+    name: 'commits of joint configurations by the new half alone',
+    file: 'src/consensus/raft/quorum.js',
+    find: 'if (votersOutgoing.length === 0)\n        return value;',
+    replace: 'return value;'
+  },
+  {
+    name: 'votes of joint configurations by the new half alone',
+    file: 'src/consensus/raft/quorum.js',
+    find: "if (votersOutgoing.length === 0 || tally === 'lost')\n        return tally;",
+    replace: 'return tally;'
+  },
+  {
+    name: 'several voters changed in one step',
+    file: 'src/consensus/raft/configuration-change.js',
+    find: 'differing > 1',
+    replace: 'differing > 9'
+  },
+  {
+    name: 'joint configuration never left',
+    file: 'src/consensus/raft/leader.js',
+    find: 'if (!isJoint(configuration) || !isConfigurationCommitted)',
+    replace: 'if (configuration !== null)'
+  },
+  {
+    name: 'whoever an uncommitted configuration leaves out never campaigns',
+    file: 'src/consensus/raft/replica.js',
+    find: 'return configurationIndex > this.#commitIndex && votesIn(',
+    replace: 'return configurationIndex < 0 && votesIn('
   },
   {
     // Programs outside of the cluster alone let their client number their writes.

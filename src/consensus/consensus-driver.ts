@@ -33,8 +33,9 @@ import type { Random } from '../core/ports/random.js'
 import type { ReplicaObserver } from '../core/ports/replica-observer.js'
 import { factsOf } from '../core/remote-error.js'
 import type { TellQueue } from '../core/tell-queue.js'
+import { configurationOf, membersOf } from './configuration.js'
 import { type ConsensusCounters, consensusCounterNames } from './counters.js'
-import { encodeEntryPayload } from './entry.js'
+import { encodeConfiguration } from './entry.js'
 import { expectHonest, FoundingDriver, helloOf, type ReplicaHello } from './founding-driver.js'
 import { GroupDriver } from './group/group-driver.js'
 import {
@@ -240,11 +241,10 @@ export class ConsensusDriver {
   }
 
   async #beginCluster(founders: readonly ReplicaId[]): Promise<void> {
-    const configuration = { kind: 'configuration', voters: founders, learners: [] } as const
     const first: LogEntry = {
       index: 1 as LogIndex,
       term: 0 as Term,
-      payload: encodeEntryPayload(configuration)
+      payload: encodeConfiguration(configurationOf(founders))
     }
     const hardState = { term: 0 as Term, vote: null }
     await this.#components.log.persist([{ group: DEFAULT_GROUP, hardState, entries: [first] }])
@@ -360,8 +360,7 @@ export class ConsensusDriver {
 
   #handlePeer(nodeId: NodeId, connected: boolean): void {
     for (const group of this.groups()) {
-      const { voters, learners } = group.raft.status().configuration
-      for (const replica of [...voters, ...learners]) {
+      for (const replica of membersOf(group.raft.core.configuration)) {
         if (nodeOf(replica) !== nodeId) continue
         if (connected) group.raft.handlePeerConnected(replica)
         else group.raft.handlePeerLost(replica)

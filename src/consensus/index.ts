@@ -1,3 +1,4 @@
+export { type Configuration, configurationOf, isJoint, membersOf } from './configuration.js'
 export {
   type ConsensusComponents,
   ConsensusDriver,
@@ -5,19 +6,21 @@ export {
 } from './consensus-driver.js'
 export { type ConsensusCounter, consensusCounterNames } from './counters.js'
 export {
-  type Configuration,
   configurationIn,
   decodeEntryPayload,
   type EntryPayload,
+  encodeConfiguration,
   encodeEntryPayload
 } from './entry.js'
 export type { GroupDriver } from './group/group-driver.js'
 export { groupMessages } from './group/group-messages.js'
 export { SegmentedLog, type SegmentedLogOptions } from './log/segmented-log-driver.js'
 export { type RaftMessage, raftDeclarations } from './messages.js'
+export type { MemberChange, MemberRole } from './raft/configuration-change.js'
 export type { RaftOptions } from './raft/options.js'
 export { Raft } from './raft/raft.js'
 export type {
+  ChangeOutcome,
   ElectionRecord,
   ProposeOutcome,
   RaftEvent,

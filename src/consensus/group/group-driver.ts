@@ -53,8 +53,8 @@ import type {
 } from '../../core/ports/replicated-group.js'
 import { factsOf } from '../../core/remote-error.js'
 import type { TellQueue } from '../../core/tell-queue.js'
+import type { Configuration } from '../configuration.js'
 import type { ConsensusCounters } from '../counters.js'
-import type { Configuration } from '../entry.js'
 import type { RaftEvent } from '../raft/types.js'
 import {
   Applier,
@@ -333,6 +333,7 @@ export class GroupDriver implements ReplicatedGroup {
         this.#handleTransferEnded(event)
         break
       case 'ConfigurationChanged':
+      case 'ConfigurationCommitted':
         break
     }
   }

@@ -12,7 +12,7 @@ import {
   text
 } from '../../wire/codec.js'
 import { declareMessage, declareRequest } from '../../wire/declaration.js'
-import { configurationMembersMax } from '../entry.js'
+import { configurationMembersMax } from '../configuration.js'
 
 export const readIndexRequest = declareRequest({
   number: 0x0240,

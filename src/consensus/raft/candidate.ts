@@ -7,6 +7,7 @@
 import { after } from '../../core/deadlines.js'
 import { type RaftRole, RaftRoles } from '../../core/events.js'
 import type { MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
+import { electorateOf } from '../configuration.js'
 import type { RaftMessage } from '../messages.js'
 import { tallyVotes } from './quorum.js'
 import type { Replica } from './replica.js'
@@ -41,13 +42,15 @@ export class Candidate implements Role {
       replica.castVote(replica.self)
     }
     replica.setLeader(null)
-    for (const voter of replica.voters) if (voter !== replica.self) this.#ask(voter)
+    for (const voter of electorateOf(replica.configuration)) {
+      if (voter !== replica.self) this.#ask(voter)
+    }
     if (this.#isForecast) this.#answers.set(replica.self, true)
   }
 
   /** May win or lose at once; called when the replica is in this role. */
   count(): void {
-    const tally = tallyVotes(this.#replica.voters, this.#answers)
+    const tally = tallyVotes(this.#replica.configuration, this.#answers)
     if (tally === 'pending') return
     if (tally === 'lost') this.#transitions.becomeFollower(this.#replica.term, null, 'voteLost')
     else if (this.#isForecast) this.#transitions.becomeCandidate(this.#transfer, 'preVoteWon')

@@ -6,6 +6,7 @@
 import { after, NEVER } from '../../core/deadlines.js'
 import { type RaftRole, RaftRoles } from '../../core/events.js'
 import type { LogIndex, MonotonicMs, ReplicaId } from '../../core/ids.js'
+import type { LogEntry } from '../../core/ports/log-store.js'
 import type { AppendEntries, Heartbeat, RaftMessage, TimeoutNow } from '../messages.js'
 import type { Replica } from './replica.js'
 import type { Role, Transitions } from './role.js'
@@ -74,7 +75,7 @@ export class Follower implements Role {
   }
 
   nextDeadline(): MonotonicMs {
-    return this.#replica.isVoter && this.#replica.isCandidacyAllowed ? this.#electionAt : NEVER
+    return this.#replica.isElectable && this.#replica.isCandidacyAllowed ? this.#electionAt : NEVER
   }
 
   isLeaderAtWork(): boolean {
@@ -101,12 +102,25 @@ export class Follower implements Role {
     } else {
       const different = log.firstDifferent(message.entries)
       if (different !== null) {
-        replica.append(message.entries.slice(different.index - message.prevIndex - 1))
+        this.#append(message.entries.slice(different.index - message.prevIndex - 1))
       }
       const matched = (message.prevIndex + message.entries.length) as LogIndex
       replica.commitTo(Math.min(message.commitIndex, matched) as LogIndex)
       this.#accept(message, matched)
     }
+  }
+
+  /** May make a voter of a learner, or the reverse. */
+  #append(entries: readonly LogEntry[]): void {
+    const replica = this.#replica
+    const before = this.name
+    replica.append(entries)
+    const { name: role } = this
+    if (role === before) return
+    const { term, leader } = replica
+    const reason = 'configurationChanged'
+    replica.record(role === RaftRoles.Follower ? 'mayVote' : 'mayNotVote', leader, reason)
+    replica.effects.emit({ type: 'RoleChanged', term, role, leader, reason })
   }
 
   #accept(message: AppendEntries, index: LogIndex): void {

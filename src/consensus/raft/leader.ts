@@ -6,26 +6,34 @@
  * 1. Only an entry of the own term is committed by counting; older ones commit with it (R-C02).
  * 2. The leader counts itself with what is durable here, like anybody else (R-P03).
  * 3. Its first entry is a no-op, so that older entries commit and reads may begin (R-C03, R-Q02).
+ * 4. It leaves a joint configuration when that is committed, whoever entered it (R-M11).
+ * 5. A leader that the newest configuration leaves out counts for nothing, and gives up when that
+ *    configuration is committed, not before (R-C07, R-M07).
  */
 import { after } from '../../core/deadlines.js'
 import { type RaftRole, RaftRoles } from '../../core/events.js'
 import { compareText, type LogIndex, type MonotonicMs, type ReplicaId } from '../../core/ids.js'
-import { encodeEntryPayload } from '../entry.js'
+import { type Configuration, isJoint } from '../configuration.js'
+import { encodeConfiguration, encodeEntryPayload } from '../entry.js'
 import type { AppendEntriesResponse, HeartbeatResponse, RaftMessage } from '../messages.js'
 import { appendEntriesCountMax } from '../raft-bodies.js'
-import { Progress } from './progress.js'
+import { changeConfiguration, leaveJoint, type MemberChange } from './configuration-change.js'
+import { Followers } from './followers.js'
+import type { Progress } from './progress.js'
 import { quorumValue } from './quorum.js'
 import { ReadRounds } from './read-index.js'
 import type { Replica } from './replica.js'
 import type { Role, Transitions } from './role.js'
 import { Transfer } from './transfer.js'
-import type { ProposeOutcome, ReplicaProgress, TransferOutcome } from './types.js'
+import type { ChangeOutcome, ProposeOutcome, ReplicaProgress, TransferOutcome } from './types.js'
+
+type ChangeRefusal = Extract<ChangeOutcome, { kind: 'refused' }>['reason']
 
 export class Leader implements Role {
   readonly name: RaftRole = RaftRoles.Leader
   readonly #replica: Replica
   readonly #transitions: Transitions
-  readonly #progress = new Map<ReplicaId, Progress>()
+  readonly #followers: Followers
   readonly #reads: ReadRounds
   readonly #transfer = new Transfer()
   #uncommittedBytes = 0
@@ -36,6 +44,7 @@ export class Leader implements Role {
     const { heartbeatIntervalMs, electionTimeoutMaxMs, pendingReadsMax } = replica.options
     this.#replica = replica
     this.#transitions = transitions
+    this.#followers = new Followers(replica)
     this.#reads = new ReadRounds(pendingReadsMax)
     this.#heartbeatAt = after(replica.now, heartbeatIntervalMs)
     this.#quorumCheckAt = after(replica.now, electionTimeoutMaxMs)
@@ -55,13 +64,7 @@ export class Leader implements Role {
 
   start(): void {
     const replica = this.#replica
-    const next = (replica.log.lastIndex + 1) as LogIndex
-    const { voters, learners } = replica.log.configuration
-    for (const member of [...voters, ...learners].sort(compareText)) {
-      if (member === replica.self) continue
-      const progress = new Progress(next, replica.options.appendsInFlightMax, replica.now)
-      this.#progress.set(member, progress)
-    }
+    this.#followers.follow()
     replica.setLeader(replica.self)
     this.#append(encodeEntryPayload({ kind: 'noop' }))
   }
@@ -72,6 +75,8 @@ export class Leader implements Role {
     if (this.#transfer.target !== null) {
       return { kind: 'refused', reason: 'transferring', leaderHint: this.#transfer.target }
     }
+    // What it appends now would outlive its leadership: the successor takes it.
+    if (!this.#replica.isVoter) return { kind: 'refused', reason: 'transferring', leaderHint: null }
     if (this.#replica.isApplyBehind) return { kind: 'refused', reason: 'backpressure', leaderHint }
     const uncommittedBytes = this.#uncommittedBytes + payload.length
     // A proposal larger than the bound goes when nothing else is on its way.
@@ -79,6 +84,30 @@ export class Leader implements Role {
       return { kind: 'refused', reason: 'backpressure', leaderHint }
     }
     return { kind: 'proposed', index: this.#append(payload), term }
+  }
+
+  changeConfiguration(changes: readonly MemberChange[]): ChangeOutcome {
+    const refuse = (reason: ChangeRefusal): ChangeOutcome => ({
+      kind: 'refused',
+      reason,
+      leaderHint: this.#replica.self
+    })
+    const { commitIndex, configuration, isConfigurationCommitted, log, term } = this.#replica
+    if (this.#transfer.target !== null) return refuse('transferring')
+    if (log.termAt(commitIndex) !== term) return refuse('termNotCommitted')
+    if (!isConfigurationCommitted) return refuse('changePending')
+    const change = changeConfiguration(configuration, changes)
+    if (change.kind === 'refused') return refuse(change.reason)
+    if (change.kind === 'unchanged') return change
+    const isReady = (voter: ReplicaId) =>
+      configuration.voters.includes(voter) || this.#followers.isCaughtUp(voter)
+    if (!change.configuration.voters.every(isReady)) return refuse('notCaughtUp')
+    if (!this.#isQuorumActive(change.configuration)) return refuse('quorumInactive')
+    return {
+      kind: 'proposed',
+      index: this.#append(encodeConfiguration(change.configuration)),
+      term
+    }
   }
 
   requestReadIndex(requestId: number): void {
@@ -99,7 +128,7 @@ export class Leader implements Role {
     const timeoutMs = transferTimeoutMs === 0 ? electionTimeoutMaxMs : transferTimeoutMs
     this.#transfer.begin(target, after(this.#replica.now, timeoutMs))
     this.#replica.record('transferBegun', target, wanted === null ? 'most advanced' : 'named')
-    this.#progress.get(target)?.resume()
+    this.#followers.get(target)?.resume()
     this.#replicateTo(target, true)
     this.#maybeTellTarget(target)
   }
@@ -110,7 +139,7 @@ export class Leader implements Role {
   }
 
   receive(message: RaftMessage): void {
-    const progress = this.#progress.get(message.from)
+    const progress = this.#followers.get(message.from)
     if (progress === undefined) {
       this.#replica.messagesIgnored++
     } else if (message.kind === 'appendEntriesResponse') {
@@ -123,12 +152,21 @@ export class Leader implements Role {
     }
   }
 
+  /** Somebody would campaign: perhaps it does not know that it is no member any more. */
+  handleForecast(from: ReplicaId): void {
+    if (this.#followers.readmit(from)) this.#replicateTo(from, true)
+  }
+
   handleTimeout(): void {
     const replica = this.#replica
     if (replica.now >= this.#quorumCheckAt && this.#maybeStepDown()) return
-    if (replica.now >= this.#transfer.endsAt) this.#endTransfer('timedOut', 'targetDidNotTakeOver')
+    if (replica.now >= this.#transfer.endsAt) {
+      this.#endTransfer('timedOut', 'targetDidNotTakeOver')
+      this.#maybeLeaveJoint()
+    }
     if (replica.now < this.#heartbeatAt) return
     this.#heartbeatAt = after(replica.now, replica.options.heartbeatIntervalMs)
+    this.#followers.dismiss()
     this.#broadcastHeartbeat()
     if (this.#transfer.target !== null) this.#maybeTellTarget(this.#transfer.target)
   }
@@ -138,11 +176,11 @@ export class Leader implements Role {
   }
 
   handlePeerLost(peer: ReplicaId): void {
-    this.#progress.get(peer)?.becomeProbe()
+    this.#followers.get(peer)?.becomeProbe()
   }
 
   handlePeerConnected(peer: ReplicaId): void {
-    this.#progress.get(peer)?.resume()
+    this.#followers.get(peer)?.resume()
     this.#replicateTo(peer, true)
   }
 
@@ -152,35 +190,36 @@ export class Leader implements Role {
 
   isLeaderAtWork(): boolean {
     const { now, options } = this.#replica
-    return now - this.#quorumHeardAt() < options.electionTimeoutMinMs
+    return now - this.#quorumHeardAt(this.#replica.configuration) < options.electionTimeoutMinMs
   }
 
   leave(): void {
     const { leader } = this.#replica
     for (const requestId of this.#reads.takeAll()) this.#refuseRead(requestId, 'notLeader', leader)
     this.#endTransfer('steppedDown', 'leadershipEnded')
+    this.#followers.clear()
   }
 
   progress(): ReplicaProgress[] {
-    const { now, options, voters } = this.#replica
-    return [...this.#progress].map(([replica, progress]) => ({
-      replica,
-      isVoter: voters.includes(replica),
-      mode: progress.mode,
-      matchIndex: progress.match,
-      nextIndex: progress.next,
-      appendsInFlight: progress.appendsInFlight,
-      active: now - progress.heardAt < options.electionTimeoutMaxMs
-    }))
+    return this.#followers.report()
   }
 
   #append(payload: Uint8Array): LogIndex {
-    const { log, term } = this.#replica
+    const { configuration, log, term } = this.#replica
     const index = (log.lastIndex + 1) as LogIndex
     this.#replica.append([{ index, term, payload }])
     this.#uncommittedBytes += payload.length
-    for (const member of this.#progress.keys()) this.#replicateTo(member, false)
+    const isChange = this.#replica.configuration !== configuration
+    if (isChange) this.#followers.follow()
+    for (const follower of this.#followers.ids) this.#replicateTo(follower, false)
+    if (isChange) this.#recount()
     return index
+  }
+
+  /** Other replicas count than before: what waits for a quorum may have one (R-C06, R-Q05). */
+  #recount(): void {
+    this.#maybeCommit()
+    this.#maybeAnswerReads()
   }
 
   #handleAcceptance(progress: Progress, message: AppendEntriesResponse): void {
@@ -189,7 +228,9 @@ export class Leader implements Role {
       this.#replica.messagesIgnored++
       return
     }
-    if (!progress.handleAccepted(message.index)) return
+    const isNews = progress.handleAccepted(message.index)
+    this.#followers.measure(message.from)
+    if (!isNews) return
     this.#maybeCommit()
     this.#replicateTo(message.from, false)
     this.#maybeTellTarget(message.from)
@@ -204,7 +245,10 @@ export class Leader implements Role {
     progress.resume()
     const isStuck = progress.match === progress.matchAtHeartbeat
     progress.matchAtHeartbeat = progress.match
-    if (progress.match < this.#replica.log.lastIndex) this.#replicateTo(message.from, isStuck)
+    this.#followers.measure(message.from)
+    if (progress.match < this.#followers.endOf(message.from)) {
+      this.#replicateTo(message.from, isStuck)
+    }
     this.#reads.acknowledge(message.from, message.readContext)
     this.#maybeAnswerReads()
   }
@@ -213,13 +257,15 @@ export class Leader implements Role {
    * As much as the window takes; `evenIfEmpty` sends a check, or a commit index, without entries.
    */
   #replicateTo(member: ReplicaId, evenIfEmpty: boolean): void {
-    const progress = this.#progress.get(member)
+    const progress = this.#followers.get(member)
     if (progress === undefined) return
     const { log, options } = this.#replica
+    const end = this.#followers.endOf(member)
     let mayBeEmpty = evenIfEmpty || progress.sentCommit < this.#replica.commitIndex
-    while (!progress.isPaused && (mayBeEmpty || progress.next <= log.lastIndex)) {
+    while (!progress.isPaused && (mayBeEmpty || progress.next <= end)) {
       mayBeEmpty = false
-      const entries = log.page(progress.next, options.appendSizeBytesMax, appendEntriesCountMax)
+      const countMax = Math.min(appendEntriesCountMax, end - progress.next + 1)
+      const entries = log.page(progress.next, options.appendSizeBytesMax, countMax)
       const prevIndex = (progress.next - 1) as LogIndex
       this.#replica.effects.send({
         kind: 'appendEntries',
@@ -235,12 +281,13 @@ export class Leader implements Role {
 
   #broadcastHeartbeat(): void {
     const { commitIndex, effects } = this.#replica
-    for (const [member, progress] of this.#progress) {
+    for (const member of this.#followers.ids) {
+      const match = this.#matchOf(member)
       effects.send({
         kind: 'heartbeat',
         ...this.#replica.envelope(member),
         // The receiver may not have the entries behind its match.
-        commitIndex: Math.min(progress.match, commitIndex) as LogIndex,
+        commitIndex: Math.min(match, commitIndex) as LogIndex,
         readContext: this.#reads.context
       })
     }
@@ -249,32 +296,59 @@ export class Leader implements Role {
   #maybeCommit(): void {
     const replica = this.#replica
     const before = replica.commitIndex
-    const index = quorumValue(replica.voters, (voter) => this.#matchOf(voter)) as LogIndex
+    const index = quorumValue(replica.configuration, (voter) => this.#matchOf(voter)) as LogIndex
     if (index <= before || replica.log.termAt(index) !== replica.term) return
     replica.commitTo(index)
     for (const entry of replica.log.between((before + 1) as LogIndex, index)) {
       if (entry.term === replica.term) this.#uncommittedBytes -= entry.payload.length
     }
-    for (const member of this.#progress.keys()) this.#replicateTo(member, false)
+    if (replica.isConfigurationCommitted && !replica.isVoter) {
+      this.#resign()
+      return
+    }
+    for (const follower of this.#followers.ids) this.#replicateTo(follower, false)
+    this.#maybeLeaveJoint()
     this.#maybeOpenReads()
+  }
+
+  #maybeLeaveJoint(): void {
+    const { commitIndex, configuration, isConfigurationCommitted, log, term } = this.#replica
+    if (!isJoint(configuration) || !isConfigurationCommitted) return
+    // A transfer may be to somebody who leaves; whoever leads then does this.
+    if (log.termAt(commitIndex) !== term || this.#transfer.target !== null) return
+    this.#append(encodeConfiguration(leaveJoint(configuration)))
+  }
+
+  /** No member any more: the voter that has most campaigns at once. */
+  #resign(): void {
+    const successor = this.#mostAdvanced()
+    if (successor !== null) {
+      this.#replica.effects.send({ kind: 'timeoutNow', ...this.#replica.envelope(successor) })
+    }
+    this.#transitions.becomeFollower(this.#replica.term, null, 'removed')
   }
 
   #matchOf(voter: ReplicaId): LogIndex {
     if (voter === this.#replica.self) return this.#replica.persists.durableIndex
-    return this.#progress.get(voter)?.match ?? (0 as LogIndex)
+    return this.#followers.get(voter)?.match ?? (0 as LogIndex)
   }
 
-  #quorumHeardAt(): MonotonicMs {
-    const { now, self, voters } = this.#replica
+  #quorumHeardAt(configuration: Configuration): MonotonicMs {
+    const { now, self } = this.#replica
     const heardAt = (voter: ReplicaId) =>
-      voter === self ? now : (this.#progress.get(voter)?.heardAt ?? Number.NEGATIVE_INFINITY)
-    return quorumValue(voters, heardAt) as MonotonicMs
+      voter === self ? now : (this.#followers.get(voter)?.heardAt ?? Number.NEGATIVE_INFINITY)
+    return quorumValue(configuration, heardAt) as MonotonicMs
+  }
+
+  #isQuorumActive(configuration: Configuration): boolean {
+    const { now, options } = this.#replica
+    return now - this.#quorumHeardAt(configuration) < options.electionTimeoutMaxMs
   }
 
   #maybeStepDown(): boolean {
-    const { now, options, persists, term } = this.#replica
+    const { configuration, now, options, persists, term } = this.#replica
     const diskSince = persists.waitingSince ?? now
-    const quorumHeardAt = this.#quorumHeardAt()
+    const quorumHeardAt = this.#quorumHeardAt(configuration)
     const healthySince = Math.min(quorumHeardAt, diskSince) as MonotonicMs
     this.#quorumCheckAt = after(healthySince, options.electionTimeoutMaxMs)
     if (now < this.#quorumCheckAt) return false
@@ -291,7 +365,7 @@ export class Leader implements Role {
   }
 
   #maybeAnswerReads(): void {
-    const confirmed = this.#reads.takeConfirmed(this.#replica.voters)
+    const confirmed = this.#reads.takeConfirmed(this.#replica.configuration)
     if (confirmed === null) return
     const { index } = confirmed
     for (const requestId of confirmed.requestIds) {
@@ -311,7 +385,7 @@ export class Leader implements Role {
   #transferRefusal(target: ReplicaId | null): string | null {
     if (target === null) return 'noOtherVoter'
     if (target === this.#replica.self) return 'alreadyLeader'
-    return this.#replica.voters.includes(target) ? null : 'notAVoter'
+    return this.#replica.configuration.voters.includes(target) ? null : 'notAVoter'
   }
 
   /** Voters that answer go before silent ones. */
@@ -329,7 +403,7 @@ export class Leader implements Role {
 
   #maybeTellTarget(member: ReplicaId): void {
     if (member !== this.#transfer.target) return
-    if (this.#progress.get(member)?.match !== this.#replica.log.lastIndex) return
+    if (this.#followers.get(member)?.match !== this.#replica.log.lastIndex) return
     this.#transfer.noteTold(member)
     this.#replica.effects.send({ kind: 'timeoutNow', ...this.#replica.envelope(member) })
   }

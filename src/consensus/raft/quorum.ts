@@ -1,12 +1,37 @@
-/** Arithmetic of majorities. Nobody but the voters of a configuration counts, whoever answers. */
+/**
+ * Arithmetic of majorities. Nobody but the voters of a configuration counts, whoever answers; a
+ * joint configuration takes a majority of its voters and one of its outgoing voters.
+ */
 import type { ReplicaId } from '../../core/ids.js'
+import type { Configuration } from '../configuration.js'
 
 export type VoteTally = 'won' | 'lost' | 'pending'
+export type Electorate = Pick<Configuration, 'voters' | 'votersOutgoing'>
 
 export const quorumSize = (voterCount: number): number => Math.floor(voterCount / 2) + 1
 
-/** The highest value that a majority of the voters has reached; 0 without voters. */
+/** The highest value that a quorum has reached; 0 without voters. */
 export function quorumValue(
+  { voters, votersOutgoing }: Electorate,
+  reachedBy: (voter: ReplicaId) => number
+): number {
+  const value = majorityValue(voters, reachedBy)
+  if (votersOutgoing.length === 0) return value
+  return Math.min(value, majorityValue(votersOutgoing, reachedBy))
+}
+
+/** What is known of a ballot; absent voters have not answered. */
+export function tallyVotes(
+  { voters, votersOutgoing }: Electorate,
+  granted: ReadonlyMap<ReplicaId, boolean>
+): VoteTally {
+  const tally = tallyMajority(voters, granted)
+  if (votersOutgoing.length === 0 || tally === 'lost') return tally
+  const outgoing = tallyMajority(votersOutgoing, granted)
+  return outgoing === 'won' ? tally : outgoing
+}
+
+function majorityValue(
   voters: readonly ReplicaId[],
   reachedBy: (voter: ReplicaId) => number
 ): number {
@@ -14,8 +39,7 @@ export function quorumValue(
   return values[quorumSize(voters.length) - 1] ?? 0
 }
 
-/** What is known of a ballot; absent voters have not answered. */
-export function tallyVotes(
+function tallyMajority(
   voters: readonly ReplicaId[],
   granted: ReadonlyMap<ReplicaId, boolean>
 ): VoteTally {

@@ -4,19 +4,22 @@
  * Invariants:
  * 1. Indexes are contiguous from 1, terms never fall.
  * 2. `configuration` is the newest one in the log, committed or not; truncation brings back the one
- *    before. Without any, nobody votes.
+ *    before (R-M10). Without any, nobody votes.
  */
 import { assert } from '../../core/assert.js'
-import type { LogIndex, Term } from '../../core/ids.js'
+import type { LogIndex, ReplicaId, Term } from '../../core/ids.js'
 import type { LogEntry } from '../../core/ports/log-store.js'
-import { type Configuration, configurationIn } from '../entry.js'
+import { type Configuration, membersOf, noConfiguration } from '../configuration.js'
+import { configurationIn } from '../entry.js'
 
-const noConfiguration: Configuration = { voters: [], learners: [] }
+interface LoggedConfiguration {
+  readonly index: LogIndex
+  readonly configuration: Configuration
+}
 
 export class RaftLog {
   readonly #entries: LogEntry[] = []
-  readonly #configurations: { readonly index: LogIndex; readonly configuration: Configuration }[] =
-    []
+  readonly #configurations: LoggedConfiguration[] = []
 
   constructor(entries: readonly LogEntry[]) {
     this.append(entries)
@@ -32,6 +35,30 @@ export class RaftLog {
 
   get configuration(): Configuration {
     return this.#configurations.at(-1)?.configuration ?? noConfiguration
+  }
+
+  /** Where `configuration` stands; 0 without any. */
+  get configurationIndex(): LogIndex {
+    return this.#configurations.at(-1)?.index ?? (0 as LogIndex)
+  }
+
+  /** What held before `configuration`. */
+  get configurationBefore(): Configuration {
+    return this.#configurations.at(-2)?.configuration ?? noConfiguration
+  }
+
+  /** Where the newest configuration at or below `index` stands; 0 without any. */
+  configurationIndexAt(index: LogIndex): LogIndex {
+    const newest = this.#configurations.findLast((logged) => logged.index <= index)
+    return newest?.index ?? (0 as LogIndex)
+  }
+
+  /** Where `replica` was left out; null when it is a member still, or never was one. */
+  removalOf(replica: ReplicaId): LogIndex | null {
+    const isIn = ({ configuration }: LoggedConfiguration) =>
+      membersOf(configuration).includes(replica)
+    const last = this.#configurations.findLastIndex(isIn)
+    return last < 0 ? null : (this.#configurations[last + 1]?.index ?? null)
   }
 
   /** 0 for index 0; undefined beyond the end. */

@@ -1,9 +1,9 @@
 /**
  * The Raft core of one replica: who leads, and which entries are committed.
  *
- * Source: D. Ongaro, "Consensus: Bridging Theory and Practice" (2014), chapters 3, 6.2 (check
- * quorum),
- * 6.4 (reads), 9.6 (pre-vote), 3.10 (transfer). Scenario ids R-… are those of the tests.
+ * Source: D. Ongaro, "Consensus: Bridging Theory and Practice" (2014), chapters 3, 4
+ * (configurations), 6.2 (check quorum), 6.4 (reads), 9.6 (pre-vote), 3.10 (transfer). Scenario ids
+ * R-… are those of the tests.
  *
  * Invariants:
  * 1. At most one leader per term: a vote is given once per term and is durable before it is told.
@@ -11,6 +11,9 @@
  * 3. What is committed stays, in every later leader's log.
  * 4. A term is raised by a campaign alone that a majority has forecast to succeed, or that the
  *    leader asked for.
+ * 5. Of two configurations that follow one another in a log, every quorum of the one shares a
+ *    replica with every quorum of the other; the second is appended when the first is committed,
+ *    and an entry of the leader's own term (R-M02).
  *
  * Owner's duties:
  * 1. After each call: drain, carry out in the order of `Effects`, arm a timer for `nextDeadline`.
@@ -25,9 +28,10 @@ import { assert } from '../../core/assert.js'
 import type { Effects } from '../../core/effects.js'
 import type { RaftRole } from '../../core/events.js'
 import type { LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
-import type { Configuration } from '../entry.js'
+import { type Configuration, isJoint } from '../configuration.js'
 import type { RaftMessage, Vote } from '../messages.js'
 import { Candidate } from './candidate.js'
+import type { MemberChange } from './configuration-change.js'
 import { answerPreVote, answerVote } from './elections.js'
 import { Follower } from './follower.js'
 import { Leader } from './leader.js'
@@ -35,6 +39,7 @@ import { assertRaftOptions } from './options.js'
 import { Replica } from './replica.js'
 import type { Transitions } from './role.js'
 import type {
+  ChangeOutcome,
   ElectionRecord,
   ProposeOutcome,
   RaftEvent,
@@ -58,7 +63,9 @@ export class Raft {
       becomeLeader: (reason) => this.#becomeLeader(reason)
     }
     const follower = new Follower(this.#replica, this.#transitions)
-    if (this.#replica.isVoter && this.#replica.voters.length === 1) follower.campaignAtOnce()
+    const { configuration, isVoter } = this.#replica
+    const isAlone = configuration.voters.length === 1 && !isJoint(configuration)
+    if (isVoter && isAlone) follower.campaignAtOnce()
     this.#role = follower
   }
 
@@ -71,6 +78,7 @@ export class Raft {
       replica.messagesIgnored++
     } else if (message.kind === 'preVote') {
       answerPreVote(replica, message, this.#role.isLeaderAtWork())
+      if (this.#role instanceof Leader) this.#role.handleForecast(message.from)
     } else if (message.term < replica.term) {
       this.#handleStaleTerm(message)
     } else if (message.kind === 'vote') {
@@ -131,6 +139,16 @@ export class Raft {
   propose(payload: Uint8Array, now: MonotonicMs): ProposeOutcome {
     this.#replica.now = now
     if (this.#role instanceof Leader) return this.#role.propose(payload)
+    return { kind: 'refused', reason: 'notLeader', leaderHint: this.#replica.leader }
+  }
+
+  /**
+   * Gives each named replica its role, in one step or by way of a joint configuration, which the
+   * leader leaves by itself. Refused while another change is under way.
+   */
+  changeConfiguration(changes: readonly MemberChange[], now: MonotonicMs): ChangeOutcome {
+    this.#replica.now = now
+    if (this.#role instanceof Leader) return this.#role.changeConfiguration(changes)
     return { kind: 'refused', reason: 'notLeader', leaderHint: this.#replica.leader }
   }
 
@@ -214,6 +232,7 @@ export class Raft {
       vote,
       leader,
       configuration: log.configuration,
+      configurationIndex: log.configurationIndex,
       commitIndex,
       emittedIndex,
       durableIndex: persists.durableIndex,

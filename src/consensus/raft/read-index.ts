@@ -10,7 +10,7 @@
  */
 import { assert } from '../../core/assert.js'
 import type { LogIndex, ReplicaId } from '../../core/ids.js'
-import { tallyVotes } from './quorum.js'
+import { type Electorate, tallyVotes } from './quorum.js'
 
 interface Round {
   readonly context: number
@@ -63,10 +63,10 @@ export class ReadRounds {
     if (this.#round !== null && context === this.#round.context) this.#round.acks.set(from, true)
   }
 
-  /** Closes the open round when a majority has answered. */
-  takeConfirmed(voters: readonly ReplicaId[]): Pick<Round, 'index' | 'requestIds'> | null {
+  /** Closes the open round when a quorum has answered. */
+  takeConfirmed(electorate: Electorate): Pick<Round, 'index' | 'requestIds'> | null {
     const round = this.#round
-    if (round === null || tallyVotes(voters, round.acks) !== 'won') return null
+    if (round === null || tallyVotes(electorate, round.acks) !== 'won') return null
     assert(round.requestIds.length > 0, 'a round has requests')
     this.#round = null
     return round

@@ -14,6 +14,7 @@ import type { GroupId, LogIndex, MonotonicMs, ReplicaId, Term } from '../../core
 import type { LogEntry } from '../../core/ports/log-store.js'
 import type { Random } from '../../core/ports/random.js'
 import { RingBuffer } from '../../core/ring-buffer.js'
+import { type Configuration, votesIn } from '../configuration.js'
 import type { RaftMessage } from '../messages.js'
 import {
   committedEntriesMax,
@@ -93,19 +94,33 @@ export class Replica {
     return this.#emittedIndex < Math.min(this.#commitIndex, this.persists.durableIndex)
   }
 
-  get voters(): readonly ReplicaId[] {
-    return this.log.configuration.voters
+  get configuration(): Configuration {
+    return this.log.configuration
   }
 
   get isVoter(): boolean {
-    return this.voters.includes(this.self)
+    return votesIn(this.self, this.configuration)
   }
 
-  /** A disk that does not answer must not make a leader. */
+  /**
+   * Whether it could be needed as a leader. Where the configuration that leaves it out is perhaps
+   * not committed, nobody else may have it (R-M09).
+   */
+  get isElectable(): boolean {
+    if (this.isVoter) return true
+    const { configurationBefore, configurationIndex } = this.log
+    return configurationIndex > this.#commitIndex && votesIn(this.self, configurationBefore)
+  }
+
+  /**
+   * A disk that does not answer must not make a leader, nor an engine that has not heard who is a
+   * member for certain (R-E30).
+   */
   get mayCampaign(): boolean {
     const since = this.persists.waitingSince
     const isDiskStalled = since !== null && this.now - since >= this.options.electionTimeoutMinMs
-    return this.isVoter && this.isCandidacyAllowed && !isDiskStalled
+    const isChangeUnapplied = this.log.configurationIndexAt(this.#commitIndex) > this.#appliedIndex
+    return this.isElectable && this.isCandidacyAllowed && !isDiskStalled && !isChangeUnapplied
   }
 
   /** Since the leader was heard; null when it never was, or its connection broke. */
@@ -167,9 +182,22 @@ export class Replica {
     }
   }
 
+  /** The newest configuration stands, and with it everything that follows from it. */
+  get isConfigurationCommitted(): boolean {
+    return this.log.configurationIndex <= this.#commitIndex
+  }
+
   commitTo(index: LogIndex): void {
     if (index <= this.#commitIndex) return
     assert(index <= this.log.lastIndex, `commit of ${index}, but the log ends sooner`)
+    const { configuration, configurationIndex } = this.log
+    if (configurationIndex > this.#commitIndex && configurationIndex <= index) {
+      this.effects.emit({
+        type: 'ConfigurationCommitted',
+        configuration,
+        index: configurationIndex
+      })
+    }
     this.#commitIndex = index
     this.emitCommitted()
   }

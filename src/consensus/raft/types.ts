@@ -3,7 +3,8 @@ import type { RaftRole } from '../../core/events.js'
 import type { GroupId, LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
 import type { HardState, LogEntry, PersistRequest } from '../../core/ports/log-store.js'
 import type { Random } from '../../core/ports/random.js'
-import type { Configuration } from '../entry.js'
+import type { Configuration } from '../configuration.js'
+import type { ChangeRefusal } from './configuration-change.js'
 import type { RaftOptions } from './options.js'
 
 export interface RaftInit {
@@ -47,6 +48,12 @@ export type RaftEvent =
   | { readonly type: 'Committed'; readonly entries: readonly LogEntry[] }
   /** Appended, or rolled back with the entry that held the newer one. */
   | { readonly type: 'ConfigurationChanged'; readonly configuration: Configuration }
+  /** It was in force before, and stays: nothing rolls it back any more. */
+  | {
+      readonly type: 'ConfigurationCommitted'
+      readonly configuration: Configuration
+      readonly index: LogIndex
+    }
   /** Whoever has applied `index` may answer the read. */
   | { readonly type: 'ReadReady'; readonly requestId: number; readonly index: LogIndex }
   | {
@@ -71,9 +78,31 @@ export type ProposeOutcome =
       readonly leaderHint: ReplicaId | null
     }
 
+export type ChangeOutcome =
+  /** In force here and now; final when `ConfigurationCommitted` tells of one that is not joint. */
+  | { readonly kind: 'proposed'; readonly index: LogIndex; readonly term: Term }
+  | { readonly kind: 'unchanged' }
+  | {
+      readonly kind: 'refused'
+      readonly reason:
+        | ChangeRefusal
+        | 'notLeader'
+        | 'transferring'
+        /** No entry of the leader's term is committed: an older change may be under way. */
+        | 'termNotCommitted'
+        /** A voter to be lags behind, or is not fed yet: it must be a learner first. */
+        | 'notCaughtUp'
+        /** Of the voters to be too few are active. */
+        | 'quorumInactive'
+      readonly leaderHint: ReplicaId | null
+    }
+
 export interface ReplicaProgress {
   readonly replica: ReplicaId
+  /** In the configuration that is, or is to be. */
   readonly isVoter: boolean
+  /** No member any more: it is told so, and then forgotten. */
+  readonly isLeaving: boolean
   readonly mode: 'probe' | 'replicate'
   /** Durable there. */
   readonly matchIndex: LogIndex
@@ -81,6 +110,10 @@ export interface ReplicaProgress {
   readonly appendsInFlight: number
   /** Answered within an election timeout. */
   readonly active: boolean
+  /** Near enough to the end of the log to vote without holding up commits. */
+  readonly isCaughtUp: boolean
+  /** Until it was caught up for the first time. */
+  readonly catchUpRounds: number
 }
 
 export interface RaftStatus {
@@ -89,6 +122,7 @@ export interface RaftStatus {
   readonly vote: ReplicaId | null
   readonly leader: ReplicaId | null
   readonly configuration: Configuration
+  readonly configurationIndex: LogIndex
   readonly commitIndex: LogIndex
   /** The last index that `Committed` has carried, or `appliedIndex` at the start. */
   readonly emittedIndex: LogIndex

@@ -64,7 +64,7 @@ class TimedGroup {
         self,
         recovered: {
           hardState: { term: 0 as Term, vote: null },
-          entries: [founding({ voters, learners: [] })]
+          entries: [founding(voters)]
         },
         appliedIndex: 0 as LogIndex,
         random: this.#random.split(self),
@@ -132,6 +132,10 @@ class TimedGroup {
   #carryOut(id: ReplicaId, effects: Effects<RaftMessage, RaftPersist, RaftEvent>): void {
     for (const message of effects.sendNow) this.#send(message)
     for (const event of effects.emit) {
+      if (event.type === 'Committed') {
+        const applied = event.entries.at(-1)?.index ?? (0 as LogIndex)
+        this.#call(id, (raft, now) => raft.handleApplied(applied, now))
+      }
       if (event.type !== 'RoleChanged') continue
       if (event.role === 'leader') this.#leader = id
       else if (this.#leader === id) this.#leader = null

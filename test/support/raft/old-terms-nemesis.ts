@@ -23,15 +23,15 @@ export interface NemesisNode {
   readonly image: { readonly entries: readonly LogEntry[] }
 }
 
-export interface NemesisHands {
+export interface NemesisHands<Node extends NemesisNode = NemesisNode> {
   readonly random: Random
-  /** The voters, at least three. */
-  readonly nodes: readonly NemesisNode[]
+  /** At least three. */
+  readonly nodes: readonly Node[]
   now(): number
   /** Links within one of the groups stand, all others are cut; starts who is down. */
-  connect(...groups: readonly (readonly NemesisNode[])[]): void
-  crash(node: NemesisNode): void
-  propose(node: NemesisNode): void
+  connect(...groups: readonly (readonly Node[])[]): void
+  crash(node: Node): void
+  propose(node: Node): void
   count(fault: string): void
 }
 

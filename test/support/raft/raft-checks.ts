@@ -2,8 +2,15 @@
  * Watches a cluster of Raft cores from outside: what they persist, send and emit. Each check throws
  * with the number of the invariant of RELIABILITY 1.3 that is broken.
  */
-import type { RaftEvent, RaftMessage, RaftPersist } from '../../../src/consensus/index.js'
+import {
+  type Configuration,
+  configurationIn,
+  type RaftEvent,
+  type RaftMessage,
+  type RaftPersist
+} from '../../../src/consensus/index.js'
 import type { HardState, LogEntry, LogIndex, ReplicaId, Term } from '../../../src/core/index.js'
+import { haveDisjointQuorums } from './disjoint-quorums.js'
 
 /** What survives a crash, with a hash chain over the entries. */
 export interface Image {
@@ -25,15 +32,31 @@ export class RaftChecks {
   /** The last index that some leader has told its clients. */
   acknowledgedIndex = 0
   elections = 0
+  /** Configurations behind the founding one, each told once. */
+  configurations = 0
   /** Of the replica that first told a commit: no lower than the term in which it was decided. */
   readonly #commitTerms: Term[] = []
   readonly #leaderOf = new Map<Term, ReplicaId>()
   readonly #votes = new Map<string, ReplicaId>()
   readonly #previousTerm = new Map<string, string>()
   readonly #readFloors = new Map<string, number>()
+  readonly #pairs = new Set<string>()
 
-  persisted(replica: ReplicaId, image: Image, request: RaftPersist, leads: Term | null): void {
+  /** `commitIndex` is the replica's own. */
+  persisted(
+    replica: ReplicaId,
+    image: Image,
+    request: RaftPersist,
+    leads: Term | null,
+    commitIndex: LogIndex
+  ): void {
     const first = request.entries[0]
+    const before = image.entries.slice(0, (first?.index ?? 1) - 1)
+    for (const [i, entry] of request.entries.entries()) {
+      if (configurationIn(entry.payload) === null) continue
+      const isOwn = leads === entry.term
+      this.#configured(entry, [...before, ...request.entries.slice(0, i)], isOwn, commitIndex)
+    }
     if (request.hardState !== null) {
       const { term, vote } = image.hardState
       hold('7 term', request.hardState.term >= term, `${replica}: ${term} fell`)
@@ -99,6 +122,26 @@ export class RaftChecks {
       }
       default:
     }
+  }
+
+  #configured(
+    entry: LogEntry,
+    log: readonly LogEntry[],
+    isOwn: boolean,
+    commitIndex: LogIndex
+  ): void {
+    const last = log.findLast(({ payload }) => configurationIn(payload) !== null)
+    if (last === undefined) return
+    const pair = [last, entry].map(text).join('/')
+    if (!this.#pairs.has(pair)) {
+      this.#pairs.add(pair)
+      this.configurations++
+      const [a, b] = [last, entry].map(({ payload }) => configurationIn(payload))
+      const isApart = haveDisjointQuorums(a as Configuration, b as Configuration)
+      hold('10 adjacent quorums', !isApart, `of ${last.index} and ${entry.index}`)
+    }
+    const isFinal = !isOwn || last.index <= commitIndex
+    hold('10 one change', isFinal, `${entry.index} while ${last.index} is pending`)
   }
 
   readAsked(replica: ReplicaId, requestId: number): void {

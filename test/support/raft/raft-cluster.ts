@@ -1,11 +1,17 @@
 /**
  * A cluster of pure Raft cores on virtual time, driven by one seed: loss, duplicates, reordering,
  * one-way cuts, slow and stalled disks, crashes that lose what was not synced, pauses, transfers,
- * answers of older terms, and every fourth seed the figure of `OldTermsNemesis`. Messages pass
- * through their codecs. Everything is checked after every event.
+ * answers of older terms, changes of members, and in half of the seeds one of two nemeses. Messages
+ * pass through their codecs. Everything is checked after every event.
  */
 import {
+  type ChangeOutcome,
+  configurationOf,
+  encodeConfiguration,
   encodeEntryPayload,
+  isJoint,
+  type MemberChange,
+  membersOf,
   Raft,
   type RaftEvent,
   type RaftMessage,
@@ -24,11 +30,13 @@ import {
   pick,
   type ReplicaId,
   SplittableRandom,
+  shuffle,
   storageOf,
   type Term,
   toReplicaId
 } from '../../../src/core/index.js'
 import { ByteReader, ByteWriter } from '../../../src/wire/index.js'
+import { type MembersHands, MembersNemesis } from './members-nemesis.js'
 import { OldTermsNemesis } from './old-terms-nemesis.js'
 import { ApplyCheck, hold, type Image, RaftChecks } from './raft-checks.js'
 
@@ -47,6 +55,7 @@ interface Node {
   raft: Raft | null
   disk: DiskRequest[]
   apply: ApplyCheck
+  appliedWhenHealed: number
   leads: Term | null
   pausedUntil: number
   stalledUntil: number
@@ -87,7 +96,9 @@ export class RaftCluster {
   readonly #faultRarity: number
   /** Every new leader is soon cut off with some others: short terms, unfinished entries. */
   readonly #isStormy: boolean
-  readonly #oldTerms: OldTermsNemesis | null
+  readonly #nemesis: OldTermsNemesis | MembersNemesis | null
+  /** Members come and go. */
+  readonly #isChanging: boolean
   #isFaulty = true
   #packets: Packet[] = []
   #keptAnswers: RaftMessage[] = []
@@ -102,10 +113,14 @@ export class RaftCluster {
     const random = SplittableRandom.fromSeed(seed).split('cluster')
     this.#random = random
     const isOldTerms = seed % 4 === 0
-    const count = isOldTerms ? 3 + random.nextInt(3) : 1 + random.nextInt(5)
+    const isMembers = seed % 4 === 2
+    const count = isMembers ? 5 : isOldTerms ? 3 + random.nextInt(3) : 1 + random.nextInt(5)
     const ids = Array.from({ length: count }, (_, i) => toReplicaId(`n${i}/${'0'.repeat(15)}${i}`))
-    const learners = count > 3 && random.nextInt(3) === 0 ? ids.slice(-1) : []
-    this.#voters = ids.filter((id) => !learners.includes(id))
+    this.#isChanging = !isOldTerms && !isMembers && random.nextInt(3) > 0
+    const outsiders = this.#isChanging ? ids.slice(1 + random.nextInt(count)) : []
+    const founders = ids.filter((id) => !outsiders.includes(id))
+    const learners = founders.length > 3 && random.nextInt(3) === 0 ? founders.slice(-1) : []
+    this.#voters = founders.filter((id) => !learners.includes(id))
     this.#loss = random.nextInt(3) * 0.08
     this.#duplicates = random.nextInt(3) * 0.15
     this.#delayMaxMs = pick(random, [2, 10, 60])
@@ -123,22 +138,32 @@ export class RaftCluster {
       pendingReadsMax: 16,
       transferTimeoutMs: 0
     }
-    const payload = encodeEntryPayload({ kind: 'configuration', voters: this.#voters, learners })
+    const payload = encodeConfiguration(configurationOf(this.#voters, learners))
     const founding = { index: 1 as LogIndex, term: 0 as Term, payload }
+    const imageOf = (id: ReplicaId): Image => ({
+      hardState: { term: 0 as Term, vote: null },
+      entries: outsiders.includes(id) ? [] : [founding]
+    })
     this.#nodes = ids.map((id) => ({
       id,
-      image: { hardState: { term: 0 as Term, vote: null }, entries: [founding] },
-      view: { hardState: { term: 0 as Term, vote: null }, entries: [founding] },
+      image: imageOf(id),
+      view: imageOf(id),
       raft: null,
       disk: [],
       apply: new ApplyCheck(0 as LogIndex, this.options.unappliedBytesMax),
+      appliedWhenHealed: 0,
       leads: null,
       pausedUntil: 0,
       stalledUntil: 0,
       readsWhenResumed: false
     }))
     for (const node of this.#nodes) this.#start(node)
-    this.#oldTerms = isOldTerms ? this.#makeOldTerms(random.split('old terms')) : null
+    const voters = this.#nodes.filter(({ id }) => this.#voters.includes(id))
+    this.#nemesis = isOldTerms
+      ? new OldTermsNemesis(this.#handsOf(random.split('old terms'), voters))
+      : isMembers
+        ? new MembersNemesis(this.#handsOf(random.split('members'), this.#nodes))
+        : null
   }
 
   /** Faults for a while, then none: everything must converge. */
@@ -190,7 +215,7 @@ export class RaftCluster {
   }
 
   #trouble(): void {
-    if (this.#oldTerms !== null) this.#oldTerms.tick()
+    if (this.#nemesis !== null) this.#nemesis.tick()
     else if (this.#isStormy) this.#maybeStorm()
     else this.#maybeFault()
     this.#maybeRepeatAnswer()
@@ -203,10 +228,10 @@ export class RaftCluster {
     this.#call(node, (raft, now) => raft.handleApplied(node.apply.applied, now))
   }
 
-  #makeOldTerms(random: SplittableRandom): OldTermsNemesis {
-    return new OldTermsNemesis({
+  #handsOf(random: SplittableRandom, nodes: readonly Node[]): MembersHands {
+    return {
       random,
-      nodes: this.#nodes.filter(({ id }) => this.#voters.includes(id)),
+      nodes,
       now: () => this.now,
       connect: (...groups) => {
         for (const node of this.#nodes) if (node.raft === null) this.#start(node)
@@ -220,8 +245,13 @@ export class RaftCluster {
       },
       crash: ({ id }) => this.#crash(this.#node(id)),
       propose: ({ id }) => this.#propose(this.#node(id)),
+      change: ({ id }, roles) =>
+        this.#changeMembers(
+          this.#node(id),
+          [...roles].map(([replica, role]) => ({ replica, role }))
+        ),
       count: (fault) => this.#count(fault)
-    })
+    }
   }
 
   /** What was acknowledged in an older term comes late, to a leader of a later one. */
@@ -252,7 +282,7 @@ export class RaftCluster {
     const { message } = must(this.#packets.shift(), 'packet')
     const node = this.#node(message.to)
     if (this.#cut.has(`${message.from}>${message.to}`)) return
-    if (this.#isFaulty && this.#oldTerms?.loses(message)) return
+    if (this.#isFaulty && this.#nemesis?.loses(message)) return
     if (node.pausedUntil > this.now) this.#queue(message, node.pausedUntil)
     else this.#call(node, (raft, now) => raft.receive(message, now))
   }
@@ -264,10 +294,10 @@ export class RaftCluster {
   }
 
   #carryOut(node: Node, effects: Effects<RaftMessage, RaftPersist, RaftEvent>): void {
-    const term = must(node.raft, 'core').status().term
+    const { term, commitIndex } = must(node.raft, 'core').status()
     for (const message of effects.sendNow) this.#send(node, message)
     if (effects.persist !== null) {
-      this.checks.persisted(node.id, node.view, effects.persist, node.leads)
+      this.checks.persisted(node.id, node.view, effects.persist, node.leads, commitIndex)
       write(node.view, effects.persist)
       const latencyMs = this.#random.nextInt(4) === 0 ? this.#random.nextInt(30) : 1
       const doneAt = Math.max(this.now + latencyMs, node.stalledUntil)
@@ -348,9 +378,46 @@ export class RaftCluster {
         this.#count('transfer')
         this.#call(node, (raft, now) => raft.transferLeadership(null, now))
         break
+      case 30:
+      case 31:
+      case 32:
+      case 33:
+      case 34:
+        if (this.#isChanging) this.#changeSomeMembers()
+        else this.#propose(node)
+        break
       default:
         this.#propose(node)
     }
+  }
+
+  /** Whoever leads, or believes that it does: some members leave, some come, some change. */
+  #changeSomeMembers(): void {
+    const random = this.#random
+    const leading = this.#nodes.filter((one) => one.leads !== null && one.pausedUntil <= this.now)
+    if (leading.length === 0) return
+    const leader = pick(random, leading)
+    const { voters, learners } = must(leader.raft, 'core').status().configuration
+    const ids = shuffle(
+      random,
+      this.#nodes.map(({ id }) => id)
+    )
+    const changes = ids.slice(0, 1 + random.nextInt(3)).map((replica): MemberChange => {
+      if (voters.includes(replica)) return { replica, role: pick(random, ['none', 'learner']) }
+      if (!learners.includes(replica)) return { replica, role: 'learner' }
+      return { replica, role: random.nextInt(4) === 0 ? 'none' : 'voter' }
+    })
+    this.#changeMembers(leader, changes)
+  }
+
+  #changeMembers(leader: Node, changes: readonly MemberChange[]): ChangeOutcome['kind'] {
+    const kinds: ChangeOutcome['kind'][] = []
+    this.#call(leader, (raft, now) => {
+      kinds.push(raft.changeConfiguration(changes, now).kind)
+    })
+    const [kind = 'refused'] = kinds
+    if (kind === 'proposed') this.#count('change')
+    return kind
   }
 
   #propose(node: Node): void {
@@ -465,16 +532,24 @@ export class RaftCluster {
       node.pausedUntil = 0
       node.stalledUntil = 0
       if (node.raft === null) this.#start(node)
+      node.appliedWhenHealed = node.apply.applied
     }
     this.#targetIndex = this.checks.committed.length + 3
   }
 
   #hasConverged(): boolean {
     if (this.checks.committed.length < this.#targetIndex) return false
-    const leaders = this.#nodes.filter((node) => node.raft?.status().role === 'leader')
-    return (
-      leaders.length === 1 && this.#nodes.every((node) => node.apply.applied >= this.#targetIndex)
-    )
+    const [leader, ...others] = this.#nodes.filter(({ raft }) => raft?.role === 'leader')
+    if (leader === undefined || others.length > 0) return false
+    const { commitIndex, configuration, configurationIndex } = must(leader.raft, 'core').status()
+    if (isJoint(configuration) || configurationIndex > commitIndex) return false
+    const members = membersOf(configuration)
+    // Voters hold commits back until they have them; a learner may lag, but it comes nearer.
+    const isThere = ({ id, apply, appliedWhenHealed }: Node): boolean =>
+      !members.includes(id) ||
+      apply.applied >= this.#targetIndex ||
+      (configuration.learners.includes(id) && apply.applied > appliedWhenHealed)
+    return this.#nodes.every(isThere)
   }
 
   #node(id: ReplicaId): Node {

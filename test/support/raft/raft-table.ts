@@ -3,8 +3,11 @@
  * messages arrive in order unless a filter takes them. For tests that tell one story exactly.
  */
 import {
-  type Configuration,
+  type ChangeOutcome,
+  configurationOf,
+  encodeConfiguration,
   encodeEntryPayload,
+  type MemberRole,
   Raft,
   type RaftEvent,
   type RaftMessage,
@@ -43,8 +46,10 @@ export const at = (ms: number): MonotonicMs => ms as MonotonicMs
 export const batch = (...bytes: number[]): Uint8Array =>
   encodeEntryPayload({ kind: 'batch', bytes: Uint8Array.from(bytes) })
 
-export const founding = (configuration: Configuration): LogEntry =>
-  entry(1, 0, encodeEntryPayload({ kind: 'configuration', ...configuration }))
+export const founding = (
+  voters: readonly ReplicaId[],
+  learners: readonly ReplicaId[] = []
+): LogEntry => entry(1, 0, encodeConfiguration(configurationOf(voters, learners)))
 
 export function entry(index: number, term: number, payload: Uint8Array = batch(index, term)) {
   return { index: index as LogIndex, term: term as Term, payload }
@@ -52,7 +57,7 @@ export function entry(index: number, term: number, payload: Uint8Array = batch(i
 
 /** Terms of the entries behind the founding one. */
 export const logOf = (voters: readonly ReplicaId[], terms: readonly number[]): LogEntry[] => [
-  founding({ voters, learners: [] }),
+  founding(voters),
   ...terms.map((term, i) => entry(i + 2, term))
 ]
 
@@ -108,10 +113,7 @@ export class RaftTable {
     const learners = (init.learners ?? []).map(replica)
     for (const name of [...init.voters, ...(init.learners ?? [])]) {
       const terms = init.logs?.[name] ?? []
-      const entries = [
-        founding({ voters, learners }),
-        ...terms.map((term, i) => entry(i + 2, term))
-      ]
+      const entries = [founding(voters, learners), ...terms.map((term, i) => entry(i + 2, term))]
       const term = (init.terms?.[name] ?? terms.at(-1) ?? 0) as Term
       this.#sit(name, { term, vote: null }, entries)
     }
@@ -219,6 +221,17 @@ export class RaftTable {
     seat.isApplyHeld = false
     seat.raft.handleApplied(seat.raft.status().emittedIndex, at(this.now))
     this.#carryOut(seat)
+  }
+
+  /** A replica without a log, in nobody's configuration, sits down. */
+  join(name: string): void {
+    this.#sit(name, { term: 0 as Term, vote: null }, [])
+  }
+
+  /** `name` leads and gives each its role. */
+  change(name: string, roles: Readonly<Record<string, MemberRole>>): ChangeOutcome {
+    const changes = Object.entries(roles).map(([one, role]) => ({ replica: replica(one), role }))
+    return this.act(name, (raft, now) => raft.changeConfiguration(changes, now))
   }
 
   /** The process dies and starts again on what is durable. */

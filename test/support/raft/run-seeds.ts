@@ -10,6 +10,7 @@ export interface SeedsOutcome {
   readonly failure: SeedFailure | null
   readonly elections: number
   readonly committed: number
+  readonly configurations: number
   readonly faults: Readonly<Record<string, number>>
 }
 
@@ -18,19 +19,27 @@ export function runSeeds(seeds: number, faultsMs: number): SeedsOutcome {
   const faults: Record<string, number> = {}
   let elections = 0
   let committed = 0
+  let configurations = 0
   for (let seed = 1; seed <= seeds; seed++) {
     const cluster = new RaftCluster(seed)
     try {
       cluster.run({ faultsMs })
     } catch (error) {
       const reason = error instanceof Error ? `${error.message}\n${error.stack}` : String(error)
-      return { failure: { seed, atMs: cluster.now, reason }, elections, committed, faults }
+      return {
+        failure: { seed, atMs: cluster.now, reason },
+        elections,
+        committed,
+        configurations,
+        faults
+      }
     }
     for (const [kind, count] of Object.entries(cluster.faults)) {
       faults[kind] = (faults[kind] ?? 0) + count
     }
     elections += cluster.checks.elections
     committed += cluster.checks.committed.length
+    configurations += cluster.checks.configurations
   }
-  return { failure: null, elections, committed, faults }
+  return { failure: null, elections, committed, configurations, faults }
 }

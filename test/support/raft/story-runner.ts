@@ -3,8 +3,15 @@
  * that begin with `>` are commands, with `#` remarks; what stands between is the transcript.
  * Played again, the same cores give the same text.
  */
-import type { RaftEvent, RaftMessage, RaftPersist } from '../../../src/consensus/index.js'
-import { decodeEntryPayload } from '../../../src/consensus/index.js'
+import {
+  type Configuration,
+  configurationIn,
+  decodeEntryPayload,
+  type MemberRole,
+  type RaftEvent,
+  type RaftMessage,
+  type RaftPersist
+} from '../../../src/consensus/index.js'
 import { type LogEntry, must, type ReplicaId } from '../../../src/core/index.js'
 import { batch, type Drained, RaftTable, replica, type Seat } from './raft-table.js'
 
@@ -148,6 +155,9 @@ const commands: Readonly<Record<string, Command>> = {
   /** cut a b>c *>d e>f:vote: replaces the cuts before. */
   cut: (story, links) => story.cut(links),
   heal: (story) => story.cut([]),
+  /** The engine of a does not get on, until `resume a`. */
+  stall: ({ table }, [name = '']) => table.holdApply(name),
+  resume: ({ table }, [name = '']) => table.releaseApply(name),
   hold: ({ table }, [name = '']) => table.holdDisk(name),
   /** release a [N]: all that it holds, or the N oldest requests. */
   release: ({ table }, [name = '', count]) => table.releaseDisk(name, Number(count ?? 'Infinity')),
@@ -167,6 +177,17 @@ const commands: Readonly<Record<string, Command>> = {
   transfer: ({ table }, [name = '', target]) => {
     const to = target === undefined ? null : replica(target)
     table.act(name, (raft, now) => raft.transferLeadership(to, now))
+  },
+  /** Sits down without a log. */
+  join: ({ table }, names) => {
+    for (const name of names) table.join(name)
+  },
+  /** change a d=voter b=none: a leads, the others get these roles. */
+  change: (story, [name = '', ...roles]) => {
+    const pairs = roles.map((pair) => pair.split('=') as [string, MemberRole])
+    const outcome = story.table.change(name, Object.fromEntries(pairs))
+    if (outcome.kind === 'unchanged') story.say(`${name} has nothing to change`)
+    if (outcome.kind === 'refused') story.say(`${name} refuses the change: ${outcome.reason}`)
   },
   /** disconnect a b: a hears that its connection to b broke. */
   disconnect: ({ table }, [name = '', peer = '']) =>
@@ -266,7 +287,9 @@ function eventText(event: RaftEvent): string {
     case 'Committed':
       return `commits ${entriesText(event.entries)}`
     case 'ConfigurationChanged':
-      return `has voters ${event.configuration.voters.map(nameOf).join(' ')}`
+      return `has ${configurationText(event.configuration)}`
+    case 'ConfigurationCommitted':
+      return `keeps ${configurationText(event.configuration)}`
     case 'ReadReady':
       return `may answer read ${event.requestId} at ${event.index}`
     case 'ReadRefused':
@@ -279,6 +302,20 @@ function eventText(event: RaftEvent): string {
   }
 }
 
+function configurationText(configuration: Configuration): string {
+  const { voters, votersOutgoing, learners, learnersNext } = configuration
+  const lists = [
+    ['voters', voters],
+    ['outgoing', votersOutgoing],
+    ['learners', learners],
+    ['learners to be', learnersNext]
+  ] as const
+  return lists
+    .filter(([, members]) => members.length > 0)
+    .map(([title, members]) => `${title} ${members.map(nameOf).join(' ')}`)
+    .join(', ')
+}
+
 function entriesText(entries: readonly LogEntry[]): string {
   if (entries.length === 0) return 'nothing'
   if (entries.length > 8) return `${entryText(entries[0])} … ${entryText(entries.at(-1))}`
@@ -287,6 +324,10 @@ function entriesText(entries: readonly LogEntry[]): string {
 
 function entryText(entry: LogEntry | undefined): string {
   if (entry === undefined) return ''
+  const configuration = configurationIn(entry.payload)
+  if (configuration !== null && entry.index > 1) {
+    return `${entry.index}/${entry.term}=(${configurationText(configuration)})`
+  }
   const payload = decodeEntryPayload(entry.payload)
   const isWord = payload.kind === 'batch' && payload.bytes.every((byte) => byte >= 97)
   const content = isWord ? `=${String.fromCharCode(...payload.bytes)}` : ''

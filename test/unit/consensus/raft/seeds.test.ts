@@ -4,14 +4,18 @@ import { runSeeds } from '../../../support/raft/run-seeds.js'
 const seeds = 300
 
 t.test(
-  'D-03 D-06 D-10 R-E12 R-R03 R-R06 R-R12 R-C02 R-P01 R-P02 R-P05 R-P06 R-P07 R-Q01 by seed',
+  'D-03 D-06 D-10 R-E12 R-R03 R-R06 R-R12 R-C02 R-P01 R-P02 R-P05 R-P06 R-P07 R-Q01 R-M06 R-M10',
   async (t) => {
-    const { failure, elections, committed, faults } = runSeeds(seeds, 6_000)
+    const { failure, elections, committed, configurations, faults } = runSeeds(seeds, 6_000)
     t.equal(failure, null)
     t.same(Object.keys(faults).sort(), [
+      'change',
       'connectionLost',
       'crash',
       'duplicate',
+      'earlyRemoval',
+      'halves',
+      'lateRemoval',
       'loss',
       'oldAnswer',
       'oldTerms',
@@ -23,6 +27,7 @@ t.test(
     ])
     t.ok(elections > 4 * seeds, `${elections} elections`)
     t.ok((faults.oldTerms ?? 0) > seeds / 2, `${faults.oldTerms} times entries of old terms`)
+    t.ok(configurations > 4 * seeds, `${configurations} pairs of configurations`)
     t.ok(committed > 50 * seeds, `${committed} entries committed`)
   }
 )
