@@ -372,6 +372,7 @@ export class Muxer<Ticket> {
     }
     const slice = this.#sender.pull(sizeBytesMax, withMessages, this.#markSent)
     this.streams.pump(wallNow)
+    this.#expectRead(this.#responder.pump(wallNow), wallNow)
     this.#maybeFinish()
     return slice
   }
