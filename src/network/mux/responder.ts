@@ -45,9 +45,11 @@ interface ResponderParts<Ticket> {
 }
 
 /**
- * The peer's requests of one connection. An answer for which the send queue has no room waits
- * where its request is being served, not encoded, until others have left. Where a method answers a boolean, false means that the
- * peer does not read its answers, and the connection has to be given up.
+ * The peer's requests of one connection. An answer for which the send queue has no room waits where
+ * its request is being served, not encoded, until others have left.
+ *
+ * Where a method answers a boolean, false means that the peer does not read its answers, and the
+ * connection has to be given up.
  */
 export class Responder<Ticket> {
   readonly #parts: ResponderParts<Ticket>
