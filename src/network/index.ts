@@ -14,11 +14,8 @@ export { membershipMessages } from './membership/messages.js'
 export type { Quorum } from './membership/partition/quorum-guard.js'
 export { controlMessages } from './mux/messages.js'
 export type { TransportCounter, TransportCounters } from './mux/transport-counters.js'
-export {
-  type TransportComponents,
-  TransportDriver,
-  type TransportOptions
-} from './pool/transport-driver.js'
+export { TransportDriver } from './pool/transport-driver.js'
+export type { TransportComponents, TransportOptions } from './pool/transport-options.js'
 export {
   type AuthorityFiles,
   authorityClusterName,

@@ -11,8 +11,18 @@ import {
   type StreamHandlers
 } from '../core/index.js'
 
-/** Where `write` begins to answer false: enough to fill a fast link, little enough to overtake. */
-export const streamBufferBytesMax = 256 * 1024
+/**
+ * Where `write` begins to answer false. One write of this size at a time keeps a fast link full,
+ * because the system has buffers of its own; what is handed over cannot be overtaken any more.
+ */
+export const streamBufferBytesMax = 64 * 1024
+
+/**
+ * After so many bytes a socket is not read for the rest of the loop's turn: otherwise what the
+ * system has of one connection, megabytes at worst, would be handled before the first byte of
+ * another. What was taken from the system with them, 64 KiB at most, comes in the next turn.
+ */
+const readTurnBytesMax = 32 * 1024
 
 /** A connected socket, plain or TLS, as the house sees it. */
 export class SocketPipe implements BytePipe {
@@ -21,8 +31,8 @@ export class SocketPipe implements BytePipe {
   #cause: Error | undefined
   #endedLocally = false
   #endedRemotely = false
-  #corked = false
   #isFull = false
+  #turnBytes = 0
   #isClosed = false
 
   /** @param socket paused */
@@ -48,13 +58,15 @@ export class SocketPipe implements BytePipe {
       setImmediate(() => handlers.onClose(this.#reason(), this.#cause))
       return
     }
-    this.#socket.on('data', (chunk: Buffer) => handlers.onData(chunk))
+    this.#socket.on('data', (chunk: Buffer) => {
+      this.#countRead(chunk.length)
+      handlers.onData(chunk)
+    })
     this.#socket.resume()
   }
 
   write(chunk: Uint8Array, onReleased?: () => void): boolean {
     if (!this.#socket.writable) return false
-    this.#cork()
     this.#socket.write(chunk, (error) => {
       // After an error the system may still read from it.
       if (error) return
@@ -83,15 +95,17 @@ export class SocketPipe implements BytePipe {
     this.#socket.destroy()
   }
 
-  /** What one turn of the event loop writes leaves in one record and one system call. */
-  #cork(): void {
-    if (this.#corked) return
-    this.#corked = true
-    this.#socket.cork()
-    process.nextTick(() => {
-      this.#corked = false
-      this.#socket.uncork()
-    })
+  /** A resting socket hands out what it had read already and reads on, in the next turn. */
+  #countRead(sizeBytes: number): void {
+    this.#turnBytes += sizeBytes
+    if (this.#turnBytes < readTurnBytesMax) return
+    this.#turnBytes = 0
+    this.#socket.pause()
+    setImmediate(this.#readOn)
+  }
+
+  readonly #readOn = (): void => {
+    this.#socket.resume()
   }
 
   /** Asks for more before everything is gone, so that the next record is ready when it is. */

@@ -225,7 +225,7 @@ const transport = z.strictObject({
   /** Opens of streams to one peer that wait for their turn; beyond it ERR_SKEIN_BACKPRESSURE. */
   streamOpensWaitingMax: count(1, 65_536).default(1_024),
   /** Received and not read, of one stream. Higher: faster over long ways, for memory. */
-  streamWindowBytes: count(262_144, 1_073_741_824).default(256 * 1024),
+  streamWindowBytes: count(262_144, 1_073_741_824).default(1024 * 1024),
   /** Received and not read, of all streams of a connection. Lower: one slow reader stops others. */
   streamConnectionWindowBytes: count(4_194_304, 1_073_741_824).default(4 * 1024 * 1024),
   /** A stream is reset after so long without credit for what is written, or without a reader. */

@@ -36,7 +36,7 @@ export interface ByteChannel extends AsyncIterable<Uint8Array> {
 }
 
 export interface OpenChannelOptions {
-  /** Of its frames among all others to that node. Default: normal. */
+  /** Of its frames among all others to that node, and of its opening. Default: normal. */
   readonly priority?: Priority
   /** How long to wait for a connection and for one's turn on it. Default: 5,000. */
   readonly timeoutMs?: number
@@ -53,9 +53,11 @@ export interface AcceptChannelOptions {
 /** Byte channels by node and name. */
 export interface Channels {
   /**
-   * On an open connection without a round trip. Where one has as many as it carries another
-   * connection is opened, up to `transport.connectionsPerPeerMax`; then it waits for its turn, the
-   * more urgent first.
+   * On an open connection without a round trip. Channels of priority normal and low have
+   * connections of their own, so that messages do not wait behind their bytes: the first one, and
+   * the first for which none has room, waits until another is dialled, up to
+   * `transport.connectionsPerPeerMax`. Where there is no room it waits for its turn, the more
+   * urgent first.
    *
    * @throws NotSentError the node cannot be reached, or no turn came in time; it knows of nothing
    * @throws BackpressureError too many wait; @throws CancelledError

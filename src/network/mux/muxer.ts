@@ -56,7 +56,7 @@ import {
 } from './messages.js'
 import type { MuxEvent } from './mux-events.js'
 import type { MuxerComponents, MuxerOptions } from './muxer-options.js'
-import { type BatchPart, joined, type Outgoing } from './output.js'
+import type { Outgoing, Slice } from './output.js'
 import type { PendingRequest } from './pending-requests.js'
 import { Receiver } from './receiver.js'
 import { type Dispatch, extensionOf, type RequestDispatch, Requester } from './requester.js'
@@ -357,12 +357,11 @@ export class Muxer<Ticket> {
 
   /** The next bytes for the stream; null when nothing waits. The stream may keep them. */
   pull(sizeBytesMax: number, wallNow: WallMs): Uint8Array | null {
-    const parts = this.pullParts(sizeBytesMax, wallNow)
-    return parts === null ? null : joined(parts)
+    return this.pullSlice(sizeBytesMax, wallNow)?.bytes ?? null
   }
 
-  /** The same as it lies, to be released when it is written. */
-  pullParts(sizeBytesMax: number, wallNow: WallMs): readonly BatchPart[] | null {
+  /** The same, to be released when it is written. */
+  pullSlice(sizeBytesMax: number, wallNow: WallMs): Slice | null {
     if (this.#turnedOut !== null && !this.#sender.hasMessages) {
       this.#fail(this.#turnedOut.error, wallNow)
     }
@@ -371,10 +370,11 @@ export class Muxer<Ticket> {
       this.#isGoAwaySent = true
       this.#sender.control(goAway, { reason: this.#retireReason, message: '' }, wallNow)
     }
-    const parts = this.#sender.pull(sizeBytesMax, withMessages, this.#markSent)
+    const slice = this.#sender.pull(sizeBytesMax, withMessages, this.#markSent)
     this.streams.pump(wallNow)
+    this.#expectRead(this.#responder.pump(wallNow), wallNow)
     this.#maybeFinish()
-    return parts
+    return slice
   }
 
   get #talks(): boolean {

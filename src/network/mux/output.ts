@@ -102,8 +102,8 @@ export class OutputWriter {
   }
 }
 
-/** Bytes for the stream; `release`, where there is one, is called when nobody needs them. */
-export interface BatchPart {
+/** Bytes for one write to the stream; `release`, where there is one, when nobody needs them. */
+export interface Slice {
   readonly bytes: Uint8Array
   readonly release?: () => void
 }
@@ -116,12 +116,20 @@ interface Run {
   end: number
 }
 
-/** Frames for one write to the stream; neighbours in a block become one run. */
+/**
+ * Frames for one write to the stream. Neighbours in a block are one run, which leaves as it lies.
+ * Several are copied together: a socket over TLS copies what it gets in pieces, too, and into new
+ * memory each time.
+ */
 export class Batch {
+  readonly #pool: BufferPool
   readonly #runs: Run[] = []
   #last: Run | null = null
   #sizeBytes = 0
-  #hasPayloads = false
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool
+  }
 
   get sizeBytes(): number {
     return this.#sizeBytes
@@ -139,44 +147,32 @@ export class Batch {
     this.#push({ block, bytes: must(block.bytes, 'sealed block'), start, end })
   }
 
-  /** A payload that lies elsewhere; it is not copied. */
+  /** A payload that lies elsewhere. */
   addPayload(bytes: Uint8Array): void {
     this.#sizeBytes += bytes.length
-    this.#hasPayloads = true
     this.#push({ block: null, bytes, start: 0, end: bytes.length })
   }
 
-  /** As they lie where payloads are in it, else as one. */
-  parts(): readonly BatchPart[] {
-    const parts = this.#lying()
-    if (parts.length === 1 || this.#hasPayloads) return parts
-    const bytes = joined(parts)
-    for (const { release } of parts) release?.()
-    return [{ bytes }]
-  }
-
-  #lying(): BatchPart[] {
-    return this.#runs.map(({ block, bytes, start, end }) => {
+  /** Everything that was added, once. */
+  slice(): Slice {
+    const [first] = this.#runs
+    if (this.#runs.length === 1 && first !== undefined) {
+      const { block, bytes, start, end } = first
       const part = bytes.subarray(start, end)
       return block === null ? { bytes: part } : { bytes: part, release: () => block.release() }
-    })
+    }
+    const buffer = this.#pool.take(this.#sizeBytes)
+    let at = 0
+    for (const { block, bytes, start, end } of this.#runs) {
+      buffer.set(bytes.subarray(start, end), at)
+      at += end - start
+      block?.release()
+    }
+    return { bytes: buffer.subarray(0, at), release: () => this.#pool.give(buffer) }
   }
 
   #push(run: Run): void {
     this.#runs.push(run)
     this.#last = run
   }
-}
-
-/** One run as it lies, several copied together. */
-export function joined(parts: readonly BatchPart[]): Uint8Array {
-  const [first] = parts
-  if (parts.length === 1 && first !== undefined) return first.bytes
-  const whole = new Uint8Array(parts.reduce((sum, { bytes }) => sum + bytes.length, 0))
-  let at = 0
-  for (const { bytes } of parts) {
-    whole.set(bytes, at)
-    at += bytes.length
-  }
-  return whole
 }

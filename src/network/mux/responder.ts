@@ -1,13 +1,16 @@
+import { must } from '../../core/assert.js'
 import { after } from '../../core/deadlines.js'
 import {
   BackpressureError,
   type ErrorFacts,
+  InternalError,
   MessageTooLargeError,
   ProtocolError,
   RequestTimeoutError,
   type SkeinError
 } from '../../core/errors.js'
 import type { MonotonicMs, WallMs } from '../../core/ids.js'
+import { Priorities, type Priority } from '../../core/ports/messenger.js'
 import type { TellQueue } from '../../core/tell-queue.js'
 import {
   type AssembledMessage,
@@ -21,9 +24,17 @@ import type { MuxEvent } from './mux-events.js'
 import type { Sender } from './sender.js'
 import type { TransportCounters } from './transport-counters.js'
 
+/** Answers that wait for room in the send queue; beyond it requests are refused. */
+export const answersWaitingMax = 1_024
+
 interface Serving {
   readonly declaration: RequestDeclaration<unknown, unknown>
   isCancelled: boolean
+}
+
+interface WaitingAnswer {
+  readonly id: number
+  readonly body: unknown
 }
 
 interface ResponderParts<Ticket> {
@@ -34,13 +45,19 @@ interface ResponderParts<Ticket> {
 }
 
 /**
- * The peer's requests of one connection. Where a method answers a boolean, false means that the
- * peer does not read its answers, and the connection has to be given up.
+ * The peer's requests of one connection. An answer for which the send queue has no room waits where
+ * its request is being served, not encoded, until others have left.
+ *
+ * Where a method answers a boolean, false means that the peer does not read its answers, and the
+ * connection has to be given up.
  */
 export class Responder<Ticket> {
   readonly #parts: ResponderParts<Ticket>
   readonly #servedMax: number
   readonly #serving = new Map<number, Serving>()
+  /** Of each priority, in the order in which they were given. */
+  readonly #waiting: readonly WaitingAnswer[][] = Object.values(Priorities).map(() => [])
+  #waitingCount = 0
 
   constructor(parts: ResponderParts<Ticket>, servedMax: number) {
     this.#parts = parts
@@ -53,6 +70,7 @@ export class Responder<Ticket> {
 
   tellQueues(tell: TellQueue): void {
     tell('transport.requestsServedMax', this.#serving.size, this.#servedMax)
+    tell('answersWaitingMax', this.#waitingCount, answersWaitingMax + this.#servedMax)
   }
 
   handleRequest(
@@ -68,6 +86,11 @@ export class Responder<Ticket> {
     if (served >= this.#servedMax) {
       counters.add('backpressure_refusals')
       return this.reject(id, new BackpressureError(`${served} requests are being served`), wallNow)
+    }
+    if (this.#waitingCount >= answersWaitingMax) {
+      counters.add('backpressure_refusals')
+      const message = `${this.#waitingCount} answers wait to be read`
+      return this.reject(id, new BackpressureError(message), wallNow)
     }
     const body = bodies.readAny(message, declaration)
     const deadlineMs = message.extension?.deadlineMs
@@ -92,15 +115,33 @@ export class Responder<Ticket> {
   }
 
   answer(id: number, body: unknown, wallNow: WallMs): boolean {
-    const serving = this.#take(id)
-    if (serving === null) return true
-    const { response } = serving.declaration
-    try {
-      return this.#force(response, body, id, response.priority, wallNow)
-    } catch (error) {
-      if (!(error instanceof MessageTooLargeError)) throw error
-      return this.#force(errorAnswer, error.toFacts(), id, response.priority, wallNow)
+    const serving = this.#serving.get(id)
+    if (serving === undefined) return true
+    const { priority } = serving.declaration.response
+    const waiting = this.#waitingOf(priority)
+    if (serving.isCancelled || (waiting.length === 0 && this.#parts.sender.hasRoom(priority))) {
+      return this.#answerNow(id, body, wallNow)
     }
+    waiting.push({ id, body })
+    this.#waitingCount++
+    return true
+  }
+
+  /** Messages have left: answers that wait take their room. */
+  pump(wallNow: WallMs): boolean {
+    if (this.#waitingCount === 0) return true
+    let isRead = true
+    for (const priority of Object.values(Priorities)) {
+      const waiting = this.#waitingOf(priority)
+      let count = 0
+      for (; count < waiting.length && this.#parts.sender.hasRoom(priority); count++) {
+        const { id, body } = waiting[count] as WaitingAnswer
+        isRead = this.#answerLate(id, body, wallNow) && isRead
+      }
+      if (count > 0) waiting.splice(0, count)
+      this.#waitingCount -= count
+    }
+    return isRead
   }
 
   answerError(id: number, facts: ErrorFacts, wallNow: WallMs): boolean {
@@ -120,6 +161,34 @@ export class Responder<Ticket> {
       if (!serving.isCancelled) this.#parts.emit({ kind: 'cancelled', id })
     }
     this.#serving.clear()
+    for (const waiting of this.#waiting) waiting.length = 0
+    this.#waitingCount = 0
+  }
+
+  #waitingOf(priority: Priority): WaitingAnswer[] {
+    return must(this.#waiting[priority], 'priority')
+  }
+
+  #answerNow(id: number, body: unknown, wallNow: WallMs): boolean {
+    const serving = this.#take(id)
+    if (serving === null) return true
+    const { response } = serving.declaration
+    try {
+      return this.#force(response, body, id, response.priority, wallNow)
+    } catch (error) {
+      if (!(error instanceof MessageTooLargeError)) throw error
+      return this.#force(errorAnswer, error.toFacts(), id, response.priority, wallNow)
+    }
+  }
+
+  /** Who gave the answer is not there any more to hear that it cannot be encoded. */
+  #answerLate(id: number, body: unknown, wallNow: WallMs): boolean {
+    try {
+      return this.#answerNow(id, body, wallNow)
+    } catch (cause) {
+      const error = new InternalError('the answer cannot be encoded', { cause })
+      return this.reject(id, error, wallNow)
+    }
   }
 
   #take(id: number): Serving | null {

@@ -11,7 +11,7 @@ import {
 } from '../../wire/index.js'
 import { handshakeVersion } from './messages.js'
 import type { MuxerComponents } from './muxer-options.js'
-import { Batch, type BatchPart, type Outgoing, OutputWriter } from './output.js'
+import { Batch, type Outgoing, OutputWriter, type Slice } from './output.js'
 import type { PendingRequest } from './pending-requests.js'
 import { SendQueue, type SendQueueLimits } from './send-queue.js'
 import { streamData, streamWindow } from './streams/messages.js'
@@ -213,16 +213,16 @@ export class Sender<Ticket> {
     sizeBytesMax: number,
     withMessages: boolean,
     onStart: (outgoing: Outgoing<Ticket>) => void
-  ): readonly BatchPart[] | null {
+  ): Slice | null {
     this.#output.seal()
-    const batch = new Batch()
+    const batch = new Batch(this.#components.buffers)
     for (const { block, start, end } of this.#control) {
       batch.add(block, start, end)
       block.release()
     }
     if (this.#control.length > 0) this.#control = []
     if (withMessages) this.#queue.fill(batch, sizeBytesMax, onStart)
-    return batch.sizeBytes === 0 ? null : batch.parts()
+    return batch.sizeBytes === 0 ? null : batch.slice()
   }
 
   #pushControl<Body>(

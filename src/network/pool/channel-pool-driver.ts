@@ -10,7 +10,7 @@ import {
 import type { MonotonicMs } from '../../core/ids.js'
 import type { ByteChannel } from '../../core/ports/channels.js'
 import type { Clock } from '../../core/ports/clock.js'
-import type { Priority } from '../../core/ports/messenger.js'
+import { Priorities, type Priority } from '../../core/ports/messenger.js'
 import type { Random } from '../../core/ports/random.js'
 import type { Address, ByteStream } from '../../core/ports/stream-network.js'
 import type { TellQueue } from '../../core/tell-queue.js'
@@ -21,6 +21,8 @@ import { type WaitingOpen, WaitingOpens } from './waiting-opens.js'
 
 /** Where streams were reset so often that the peer would take another for a flood. */
 const retryMs = 50
+/** How long bulk waits for a connection that is being dialled, when there is another one. */
+const dialPatienceMs = 500
 
 export interface ChannelPoolComponents {
   readonly clock: Clock
@@ -52,9 +54,12 @@ interface Opening {
 }
 
 /**
- * The channels of this node to one other: on the connection that carries messages as long as it
- * has room, then on further ones for streams alone, of which one at a time is dialled; what finds
- * no room waits. A further connection that was unused for a while is closed by who dialled it.
+ * The channels of this node to one other. The urgent ones (critical, high) are opened on the
+ * connection that carries messages as long as it has room. Bulk has connections for streams alone,
+ * of which one at a time is dialled: what the system has taken of it cannot be overtaken, so
+ * it must not stand in the way of messages. Where no other connection is to be had each takes what
+ * there is; what finds no room waits. A further connection that was unused for a while is closed by
+ * who dialled it.
  */
 export class ChannelPool {
   readonly #components: ChannelPoolComponents
@@ -65,6 +70,7 @@ export class ChannelPool {
   /** Connections for streams alone, whoever dialled them, in the order in which they opened. */
   readonly #extras = new Map<Connection, { idleSince: MonotonicMs }>()
   #dialling: Connection | null = null
+  #patienceAt: MonotonicMs = NEVER
 
   constructor(components: ChannelPoolComponents, options: ChannelPoolOptions) {
     this.#components = components
@@ -142,14 +148,14 @@ export class ChannelPool {
     const { clock } = this.#components
     const now = clock.now()
     let retryAt: MonotonicMs = NEVER
-    while (this.#waiting.length > 0) {
-      const connection = this.#findRoom(now)
+    for (let next = this.#waiting.first; next !== undefined; next = this.#waiting.first) {
+      const { ticket, priority } = next
+      const connection = this.#findRoom(priority, now)
       if (connection === null) {
         retryAt = this.#maybeDial(now)
         break
       }
-      const entry = this.#waiting.shift() as WaitingOpen<Opening>
-      const { ticket, priority } = entry
+      this.#waiting.shift()
       ticket.resolve(new Channel(connection, connection.openStream(ticket.name, priority)))
     }
     this.#timer.arm(
@@ -178,13 +184,27 @@ export class ChannelPool {
     for (const connection of this.connections) connection.retire('stopping')
   }
 
-  #findRoom(now: MonotonicMs): Connection | null {
+  #findRoom(priority: Priority, now: MonotonicMs): Connection | null {
+    const hasRoom = ({ muxer }: Connection) => muxer.isOpen && muxer.streams.hasRoom(now)
     const main = this.#components.main(undefined)
-    if (main?.muxer.isOpen && main.muxer.streams.hasRoom(now)) return main
-    for (const connection of this.#extras.keys()) {
-      if (connection.muxer.isOpen && connection.muxer.streams.hasRoom(now)) return connection
-    }
-    return null
+    const onMain = main !== null && hasRoom(main) ? main : null
+    const extra = [...this.#extras.keys()].find(hasRoom) ?? null
+    if (priority <= Priorities.High) return onMain ?? extra
+    if (extra !== null) return extra
+    const isComing = this.#dialling !== null && now < this.#patienceAt
+    return isComing || this.#mayDial(main, now) ? null : onMain
+  }
+
+  #mayDial(main: Connection | null, now: MonotonicMs): boolean {
+    return this.#canGrow(main) && now >= this.#backoff.notBefore
+  }
+
+  /** Whether the peer takes another connection, and none is being dialled. */
+  #canGrow(main: Connection | null): boolean {
+    const facts = main?.muxer.isOpen ? main.facts : null
+    const most = Math.min(this.#options.connectionsPerPeerMax, facts?.connectionsMax ?? 1)
+    const { dial } = this.#components
+    return dial !== null && this.#dialling === null && 1 + this.connections.length < most
   }
 
   /** Answers when to look again, if nothing happens meanwhile. */
@@ -195,16 +215,17 @@ export class ChannelPool {
       this.fail(new NotSentError('the node is not reachable now'))
       return NEVER
     }
-    const facts = active?.muxer.isOpen ? active.facts : null
-    const most = Math.min(this.#options.connectionsPerPeerMax, facts?.connectionsMax ?? 1)
-    const canGrow = 1 + this.connections.length < most && this.#dialling === null
-    if (facts === null) return NEVER
-    if (dial === null || !canGrow) return this.#isFull(active) ? NEVER : after(now, retryMs)
+    if (this.#dialling !== null && now < this.#patienceAt) return this.#patienceAt
+    if (!active?.muxer.isOpen) return NEVER
+    if (dial === null || !this.#canGrow(active)) {
+      return this.#isFull(active) ? NEVER : after(now, retryMs)
+    }
     if (now < this.#backoff.notBefore) return this.#backoff.notBefore
     const { connection, stream } = dial()
     this.#dialling = connection
+    this.#patienceAt = after(now, dialPatienceMs)
     void this.#connect(connection, stream)
-    return NEVER
+    return this.#patienceAt
   }
 
   #isFull(main: Connection | null): boolean {

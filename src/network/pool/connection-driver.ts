@@ -26,8 +26,8 @@ import type { Dispatch } from '../mux/requester.js'
 import type { StreamResetReason } from '../mux/streams/messages.js'
 import type { MuxStream } from '../mux/streams/mux-stream.js'
 
-/** Bytes of one write to the stream. */
-const writeSizeBytes = 64 * 1024
+/** From here on a write to the stream is long enough: another frame would make a record more. */
+const writeSizeBytes = 60 * 1024
 /** How long a connection that is over may take to deliver its last words. */
 const closeLingerMs = 1_000
 
@@ -300,15 +300,12 @@ export class Connection {
     const stream = this.#stream
     if (stream === null || this.#isEnded) return
     while (!this.#isBlocked || this.muxer.isDone) {
-      const parts = this.muxer.pullParts(writeSizeBytes, this.#clock.wallNow())
-      if (parts === null) break
-      let sizeBytes = 0
-      for (const { bytes, release } of parts) {
-        sizeBytes += bytes.length
-        this.#isBlocked = !stream.write(bytes, release)
-      }
-      this.#bytesSent += sizeBytes
-      this.#components.counters.add('bytes_sent', sizeBytes)
+      const slice = this.muxer.pullSlice(writeSizeBytes, this.#clock.wallNow())
+      if (slice === null) break
+      const { bytes, release } = slice
+      this.#isBlocked = !stream.write(bytes, release)
+      this.#bytesSent += bytes.length
+      this.#components.counters.add('bytes_sent', bytes.length)
     }
     if (this.muxer.isDone) {
       this.#isEnded = true

@@ -320,12 +320,18 @@ export class Peer {
     const { clock, streams, counters, addressOf, createConnection } = this.#components
     counters.add('dials')
     const deadline = after(clock.now(), this.#options.dialTimeoutMs)
-    const known = addressOf(this.nodeId) ?? this.#address
+    const known = addressOf(this.nodeId) ?? this.#address ?? this.#dialledAddress()
     const stream =
       known === undefined
         ? Promise.reject(new NotSentError('its address is unknown', { nodeId: this.nodeId }))
         : streams.dial(known, { expectedNodeId: this.nodeId, deadline })
     return { connection: createConnection(true, { lane: Lanes.Streams }), stream }
+  }
+
+  /** Where a connection leads that was dialled before the peer's name was known. */
+  #dialledAddress(): Address | undefined {
+    const dialled = [...this.#connections].find(({ isDialer, facts }) => isDialer && facts !== null)
+    return dialled?.remoteAddress
   }
 
   #findGreeted(except: Connection | null): Connection | null {

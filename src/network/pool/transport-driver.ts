@@ -8,9 +8,8 @@
  * The same driver is a client's messenger: it dials nodes and is never started, so nobody dials it.
  */
 import { assert, must } from '../../core/assert.js'
-import type { Config } from '../../core/config/schema.js'
 import { DeadlineTimer } from '../../core/deadline-timer.js'
-import { after, NEVER } from '../../core/deadlines.js'
+import { after } from '../../core/deadlines.js'
 import {
   CancelledError,
   ConnectionLostError,
@@ -20,12 +19,8 @@ import {
   StoppedError
 } from '../../core/errors.js'
 import type { TransportEvent } from '../../core/events.js'
-import type { ClusterId, MonotonicMs, NodeId } from '../../core/ids.js'
-import type { Clock } from '../../core/ports/clock.js'
-import type { Compression } from '../../core/ports/compression.js'
+import type { MonotonicMs, NodeId } from '../../core/ids.js'
 import type { PeerJudge } from '../../core/ports/credentials.js'
-import type { Crypto } from '../../core/ports/crypto.js'
-import type { Logger } from '../../core/ports/logger.js'
 import {
   type Inbound,
   type MessageType,
@@ -36,90 +31,36 @@ import {
   type RequestType,
   type SendOptions
 } from '../../core/ports/messenger.js'
-import type { Random } from '../../core/ports/random.js'
-import type {
-  Address,
-  ByteStream,
-  PeerCertificate,
-  PeerIdentity,
-  StreamListener,
-  StreamNetwork
-} from '../../core/ports/stream-network.js'
-import type { Tracer } from '../../core/ports/tracer.js'
+import type { Address, ByteStream, StreamListener } from '../../core/ports/stream-network.js'
 import type { TellQueue } from '../../core/tell-queue.js'
 import { traced } from '../../core/traced-driver.js'
 import {
   type AnyDeclaration,
-  BufferPool,
-  type Catalogue,
   type DeliveryTag,
-  HybridClock,
   isCustom,
   isRequest,
   type MessageDeclaration,
   type RequestDeclaration
 } from '../../wire/index.js'
 import type { DeliveryHooks, DeliveryTransport } from '../delivery/delivery-port.js'
-import { epochOfNonce, toHex } from '../mux/handshake.js'
-import { bootNonceBytes } from '../mux/messages.js'
 import type { PeerFacts } from '../mux/mux-events.js'
-import type { MuxerComponents, MuxerLimits } from '../mux/muxer-options.js'
 import { createTransportCounters, type TransportCounters } from '../mux/transport-counters.js'
 import { Relays } from '../relay/relay-driver.js'
-import { MessagePolicy, type MessageRestrictions } from '../security/message-policy.js'
 import { ChannelPool } from './channel-pool-driver.js'
 import { ChannelsDriver } from './channels-driver.js'
-import { Connection, type ConnectionHandlers, type InboundMessage } from './connection-driver.js'
+import type { Connection, ConnectionHandlers, InboundMessage } from './connection-driver.js'
+import { ConnectionFactory } from './connection-factory-driver.js'
 import { Dispatcher } from './dispatcher-driver.js'
 import { senderOf } from './inbound.js'
-import { type LinkAge, promptRenewAtOf, renewAtOf, renewPauseMs } from './link-age.js'
-import { createLoopback } from './loopback-driver.js'
-import { type ConnectionRole, Peer, type PeerHandlers, sortedPeers } from './peer-driver.js'
+import { LinkRenewals } from './link-renewals-driver.js'
+import { type ConnectionRole, Peer, sortedPeers } from './peer-driver.js'
+import type { CutConnection, TransportComponents, TransportOptions } from './transport-options.js'
+import { TransportTells } from './transport-tells.js'
 
 /** How long `stop` waits for connections to come to rest. */
 const stopTimeoutMs = 5_000
 /** In intervals of keep-alive: a way round that is silent so much longer than the direct one. */
 const relaySilenceFactor = 2
-
-export interface TransportComponents {
-  readonly clock: Clock
-  readonly random: Random
-  readonly streams: StreamNetwork
-  readonly catalogue: Catalogue
-  readonly logger: Logger
-  /** Where a node is to be dialled, as membership knows it. */
-  readonly addressOf: (nodeId: NodeId) => Address | undefined
-  readonly nonces: Crypto
-  /** Absent: nothing is compressed. */
-  readonly compression?: Compression
-  /** By way of whom urgent messages go; null, or absent: directly. */
-  readonly relayFor?: (to: NodeId) => NodeId | null
-  /** Absent: nothing is traced. */
-  readonly tracer?: Tracer | null | undefined
-}
-
-export interface TransportOptions {
-  readonly identity: PeerIdentity
-  readonly clusterId: () => ClusterId | null
-  /** A peer knows the cluster's id, and this node did not. */
-  readonly onPeerClusterId: (id: ClusterId) => void
-  /** Null: a client, which only dials. */
-  readonly listenAddress: Address | null
-  readonly config: Config['transport']
-  /** Zero, or absent: connections are not replaced by age. */
-  readonly linkAgeMaxMs?: number
-  readonly sameIdentity?: 'newest' | 'oldest'
-  /** Beyond what the declarations deny. */
-  readonly restrictions?: MessageRestrictions
-}
-
-/** An open connection that was ended because of who is at the other end. */
-export interface CutConnection {
-  readonly peer: PeerIdentity
-  readonly certificate: PeerCertificate
-  readonly address: Address
-  readonly reason: string
-}
 
 interface DialWaiter {
   resolve(nodeId: NodeId): void
@@ -132,31 +73,21 @@ export class TransportDriver implements Messenger, DeliveryTransport {
   readonly epoch: number
   readonly #components: TransportComponents
   readonly #options: TransportOptions
-  readonly #self: PeerIdentity
   readonly #selfId: NodeId
-  readonly #hybridClock: HybridClock
-  readonly #buffers = new BufferPool()
-  readonly #bootNonce: Uint8Array
+  readonly #factory: ConnectionFactory
   readonly #dispatcher: Dispatcher
-  readonly #policy: MessagePolicy
   readonly #peers = new Map<NodeId, Peer>()
   readonly #owners = new Map<Connection, Peer>()
   readonly #inbound = new Set<Connection>()
   readonly #dialWaiters = new Map<Connection, DialWaiter>()
-  readonly #peerHandlers: ((change: { nodeId: NodeId; connected: boolean }) => void)[] = []
-  readonly #eventHandlers: ((event: TransportEvent) => void)[] = []
+  readonly #tells: TransportTells
   #delivery: DeliveryHooks | null = null
-  #connectionsLive = new Set<Connection>()
-  readonly #renewAt = new Map<Connection, MonotonicMs>()
-  readonly #renewals: DeadlineTimer
-  readonly #ageing: Random
+  readonly #renewals: LinkRenewals
   #loopback: Connection | null = null
   readonly #loopbackChannels: ChannelPool
   readonly #relays: Relays
   #listener: StreamListener | null = null
   #handshakes = 0
-  #messageIds = 0
-  #helloSequence = 0
   #isStopped = false
   #onAllDone: (() => void) | null = null
 
@@ -164,16 +95,21 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     this.#components = components
     this.#options = options
     const { identity, config } = options
-    this.#self = identity
     this.#selfId = senderOf(identity)
-    this.#hybridClock = new HybridClock(config.clockOffsetMaxMs)
-    this.#bootNonce = components.nonces.randomBytes(bootNonceBytes)
-    this.#policy = new MessagePolicy(options.restrictions)
-    this.epoch = epochOfNonce(toHex(this.#bootNonce))
+    this.#tells = new TransportTells(components.logger, this.counters, options.sameIdentity)
+    this.#factory = new ConnectionFactory(
+      { ...components, counters: this.counters },
+      options,
+      this.#handlersOfConnections
+    )
+    this.epoch = this.#factory.epoch
     this.#dispatcher = new Dispatcher(components.logger, this.counters, components.tracer ?? null)
-    this.#ageing = components.random.split('link age')
-    this.#renewals = new DeadlineTimer(components.clock, (now) => this.#renewDue(now))
     const { clock, logger } = components
+    this.#renewals = new LinkRenewals(
+      { clock, random: components.random.split('link age') },
+      options.linkAgeMaxMs ?? 0,
+      (connection) => this.#renew(connection)
+    )
     this.channels = new ChannelsDriver({
       clock,
       logger,
@@ -213,7 +149,7 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     const closed = this.#listener?.close()
     for (const peer of sortedPeers(this.#peers)) peer.retire()
     this.#loopbackChannels.retire()
-    for (const connection of this.#connectionsLive) connection.retire('stopping')
+    for (const connection of this.#factory.live) connection.retire('stopping')
     await this.#allDone()
     await closed
   }
@@ -309,18 +245,18 @@ export class TransportDriver implements Messenger, DeliveryTransport {
   }
 
   onPeer(handle: (change: { nodeId: NodeId; connected: boolean }) => void): void {
-    this.#peerHandlers.push(handle)
+    this.#tells.onPeer(handle)
   }
 
   tellQueues(tell: TellQueue): void {
-    for (const { muxer } of this.#connectionsLive) muxer.tellQueues(tell)
+    for (const { muxer } of this.#factory.live) muxer.tellQueues(tell)
     for (const peer of this.#peers.values()) peer.channels.tellQueues(tell)
     const { relaysServedMax } = this.#options.config
     tell('transport.relaysServedMax', this.#relays.served, relaysServedMax)
   }
 
   onEvent(handle: (event: TransportEvent) => void): void {
-    this.#eventHandlers.push(handle)
+    this.#tells.onEvent(handle)
   }
 
   isConnected(to: NodeId): boolean {
@@ -331,7 +267,7 @@ export class TransportDriver implements Messenger, DeliveryTransport {
   /** Bytes to and from a node over its present connections; null: there is none. */
   trafficOf(nodeId: NodeId): { readonly bytesSent: number; readonly bytesReceived: number } | null {
     let total: { bytesSent: number; bytesReceived: number } | null = null
-    for (const { peer, traffic } of this.#connectionsLive) {
+    for (const { peer, traffic } of this.#factory.live) {
       if (peer?.kind !== 'node' || peer.nodeId !== nodeId) continue
       total ??= { bytesSent: 0, bytesReceived: 0 }
       total.bytesSent += traffic.bytesSent
@@ -348,7 +284,7 @@ export class TransportDriver implements Messenger, DeliveryTransport {
   /** Ends every open connection whose peer the judge has a reason against. */
   cut(judge: PeerJudge): CutConnection[] {
     const cuts: CutConnection[] = []
-    for (const connection of [...this.#connectionsLive]) {
+    for (const connection of [...this.#factory.live]) {
       const { peer, certificate, remoteAddress: address } = connection
       if (peer === null || certificate === null) continue
       const reason = judge(peer, certificate)
@@ -362,11 +298,7 @@ export class TransportDriver implements Messenger, DeliveryTransport {
 
   /** Replaces every open connection soon, so that each certificate is judged by what holds now. */
   renewAll(): void {
-    const now = this.#components.clock.now()
-    for (const connection of this.#renewAt.keys()) {
-      this.#renewAt.set(connection, promptRenewAtOf(now, this.#ageOf(connection)))
-    }
-    this.#armRenewals()
+    this.#renewals.renewAll()
   }
 
   /**
@@ -494,14 +426,12 @@ export class TransportDriver implements Messenger, DeliveryTransport {
   }
 
   #loopbackConnection(): Connection {
-    if (this.#loopback?.muxer.isUsable) return this.#loopback
-    const counters = createTransportCounters()
-    const limits = { ...this.#options.config, keepAliveIntervalMs: NEVER, idleTimeoutMs: NEVER }
-    const [near, far] = createLoopback(this.#self, this.#components.clock)
-    this.#loopback = this.#createConnection(true, { limits, counters })
-    this.#createConnection(false, { limits, counters }).attach(far)
-    this.#loopback.attach(near)
+    if (!this.#loopback?.muxer.isUsable) this.#loopback = this.#factory.createLoopback()
     return this.#loopback
+  }
+
+  #createConnection(isDialer: boolean, role?: ConnectionRole): Connection {
+    return this.#factory.create(isDialer, role)
   }
 
   #peerOf(nodeId: NodeId): Peer {
@@ -524,52 +454,9 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     }
     const { config, sameIdentity = 'newest' } = this.#options
     const options = { self: this.#selfId, ...config, sameIdentity }
-    const peer: Peer = new Peer(nodeId, components, options, this.#handlersOfPeers)
+    const peer: Peer = new Peer(nodeId, components, options, this.#tells.handlersOfPeers)
     this.#peers.set(nodeId, peer)
     return peer
-  }
-
-  #createConnection(
-    isDialer: boolean,
-    {
-      limits = this.#options.config,
-      counters = this.counters,
-      renews,
-      lane = 0
-    }: ConnectionRole & {
-      readonly limits?: MuxerLimits
-      readonly counters?: TransportCounters
-    } = {}
-  ): Connection {
-    const components: MuxerComponents & { readonly clock: Clock } = {
-      clock: this.#components.clock,
-      catalogue: this.#components.catalogue,
-      policy: this.#policy,
-      hybridClock: this.#hybridClock,
-      // What stays here is not given back.
-      buffers: counters === this.counters ? this.#buffers : new BufferPool(),
-      counters,
-      nextMessageId: () => ++this.#messageIds,
-      nextHelloSequence: () => ++this.#helloSequence,
-      clusterId: this.#options.clusterId,
-      // What stays here is not worth it.
-      ...(counters === this.counters ? this.#packing() : {})
-    }
-    const { connectionsPerPeerMax } = this.#options.config
-    const local = this.#self
-    const base = { local, isDialer, lane, connectionsPerPeerMax, limits }
-    const renewal = renews === undefined ? {} : { renews }
-    const options = { ...base, bootNonce: this.#bootNonce, ...renewal }
-    const connection = new Connection(components, options, this.#handlersOfConnections)
-    this.#connectionsLive.add(connection)
-    return connection
-  }
-
-  #packing(): Pick<MuxerComponents, 'packing'> {
-    const { compression } = this.#components
-    const thresholdBytes = this.#options.config.compressionThresholdBytes
-    if (compression === undefined || thresholdBytes === 0) return {}
-    return { packing: { compression, thresholdBytes } }
   }
 
   #accept(stream: ByteStream): void {
@@ -613,7 +500,7 @@ export class TransportDriver implements Messenger, DeliveryTransport {
       const peer = 'nodeId' in identity ? identity.nodeId : identity.name
       const audit = { peer, role: kind, message, reason, closed: isLast }
       this.#components.logger.warn(audit, 'a peer sent what it may not')
-      this.#emit({ type: 'MessageRefused', ...audit })
+      this.#tells.tell({ type: 'MessageRefused', ...audit })
     },
     onGoAway: (connection, reason) =>
       this.#owners.get(connection)?.handleGoAway(connection, reason),
@@ -626,35 +513,6 @@ export class TransportDriver implements Messenger, DeliveryTransport {
       }
     },
     onDone: (connection, error) => this.#handleDone(connection, error)
-  }
-
-  readonly #handlersOfPeers: PeerHandlers = {
-    onConnected: (peer, connection) => {
-      this.counters.add('active_connections')
-      const address = connection.remoteAddress
-      this.#components.logger.info({ peer: peer.nodeId, address }, 'peer connected')
-      this.#emit({ type: 'PeerConnected', nodeId: peer.nodeId, address })
-      this.#tell(peer.nodeId, true)
-    },
-    onDisconnected: (peer, reason) => {
-      this.counters.add('active_connections', -1)
-      this.#components.logger.info({ peer: peer.nodeId, reason }, 'peer disconnected')
-      this.#emit({ type: 'PeerDisconnected', nodeId: peer.nodeId, reason })
-      this.#tell(peer.nodeId, false)
-    },
-    onDuplicate: (peer, older, newer) => {
-      const { nodeId } = peer
-      const addresses = [older.remoteAddress, newer.remoteAddress]
-      const kept = this.#options.sameIdentity ?? 'newest'
-      this.counters.add('duplicate_identities')
-      this.#components.logger.warn({ peer: nodeId, addresses, kept }, 'two processes of one name')
-      this.#emit({ type: 'DuplicateIdentity', nodeId, addresses, kept })
-    },
-    onDialFailed: (peer, address, error) => {
-      const facts = { peer: peer.nodeId, address, code: error.code, reason: error.message }
-      this.#components.logger.debug(facts, 'dial failed')
-      if (error instanceof PeerIdentityError) this.#emitRefused(address, error)
-    }
   }
 
   #handleMessage(connection: Connection, message: InboundMessage): void {
@@ -674,7 +532,7 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     if (!connection.isDialer && this.#inbound.has(connection)) this.#handshakes--
     const { clusterId, onPeerClusterId } = this.#options
     if (facts.clusterId !== null && clusterId() === null) onPeerClusterId(facts.clusterId)
-    this.#watchAge(connection)
+    if (!this.#factory.isLocal(connection)) this.#renewals.watch(connection)
     this.#owners.get(connection)?.handleOpened(connection)
     const waiter = this.#dialWaiters.get(connection)
     this.#dialWaiters.delete(connection)
@@ -688,11 +546,11 @@ export class TransportDriver implements Messenger, DeliveryTransport {
   #handleDone(connection: Connection, error: SkeinError | null): void {
     const isInbound = this.#inbound.delete(connection)
     if (isInbound && connection.facts === null) this.#handshakes--
-    this.#connectionsLive.delete(connection)
-    this.#renewAt.delete(connection)
+    this.#factory.live.delete(connection)
+    this.#renewals.forget(connection)
     const refused = error?.code
     if (refused === 'ERR_SKEIN_HANDSHAKE_REFUSED' || refused === 'ERR_SKEIN_PEER_IDENTITY') {
-      if (connection.peer !== null) this.#emitRefused(connection.remoteAddress, error)
+      if (connection.peer !== null) this.#tells.tellRefused(connection.remoteAddress, error)
     }
     const waiter = this.#dialWaiters.get(connection)
     this.#dialWaiters.delete(connection)
@@ -702,34 +560,13 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     owner?.handleDone(connection, error)
     if (owner !== undefined) this.#maybeForget(owner)
     this.#tellLost(connection, error === null)
-    if (this.#connectionsLive.size === 0) this.#onAllDone?.()
+    if (this.#factory.live.size === 0) this.#onAllDone?.()
   }
 
-  #watchAge(connection: Connection): void {
-    const isLoopback = connection.counters !== this.counters
-    if (isLoopback) return
-    const now = this.#components.clock.now()
-    this.#renewAt.set(connection, renewAtOf(now, this.#ageOf(connection)))
-    this.#armRenewals()
-  }
-
-  #ageOf({ isDialer }: Connection): LinkAge {
-    return { isDialer, linkAgeMaxMs: this.#options.linkAgeMaxMs ?? 0, random: this.#ageing }
-  }
-
-  #renewDue(now: MonotonicMs): void {
-    for (const [connection, at] of [...this.#renewAt]) {
-      if (at > now) continue
-      this.#renewAt.set(connection, after(now, renewPauseMs))
-      const owner = this.#owners.get(connection)
-      if (connection.isDialer && owner !== undefined) owner.renew(connection)
-      else connection.retire('replaced')
-    }
-    this.#armRenewals()
-  }
-
-  #armRenewals(): void {
-    this.#renewals.arm(Math.min(NEVER, ...this.#renewAt.values()) as MonotonicMs)
+  #renew(connection: Connection): void {
+    const owner = this.#owners.get(connection)
+    if (connection.isDialer && owner !== undefined) owner.renew(connection)
+    else connection.retire('replaced')
   }
 
   /** What was on a connection that ended in peace has arrived, while there is another one. */
@@ -746,10 +583,10 @@ export class TransportDriver implements Messenger, DeliveryTransport {
   }
 
   #allDone(): Promise<void> {
-    if (this.#connectionsLive.size === 0) return Promise.resolve()
+    if (this.#factory.live.size === 0) return Promise.resolve()
     return new Promise((resolve) => {
       const timer = new DeadlineTimer(this.#components.clock, () => {
-        for (const connection of this.#connectionsLive) {
+        for (const connection of this.#factory.live) {
           connection.abort(new ConnectionLostError('this node stopped'))
         }
       })
@@ -759,20 +596,6 @@ export class TransportDriver implements Messenger, DeliveryTransport {
       }
       timer.arm(after(this.#components.clock.now(), stopTimeoutMs))
     })
-  }
-
-  #emitRefused(address: Address, error: SkeinError | null): void {
-    if (error === null) return
-    this.#components.logger.warn({ address, code: error.code }, error.message)
-    this.#emit({ type: 'PeerRefused', address, code: error.code, reason: error.message })
-  }
-
-  #emit(event: TransportEvent): void {
-    for (const handle of this.#eventHandlers) handle(event)
-  }
-
-  #tell(nodeId: NodeId, connected: boolean): void {
-    for (const handle of this.#peerHandlers) handle({ nodeId, connected })
   }
 
   #declarationOf(type: MessageType<unknown>): AnyDeclaration {

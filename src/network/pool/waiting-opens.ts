@@ -21,6 +21,11 @@ export class WaitingOpens<Ticket> {
     return this.#entries.length
   }
 
+  /** Whose turn is next. */
+  get first(): WaitingOpen<Ticket> | undefined {
+    return this.#entries[0]
+  }
+
   /** False: full. */
   offer(entry: WaitingOpen<Ticket>): boolean {
     if (this.#entries.length >= this.lengthMax) return false

@@ -15,7 +15,7 @@ import type { CertificateStatus, RevocationStatus } from '../../core/security-ma
 import { ByteReader } from '../../wire/byte-reader.js'
 import { ByteWriter } from '../../wire/byte-writer.js'
 import { bytes, list } from '../../wire/codec.js'
-import type { CutConnection } from '../pool/transport-driver.js'
+import type { CutConnection } from '../pool/transport-options.js'
 import { DurableFile } from './durable-file-driver.js'
 import { carriedListsBytesMax, carriedListsMax } from './messages.js'
 import { Refusals, Revocations } from './revocations.js'

@@ -1,7 +1,10 @@
 /**
  * Credit counts bytes, of one stream or of all streams of a connection. Invariants: 1. a sender
  * never has sent more than was granted; 2. a receiver never keeps more unread bytes than its
- * window; 3. what is granted is announced in steps of at least half a window.
+ * window; 3. what is granted is announced when half of the window that the peer knows was read.
+ *
+ * A window that is wider than what every peer takes for granted opens with the first announcement:
+ * a stream costs none that carries little, and one that is not read stays narrow.
  */
 import { assert } from '../../../core/assert.js'
 import { ProtocolError } from '../../../core/errors.js'
@@ -43,13 +46,17 @@ export class ReceiveCredit {
   readonly #windowBytes: number
   /** What the peer may still send, as it knows it. */
   #granted: number
-  /** Consumed, and not yet granted again. */
+  /** Neither granted nor unread. */
   #consumed: number
+  /** Consumed since the last announcement, and the window that the peer knows since. */
+  #sinceLast = 0
+  #known: number
 
   /** The window is at least what every peer takes for granted. */
   constructor(windowBytes: number, initialBytes: number) {
     this.#windowBytes = Math.max(windowBytes, initialBytes)
     this.#granted = initialBytes
+    this.#known = initialBytes
     this.#consumed = this.#windowBytes - initialBytes
   }
 
@@ -70,7 +77,8 @@ export class ReceiveCredit {
   consume(count: number): number {
     assert(count <= this.unreadBytes, 'consumed more than was received')
     this.#consumed += count
-    if (this.#consumed * 2 < this.#windowBytes) return 0
+    this.#sinceLast += count
+    if (this.#sinceLast * 2 < this.#known) return 0
     return this.takeGrant()
   }
 
@@ -78,6 +86,8 @@ export class ReceiveCredit {
   takeGrant(): number {
     const increment = this.#consumed
     this.#consumed = 0
+    this.#sinceLast = 0
+    this.#known = this.#windowBytes
     this.#granted += increment
     return increment
   }

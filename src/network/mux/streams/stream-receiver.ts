@@ -53,8 +53,6 @@ export class StreamReceiver<Ticket> {
     this.#table.add(stream)
     parts.counters.add('streams_accepted')
     parts.emit({ kind: 'streamOpened', stream })
-    const increment = stream.receiveCredit.takeGrant()
-    if (increment > 0) parts.sender.window(id, increment, wallNow)
   }
 
   /** Answers the stream that has got bytes; null when nobody wants them. */

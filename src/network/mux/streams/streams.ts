@@ -93,8 +93,6 @@ export class Streams<Ticket> {
     this.#table.add(stream)
     this.#parts.counters.add('streams_opened')
     this.#queue(stream, streamOpen, { name }, { stream, payloadBytes: 0, isEnd: false }, wallNow)
-    const increment = stream.receiveCredit.takeGrant()
-    if (increment > 0) this.#parts.sender.window(id, increment, wallNow)
     return stream
   }
 

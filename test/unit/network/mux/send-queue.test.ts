@@ -1,7 +1,8 @@
 import t from 'tap'
 import { SplittableRandom } from '../../../../src/core/index.js'
-import { Batch, Block, joined, type Outgoing } from '../../../../src/network/mux/output.js'
+import { Batch, Block, type Outgoing } from '../../../../src/network/mux/output.js'
 import { SendQueue } from '../../../../src/network/mux/send-queue.js'
+import { BufferPool } from '../../../../src/wire/index.js'
 
 const limits = { sendQueueLengthMax: 5_000, sendQueueBytesMax: 64 * 1024 * 1024 }
 
@@ -32,9 +33,9 @@ function message(priority: number, number: number, frameBytes: number, frames = 
 }
 
 function drainFrame(queue: SendQueue<null>): Uint8Array | null {
-  const batch = new Batch()
+  const batch = new Batch(new BufferPool())
   queue.fill(batch, 1, () => {})
-  return batch.sizeBytes === 0 ? null : joined(batch.parts())
+  return batch.sizeBytes === 0 ? null : batch.slice().bytes
 }
 
 const numberOf = (frame: Uint8Array): number =>

@@ -93,6 +93,21 @@ t.test('X-24: what nobody reads is given up by the receiver too', async (t) => {
   t.match(stream.error, { code: 'ERR_SKEIN_STREAM_RESET' })
 })
 
+t.test('a wider window opens when its reader has read, not when the stream opens', async (t) => {
+  const { pair, near, far } = streamsPair({}, { limits: { streamWindowBytes: 4 * windowBytes } })
+  const stream = near.open()
+  near.write(stream, patterned(8 * windowBytes))
+  pair.pump()
+  const [accepted] = far.accepted
+  if (accepted === undefined) throw new Error('no stream')
+  t.equal(accepted.received.sizeBytes, windowBytes, 'what every peer takes for granted')
+  t.equal(far.read(accepted).length, windowBytes)
+  pair.pump()
+  const wider = accepted.received.sizeBytes
+  t.ok(wider > 3 * windowBytes && wider <= 4 * windowBytes, `${wider} bytes`)
+  t.equal(pair.dialler.doneError, undefined)
+})
+
 t.test('a reader opens the window again: everything passes, in order', async (t) => {
   const { pair, near, far } = streamsPair()
   const stream = near.open()

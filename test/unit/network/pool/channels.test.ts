@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { ByteChannel } from '../../../../src/core/ports/channels.js'
 import { WaitingOpens } from '../../../../src/network/pool/waiting-opens.js'
+import { streamBufferBytesMax } from '../../../../src/runtime/index.js'
 import { echo, node, TransportWorld } from '../../../support/transport-world.js'
 
 const patterned = (length: number, seed = 0) =>
@@ -77,8 +78,12 @@ t.test('the 101st channel opens another connection; at most four; then they wait
   t.equal(opened.length, 400)
   t.equal(a.counters.get('dials'), 4)
   const order: string[] = []
-  const low = open(3).then(() => order.push('low'))
-  const critical = open(0).then(() => order.push('critical'))
+  const ordered = (name: string) => (channel: ByteChannel) => {
+    opened.push(channel)
+    order.push(name)
+  }
+  const low = open(3).then(ordered('low'))
+  const critical = open(0).then(ordered('critical'))
   const late = a.channels.open(node('b'), 'one', { timeoutMs: 50 })
   t.equal(await world.outcome(late), 'ERR_SKEIN_NOT_SENT', 'no turn in time')
   const controller = new AbortController()
@@ -103,6 +108,87 @@ t.test('the 101st channel opens another connection; at most four; then they wait
   t.equal(liveConnections(a), 1, 'idle ones are closed')
   t.equal(liveConnections(b), 1)
   t.equal(a.isConnected(node('b')), true)
+})
+
+t.test('bulk travels apart: not a byte of it on the connection of the messages', async (t) => {
+  const { world, a, b } = await pairOf()
+  const sent = patterned(3_000_000)
+  let received: Promise<Uint8Array> | null = null
+  b.channels.accept('bulk', (channel) => {
+    received = readAll(channel)
+  })
+  b.onRequest(echo, async ({ body }) => body)
+  await world.outcome(a.request(node('b'), echo, { count: 0 }, world.deadline(100)))
+  const channel = (await world.outcome(a.channels.open(node('b'), 'bulk'))) as ByteChannel
+  const [messages, , streams] = world.hub.ends
+  const before = messages?.deliveredBytes ?? 0
+  const writing = channel.write(sent).then(() => channel.end())
+  const request = a.request(node('b'), echo, { count: 1 }, { priority: 0, ...world.deadline(100) })
+  t.same(await world.outcome(request), { count: 1 })
+  t.ok((messages?.deliveredBytes ?? 0) - before < 200, 'a request alone')
+  await world.clock.settle(writing)
+  t.ok(Buffer.from((await world.clock.settle(received ?? writing)) ?? []).equals(sent))
+  t.ok((streams?.deliveredBytes ?? 0) >= sent.length)
+  t.ok((messages?.deliveredBytes ?? 0) - before < 200)
+})
+
+t.test('an urgent channel is opened at once, beside the messages', async (t) => {
+  const { world, a, b } = await pairOf()
+  b.channels.accept('one', () => {})
+  for (const priority of [0, 1] as const) {
+    await world.outcome(a.channels.open(node('b'), 'one', { priority }))
+  }
+  t.equal(a.counters.get('dials'), 1)
+  for (const priority of [2, 3] as const) {
+    await world.outcome(a.channels.open(node('b'), 'one', { priority }))
+  }
+  t.equal(a.counters.get('dials'), 2, 'one more, for streams alone')
+})
+
+t.test('where no other connection is to be had, bulk takes that of the messages', async (t) => {
+  const { world, a, b } = await pairOf()
+  b.channels.accept('one', () => {})
+  b.onRequest(echo, async ({ body }) => body)
+  await world.outcome(a.request(node('b'), echo, { count: 0 }, world.deadline(100)))
+  world.hub.isUnreachable = true
+  const refused = a.channels.open(node('b'), 'one')
+  t.match(await world.outcome(refused), { name: 'one' }, 'the dial is refused')
+  world.hub.isUnreachable = false
+  await world.clock.advance(60_000)
+  const since = world.clock.now()
+  const { latencyMs } = world.hub
+  world.hub.latencyMs = 4_000
+  const slow = a.channels.open(node('b'), 'one')
+  world.hub.latencyMs = latencyMs
+  t.match(await world.outcome(slow), { name: 'one' }, 'the dial takes too long')
+  t.ok(world.clock.now() - since < 1_000)
+})
+
+t.test('on one connection an urgent frame waits for two writes of bulk at most', async (t) => {
+  const config = { connectionsPerPeerMax: 1, streamWindowBytes: 4 * 1024 * 1024 }
+  const { world, a, b } = await pairOf(config)
+  world.hub.watermarkBytes = streamBufferBytesMax
+  b.channels.accept('bulk', (channel) => void readAll(channel))
+  b.onRequest(echo, async ({ body }) => body)
+  const channel = (await world.outcome(a.channels.open(node('b'), 'bulk'))) as ByteChannel
+  const [near] = world.hub.ends
+  if (near === undefined) throw new Error('no connection')
+  const writing = channel.write(new Uint8Array(20_000_000))
+  for (let i = 0; i < 20; i++) {
+    await world.clock.advance(1)
+    t.ok(near.bufferedBytes < 2 * streamBufferBytesMax + 64, `${near.bufferedBytes} bytes`)
+    const ahead = near.deliveredBytes + near.bufferedBytes
+    const request = a.request(
+      node('b'),
+      echo,
+      { count: i },
+      { priority: 0, ...world.deadline(500) }
+    )
+    await world.clock.settle(request)
+    t.ok(near.deliveredBytes - ahead <= 4 * streamBufferBytesMax, 'not behind all the rest')
+  }
+  t.ok(near.deliveredBytes < 20_000_000, 'bulk is still on its way')
+  await world.clock.settle(writing)
 })
 
 t.test('a full queue of waiting channels refuses at once', async (t) => {

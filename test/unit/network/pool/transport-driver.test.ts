@@ -7,7 +7,7 @@ import {
 } from '../../../../src/core/index.js'
 import type { TransportDriver } from '../../../../src/network/index.js'
 import { controlMessages } from '../../../../src/network/mux/messages.js'
-import { Catalogue } from '../../../../src/wire/index.js'
+import { bytes, Catalogue, declareRequest } from '../../../../src/wire/index.js'
 import {
   bulk,
   clusterIdOf,
@@ -420,3 +420,63 @@ t.test('a node that only talks to itself still hears its timers', async (t) => {
   await world.clock.settle(talk())
   t.ok(isOver && rounds > 10, `${rounds} rounds`)
 })
+
+t.test(
+  '1,024 requests of 64 KiB at once: each is answered, however late answers leave',
+  async (t) => {
+    const big = declareRequest({
+      number: 0xf004,
+      name: 'BigEcho',
+      priority: Priorities.Normal,
+      body: bytes(64 * 1024),
+      answer: bytes(64 * 1024),
+      about: 'For tests.'
+    })
+    const world = new TransportWorld()
+    const config = { sendQueueBytesMax: 1024 * 1024, reassemblyBytesMax: 2 * 1024 * 1024 }
+    const options = { config, catalogue: new Catalogue([...controlMessages, big]) }
+    const a = await world.start('a', options)
+    const b = await world.start('b', options)
+    const mostWaiting = () => {
+      let most = 0
+      b.tellQueues((name, length) => {
+        if (name === 'answersWaitingMax') most = Math.max(most, length)
+      })
+      return most
+    }
+    const held: (() => void)[] = []
+    b.onRequest(big, async ({ body }) => {
+      await new Promise<void>((resolve) => held.push(resolve))
+      return body
+    })
+    let answered = 0
+    let refused = 0
+    const ask = async (number: number): Promise<void> => {
+      const body = new Uint8Array(64 * 1024).fill(number)
+      for (;;) {
+        try {
+          const answer = await a.request(node('b'), big, body, world.deadline(60_000))
+          t.ok(answer.length === body.length && answer[7] === body[7], `${number}`)
+          answered++
+          return
+        } catch (error) {
+          if (!(error instanceof BackpressureError)) throw error
+          refused++
+          await new Promise<void>((resolve) => {
+            world.clock.schedule(world.deadline(5).deadline, resolve)
+          })
+        }
+      }
+    }
+    const all = Promise.all(Array.from({ length: 1_024 }, (_, i) => ask(i)))
+    await world.clock.until(() => held.length === 1_024)
+    for (const answer of held) answer()
+    await world.clock.advance(1)
+    t.ok(mostWaiting() > 900, 'what has no room waits, not encoded')
+    await world.clock.settle(all)
+    t.equal(answered, 1_024)
+    t.ok(refused > 0, 'the asker was told to wait')
+    t.equal(b.counters.get('connections_opened'), 1, 'over one connection')
+    t.equal(mostWaiting(), 0)
+  }
+)
