@@ -49,6 +49,7 @@ import { healthRoutes } from './routes/health-routes.js'
 import { membershipRoutes } from './routes/membership-routes.js'
 import { isVerbose, probeRoutes } from './routes/probe-routes.js'
 import { queryRoutes } from './routes/query-routes.js'
+import { roleRoutes } from './routes/role-routes.js'
 import { routingRoutes } from './routes/routing-routes.js'
 import { securityRoutes } from './routes/security-routes.js'
 import { monitoringRoutes, viewRoutes } from './routes/view-routes.js'
@@ -148,6 +149,7 @@ function createParts(manager: ClusterManager, options: AdminServerOptions): Part
 
 const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[] => [
   ...probeRoutes(manager),
+  ...roleRoutes(manager),
   ...viewRoutes(manager),
   ...healthRoutes(manager),
   ...monitoringRoutes({

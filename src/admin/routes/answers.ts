@@ -66,6 +66,11 @@ export const clusterAnswer = z.looseObject({
 const checks = z.array(z.object({ name: words, ok: z.boolean(), detail: words }))
 export const livenessAnswer = z.object({ live: z.boolean(), node: words })
 export const readinessAnswer = z.object({ ready: z.boolean(), checks: checks.optional() })
+export const roleAnswer = z.object({
+  serves: z.boolean(),
+  role: words.nullable(),
+  lagEntries: count.nullable()
+})
 export const healthAnswer = z.object({ healthy: z.boolean(), ready: z.boolean(), checks })
 
 export const metricsAnswer = z.record(words, z.record(words, z.number()))

@@ -26,7 +26,10 @@ export const viewRoutes = (manager: ClusterManager): readonly Route[] => [
     answer: clusterAnswer,
     handle() {
       const { members, ...rest } = manager.getClusterView()
-      return { ...rest, members: members.map((member) => memberView(member, manager.now())) }
+      return {
+        ...rest,
+        members: members.map((member) => memberView(member, manager.now(), manager.nodeId))
+      }
     }
   },
   {
@@ -35,7 +38,9 @@ export const viewRoutes = (manager: ClusterManager): readonly Route[] => [
     about: 'Every member on three axes: liveness, lifecycle, health.',
     answer: membersAnswer,
     handle: () => ({
-      members: manager.getClusterMembers().map((member) => memberView(member, manager.now()))
+      members: manager
+        .getClusterMembers()
+        .map((member) => memberView(member, manager.now(), manager.nodeId))
     })
   },
   {
@@ -48,7 +53,7 @@ export const viewRoutes = (manager: ClusterManager): readonly Route[] => [
       const { id } = request.params as { id: string }
       const member = manager.getClusterMembers().find(({ nodeId }) => nodeId === id)
       if (member === undefined) throw new NotFoundError(`no member has the id ${id}`)
-      return memberView(member, manager.now())
+      return memberView(member, manager.now(), manager.nodeId)
     }
   },
   {

@@ -3,6 +3,7 @@ import {
   type JsonSqlValue,
   type Member,
   type MonotonicMs,
+  type NodeId,
   type QueryResult,
   sqlValueToJson,
   toSeedNodeState,
@@ -30,13 +31,13 @@ export const resultView = (result: QueryResult): ResultView => ({
   node: result.node
 })
 
-/** The three axes, the single-axis names, and how long ago it was heard of. */
-export function memberView({ lastSeen, ...member }: Member, now: MonotonicMs) {
+/** The three axes, the single-axis names, and how long ago it was heard of; a node hears itself. */
+export function memberView({ lastSeen, ...member }: Member, now: MonotonicMs, self: NodeId) {
   return {
     ...member,
     state: toSeedNodeState(member),
     serviceState: toServiceNodeState(member),
     serverStatus: toServerStatus(member),
-    lastSeenAgoMs: Math.max(0, Math.round(now - lastSeen))
+    lastSeenAgoMs: member.nodeId === self ? 0 : Math.max(0, Math.round(now - lastSeen))
   }
 }

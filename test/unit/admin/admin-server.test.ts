@@ -81,8 +81,8 @@ t.test('views show members with every name of their state', async (t) => {
   const { get } = await serve(t)
   t.match((await get('/v1/members')).json, {
     members: [
-      { nodeId: 'a', liveness: 'alive', state: 'Alive', lastSeenAgoMs: 1000 },
-      { nodeId: 'b', state: 'Suspect', serviceState: 'suspected', serverStatus: 'healthy' }
+      { nodeId: 'a', liveness: 'alive', state: 'Alive', lastSeenAgoMs: 0 },
+      { nodeId: 'b', state: 'Suspect', serviceState: 'suspected', lastSeenAgoMs: 1000 }
     ]
   })
   t.match(await get('/v1/members/b'), { status: 200, json: { nodeId: 'b' } })
@@ -357,4 +357,34 @@ t.test('a query whose caller hangs up is cancelled', async (t) => {
   await failed
   await cancelled
   t.pass('the manager heard of it')
+})
+
+t.test('load balancers learn who leads and who follows closely enough', async (t) => {
+  const { manager, get } = await serve(t, { token: 's3cret-token' })
+  const view = manager.getClusterView()
+  const [group] = view.groups
+  const be = (changes: object) => {
+    const groups = [{ ...group, ...changes }] as unknown as typeof view.groups
+    manager.getClusterView = () => ({ ...view, groups })
+  }
+  const statuses = async (query = '') =>
+    Promise.all(
+      ['/leader', '/follower', '/replica'].map(async (p) => (await get(p + query)).status)
+    )
+  t.same(await statuses(), [200, 503, 200], 'a leader')
+  t.match((await get('/leader')).json, { serves: true, role: 'leader', lagEntries: 1 })
+  be({ role: 'follower', commitIndex: 50, appliedIndex: 40 })
+  t.same(await statuses(), [503, 200, 200], 'a follower')
+  t.same(await statuses('?lagEntriesMax=9'), [503, 503, 503], 'too far behind')
+  t.same(await statuses('?lagEntriesMax=10'), [503, 200, 200])
+  t.same(await statuses('?group=7'), [503, 503, 503], 'no replica of it is here')
+  t.match((await get('/replica?group=7')).json, { serves: false, role: null, lagEntries: null })
+  t.same(await statuses('?group=x'), [400, 400, 400])
+  for (const changes of [{ role: 'candidate' }, { role: 'leader', failed: 'disk' }]) {
+    be(changes)
+    t.same(await statuses(), [503, 503, 503])
+  }
+  be({})
+  manager.report = { ...manager.report, ready: false }
+  t.same(await statuses(), [503, 503, 503], 'one that drains')
 })

@@ -37,7 +37,9 @@ t.test('the document is valid, whole and has no name twice', async (t) => {
   }
   for (const [path, methods] of Object.entries(document.paths)) {
     if (methods.get === undefined || path.includes('{') || path === '/v1/events') continue
-    t.equal((await fetch(`http://${address}${path}`)).status, 200, `${path} is served`)
+    // The answer of a leader to who asks for a follower.
+    const expected = path === '/follower' ? 503 : 200
+    t.equal((await fetch(`http://${address}${path}`)).status, expected, `${path} is served`)
   }
 })
 
