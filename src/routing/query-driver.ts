@@ -1,16 +1,16 @@
 /**
- * Queries of this node: classifies, chooses a node, executes here or forwards one hop, retries
- * what is safe to retry; and serves the queries that other nodes and clients send.
+ * Queries of this node, own and served: admits each, plans it, and has it carried to its end. Where
+ * one goes is `NodeChooser`'s to say, how often it is tried `RunDriver`'s, one attempt is
+ * `AttemptsDriver`'s; what others send comes through `QueryServerDriver`.
  *
- * 1. What another node forwarded is executed here or refused, never forwarded again.
- * 2. Queries in flight, own and served, are bounded; beyond the bound they are refused at once.
+ * 1. Queries in flight, own and served, are bounded; beyond the bound they are refused at once.
+ * 2. A node that stops refuses new ones, and gives those that it has until a deadline.
  */
 
 import type { ClusterRouting } from '../core/cluster-routing.js'
 import { Counters } from '../core/counters.js'
 import { after } from '../core/deadlines.js'
 import {
-  DrainingError,
   InvalidArgumentError,
   NoEligibleNodeError,
   NotStartedError,
@@ -19,61 +19,35 @@ import {
 import type { RoutingEvent } from '../core/events.js'
 import type { HealthVerdict } from '../core/health-verdict.js'
 import type { Hotspots } from '../core/hotspots.js'
-import {
-  type ClientId,
-  DEFAULT_GROUP,
-  type GroupId,
-  type LogIndex,
-  type MonotonicMs,
-  type NodeId,
-  type Term
-} from '../core/ids.js'
+import type { ClientId, GroupId, LogIndex, MonotonicMs, NodeId } from '../core/ids.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
-import { type Inbound, Priorities, type Priority } from '../core/ports/messenger.js'
-import {
-  Consistencies,
-  type QueryOptions,
-  type QueryResult,
-  type RouteOptions
-} from '../core/queries.js'
+import { Priorities, type Priority } from '../core/ports/messenger.js'
+import type { QueryOptions, QueryResult, RouteOptions } from '../core/queries.js'
 import { hasCode } from '../core/remote-error.js'
 import type { RouteDecision, RouteExplanation } from '../core/route-views.js'
 import type { RoutingStrategy } from '../core/routing-strategy.js'
 import type { Statement } from '../core/sql.js'
 import type { TellQueue } from '../core/tell-queue.js'
-import { traced, tracedNow } from '../core/traced-driver.js'
+import { traced } from '../core/traced-driver.js'
 import type { Answered } from './attempts-driver.js'
+import { ClientRegistrationDriver } from './client-registration-driver.js'
 import { clusterWatchesMax } from './cluster-watch-driver.js'
-import { isForLeader } from './eligibility.js'
 import { QueryKeys } from './hotspots/query-key.js'
-import {
-  type ClusterAnswer,
-  placement,
-  type QueryAnswer,
-  type QueryBody,
-  query,
-  type RouteAnswer,
-  type RouteQuestionBody,
-  registerClient,
-  requestValuesBytesMax,
-  routeQuery,
-  watchCluster
-} from './messages.js'
+import { requestValuesBytesMax } from './messages.js'
+import { attributesOf, NodeChooser } from './node-chooser.js'
 import type { Placement } from './placement-table.js'
 import { gauge, type QueryCounterName, queryCounterNames } from './query-counters.js'
 import { planQuery, type QueryPlan } from './query-plan.js'
+import { QueryServerDriver } from './query-server-driver.js'
 import {
   makeQueryTools,
   type QueryComponents,
   type QueryDriverOptions,
   type QueryTools
 } from './query-tools-driver.js'
-import { isWaiting, Outcomes, outcomeOf } from './retry-policy.js'
-import { type Chosen, type RunComponents, RunDriver, type RunRequest } from './run-driver.js'
+import { Outcomes, outcomeOf } from './retry-policy.js'
+import { type RunComponents, RunDriver, type RunOptions, type RunRequest } from './run-driver.js'
 import { SqlClassifier } from './sql-classifier.js'
-import { cancellable } from './waiting-driver.js'
-
-const nobody: ReadonlySet<NodeId> = new Set()
 
 const States = { New: 'new', Running: 'running', Stopping: 'stopping' } as const
 
@@ -84,7 +58,11 @@ export class QueryDriver {
   readonly #classifier = new SqlClassifier()
   readonly #keys = new QueryKeys()
   readonly #tools: QueryTools
+  readonly #chooser: NodeChooser
+  readonly #registration: ClientRegistrationDriver
+  readonly #server: QueryServerDriver
   readonly #runParts: RunComponents
+  #runOptions: RunOptions
   #config: QueryDriverOptions['config']
   #state: (typeof States)[keyof typeof States] = States.New
   #onIdle: (() => void) | null = null
@@ -94,13 +72,41 @@ export class QueryDriver {
     this.#options = options
     this.#config = options.config
     this.#tools = makeQueryTools(components, options)
+    this.#runOptions = runOptionsOf(options, options.config)
+    const isStopping = () => this.#state === States.Stopping
+    const { clock } = components
+    this.#chooser = new NodeChooser(
+      { parts: components, tools: this.#tools, counters: this.#counters },
+      options
+    )
+    this.#registration = new ClientRegistrationDriver(
+      { clock, tools: this.#tools, isStopping },
+      options.config
+    )
+    this.#server = new QueryServerDriver(
+      {
+        messenger: components.messenger,
+        tools: this.#tools,
+        registration: this.#registration,
+        counters: this.#counters,
+        calls: {
+          deadlineIn: () => this.#deadlineIn(),
+          admit: (priority, run) => this.#admit(priority, run),
+          plan: (given, asked) => this.#plan(given, asked),
+          run: (request) => this.#run(request),
+          route: (sql, asked) => this.route(sql, asked)
+        },
+        isStopping
+      },
+      options
+    )
     this.#runParts = {
       ...this.#tools,
-      clock: components.clock,
+      clock,
       random: this.#tools.random.split('backoff'),
-      choose: (choice) => this.#chooseTraced(choice),
+      choose: (choice) => this.#chooser.choose(choice),
       assertQuorum: () => components.assertQuorum?.(),
-      isStopping: () => this.#state === States.Stopping,
+      isStopping,
       onRetry: () => this.#counters.add('query_retries'),
       onRetryDenied: () => this.#counters.add('retries_denied')
     }
@@ -110,22 +116,10 @@ export class QueryDriver {
   start(): void {
     if (this.#state !== States.New) return
     this.#state = States.Running
-    const { messenger } = this.#parts
     this.#tools.choice.start()
     if (this.#options.isClient) return
     this.#tools.hotspots.start()
-    messenger.onRequest(query, (inbound) => this.#serve(inbound))
-    messenger.onRequest(registerClient, async ({ peer, body, deadline }) => {
-      const until = deadline ?? this.#deadlineIn()
-      if (peer.kind === 'client') await this.#registerAnywhere(body.clientId, until, undefined)
-      else await this.#tools.execution.registerClient(body.group, body.clientId, until)
-      return {}
-    })
-    messenger.onRequest(placement, async () => ({ groups: this.#tools.execution.placements() }))
-    messenger.onRequest(routeQuery, async ({ body }) => this.#routeFor(body))
-    messenger.onRequest(watchCluster, ({ body, deadline, signal }) =>
-      this.#watch(body, deadline, signal)
-    )
+    this.#server.start()
   }
 
   /** Refuses new queries, ends those that wait, and gives the others time until `deadline`. */
@@ -189,6 +183,8 @@ export class QueryDriver {
     this.#tools.choice.setStrategy(strategy)
     const changed = { strategy, queryTimeoutMs, retriesMax, retryBackoffMs, queriesInFlightMax }
     this.#config = { ...this.#config, ...changed }
+    this.#runOptions = runOptionsOf(this.#options, this.#config)
+    this.#registration.retryBackoffMs = retryBackoffMs
     this.#tools.admission.inFlightMax = queriesInFlightMax
     this.#tools.buffer.retryBackoffMs = retryBackoffMs
     this.#tools.ownClient.registerTimeoutMs = this.#options.attemptTimeoutMs ?? queryTimeoutMs
@@ -197,9 +193,9 @@ export class QueryDriver {
   /** @throws NoEligibleNodeError, SqlError, SqlRefusedError */
   route(sql: string, options: RouteOptions = {}): RouteDecision {
     const plan = this.#plan(sql, options)
-    const { decision, refusal } = this.#tools.choice.decide(this.#questionOf(plan, nobody, null))
+    const { decision, refusal } = this.#tools.choice.decide(this.#chooser.questionOf(plan))
     if (decision !== null) {
-      this.#noteAffinity(plan, decision.node, decision.term)
+      this.#chooser.noteAffinity(plan, decision.node, decision.term)
       return decision
     }
     throw new NoEligibleNodeError(refusal ?? 'no node')
@@ -207,7 +203,7 @@ export class QueryDriver {
 
   /** @throws SqlError, SqlRefusedError */
   explain(sql: string, options: RouteOptions = {}): RouteExplanation {
-    return this.#tools.choice.explain(this.#questionOf(this.#plan(sql, options), nobody, null))
+    return this.#tools.choice.explain(this.#chooser.questionOf(this.#plan(sql, options)))
   }
 
   /** As far as this node knows, with or without a replica of the group. */
@@ -260,7 +256,7 @@ export class QueryDriver {
   ): Promise<void> {
     const deadline = this.#deadlineIn(options.timeoutMs)
     await this.#admit(Priorities.High, () =>
-      this.#registerAnywhere(clientId, deadline, options.signal)
+      this.#registration.register(clientId, deadline, options.signal)
     )
   }
 
@@ -311,10 +307,8 @@ export class QueryDriver {
     this.#counters.add(request.plan.kind === StatementKinds.Write ? 'writes' : 'reads')
     this.#counters.add('queries_routed')
     this.#tools.budget.deposit(this.#parts.clock.now())
-    const { nodeId } = this.#options
     try {
-      const options = { nodeId, ...this.#config, attemptTimeoutMs: this.#options.attemptTimeoutMs }
-      return await new RunDriver(this.#runParts, options, request).run()
+      return await new RunDriver(this.#runParts, this.#runOptions, request).run()
     } catch (thrown) {
       if (outcomeOf(thrown) !== Outcomes.Final) this.#counters.add('routing_failures')
       if (hasCode(thrown, 'ERR_SKEIN_INDETERMINATE')) this.#counters.add('queries_indeterminate')
@@ -325,33 +319,6 @@ export class QueryDriver {
 
   #countRefusal(error: unknown): void {
     if (hasCode(error, 'ERR_SKEIN_SQL_REFUSED')) this.#counters.add('statements_refused')
-  }
-
-  /** A registration is idempotent, so any failure that may pass is tried again. */
-  async #registerAnywhere(
-    clientId: ClientId,
-    deadline: MonotonicMs,
-    signal: AbortSignal | undefined
-  ): Promise<void> {
-    const { clock } = this.#parts
-    for (;;) {
-      const plan = { group: DEFAULT_GROUP, kind: StatementKinds.Write } as const
-      const leader = this.#tools.placements.of(plan.group)?.leader ?? null
-      let failure: unknown = new NoEligibleNodeError(`no leader of group ${plan.group} is known`)
-      if (leader !== null) {
-        try {
-          const asked = this.#tools.attempts.registerClient(leader, plan.group, clientId, deadline)
-          return await cancellable(asked, signal)
-        } catch (thrown) {
-          failure = thrown
-        }
-      }
-      const pausedUntil = after(clock.now(), this.#config.retryBackoffMs)
-      const isFinal = outcomeOf(failure) === Outcomes.Final || signal?.aborted
-      if (isFinal || pausedUntil >= deadline || this.#state === States.Stopping) throw failure
-      if (isWaiting(failure)) await this.#tools.placements.refresh()
-      await this.#tools.waiting.pauseUntil(pausedUntil, signal)
-    }
   }
 
   async #admit<T>(priority: Priority, run: () => Promise<T>): Promise<T> {
@@ -378,65 +345,6 @@ export class QueryDriver {
     }
   }
 
-  async #watch(
-    { revision }: { readonly revision: number },
-    deadline: MonotonicMs | null,
-    signal: AbortSignal
-  ): Promise<ClusterAnswer> {
-    if (this.#state === States.Stopping) throw new DrainingError('the node takes no new queries')
-    return this.#tools.watches.watch(revision, deadline ?? this.#deadlineIn(), signal)
-  }
-
-  /** For another node or a client that asks over the wire. */
-  #routeFor({ statement, ...options }: RouteQuestionBody): RouteAnswer {
-    const { sql, params } = statement
-    const decision = this.route(sql, params === undefined ? options : { ...options, params })
-    const { strategy, reason } = decision
-    return { ...decision, strategy: strategy.slice(0, 85), reason: reason.slice(0, 341) }
-  }
-
-  async #serve(inbound: Inbound<QueryBody>): Promise<QueryAnswer> {
-    if (this.#state === States.Stopping) throw new DrainingError('the node takes no new queries')
-    this.#counters.add('queries_served')
-    const deadline = inbound.deadline ?? this.#deadlineIn()
-    const { body } = inbound
-    const answered = await this.#admit(body.priority ?? Priorities.Normal, () =>
-      inbound.peer.kind === 'client'
-        ? this.#runForClient(inbound, deadline)
-        : this.#executeHere(body, deadline, inbound.signal)
-    )
-    const { results, index, node } = answered
-    const { utilisation, queueDepth } = this.#tools.loadReport()
-    const utilisationPermille = Math.round(utilisation * 1000)
-    return { results, index, group: body.group, node, utilisationPermille, queueDepth }
-  }
-
-  async #executeHere(
-    body: QueryBody,
-    deadline: MonotonicMs,
-    signal: AbortSignal
-  ): Promise<Answered> {
-    try {
-      const executed = await this.#tools.execution.execute(body, deadline, signal)
-      return { ...executed, node: this.#options.nodeId }
-    } catch (thrown) {
-      if (hasCode(thrown, 'ERR_SKEIN_STALE_ROUTE')) this.#counters.add('stale_routes_refused')
-      throw thrown
-    }
-  }
-
-  /** A client's own words about its statements are not believed. */
-  #runForClient(inbound: Inbound<QueryBody>, deadline: MonotonicMs): Promise<Answered> {
-    const { consistency, statements, atLeastIndex, client, key, session } = inbound.body
-    const plan = this.#plan(statements, {
-      consistency,
-      ...(key === undefined ? {} : { key }),
-      ...(session === undefined ? {} : { session })
-    })
-    const priority: Priority = inbound.body.priority ?? Priorities.Normal
-    return this.#run({ plan, deadline, priority, atLeastIndex, client, signal: inbound.signal })
-  }
-
   #plan(given: string | readonly Statement[], options: QueryOptions): QueryPlan {
     const { classify } = this.#parts
     try {
@@ -449,100 +357,6 @@ export class QueryDriver {
 
   readonly #classify = (sql: string) => this.#classifier.classify(sql)
 
-  #chooseTraced(choice: Parameters<RunComponents['choose']>[0]): Chosen | null {
-    const options = { kind: 'internal' as const, attributes: attributesOf(choice.plan) }
-    return tracedNow(this.#parts.tracer, 'route', options, (span) => {
-      const chosen = this.#choose(choice)
-      span?.setAttributes({ 'skein.node': chosen?.node ?? 'none' })
-      return chosen
-    })
-  }
-
-  #choose(choice: Parameters<RunComponents['choose']>[0]): Chosen | null {
-    const { plan, avoid, leaderHint, atLeastIndex } = choice
-    const { node, term } = this.#decide(plan, avoid, leaderHint, atLeastIndex)
-    const mayForward = this.#options.isClient && isForLeader(plan.kind, plan.consistency)
-    if (mayForward && (node === null || avoid.has(node))) {
-      const forwarder = this.#forwarder(plan, avoid)
-      if (forwarder !== null) return { node: forwarder, term: null, forwards: true }
-    }
-    if (node === null) return null
-    this.#count(node)
-    // Who gave the hint did not say in which term it holds.
-    return { node, term: leaderHint === null ? term : null, forwards: false }
-  }
-
-  /** Whoever would be asked to read its own state can also pass it on to the leader. */
-  #forwarder(plan: QueryPlan, avoid: ReadonlySet<NodeId>): NodeId | null {
-    const { Read } = StatementKinds
-    const asRead: QueryPlan = { ...plan, kind: Read, consistency: Consistencies.Linearizable }
-    const node = this.#decide(asRead, avoid, null).node
-    if (node !== null) this.#count(node)
-    return node
-  }
-
-  #count(node: NodeId): void {
-    const { nodeId, datacenter } = this.#options
-    if (node === nodeId) {
-      this.#counters.add('locality_hits')
-      return
-    }
-    this.#counters.add('queries_forwarded')
-    const there = this.#parts.members().find((member) => member.nodeId === node)
-    const isNear = there?.datacenter === datacenter
-    this.#counters.add(isNear ? 'locality_hits' : 'cross_dc_queries')
-  }
-
-  #decide(
-    plan: QueryPlan,
-    avoid: ReadonlySet<NodeId>,
-    hint: NodeId | null,
-    atLeastIndex = 0
-  ): { node: NodeId | null; term: Term | null } {
-    const question = this.#questionOf(plan, avoid, hint, atLeastIndex)
-    const node = this.#tools.choice.choose(question)
-    const term = question.placement?.term ?? null
-    if (node !== null) this.#noteAffinity(plan, node, term)
-    return { node, term }
-  }
-
-  #noteAffinity({ session, kind, consistency, key }: QueryPlan, node: NodeId, term: Term | null) {
-    if (session === null || isForLeader(kind, consistency) || this.#tools.hotspots.spreads(key))
-      return
-    this.#tools.affinities.note(session, node, term, this.#parts.clock.now())
-  }
-
-  #questionOf(
-    plan: QueryPlan,
-    avoid: ReadonlySet<NodeId>,
-    leaderHint: NodeId | null,
-    atLeastIndex = 0
-  ) {
-    const { clock } = this.#parts
-    const known = this.#tools.placements.of(plan.group)
-    const placed = known !== null && leaderHint !== null ? { ...known, leader: leaderHint } : known
-    return {
-      group: plan.group,
-      kind: plan.kind,
-      consistency: plan.consistency,
-      key: plan.key,
-      isSpread: plan.kind === StatementKinds.Read && this.#tools.hotspots.spreads(plan.key),
-      preferred: this.#preferredBy(plan.session, placed),
-      members: this.#parts.members(),
-      placement: placed,
-      hasReplica: this.#tools.execution.hasReplica(plan.group),
-      avoid,
-      atLeastIndex,
-      now: clock.now(),
-      wallNow: clock.wallNow()
-    }
-  }
-
-  #preferredBy(session: string | null, placed: Placement | null): NodeId | null {
-    if (session === null) return null
-    return this.#tools.affinities.nodeOf(session, placed?.term ?? null, this.#parts.clock.now())
-  }
-
   #deadlineIn(timeoutMs = this.#config.queryTimeoutMs): MonotonicMs {
     if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) {
       throw new InvalidArgumentError('timeoutMs', 'must be a positive number')
@@ -551,7 +365,7 @@ export class QueryDriver {
   }
 }
 
-const attributesOf = ({ group, kind }: QueryPlan) => ({
-  'skein.group': group,
-  'skein.query.kind': kind
-})
+const runOptionsOf = (
+  { nodeId, attemptTimeoutMs }: QueryDriverOptions,
+  { retriesMax, retryBackoffMs, bufferWindowMs }: QueryDriverOptions['config']
+): RunOptions => ({ nodeId, retriesMax, retryBackoffMs, bufferWindowMs, attemptTimeoutMs })

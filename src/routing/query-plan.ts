@@ -23,6 +23,9 @@ export interface QueryPlan {
   readonly sizeBytes: number
 }
 
+const consistencies: readonly string[] = Object.values(Consistencies)
+const priorities: readonly number[] = Object.values(Priorities)
+
 type Classify = (sql: string) => StatementKind
 
 /** @throws InvalidArgumentError, MessageTooLargeError, SqlError, SqlRefusedError */
@@ -38,12 +41,11 @@ export function planQuery(
     throw new InvalidArgumentError('statements', `at most ${statementsMax}`)
   }
   const consistency = options.consistency ?? Consistencies.Linearizable
-  if (!Object.values(Consistencies).includes(consistency)) {
-    const words = Object.values(Consistencies).join(', ')
-    throw new InvalidArgumentError('consistency', `must be one of ${words}`)
+  if (!consistencies.includes(consistency)) {
+    throw new InvalidArgumentError('consistency', `must be one of ${consistencies.join(', ')}`)
   }
   const { priority } = options
-  if (priority !== undefined && !Object.values(Priorities).includes(priority)) {
+  if (priority !== undefined && !priorities.includes(priority)) {
     throw new InvalidArgumentError('priority', 'must be one of 0 (critical) to 3 (low)')
   }
   checkRouteText('key', options.key)
@@ -110,35 +112,46 @@ function checkedSizeOf(statements: readonly Statement[]): number {
 }
 
 function sizeOfParams(params: NonNullable<Statement['params']>, field: string): number {
-  const isList = Array.isArray(params)
   if (typeof params !== 'object' || params === null) {
     throw new InvalidArgumentError(field, 'must be a list or an object')
   }
-  const entries: [string, SqlValue][] = Object.entries(params)
-  if (entries.length > parametersMax)
-    throw new InvalidArgumentError(field, `at most ${parametersMax}`)
+  if (Array.isArray(params)) return sizeOfValues(params, (i) => `${field}[${i}]`, field)
+  const names = Object.keys(params)
+  const values: SqlValue[] = Object.values(params)
+  const valuesBytes = sizeOfValues(values, (i) => `${field}.${names[i]}`, field)
   let namesBytes = 0
-  for (const [name, value] of entries) {
-    checkValue(value, isList ? `${field}[${name}]` : `${field}.${name}`)
-    if (isList) continue
+  for (const name of names) {
     const nameBytes = utf8Length(name)
     if (nameBytes > 255) throw new InvalidArgumentError(field, 'names of at most 255 bytes')
     namesBytes += nameBytes + 2
   }
-  return namesBytes + encodedSizeOf(entries.map(([, value]) => value))
+  return namesBytes + valuesBytes
 }
 
-function checkValue(value: unknown, field: string): void {
+/** @param nameOf the nth, when something is wrong with it */
+function sizeOfValues(
+  values: readonly SqlValue[],
+  nameOf: (nth: number) => string,
+  field: string
+): number {
+  if (values.length > parametersMax) {
+    throw new InvalidArgumentError(field, `at most ${parametersMax}`)
+  }
+  for (let i = 0; i < values.length; i++) checkValue(values[i] as SqlValue, () => nameOf(i))
+  return encodedSizeOf(values)
+}
+
+function checkValue(value: unknown, nameOf: () => string): void {
   if (value === null || typeof value === 'string' || value instanceof Uint8Array) return
   if (typeof value === 'number') {
     if (Number.isFinite(value)) return
-    throw new InvalidArgumentError(field, 'must be finite')
+    throw new InvalidArgumentError(nameOf(), 'must be finite')
   }
   if (typeof value === 'bigint') {
     if (BigInt.asIntN(64, value) === value) return
-    throw new InvalidArgumentError(field, 'must fit 64 bits')
+    throw new InvalidArgumentError(nameOf(), 'must fit 64 bits')
   }
-  throw new InvalidArgumentError(field, 'must be null, number, bigint, string or Uint8Array')
+  throw new InvalidArgumentError(nameOf(), 'must be null, number, bigint, string or Uint8Array')
 }
 
 /** Encoded size of results, at most a few bytes a value above the truth. */

@@ -1,0 +1,155 @@
+import type { Counters } from '../core/counters.js'
+import { DrainingError } from '../core/errors.js'
+import type { MonotonicMs, NodeId } from '../core/ids.js'
+import { type Inbound, type Messenger, Priorities, type Priority } from '../core/ports/messenger.js'
+import type { QueryOptions, RouteOptions } from '../core/queries.js'
+import { hasCode } from '../core/remote-error.js'
+import type { RouteDecision } from '../core/route-views.js'
+import type { Statement } from '../core/sql.js'
+import type { Answered } from './attempts-driver.js'
+import type { ClientRegistrationDriver } from './client-registration-driver.js'
+import {
+  type ClusterAnswer,
+  placement,
+  type QueryAnswer,
+  type QueryBody,
+  query,
+  type RouteAnswer,
+  type RouteQuestionBody,
+  registerClient,
+  routeQuery,
+  watchCluster
+} from './messages.js'
+import type { QueryCounterName } from './query-counters.js'
+import type { QueryPlan } from './query-plan.js'
+import type { QueryTools } from './query-tools-driver.js'
+import type { RunRequest } from './run-driver.js'
+
+/** What this node does for its own callers, and here for others. */
+export interface ServedCalls {
+  deadlineIn(): MonotonicMs
+  admit<T>(priority: Priority, run: () => Promise<T>): Promise<T>
+  plan(given: string | readonly Statement[], options: QueryOptions): QueryPlan
+  run(request: RunRequest): Promise<Answered>
+  route(sql: string, options: RouteOptions): RouteDecision
+}
+
+/**
+ * Serves what other nodes and clients send.
+ *
+ * 1. What another node forwarded is executed here or refused, never forwarded again; what a client
+ *    sends is routed as this node's own.
+ * 2. A node that stops refuses; what it began it ends.
+ */
+export class QueryServerDriver {
+  readonly #messenger: Messenger
+  readonly #tools: QueryTools
+  readonly #registration: ClientRegistrationDriver
+  readonly #counters: Counters<QueryCounterName>
+  readonly #calls: ServedCalls
+  readonly #isStopping: () => boolean
+  readonly #nodeId: NodeId
+
+  constructor(
+    components: {
+      readonly messenger: Messenger
+      readonly tools: QueryTools
+      readonly registration: ClientRegistrationDriver
+      readonly counters: Counters<QueryCounterName>
+      readonly calls: ServedCalls
+      readonly isStopping: () => boolean
+    },
+    options: { readonly nodeId: NodeId }
+  ) {
+    this.#messenger = components.messenger
+    this.#tools = components.tools
+    this.#registration = components.registration
+    this.#counters = components.counters
+    this.#calls = components.calls
+    this.#isStopping = components.isStopping
+    this.#nodeId = options.nodeId
+  }
+
+  start(): void {
+    this.#messenger.onRequest(query, (inbound) => this.#serve(inbound))
+    this.#messenger.onRequest(registerClient, async ({ peer, body, deadline }) => {
+      const until = deadline ?? this.#calls.deadlineIn()
+      if (peer.kind === 'client') await this.#registration.register(body.clientId, until, undefined)
+      else await this.#tools.execution.registerClient(body.group, body.clientId, until)
+      return {}
+    })
+    this.#messenger.onRequest(placement, async () => ({
+      groups: this.#tools.execution.placements()
+    }))
+    this.#messenger.onRequest(routeQuery, async ({ body }) => this.#routeFor(body))
+    this.#messenger.onRequest(watchCluster, ({ body, deadline, signal }) =>
+      this.#watch(body, deadline, signal)
+    )
+  }
+
+  async #watch(
+    { revision }: { readonly revision: number },
+    deadline: MonotonicMs | null,
+    signal: AbortSignal
+  ): Promise<ClusterAnswer> {
+    if (this.#isStopping()) throw new DrainingError('the node takes no new queries')
+    return this.#tools.watches.watch(revision, deadline ?? this.#calls.deadlineIn(), signal)
+  }
+
+  /** For another node or a client that asks over the wire. */
+  #routeFor({ statement, ...options }: RouteQuestionBody): RouteAnswer {
+    const { sql, params } = statement
+    const decision = this.#calls.route(sql, params === undefined ? options : { ...options, params })
+    const { strategy, reason } = decision
+    return { ...decision, strategy: strategy.slice(0, 85), reason: reason.slice(0, 341) }
+  }
+
+  async #serve(inbound: Inbound<QueryBody>): Promise<QueryAnswer> {
+    if (this.#isStopping()) throw new DrainingError('the node takes no new queries')
+    this.#counters.add('queries_served')
+    const deadline = inbound.deadline ?? this.#calls.deadlineIn()
+    const { body } = inbound
+    const answered = await this.#calls.admit(body.priority ?? Priorities.Normal, () =>
+      inbound.peer.kind === 'client'
+        ? this.#runForClient(inbound, deadline)
+        : this.#executeHere(body, deadline, inbound.signal)
+    )
+    const { results, index, node } = answered
+    const { utilisation, queueDepth } = this.#tools.loadReport()
+    const utilisationPermille = Math.round(utilisation * 1000)
+    return { results, index, group: body.group, node, utilisationPermille, queueDepth }
+  }
+
+  async #executeHere(
+    body: QueryBody,
+    deadline: MonotonicMs,
+    signal: AbortSignal
+  ): Promise<Answered> {
+    try {
+      const executed = await this.#tools.execution.execute(body, deadline, signal)
+      return { ...executed, node: this.#nodeId }
+    } catch (thrown) {
+      if (hasCode(thrown, 'ERR_SKEIN_STALE_ROUTE')) this.#counters.add('stale_routes_refused')
+      throw thrown
+    }
+  }
+
+  /** A client's own words about its statements are not believed. */
+  #runForClient(inbound: Inbound<QueryBody>, deadline: MonotonicMs): Promise<Answered> {
+    const { consistency, statements, atLeastIndex, client, key, session } = inbound.body
+    const plan = this.#calls.plan(statements, {
+      consistency,
+      ...(key === undefined ? {} : { key }),
+      ...(session === undefined ? {} : { session })
+    })
+    const priority: Priority = inbound.body.priority ?? Priorities.Normal
+    return this.#calls.run({
+      plan,
+      deadline,
+      priority,
+      atLeastIndex,
+      client,
+      signal: inbound.signal
+    })
+  }
+}
