@@ -4,26 +4,30 @@
  * exposition format. Incrementing allocates nothing.
  */
 export class Counters<Name extends string> {
-  readonly #values: Record<Name, number>
+  readonly #places: ReadonlyMap<Name, number>
+  readonly #values: Float64Array
 
   constructor(names: readonly Name[]) {
-    this.#values = Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>
+    this.#places = new Map(names.map((name, i) => [name, i]))
+    this.#values = new Float64Array(names.length)
   }
 
   add(name: Name, amount = 1): void {
-    this.#values[name] += amount
+    const at = this.#places.get(name) as number
+    this.#values[at] = (this.#values[at] as number) + amount
   }
 
   set(name: Name, value: number): void {
-    this.#values[name] = value
+    this.#values[this.#places.get(name) as number] = value
   }
 
   get(name: Name): number {
-    return this.#values[name]
+    return this.#values[this.#places.get(name) as number] as number
   }
 
   snapshot(): Readonly<Record<Name, number>> {
-    return { ...this.#values }
+    const entries = [...this.#places].map(([name, at]) => [name, this.#values[at]] as const)
+    return Object.fromEntries(entries) as Record<Name, number>
   }
 }
 

@@ -142,8 +142,8 @@ export class Reassembler {
   add(frame: Frame, extension: Extension | null, bodyStart: number): AssembledMessage | null {
     const { bytes, end } = frame
     const key = keyOf(frame)
-    const partial = this.#partials.get(key)
     const more = (frame.flags & FrameFlags.MoreFollows) !== 0
+    const partial = this.#partials.size === 0 ? undefined : this.#partials.get(key)
     if (partial === undefined && !more) {
       return { header: frame, extension, bytes, start: bodyStart, end }
     }

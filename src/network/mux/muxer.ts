@@ -272,7 +272,7 @@ export class Muxer<Ticket> {
       flags: delivery === undefined ? 0 : FrameFlags.AckWanted,
       priority,
       messageId: this.#components.nextMessageId(),
-      extension: hasExtension(dispatch) ? extensionOf(dispatch) : null,
+      extension: extensionOf(dispatch),
       request: null
     }
     return this.#sender.offer(declaration, body, envelope, wallNow)
@@ -644,6 +644,3 @@ export class Muxer<Ticket> {
     this.#events.push({ kind: 'done', error })
   }
 }
-
-const hasExtension = ({ group, trace, delivery }: Dispatch): boolean =>
-  group !== undefined || trace !== undefined || delivery !== undefined

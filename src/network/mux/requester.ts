@@ -90,7 +90,7 @@ export class Requester<Ticket> {
     const response = declaration.response as AnyDeclaration
     const request = { id, deadline, response, ticket, isSent: false, outgoing: null }
     const deadlineMs = Math.min(Math.ceil(deadline - now), 0xffff_ffff)
-    const extension: Extension = { deadlineMs, ...extensionOf(dispatch) }
+    const extension = extensionOf(dispatch, deadlineMs) ?? { deadlineMs }
     const envelope = { flags: FrameFlags.Request, priority, messageId: id, extension, request }
     if (!this.#parts.sender.offer(declaration, body, envelope, wallNow)) {
       throw new BackpressureError(`send queue of priority ${priority} is full`)
@@ -190,9 +190,16 @@ export class Requester<Ticket> {
   }
 }
 
-/** What concerns a message and is not its body. */
-export const extensionOf = ({ group, trace, delivery }: Dispatch): Extension => ({
-  ...(group === undefined ? {} : { group }),
-  ...(trace === undefined ? {} : { trace }),
-  ...(delivery === undefined ? {} : { delivery })
-})
+/** What concerns a message and is not its body, beside a request's deadline; null: nothing. */
+export function extensionOf(
+  { group, trace, delivery }: Dispatch,
+  deadlineMs?: number
+): Extension | null {
+  if (group === undefined && trace === undefined && delivery === undefined) return null
+  return {
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    ...(group === undefined ? {} : { group }),
+    ...(trace === undefined ? {} : { trace }),
+    ...(delivery === undefined ? {} : { delivery })
+  }
+}

@@ -185,7 +185,8 @@ export class Connection {
 
   answer(id: number, body: unknown): void {
     this.muxer.answer(id, body, this.#clock.wallNow())
-    this.settle()
+    // The flush of this turn settles for all of its answers.
+    if (!this.#isFlushScheduled) this.settle()
   }
 
   answerError(id: number, facts: ErrorFacts): void {
