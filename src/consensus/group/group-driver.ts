@@ -209,6 +209,7 @@ export class GroupDriver implements ReplicatedGroup {
     tell('consensus.pendingReadsMax', this.#readRounds.length, pendingReadsMax)
     tell('consensus.clientsMax', this.#applier.table.size, clientsMax)
     this.#pipeline?.tellQueues(tell)
+    this.#members?.tellQueues(tell)
     if (this.#raft === null) return
     const { uncommittedBytes, pendingReads, progress } = this.#raft.status()
     tell('consensus.pendingReadsMax', pendingReads, pendingReadsMax)

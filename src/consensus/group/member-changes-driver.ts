@@ -5,13 +5,14 @@
  *
  * 1. An answer says that the change is committed; when that is not known, it is indeterminate.
  * 2. A newcomer that does not catch up within `catchUpRoundsMax` rounds, or until the deadline, is
- *    taken out again, where the leader can.
+ *    taken out again by the call that brought it in, where the leader can.
  */
 import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after } from '../../core/deadlines.js'
 import { IndeterminateError, MemberChangeFailedError, NotLeaderError } from '../../core/errors.js'
 import { type MonotonicMs, nodeOf, type ReplicaId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
+import type { TellQueue } from '../../core/tell-queue.js'
 import { isJoint, membersOf } from '../configuration.js'
 import type { MemberChange } from '../raft/configuration-change.js'
 import type { RaftDriver } from './raft-driver.js'
@@ -45,14 +46,15 @@ export class MemberChanges {
     this.#timer = new DeadlineTimer(components.clock, () => this.check())
   }
 
-  get length(): number {
-    return this.#steps.length
+  tellQueues(tell: TellQueue): void {
+    tell('memberChangesMax', this.#steps.length, memberChangesMax)
   }
 
   async add(newcomer: ReplicaId, deadline: MonotonicMs): Promise<void> {
     const { voters, learners } = this.#raft.core.configuration
     if (voters.includes(newcomer)) return
-    if (!learners.includes(newcomer)) {
+    const isNew = !learners.includes(newcomer)
+    if (isNew) {
       await this.#change([{ replica: newcomer, role: 'learner' }], deadline)
     }
     try {
@@ -64,7 +66,7 @@ export class MemberChanges {
       await this.#change([{ replica: newcomer, role: 'voter' }, ...leaving], deadline)
     } catch (error) {
       // Whether it votes now is not known after anything else.
-      if (error instanceof MemberChangeFailedError) {
+      if (isNew && error instanceof MemberChangeFailedError) {
         this.#raft.changeConfiguration([{ replica: newcomer, role: 'none' }])
       }
       throw error

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { replicaInvite } from '../../../src/consensus/group/group-messages.js'
-import { DEFAULT_GROUP, type NodeId } from '../../../src/core/ids.js'
+import { memberChangesMax } from '../../../src/consensus/group/member-changes-driver.js'
+import { DEFAULT_GROUP, type NodeId, toReplicaId } from '../../../src/core/ids.js'
 import { TestCluster } from '../../support/consensus-cluster.js'
 
 const idOf = (name: string): NodeId => name as NodeId
@@ -115,6 +116,30 @@ t.test('R-M05 a newcomer that dies is taken out again, and may come later', asyn
   await cluster.start('d')
   await cluster.clock.settle(addNode(cluster, leader, 'd'))
   t.equal(votersOf(cluster, leader), 'abcd')
+})
+
+t.test('at the bound no more calls wait, and those that do are told in time', async (t) => {
+  const { cluster, leader } = await founded()
+  const nobody = toReplicaId(`z/${'0'.repeat(16)}`)
+  const calls = Array.from({ length: memberChangesMax + 3 }, () =>
+    cluster.group(leader).addReplica(nobody, cluster.deadline(500))
+  )
+  const reasons = Promise.allSettled(calls).then((outcomes) =>
+    outcomes.map((outcome) =>
+      outcome.status === 'rejected' ? outcome.reason.details.reason : null
+    )
+  )
+  let told = 0
+  cluster.node(leader).driver.tellQueues((name, length) => {
+    if (name === 'memberChangesMax') told = length
+  })
+  t.equal(told, memberChangesMax)
+  const late = 'it did not catch up in time'
+  const full = 'too many changes wait'
+  const expected = calls.map((_, i) => (i < memberChangesMax ? late : full))
+  t.same(await cluster.clock.settle(reasons), expected)
+  await cluster.clock.advance(100)
+  t.same(cluster.group(leader).raft.core.configuration.learners, [])
 })
 
 t.test('an invitation to another cluster, or of a founder, is refused', async (t) => {
