@@ -9,7 +9,13 @@ import { must } from '../core/assert.js'
 import type { Config } from '../core/config/schema.js'
 import { Counters } from '../core/counters.js'
 import { after } from '../core/deadlines.js'
-import { InvalidArgumentError, LogCorruptedError, NotFoundError } from '../core/errors.js'
+import {
+  InvalidArgumentError,
+  LogCorruptedError,
+  NotAuthorizedError,
+  NotFoundError,
+  NotLeaderError
+} from '../core/errors.js'
 import type { ConsensusEvent } from '../core/events.js'
 import {
   type ClusterId,
@@ -33,6 +39,7 @@ import type { Random } from '../core/ports/random.js'
 import type { ReplicaObserver } from '../core/ports/replica-observer.js'
 import { factsOf } from '../core/remote-error.js'
 import type { TellQueue } from '../core/tell-queue.js'
+import type { TypeOf } from '../wire/codec.js'
 import { configurationOf, membersOf } from './configuration.js'
 import { type ConsensusCounters, consensusCounterNames } from './counters.js'
 import { encodeConfiguration } from './entry.js'
@@ -42,7 +49,8 @@ import {
   checkReport,
   checkVerdict,
   readIndexRequest,
-  replicaHello
+  replicaHello,
+  replicaInvite
 } from './group/group-messages.js'
 import { RaftDriver } from './group/raft-driver.js'
 import { IdentityStore } from './identity/identity-driver.js'
@@ -83,6 +91,10 @@ export interface ConsensusOptions {
   readonly config: Config['consensus']
 }
 
+type ReplicaInvitation = TypeOf<typeof replicaInvite.codec>
+
+const emptyGroup: RecoveredGroup = { hardState: { term: 0 as Term, vote: null }, entries: [] }
+
 /** Locked while the driver runs. */
 export const lockFile = 'lock'
 /** A follower's question of a read index without a deadline of its own is given up after this. */
@@ -101,6 +113,7 @@ export class ConsensusDriver {
   /** Asked for with every datagram. */
   #clusterId: ClusterId | null = null
   readonly #names = new ReplicaNames()
+  #joining: Promise<void> | null = null
   #recovered: ReadonlyMap<GroupId, RecoveredGroup> = new Map()
   #lock: DiskLock | null = null
 
@@ -137,6 +150,23 @@ export class ConsensusDriver {
     } else if (bootstrapVoters?.includes(nodeId)) {
       this.#found(bootstrapVoters, identity)
     }
+  }
+
+  /**
+   * Asks `node` to host a replica of the group that this node leads, and makes a voter of it when
+   * it keeps up. Again is harmless; a replica on an older storage of the node leaves.
+   * @throws as `GroupDriver.addReplica`; the errors of a request when the node does not answer
+   */
+  async addNode(id: GroupId, node: NodeId, deadline: MonotonicMs): Promise<void> {
+    const group = this.#expectGroup(id)
+    if (!group.isLeader) throw new NotLeaderError('this node does not lead the group')
+    const { messenger } = this.#components
+    const { clusterName } = this.#options
+    const founders = must(must(this.#identity, 'identity').founders, 'founders')
+    const invitation = { group: id, clusterName, founders }
+    const { self } = await messenger.request(node, replicaInvite, invitation, { deadline })
+    if (nodeOf(self) !== node) throw new NotAuthorizedError(`${node} says it is ${self}`)
+    await group.addReplica(self, deadline)
   }
 
   /**
@@ -215,10 +245,20 @@ export class ConsensusDriver {
     const hasLog = recovered.groups.size > 0
     const identity = await this.#identities.open(nodeId, clusterName, hasLog)
     this.#identity = identity
-    if (!hasLog) return
+    if (!hasLog) {
+      this.#recoverGuest(identity)
+      return
+    }
     if (identity.founders === null) throw new LogCorruptedError('there is a log of no cluster')
     this.#isFounded = true
     this.#recovered = recovered.groups
+  }
+
+  /** It was asked into a cluster that others founded, and has heard nothing of its log yet. */
+  #recoverGuest(identity: ReplicaIdentity): void {
+    if (identity.founders === null || identity.founders.includes(selfOf(identity))) return
+    this.#isFounded = true
+    this.#recovered = new Map([[DEFAULT_GROUP, emptyGroup]])
   }
 
   #found(voters: readonly NodeId[], identity: ReplicaIdentity): void {
@@ -262,15 +302,12 @@ export class ConsensusDriver {
   }
 
   async #createGroup(group: GroupId, recovered: RecoveredGroup): Promise<void> {
-    const { clock, engines, messenger, random, log } = this.#components
-    if (engines === null) {
-      throw new InvalidArgumentError('engine', 'this node hosts a replica and needs an engine')
-    }
+    const { clock, messenger, random, log } = this.#components
     const { config } = this.#options
     const self = selfOf(must(this.#identity, 'identity'))
     const logger = this.#components.logger.child({ group })
     const directory = this.#options.engineDirectory(group)
-    const engine = engines.create({ group, directory, clock, logger })
+    const engine = this.#expectEngines().create({ group, directory, clock, logger })
     const emit = (event: ConsensusEvent) => this.#emit(event)
     const driver = new GroupDriver(
       { clock, messenger, engine, logger, counters: this.#counters, emit },
@@ -333,6 +370,7 @@ export class ConsensusDriver {
       this.group(body.group)?.handleCheckVerdict(from, body)
     })
     messenger.onRequest(replicaHello, async ({ from, body }) => this.#greet(from, body))
+    messenger.onRequest(replicaInvite, ({ from, body }) => this.#host(from, body))
     messenger.onPeer(({ nodeId, connected }) => this.#handlePeer(nodeId, connected))
   }
 
@@ -358,6 +396,39 @@ export class ConsensusDriver {
     return helloOf(this.#identity, this.#isFounded)
   }
 
+  /** Answers when the replica takes messages. */
+  async #host(from: NodeId, invitation: ReplicaInvitation): Promise<{ self: ReplicaId }> {
+    const { group, clusterName, founders } = invitation
+    if (clusterName !== this.#options.clusterName || founders.length === 0) {
+      throw new NotAuthorizedError(`${from} invites to cluster ${clusterName}`)
+    }
+    const self = selfOf(must(this.#identity, 'identity'))
+    if (!this.#groups.has(group)) {
+      this.#joining ??= this.#join(group, founders).finally(() => {
+        this.#joining = null
+      })
+      await this.#joining
+    }
+    this.#expectGroup(group)
+    return { self }
+  }
+
+  async #join(group: GroupId, founders: readonly ReplicaId[]): Promise<void> {
+    const identity = must(this.#identity, 'identity')
+    const pledge = identity.founders
+    if (pledge !== null && pledge.join() !== founders.join()) {
+      throw new NotAuthorizedError('this node has pledged itself to another cluster')
+    }
+    if (founders.includes(selfOf(identity))) {
+      throw new NotAuthorizedError('this node is a founder that has not founded yet')
+    }
+    this.#expectEngines()
+    this.#founding?.stop()
+    this.#identity = await this.#identities.pledge(founders)
+    this.#isFounded = true
+    await this.#createGroup(group, emptyGroup)
+  }
+
   #handlePeer(nodeId: NodeId, connected: boolean): void {
     for (const group of this.groups()) {
       for (const replica of membersOf(group.raft.core.configuration)) {
@@ -366,6 +437,12 @@ export class ConsensusDriver {
         else group.raft.handlePeerLost(replica)
       }
     }
+  }
+
+  #expectEngines(): EngineProvider {
+    const { engines } = this.#components
+    if (engines !== null) return engines
+    throw new InvalidArgumentError('engine', 'this node hosts a replica and needs an engine')
   }
 
   #expectGroup(id: GroupId): GroupDriver {

@@ -36,6 +36,7 @@ export const errorCodes = [
   'ERR_SKEIN_NO_ELIGIBLE_NODE',
   'ERR_SKEIN_NO_QUORUM',
   'ERR_SKEIN_DRAINING',
+  'ERR_SKEIN_MEMBER_CHANGE_FAILED',
   'ERR_SKEIN_TRANSFER_FAILED',
   'ERR_SKEIN_CLIENT_EXPIRED',
   'ERR_SKEIN_SERIAL_FORGOTTEN',
@@ -284,6 +285,12 @@ export class NoQuorumError extends SkeinError {
 
 export class DrainingError extends SkeinError {
   readonly code = 'ERR_SKEIN_DRAINING'
+  override readonly retryable = true
+}
+
+/** The members of a group stay as they are; `details.reason` says why. */
+export class MemberChangeFailedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_MEMBER_CHANGE_FAILED'
   override readonly retryable = true
 }
 

@@ -76,6 +76,7 @@ export {
   KeyChangeRefusedError,
   ListenFailedError,
   LogCorruptedError,
+  MemberChangeFailedError,
   MessageTooLargeError,
   MethodNotAllowedError,
   NoEligibleNodeError,

@@ -224,7 +224,7 @@ export class TestCluster {
       {
         nodeId: node.id,
         clusterName: 'test',
-        bootstrapVoters: this.#names as readonly NodeId[],
+        bootstrapVoters: this.#names.includes(node.id) ? (this.#names as readonly NodeId[]) : null,
         engineDirectory: () => 'unused',
         config: this.#config
       }

@@ -19,6 +19,7 @@ import {
   DivergedError,
   EngineFailedError,
   NoLeaderError,
+  NotFoundError,
   NotLeaderError,
   ReplicaFailedError,
   RequestTimeoutError,
@@ -53,7 +54,7 @@ import type {
 } from '../../core/ports/replicated-group.js'
 import { factsOf } from '../../core/remote-error.js'
 import type { TellQueue } from '../../core/tell-queue.js'
-import type { Configuration } from '../configuration.js'
+import { type Configuration, membersOf } from '../configuration.js'
 import type { ConsensusCounters } from '../counters.js'
 import type { RaftEvent } from '../raft/types.js'
 import {
@@ -65,6 +66,7 @@ import {
 } from './applier-driver.js'
 import { type CheckVerdict, DivergenceCheck } from './divergence-check.js'
 import { checkReport, checkVerdict, readIndexRequest } from './group-messages.js'
+import { MemberChanges } from './member-changes-driver.js'
 import { Pending } from './pending-write.js'
 import { ProposalPipeline } from './proposal-pipeline-driver.js'
 import type { RaftDriver } from './raft-driver.js'
@@ -104,6 +106,7 @@ export class GroupDriver implements ReplicatedGroup {
   readonly #checkTimer: DeadlineTimer
   #raft: RaftDriver | null = null
   #pipeline: ProposalPipeline | null = null
+  #members: MemberChanges | null = null
   #running: Promise<void> | null = null
   /** Of a follower to its leader, for the round that is under way. */
   #readQuestion: AbortController | null = null
@@ -140,6 +143,7 @@ export class GroupDriver implements ReplicatedGroup {
       { ...this.#components, applier: this.#applier, raft },
       this.#options.config
     )
+    this.#members = new MemberChanges({ ...this.#components, raft })
     raft.start()
   }
 
@@ -148,6 +152,7 @@ export class GroupDriver implements ReplicatedGroup {
     if (this.#isStopped) return
     this.#isStopped = true
     this.#raft?.stop()
+    this.#members?.stop()
     this.#sweepTimer.stop()
     this.#checkTimer.stop()
     this.#rejectCallers(() => new StoppedError('this node is stopping'))
@@ -204,6 +209,7 @@ export class GroupDriver implements ReplicatedGroup {
     tell('consensus.pendingReadsMax', this.#readRounds.length, pendingReadsMax)
     tell('consensus.clientsMax', this.#applier.table.size, clientsMax)
     this.#pipeline?.tellQueues(tell)
+    this.#members?.tellQueues(tell)
     if (this.#raft === null) return
     const { uncommittedBytes, pendingReads, progress } = this.#raft.status()
     tell('consensus.pendingReadsMax', pendingReads, pendingReadsMax)
@@ -276,6 +282,32 @@ export class GroupDriver implements ReplicatedGroup {
     })
   }
 
+  /**
+   * `replica` is empty, or was a member before: it listens until it keeps up, and votes then.
+   * @throws NotLeaderError, MemberChangeFailedError nothing is changed, or will not stay
+   * @throws IndeterminateError a change was proposed, and whether it is committed is not known
+   */
+  async addReplica(replica: ReplicaId, deadline: MonotonicMs): Promise<void> {
+    this.#expectLeading()
+    await this.#members?.add(replica, deadline)
+  }
+
+  /**
+   * Every replica of `node` leaves. Where that is the leader, leadership is handed over first, and
+   * the error says who has to be asked now.
+   * @throws as `addReplica`; NotFoundError the node has none
+   */
+  async removeNode(node: NodeId, deadline: MonotonicMs): Promise<void> {
+    const { raft } = this.#expectLeading()
+    if (node === nodeOf(this.#options.self) && raft.core.configuration.voters.length > 1) {
+      await this.transferLeadership(null, deadline)
+      throw notLeader(raft.core.leader)
+    }
+    const replicas = membersOf(raft.core.configuration).filter((one) => nodeOf(one) === node)
+    if (replicas.length === 0) throw new NotFoundError(`${node} has no replica of the group`)
+    await this.#members?.remove(replicas, deadline)
+  }
+
   async checksum(): Promise<{ readonly index: LogIndex; readonly hash: string }> {
     this.#expectServing()
     return this.#components.engine.checksum()
@@ -332,8 +364,10 @@ export class GroupDriver implements ReplicatedGroup {
       case 'TransferEnded':
         this.#handleTransferEnded(event)
         break
-      case 'ConfigurationChanged':
       case 'ConfigurationCommitted':
+        this.#members?.check()
+        break
+      case 'ConfigurationChanged':
         break
     }
   }
@@ -403,6 +437,7 @@ export class GroupDriver implements ReplicatedGroup {
     this.#mustDiscard = true
     this.#started().pipeline.abandon(event.leader === null ? null : nodeOf(event.leader))
     this.#transfers.resolveWhere(() => true, undefined)
+    this.#members?.check()
     this.#wake()
   }
 
@@ -620,6 +655,7 @@ export class GroupDriver implements ReplicatedGroup {
     this.#readRounds.rejectAll(makeError)
     this.#applied.rejectAll(makeError)
     this.#transfers.rejectAll(makeError)
+    this.#members?.rejectAll(makeError)
   }
 
   #failureForCallers(): SkeinError {

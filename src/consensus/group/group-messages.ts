@@ -64,5 +64,24 @@ export const replicaHello = declareRequest({
   about: 'Founders exchange their replica ids and the founding they have pledged themselves to.'
 })
 
+export const replicaInvite = declareRequest({
+  number: 0x0252,
+  name: 'ReplicaInvite',
+  priority: Priorities.High,
+  body: openStruct({
+    group: groupId,
+    clusterName: text(63),
+    founders: list(replicaId, configurationMembersMax)
+  }),
+  answer: openStruct({ self: replicaId }),
+  about: 'The leader of a group asks a node to host a replica of it, empty at first.'
+})
+
 /** Everything this file declares, for the catalogue. */
-export const groupMessages = [readIndexRequest, checkReport, checkVerdict, replicaHello] as const
+export const groupMessages = [
+  readIndexRequest,
+  checkReport,
+  checkVerdict,
+  replicaHello,
+  replicaInvite
+] as const

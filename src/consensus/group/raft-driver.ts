@@ -13,8 +13,15 @@ import type { Clock } from '../../core/ports/clock.js'
 import type { LogStore } from '../../core/ports/log-store.js'
 import type { ReplicaObserver } from '../../core/ports/replica-observer.js'
 import type { RaftMessage } from '../messages.js'
+import type { MemberChange } from '../raft/configuration-change.js'
 import type { Raft } from '../raft/raft.js'
-import type { ProposeOutcome, RaftEvent, RaftPersist, RaftStatus } from '../raft/types.js'
+import type {
+  ChangeOutcome,
+  ProposeOutcome,
+  RaftEvent,
+  RaftPersist,
+  RaftStatus
+} from '../raft/types.js'
 
 export interface RaftDriverComponents {
   readonly clock: Clock
@@ -76,6 +83,14 @@ export class RaftDriver {
     let outcome: ProposeOutcome = { kind: 'refused', reason: 'notLeader', leaderHint: null }
     this.#step((now) => {
       outcome = this.#raft.propose(payload, now)
+    })
+    return outcome
+  }
+
+  changeConfiguration(changes: readonly MemberChange[]): ChangeOutcome {
+    let outcome: ChangeOutcome = { kind: 'refused', reason: 'notLeader', leaderHint: null }
+    this.#step((now) => {
+      outcome = this.#raft.changeConfiguration(changes, now)
     })
     return outcome
   }

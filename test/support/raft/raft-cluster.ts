@@ -461,6 +461,8 @@ export class RaftCluster {
         break
       case 3:
         this.#count('pause')
+        // Its answers wait for it, and must not count for what is asked when it wakes.
+        this.#read(node)
         node.pausedUntil = this.now + random.nextInt(700)
         node.readsWhenResumed = true
         break
