@@ -1,7 +1,8 @@
 /**
  * Makes a seed that fails smaller, as long as it breaks the same invariant: less virtual time,
  * fewer nodes, kinds of trouble left out, then single strikes by halves and halves of halves
- * (Zeller's delta debugging). What is left is what the failure needs, as far as `attemptsMax` runs can tell.
+ * (Zeller's delta debugging). What is left is what the failure needs, as far as `attemptsMax` runs
+ * can tell.
  */
 import type { SimulationOptions, SimulationResult } from './simulation.js'
 import { type Trouble, troubles } from './swarm-options.js'
