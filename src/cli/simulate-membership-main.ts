@@ -6,6 +6,7 @@
 import { Command } from 'commander'
 import { simulateMembership } from '../../lib/testing.js'
 import { countOption } from './count-option.js'
+import { membershipTable } from './membership-table.js'
 
 interface Flags {
   readonly nodes: number
@@ -28,13 +29,7 @@ function run({ nodes, seed, seconds, sizes, json }: Flags): void {
   })
   const wallSeconds = Math.round((performance.now() - started) / 100) / 10
   if (!json) {
-    for (const row of report.rows) {
-      if (row.case === 'detection') continue
-      process.stdout.write(
-        `${row.subject}: ${row.false_deaths} false deaths, ${row.false_deaths_percent ?? '-'} % ` +
-          `(published ${row.paper_false_deaths_percent ?? '-'} %)\n`
-      )
-    }
+    for (const line of membershipTable(report.rows)) process.stdout.write(`${line}\n`)
   }
   process.stdout.write(`${JSON.stringify({ ...report, seed, wall_seconds: wallSeconds })}\n`)
   process.exitCode = report.ok ? 0 : 1

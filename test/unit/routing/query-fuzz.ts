@@ -6,7 +6,6 @@ import {
   pick,
   SplittableRandom
 } from '../../../src/core/index.js'
-import type { QueryDriver } from '../../../src/routing/index.js'
 import { FakeCluster, nodeIds, type Trouble } from './fake-cluster.js'
 
 export interface FuzzOutcome {
@@ -15,8 +14,6 @@ export interface FuzzOutcome {
   readonly denied: string[]
   /** Executed in another term than they were routed in. */
   readonly unfenced: string[]
-  /** Reads that a node without a replica would bring to one that it has ejected. */
-  readonly ejected: string[]
 }
 
 /** Writes from three replicas and a router, while leaders change and messages are lost. */
@@ -27,7 +24,6 @@ export async function fuzz(seed: number): Promise<FuzzOutcome> {
   const acknowledged: string[] = []
   const refused: string[] = []
   const running: Promise<void>[] = []
-  const ejected: string[] = []
   for (let i = 0; i < 60; i++) {
     makeTrouble(cluster, random)
     const sql = `INSERT ${i}`
@@ -42,8 +38,6 @@ export async function fuzz(seed: number): Promise<FuzzOutcome> {
       )
     )
     await cluster.clock.advance(random.nextInt(120))
-    const chosen = chosenThoughEjected(cluster.driver('x'))
-    if (chosen !== null) ejected.push(chosen)
   }
   await cluster.clock.settle(Promise.all(running))
   const counts = new Map<string, number>()
@@ -52,17 +46,8 @@ export async function fuzz(seed: number): Promise<FuzzOutcome> {
     twice: [...counts].filter(([, count]) => count > 1).map(([sql]) => sql),
     missing: acknowledged.filter((sql) => !counts.has(sql)),
     denied: refused.filter((sql) => counts.has(sql)),
-    unfenced: cluster.unfenced,
-    ejected
+    unfenced: cluster.unfenced
   }
-}
-
-/** Where more than one is ejected, health may be ignored: the few would break under the load. */
-function chosenThoughEjected(router: QueryDriver): string | null {
-  const [ejection, another] = router.view.ejections()
-  if (ejection === undefined || another !== undefined) return null
-  const { decision } = router.explain('SELECT 1', { consistency: 'local' })
-  return decision?.node === ejection.nodeId ? `${decision.node}: ${ejection.reason}` : null
 }
 
 const troubles: readonly Trouble[] = ['notSent', 'answerLost', 'silence']
