@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+/** The command itself. */
+export const mainFile = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 /** The command as a process of its own, until it ends. */
 export async function skein(...args: string[]) {
   const env = { PATH: process.env.PATH ?? '' }
-  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [mainFile, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (chunk) => {

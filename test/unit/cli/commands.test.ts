@@ -1,4 +1,5 @@
-import { EventEmitter } from 'node:events'
+import { spawn } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -13,7 +14,7 @@ import { printable, table } from '../../../src/cli/output.js'
 import { parseParams, renderAnswer } from '../../../src/cli/query-command.js'
 import { type ClusterAnswer, renderStatus } from '../../../src/cli/status-command.js'
 import { CertificateError, type ClusterEvent, silentLogger } from '../../../src/core/index.js'
-import { skein } from '../../support/run-skein.js'
+import { mainFile, skein } from '../../support/run-skein.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { vacantAddress } from '../../support/vacant-port.js'
 
@@ -42,6 +43,19 @@ t.test('skein certs makes what a node needs', async (t) => {
   t.equal((await skein('certs', 'issue', '--dir', dir, '--client', 'app', '--days', '7')).status, 0)
   const again = await skein('certs', 'init', '--dir', dir)
   t.match(again, { status: 1, stderr: /has an authority; use another directory/ })
+})
+
+t.test('who closes the output early sees no fault', async (t) => {
+  const command = `"${process.execPath}" "${mainFile}" --help | true`
+  const child = spawn('bash', ['-o', 'pipefail', '-c', command])
+  let said = ''
+  for (const output of [child.stdout, child.stderr]) {
+    output.on('data', (text) => {
+      said += text
+    })
+  }
+  const [status] = await once(child, 'close')
+  t.same({ status, said }, { status: 0, said: '' })
 })
 
 t.test('wrong use ends with status 2 and says what is wrong', async (t) => {

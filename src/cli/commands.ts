@@ -1,0 +1,61 @@
+/**
+ * The commands by what they are for. Each is loaded when it is asked for: what one command needs is
+ * a fraction of what all need, and most are over in less time than that takes to load.
+ */
+import type { Command } from 'commander'
+import { assert } from '../core/index.js'
+import type { Output } from './output.js'
+
+type Load = (output: Output) => Promise<Command>
+
+const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
+  'Run:': {
+    demo: async (output) => (await import('./demo/demo-command.js')).demoCommand(output),
+    node: async () => (await import('./node-command.js')).nodeCommand()
+  },
+  'Trust:': {
+    certs: async (output) => (await import('./certs-command.js')).certsCommand(output),
+    keys: async (output) => (await import('./keys-command.js')).keysCommand(output),
+    tokens: async (output) => (await import('./tokens-command.js')).tokensCommand(output)
+  },
+  'Look:': {
+    status: async (output) => (await import('./status-command.js')).statusCommand(output),
+    members: async (output) => (await import('./view-commands.js')).membersCommand(output),
+    health: async (output) => (await import('./health-command.js')).healthCommand(output),
+    metrics: async (output) => (await import('./view-commands.js')).metricsCommand(output),
+    events: async (output) => (await import('./events-command.js')).eventsCommand(output),
+    reachability: async (output) =>
+      (await import('./reachability-command.js')).reachabilityCommand(output),
+    hotspots: async (output) => (await import('./routing-commands.js')).hotspotsCommand(output),
+    deaths: async (output) => (await import('./deaths-command.js')).deathsCommand(output)
+  },
+  'Ask:': {
+    query: async (output) => (await import('./query-command.js')).queryCommand(output),
+    route: async (output) => (await import('./route-commands.js')).routeCommand(output),
+    explain: async (output) => (await import('./route-commands.js')).explainCommand(output)
+  },
+  'Change:': {
+    strategy: async (output) => (await import('./routing-commands.js')).strategyCommand(output),
+    metadata: async (output) => (await import('./metadata-command.js')).metadataCommand(output),
+    config: async (output) => (await import('./config-command.js')).configCommand(output)
+  },
+  'Prove:': {
+    simulate: async (output) => (await import('./simulate-command.js')).simulateCommand(output),
+    inspect: async (output) => (await import('./inspect-command.js')).inspectCommand(output)
+  }
+}
+
+/** The command of that name; all of them where there is none, to list or to guess from. */
+export async function loadCommands(name: string | undefined, output: Output): Promise<Command[]> {
+  const all = Object.entries(groups).flatMap(([heading, commands]) =>
+    Object.entries(commands).map(([known, load]) => ({ heading, known, load }))
+  )
+  const asked = all.filter(({ known }) => known === name)
+  return Promise.all(
+    (asked.length > 0 ? asked : all).map(async ({ heading, known, load }) => {
+      const command = await load(output)
+      assert(command.name() === known, `${known} loads ${command.name()}`)
+      return command.helpGroup(heading)
+    })
+  )
+}
