@@ -13,21 +13,12 @@ import {
   type Random,
   SkeinError
 } from '../core/index.js'
-import { type CustomDeclaration, defineMessage, schema } from '../wire/index.js'
+import { letter } from './mail-messages.js'
 import type { SimulatedManager } from './manager.js'
 import type { RunningNode, SimulatedCluster } from './simulated-cluster.js'
 import type { SwarmOptions } from './swarm-options.js'
 import { Invariants, type Violations } from './violations.js'
 import type { SimulatedProcess, VirtualTime } from './virtual-clock.js'
-
-const letter = defineMessage({
-  number: 0xf0f0,
-  name: 'Letter',
-  compress: true,
-  body: schema.openStruct({ number: schema.u32, filler: schema.bytes(256 * 1024) })
-})
-
-export const mailDeclarations: readonly CustomDeclaration[] = [letter]
 
 /**
  * How long a sender waits for word, at most; some wait less. Less than what the repair allows: who

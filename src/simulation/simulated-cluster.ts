@@ -21,7 +21,7 @@ import { type ArmedCrash, CrashMoments, type FaultTarget } from './fault-schedul
 import { addFeatures, addMetrics, type FeatureCounts, noFeatures } from './feature-counts.js'
 import { hostName } from './host-name.js'
 import { kvEngineProvider } from './kv-engine.js'
-import { type MailWorkload, mailDeclarations } from './mail-workload.js'
+import { mailDeclarations } from './mail-messages.js'
 import type { CreateManager, SimulatedManager } from './manager.js'
 import {
   type CertificateFile,
@@ -52,7 +52,7 @@ export interface ClusterComponents {
   readonly create: CreateManager
   readonly loggerOf: (node: NodeId) => Logger
   readonly watch: ClusterWatch
-  readonly mail: Pick<MailWorkload, 'attach'>
+  readonly mail: { attach(process: SimulatedProcess, manager: SimulatedManager): void }
   readonly authority: SimulatedAuthority
 }
 

@@ -2,78 +2,17 @@
  * Encoded messages on their way out. Messages are encoded one behind the other into the writer's
  * buffer, so that a turn's small messages lie in one block and leave in one write without a copy.
  */
-import { assert, must } from '../../core/assert.js'
+import { must } from '../../core/assert.js'
 import {
   type BufferPool,
   ByteWriter,
   encodedMessageRoomBytes,
   largeBufferBytes
 } from '../../wire/index.js'
-import type { PendingRequest } from './pending-requests.js'
-import type { QueuedFrame } from './streams/mux-stream.js'
+import { Block } from './block.js'
 
 const blockSizeBytes = 64 * 1024
 const spareBytes = 512
-
-/**
- * A buffer that messages lie in. It is counted who still needs it: each message until it has left
- * or is skipped, each run of a batch until it is written. Then its buffer is used again.
- */
-export class Block {
-  readonly #pool: BufferPool | null
-  #bytes: Uint8Array | null = null
-  #users = 0
-
-  /** @param pool where the buffer goes at last; null: nowhere */
-  constructor(pool: BufferPool | null) {
-    this.#pool = pool
-  }
-
-  /** Null until the writer has let go of it. */
-  get bytes(): Uint8Array | null {
-    return this.#bytes
-  }
-
-  seal(bytes: Uint8Array): void {
-    this.#bytes = bytes
-    this.#maybeGiveBack()
-  }
-
-  hold(): void {
-    this.#users++
-  }
-
-  release(): void {
-    this.#users--
-    assert(this.#users >= 0, 'a block was released more often than held')
-    this.#maybeGiveBack()
-  }
-
-  #maybeGiveBack(): void {
-    if (this.#users > 0 || this.#bytes === null) return
-    this.#pool?.give(this.#bytes)
-    this.#bytes = null
-  }
-}
-
-/** One encoded message: its frames from `at` (the next one to leave) to `end`. */
-export interface Outgoing<Ticket> {
-  readonly block: Block
-  readonly start: number
-  readonly end: number
-  at: number
-  readonly priority: number
-  /** The request that this is, if any; it is told when its first frame leaves. */
-  readonly request: PendingRequest<Ticket> | null
-  /** The frame of a stream that this is, if any. */
-  readonly frame: QueuedFrame | null
-  /** Of this connection alone: an answer to what came over it, or a frame of a stream. */
-  readonly isBound: boolean
-  /** What follows the only frame's header and extension block, where it lies elsewhere. */
-  readonly payload: Uint8Array | null
-  /** Set when nobody wants it any more; it is skipped. */
-  cancelled: boolean
-}
 
 export class OutputWriter {
   readonly #pool: BufferPool

@@ -1,21 +1,9 @@
 import { after, NEVER } from '../../core/deadlines.js'
 import type { MonotonicMs } from '../../core/ids.js'
-import type { AnyDeclaration } from '../../wire/index.js'
-import type { Outgoing } from './output.js'
+import type { PendingRequest } from './outgoing.js'
 
 /** Deadlines that lie closer together than this are looked at together. */
 const grainMs = 1
-
-/** A request without an answer yet. `Ticket` is the caller's, and comes back with the outcome. */
-export interface PendingRequest<Ticket> {
-  readonly id: number
-  readonly deadline: MonotonicMs
-  readonly response: AnyDeclaration
-  readonly ticket: Ticket
-  /** The first frame has left: the other side may have acted. */
-  isSent: boolean
-  outgoing: Outgoing<Ticket> | null
-}
 
 /**
  * Requests by id, with one deadline for all of them. Answered requests are simply removed: the

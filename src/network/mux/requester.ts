@@ -22,8 +22,8 @@ import { type BodyReader, UnreadableBodyError } from './body-reader.js'
 import { cancel, errorAnswer } from './messages.js'
 import type { MuxEvent } from './mux-events.js'
 import type { MuxerComponents } from './muxer-options.js'
-import type { Outgoing } from './output.js'
-import { type PendingRequest, PendingRequests } from './pending-requests.js'
+import type { Outgoing, PendingRequest } from './outgoing.js'
+import { PendingRequests } from './pending-requests.js'
 import type { Sender } from './sender.js'
 
 export interface Dispatch {

@@ -10,7 +10,8 @@
 import { must } from '../../core/assert.js'
 import { messageSizeBytesMax } from '../../core/limits.js'
 import type { TellQueue } from '../../core/tell-queue.js'
-import type { Batch, Outgoing } from './output.js'
+import type { Outgoing } from './outgoing.js'
+import type { Batch } from './output.js'
 
 const weights = [8, 4, 2, 1] as const
 const quantumBytes = 8 * 1024

@@ -1,6 +1,8 @@
 import t from 'tap'
 import { SplittableRandom } from '../../../../src/core/index.js'
-import { Batch, Block, type Outgoing } from '../../../../src/network/mux/output.js'
+import { Block } from '../../../../src/network/mux/block.js'
+import type { Outgoing } from '../../../../src/network/mux/outgoing.js'
+import { Batch } from '../../../../src/network/mux/output.js'
 import { SendQueue } from '../../../../src/network/mux/send-queue.js'
 import { BufferPool } from '../../../../src/wire/index.js'
 
