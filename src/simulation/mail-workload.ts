@@ -13,7 +13,7 @@ import {
   type Random,
   SkeinError
 } from '../core/index.js'
-import { letter } from './mail-messages.js'
+import { letter } from './mail-letter.js'
 import type { SimulatedManager } from './manager.js'
 import type { RunningNode, SimulatedCluster } from './simulated-cluster.js'
 import type { SwarmOptions } from './swarm-options.js'

@@ -21,7 +21,7 @@ import { type ArmedCrash, CrashMoments, type FaultTarget } from './fault-schedul
 import { addFeatures, addMetrics, type FeatureCounts, noFeatures } from './feature-counts.js'
 import { hostName } from './host-name.js'
 import { kvEngineProvider } from './kv-engine.js'
-import { mailDeclarations } from './mail-messages.js'
+import { mailDeclarations } from './mail-letter.js'
 import type { CreateManager, SimulatedManager } from './manager.js'
 import {
   type CertificateFile,
