@@ -225,7 +225,14 @@ export {
   toServiceNodeState,
   unstatedCapacity
 } from './member.js'
-export { describePeer, parsePeerName, peerNameOf, uriNamesIn } from './peer-name.js'
+export {
+  type AlternativeName,
+  alternativeNamesIn,
+  describePeer,
+  parsePeerName,
+  peerNameOf,
+  uriNamesIn
+} from './peer-name.js'
 export type {
   AcceptChannelOptions,
   ByteChannel,

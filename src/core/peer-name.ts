@@ -24,23 +24,30 @@ export function parsePeerName(text: string): PeerIdentity | null {
     : { kind: 'client', name: id, clusterName }
 }
 
+export interface AlternativeName {
+  /** `URI`, `DNS`, `IP Address` and the like. */
+  readonly kind: string
+  readonly value: string
+}
+
 /**
- * The URIs among the names of a certificate, as Node tells them: `URI:…, DNS:…`. A value
- * with a comma, quote or control character is quoted: it cannot pass for another name.
+ * The names of a certificate, as Node tells them: `URI:…, DNS:…`. A value with a comma, quote or
+ * control character is quoted: it cannot pass for another name.
  */
-export function uriNamesIn(alternativeNames: string): string[] {
-  const uris: string[] = []
-  for (let at = 0; at < alternativeNames.length; ) {
-    const colon = alternativeNames.indexOf(':', at)
+export function alternativeNamesIn(text: string): AlternativeName[] {
+  const names: AlternativeName[] = []
+  for (let at = 0; at < text.length; ) {
+    const colon = text.indexOf(':', at)
     if (colon < 0) break
-    const end = endOfName(alternativeNames, colon + 1)
-    if (alternativeNames.slice(at, colon) === 'URI') {
-      uris.push(alternativeNames.slice(colon + 1, end))
-    }
+    const end = endOfName(text, colon + 1)
+    names.push({ kind: text.slice(at, colon), value: text.slice(colon + 1, end) })
     at = end + separator.length
   }
-  return uris
+  return names
 }
+
+export const uriNamesIn = (text: string): string[] =>
+  alternativeNamesIn(text).flatMap(({ kind, value }) => (kind === 'URI' ? [value] : []))
 
 const separator = ', '
 

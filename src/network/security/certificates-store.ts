@@ -13,6 +13,7 @@ import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
 import { appendFile, link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
+  alternativeNamesIn,
   CertificateError,
   InvalidArgumentError,
   type NodeId,
@@ -214,11 +215,13 @@ export async function authorityClusterName(directory: string): Promise<string> {
 /** @throws CertificateError missing file, or no certificate */
 export async function inspectCertificate(file: string): Promise<CertificateFacts> {
   const certificate = parseCertificate(await readPem(file), file)
-  const names = (certificate.subjectAltName ?? '').split(', ')
+  const names = alternativeNamesIn(certificate.subjectAltName ?? '')
+  const valuesOf = (...kinds: string[]) =>
+    names.flatMap(({ kind, value }) => (kinds.includes(kind) ? [value] : []))
   return {
     subject: commonNameOf(certificate),
-    uris: names.filter((name) => name.startsWith('URI:')).map((name) => name.slice(4)),
-    hosts: names.flatMap((name) => /^(?:DNS|IP Address):(.*)$/.exec(name)?.slice(1) ?? []),
+    uris: valuesOf('URI'),
+    hosts: valuesOf('DNS', 'IP Address'),
     serialNumber: certificate.serialNumber.toLowerCase(),
     notBefore: Date.parse(certificate.validFrom) as WallMs,
     notAfter: Date.parse(certificate.validTo) as WallMs,

@@ -1,5 +1,6 @@
 import t from 'tap'
 import {
+  alternativeNamesIn,
   describePeer,
   parsePeerName,
   peerNameOf,
@@ -53,4 +54,9 @@ t.test('X-06 a name of another kind cannot pass for a URI', async (t) => {
   t.same(uriNamesIn(`URI:"${good}, x", DNS:z`), [`"${good}, x"`])
   for (const text of ['', 'URI', 'DNS:"open, URI:a', ', URI:a', 'uri:a'])
     t.same(uriNamesIn(text), [])
+  t.same(alternativeNamesIn('DNS:a, IP Address:::1, DNS:"b, DNS:c"'), [
+    { kind: 'DNS', value: 'a' },
+    { kind: 'IP Address', value: '::1' },
+    { kind: 'DNS', value: '"b, DNS:c"' }
+  ])
 })
