@@ -96,6 +96,7 @@ export {
   ResultNotKeptError,
   ResultTooLargeError,
   SerialForgottenError,
+  ShardKeyRequiredError,
   SkeinError,
   SqlConstraintError,
   SqlError,
