@@ -26,6 +26,14 @@ export const consensusCounterNames = [
   'log_syncs',
   'checks',
   'replicas_failed',
+  /** Messages that carry the heartbeats of all groups for another host. */
+  'host_beats',
+  'groups_put_to_sleep',
+  'groups_woken',
+  /** Now. */
+  'groups_asleep',
+  /** Leaderships given away so that leaders are spread evenly. */
+  'leaders_moved',
   'messages_sent',
   'messages_received',
   /** Of another replica than the sender's, or of a group that is not here. */

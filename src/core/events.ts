@@ -91,6 +91,14 @@ export type ConsensusEvent =
       readonly role: RaftRole
       readonly reason: string
     }
+  /** Committed: who votes and who listens from now on; told by every replica of the group. */
+  | {
+      readonly type: 'ConfigurationChanged'
+      readonly group: GroupId
+      readonly index: LogIndex
+      readonly voters: readonly NodeId[]
+      readonly learners: readonly NodeId[]
+    }
   | {
       readonly type: 'ReplicaFailed'
       readonly group: GroupId

@@ -166,6 +166,7 @@ export type {
 export {
   type ClientId,
   type ClusterId,
+  CONTROL_GROUP,
   compareText,
   DEFAULT_GROUP,
   type GroupId,
@@ -225,6 +226,14 @@ export {
   toServiceNodeState,
   unstatedCapacity
 } from './member.js'
+export {
+  type GroupMemberChange,
+  type MemberChangeKind,
+  MemberChangeKinds,
+  type MemberChangeOptions,
+  type MemberChangeReport,
+  type NodeReference
+} from './member-changes.js'
 export {
   type AlternativeName,
   alternativeNamesIn,

@@ -7,7 +7,7 @@
 import { InvariantError } from '../core/assert.js'
 import { after } from '../core/deadlines.js'
 import { RequestTimeoutError } from '../core/errors.js'
-import { compareText, type LogIndex } from '../core/ids.js'
+import { compareText, DEFAULT_GROUP, type GroupId, type LogIndex } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Disk } from '../core/ports/disk.js'
 import type {
@@ -30,9 +30,15 @@ export interface KvEngineOptions {
   readonly latencyMs: number
   /** The state is flushed by itself after so many applies; zero: only when asked. */
   readonly flushEveryApplies: number
+  /** On its disk; each group has its own. */
+  readonly directory: string
 }
 
-const defaults: KvEngineOptions = { latencyMs: 0, flushEveryApplies: 64 }
+const defaults: KvEngineOptions = { latencyMs: 0, flushEveryApplies: 64, directory: 'kv' }
+
+/** Where the state of a group lies. */
+export const kvDirectoryOf = (group: GroupId): string =>
+  group === DEFAULT_GROUP ? 'kv' : `kv-${group}`
 
 /** `diskOf` answers the disk that outlives the engine's process. */
 export function kvEngineProvider(
@@ -41,7 +47,10 @@ export function kvEngineProvider(
 ): EngineProvider {
   return {
     create: (context) =>
-      new KvEngine({ clock: context.clock, disk: diskOf(context) }, { ...defaults, ...options }),
+      new KvEngine(
+        { clock: context.clock, disk: diskOf(context) },
+        { ...defaults, directory: kvDirectoryOf(context.group), ...options }
+      ),
     classify: (statement: string): StatementKind => classifyKv(statement)
   }
 }
@@ -78,9 +87,9 @@ export class KvEngine implements Engine {
   }
 
   async open(): Promise<EngineState> {
-    await this.#disk.makeDirectory('kv')
+    await this.#disk.makeDirectory(this.#options.directory)
     await this.#disk.syncDirectory('')
-    const bytes = await this.#disk.readFile('kv/state')
+    const bytes = await this.#disk.readFile(this.#file('state'))
     if (bytes !== null) this.#load(JSON.parse(new TextDecoder().decode(bytes)) as StoredState)
     return {
       appliedIndex: this.#appliedIndex as LogIndex,
@@ -238,14 +247,18 @@ export class KvEngine implements Engine {
       data: [...this.#data],
       system: [...this.#system].map(([key, value]) => [key, [...value]] as const)
     }
-    const file = await this.#disk.open('kv/state.new')
+    const file = await this.#disk.open(this.#file('state.new'))
     await file.truncate(0)
     await file.write(0, [new TextEncoder().encode(JSON.stringify(state))])
     await file.sync()
     await file.close()
-    await this.#disk.rename('kv/state.new', 'kv/state')
-    await this.#disk.syncDirectory('kv')
+    await this.#disk.rename(this.#file('state.new'), this.#file('state'))
+    await this.#disk.syncDirectory(this.#options.directory)
     this.#durableIndex = index
+  }
+
+  #file(name: string): string {
+    return `${this.#options.directory}/${name}`
   }
 
   #load(state: StoredState): void {

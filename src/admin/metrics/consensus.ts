@@ -1,4 +1,4 @@
-import { counter, type MetricFamily } from './metric.js'
+import { counter, gauge, type MetricFamily } from './metric.js'
 
 /** Replicated groups. */
 export const consensus: MetricFamily = {
@@ -19,6 +19,11 @@ export const consensus: MetricFamily = {
   log_syncs: counter('Writes of the log made durable.'),
   checks: counter('Comparisons of content hashes.'),
   replicas_failed: counter('Replicas that stopped.'),
+  host_beats: counter('Messages with the heartbeats of all groups for another host.'),
+  groups_put_to_sleep: counter('Idle groups that went to sleep here.'),
+  groups_woken: counter('Groups that woke from sleep.'),
+  groups_asleep: gauge('Groups that sleep here now.'),
+  leaders_moved: counter('Leaderships given away so that leaders are spread evenly.'),
   messages_sent: counter('Messages between replicas sent.'),
   messages_received: counter('Messages between replicas received.'),
   messages_dropped: counter('Messages for replicas that are not here.')

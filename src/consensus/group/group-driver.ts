@@ -54,7 +54,7 @@ import type {
 } from '../../core/ports/replicated-group.js'
 import { factsOf } from '../../core/remote-error.js'
 import type { TellQueue } from '../../core/tell-queue.js'
-import { type Configuration, membersOf } from '../configuration.js'
+import { type Configuration, isJoint, membersOf } from '../configuration.js'
 import type { ConsensusCounters } from '../counters.js'
 import type { RaftEvent } from '../raft/types.js'
 import {
@@ -177,6 +177,7 @@ export class GroupDriver implements ReplicatedGroup {
       term: raft.term,
       leader,
       voters: raft.configuration.voters.map(nodeOf),
+      learners: raft.configuration.learners.map(nodeOf),
       commitIndex: raft.commitIndex,
       appliedIndex: this.#applier.appliedIndex,
       lastIndex: raft.lastIndex,
@@ -328,6 +329,12 @@ export class GroupDriver implements ReplicatedGroup {
     return this.#started().raft
   }
 
+  /** Nobody waits for anything, and nothing is left to apply. */
+  get isIdle(): boolean {
+    if (this.#failure !== null || this.#isStopped || this.#running !== null) return false
+    return !this.#hasWork() && !this.#hasCallers() && this.#members?.isWaiting !== true
+  }
+
   get isLeader(): boolean {
     return this.#isLeader
   }
@@ -366,6 +373,7 @@ export class GroupDriver implements ReplicatedGroup {
         break
       case 'ConfigurationCommitted':
         this.#members?.check()
+        this.#tellConfiguration(event)
         break
       case 'ConfigurationChanged':
         break
@@ -448,6 +456,20 @@ export class GroupDriver implements ReplicatedGroup {
       this.#transfers.rejectAll(() => new TransferFailedError(reason))
     }
     this.#wake()
+  }
+
+  #tellConfiguration({
+    configuration,
+    index
+  }: Extract<RaftEvent, { type: 'ConfigurationCommitted' }>): void {
+    if (isJoint(configuration)) return
+    this.#components.emit({
+      type: 'ConfigurationChanged',
+      group: this.group,
+      index,
+      voters: configuration.voters.map(nodeOf),
+      learners: configuration.learners.map(nodeOf)
+    })
   }
 
   #beginReadRound(round: number, deadline: MonotonicMs): void {

@@ -10,6 +10,7 @@ import type { LogEntry } from '../../core/ports/log-store.js'
 import type { AppendEntries, Heartbeat, RaftMessage, TimeoutNow } from '../messages.js'
 import type { Replica } from './replica.js'
 import type { Role, Transitions } from './role.js'
+import type { HeardAt } from './types.js'
 
 export class Follower implements Role {
   readonly #replica: Replica
@@ -76,6 +77,20 @@ export class Follower implements Role {
 
   nextDeadline(): MonotonicMs {
     return this.#replica.isElectable && this.#replica.isCandidacyAllowed ? this.#electionAt : NEVER
+  }
+
+  /**
+   * The leader counts as heard when its host was. A silence that is long enough already is followed
+   * by a campaign, after a moment for what may wait to be read.
+   */
+  resume(heardAt: HeardAt): void {
+    const replica = this.#replica
+    const { leader, now, options } = replica
+    const heard = leader === null ? now : heardAt(leader, true)
+    if (leader !== null) replica.noteLeaderHeard(heard)
+    const at = after(heard, replica.drawElectionTimeoutMs())
+    const soon = after(now, replica.random.nextInt(options.heartbeatIntervalMs))
+    this.#electionAt = Math.max(at, soon) as MonotonicMs
   }
 
   isLeaderAtWork(): boolean {

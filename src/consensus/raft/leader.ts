@@ -25,7 +25,13 @@ import { ReadRounds } from './read-index.js'
 import type { Replica } from './replica.js'
 import type { Role, Transitions } from './role.js'
 import { Transfer } from './transfer.js'
-import type { ChangeOutcome, ProposeOutcome, ReplicaProgress, TransferOutcome } from './types.js'
+import type {
+  ChangeOutcome,
+  HeardAt,
+  ProposeOutcome,
+  ReplicaProgress,
+  TransferOutcome
+} from './types.js'
 
 type ChangeRefusal = Extract<ChangeOutcome, { kind: 'refused' }>['reason']
 
@@ -41,12 +47,12 @@ export class Leader implements Role {
   #quorumCheckAt: MonotonicMs
 
   constructor(replica: Replica, transitions: Transitions) {
-    const { heartbeatIntervalMs, electionTimeoutMaxMs, pendingReadsMax } = replica.options
+    const { electionTimeoutMaxMs, pendingReadsMax } = replica.options
     this.#replica = replica
     this.#transitions = transitions
     this.#followers = new Followers(replica)
     this.#reads = new ReadRounds(pendingReadsMax)
-    this.#heartbeatAt = after(replica.now, heartbeatIntervalMs)
+    this.#heartbeatAt = replica.nextHeartbeatAt()
     this.#quorumCheckAt = after(replica.now, electionTimeoutMaxMs)
   }
 
@@ -165,7 +171,7 @@ export class Leader implements Role {
       this.#maybeLeaveJoint()
     }
     if (replica.now < this.#heartbeatAt) return
-    this.#heartbeatAt = after(replica.now, replica.options.heartbeatIntervalMs)
+    this.#heartbeatAt = replica.nextHeartbeatAt()
     this.#followers.dismiss()
     this.#broadcastHeartbeat()
     if (this.#transfer.target !== null) this.#maybeTellTarget(this.#transfer.target)
@@ -186,6 +192,21 @@ export class Leader implements Role {
 
   nextDeadline(): MonotonicMs {
     return Math.min(this.#heartbeatAt, this.#quorumCheckAt, this.#transfer.endsAt) as MonotonicMs
+  }
+
+  /** Everybody is told at once that it is awake: who slept on its word must not sleep on. */
+  resume(heardAt: HeardAt): void {
+    const replica = this.#replica
+    const { configuration, now, options } = replica
+    for (const member of this.#followers.ids) {
+      const progress = this.#followers.get(member)
+      const heard = heardAt(member, false)
+      if (progress !== undefined && heard > progress.heardAt) progress.heardAt = heard
+    }
+    const healthyUntil = after(this.#quorumHeardAt(configuration), options.electionTimeoutMaxMs)
+    this.#quorumCheckAt = Math.max(healthyUntil, now) as MonotonicMs
+    this.#heartbeatAt = replica.nextHeartbeatAt()
+    this.#broadcastHeartbeat()
   }
 
   isLeaderAtWork(): boolean {
@@ -340,9 +361,15 @@ export class Leader implements Role {
     return quorumValue(configuration, heardAt) as MonotonicMs
   }
 
+  /** By their answers in this term: that the election counts as one would let a dead voter in. */
   #isQuorumActive(configuration: Configuration): boolean {
-    const { now, options } = this.#replica
-    return now - this.#quorumHeardAt(configuration) < options.electionTimeoutMaxMs
+    const { now, options, self } = this.#replica
+    const isActive = (voter: ReplicaId): boolean => {
+      const progress = this.#followers.get(voter)
+      if (progress === undefined || progress.match === 0) return false
+      return now - progress.heardAt < options.electionTimeoutMaxMs
+    }
+    return quorumValue(configuration, (one) => Number(one === self || isActive(one))) === 1
   }
 
   #maybeStepDown(): boolean {

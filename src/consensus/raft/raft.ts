@@ -41,6 +41,7 @@ import type { Transitions } from './role.js'
 import type {
   ChangeOutcome,
   ElectionRecord,
+  HeardAt,
   ProposeOutcome,
   RaftEvent,
   RaftInit,
@@ -187,6 +188,15 @@ export class Raft {
   /** A replica that is about to stop does not campaign, whoever asks. Allowed at the start. */
   setCandidacy(isAllowed: boolean): void {
     this.#replica.isCandidacyAllowed = isAllowed
+  }
+
+  /**
+   * It was not called for a while, because its host stood by it. `heardAt` tells when a replica's
+   * host was last heard: its own heartbeats, where it leads, or else its answers to ours.
+   */
+  resume(heardAt: HeardAt, now: MonotonicMs): void {
+    this.#replica.now = now
+    this.#role.resume(heardAt)
   }
 
   drain(): Effects<RaftMessage, RaftPersist, RaftEvent> {

@@ -9,6 +9,7 @@
  * 4. a message that promises durable state leaves behind it.
  */
 import { assert } from '../../core/assert.js'
+import { after } from '../../core/deadlines.js'
 import { EffectsBuffer } from '../../core/effects.js'
 import type { GroupId, LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
 import type { LogEntry } from '../../core/ports/log-store.js'
@@ -41,6 +42,7 @@ export class Replica {
   now: MonotonicMs
   isCandidacyAllowed = true
   messagesIgnored = 0
+  readonly #heartbeatPhaseMs: number | null
   #term: Term
   #vote: ReplicaId | null
   #leader: ReplicaId | null = null
@@ -58,6 +60,7 @@ export class Replica {
     this.options = init.options
     this.random = init.random
     this.now = init.now
+    this.#heartbeatPhaseMs = init.heartbeatPhaseMs ?? null
     this.log = new RaftLog(init.recovered.entries)
     this.persists = new PersistTracker(this.log.lastIndex)
     this.#term = init.recovered.hardState.term
@@ -128,6 +131,14 @@ export class Replica {
     return this.#leaderHeardAt === null ? null : this.now - this.#leaderHeardAt
   }
 
+  /** Of a leader. */
+  nextHeartbeatAt(): MonotonicMs {
+    const { heartbeatIntervalMs } = this.options
+    if (this.#heartbeatPhaseMs === null) return after(this.now, heartbeatIntervalMs)
+    const beats = Math.floor((this.now - this.#heartbeatPhaseMs) / heartbeatIntervalMs) + 1
+    return (this.#heartbeatPhaseMs + beats * heartbeatIntervalMs) as MonotonicMs
+  }
+
   drawElectionTimeoutMs(): number {
     const { electionTimeoutMinMs, electionTimeoutMaxMs } = this.options
     return electionTimeoutMinMs + this.random.nextInt(electionTimeoutMaxMs - electionTimeoutMinMs)
@@ -158,6 +169,11 @@ export class Replica {
     this.#leaderTerm = leader === null ? null : this.#term
     this.#leaderHeardAt = leader === null ? null : this.now
     if (isNews) this.effects.emit({ type: 'LeaderChanged', term: this.#term, leader })
+  }
+
+  /** Its host was heard on its behalf. */
+  noteLeaderHeard(at: MonotonicMs): void {
+    if (this.#leaderHeardAt === null || at > this.#leaderHeardAt) this.#leaderHeardAt = at
   }
 
   /** The leader may be replaced without waiting until it has been silent for long enough. */

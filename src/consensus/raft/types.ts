@@ -22,6 +22,11 @@ export interface RaftInit {
   readonly appliedIndex: LogIndex
   readonly random: Random
   readonly options: RaftOptions
+  /**
+   * A leader's heartbeats leave at this, and whole intervals later, so that those of many groups
+   * leave together. Absent: an interval after it won, and so on.
+   */
+  readonly heartbeatPhaseMs?: number | undefined
   readonly now: MonotonicMs
 }
 
@@ -29,6 +34,8 @@ export interface RaftPersist extends PersistRequest {
   /** Rises by one with each request of this core; `handlePersisted` takes it back. */
   readonly sequence: number
 }
+
+export type HeardAt = (replica: ReplicaId, asLeader: boolean) => MonotonicMs
 
 export type ReadRefusal = 'notLeader' | 'backpressure'
 export type TransferOutcome = 'steppedDown' | 'timedOut' | 'replaced' | 'refused'

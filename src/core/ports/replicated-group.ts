@@ -50,6 +50,8 @@ export interface GroupStatus {
   readonly term: Term
   readonly leader: NodeId | null
   readonly voters: readonly NodeId[]
+  /** They get the log, and neither vote nor serve. */
+  readonly learners: readonly NodeId[]
   readonly commitIndex: LogIndex
   readonly appliedIndex: LogIndex
   readonly lastIndex: LogIndex

@@ -225,6 +225,7 @@ class FakeReplica implements ReplicatedGroup {
       term: term as Term,
       leader,
       voters,
+      learners: [],
       commitIndex: index,
       appliedIndex: index,
       lastIndex: index,
