@@ -50,7 +50,8 @@ import {
   checkVerdict,
   readIndexRequest,
   replicaHello,
-  replicaInvite
+  replicaInvite,
+  snapshotChunkRequest
 } from './group/group-messages.js'
 import { RaftDriver } from './group/raft-driver.js'
 import { IdentityStore } from './identity/identity-driver.js'
@@ -313,13 +314,14 @@ export class ConsensusDriver {
       { clock, messenger, engine, logger, counters: this.#counters, emit },
       { group, self, config }
     )
-    const appliedIndex = await driver.open(recovered.entries.at(-1)?.index ?? (0 as LogIndex))
-    this.#components.observer?.onRecovered(group, self, recovered)
+    const opened = await driver.open(recovered)
+    if (opened.request !== null) await log.persist([opened.request])
+    this.#components.observer?.onRecovered(group, self, opened.recovered)
     const raft = new Raft({
       group,
       self,
-      recovered,
-      appliedIndex,
+      recovered: opened.recovered,
+      appliedIndex: opened.appliedIndex,
       random: random.split(`raft ${group}`),
       options: config,
       now: clock.now()
@@ -369,6 +371,9 @@ export class ConsensusDriver {
     messenger.onMessage(checkVerdict, ({ from, body }) => {
       this.group(body.group)?.handleCheckVerdict(from, body)
     })
+    messenger.onRequest(snapshotChunkRequest, ({ body }) =>
+      this.#expectGroup(body.group).serveChunk(body)
+    )
     messenger.onRequest(replicaHello, async ({ from, body }) => this.#greet(from, body))
     messenger.onRequest(replicaInvite, ({ from, body }) => this.#host(from, body))
     messenger.onPeer(({ nodeId, connected }) => this.#handlePeer(nodeId, connected))

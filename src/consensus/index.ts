@@ -14,6 +14,7 @@ export {
 } from './entry.js'
 export type { GroupDriver } from './group/group-driver.js'
 export { groupMessages } from './group/group-messages.js'
+export { localKeyPrefix, reconcile } from './log/engine-base.js'
 export { SegmentedLog, type SegmentedLogOptions } from './log/segmented-log-driver.js'
 export { type RaftMessage, raftDeclarations } from './messages.js'
 export type { MemberChange, MemberRole } from './raft/configuration-change.js'
@@ -21,6 +22,7 @@ export type { RaftOptions } from './raft/options.js'
 export { Raft } from './raft/raft.js'
 export type {
   ChangeOutcome,
+  CompactionLimits,
   ElectionRecord,
   ProposeOutcome,
   RaftEvent,

@@ -2,6 +2,7 @@
 import { Priorities } from '../../core/ports/messenger.js'
 import {
   bool,
+  bytes,
   groupId,
   list,
   logIndex,
@@ -9,10 +10,15 @@ import {
   openStruct,
   replicaId,
   term,
-  text
+  text,
+  u32
 } from '../../wire/codec.js'
 import { declareMessage, declareRequest } from '../../wire/declaration.js'
 import { configurationMembersMax } from '../configuration.js'
+import { snapshotHashBytes } from '../raft-bodies.js'
+
+/** Of one part of a snapshot; its last part is shorter. */
+export const snapshotChunkBytes = 32 * 1024
 
 export const readIndexRequest = declareRequest({
   number: 0x0240,
@@ -43,6 +49,16 @@ export const checkVerdict = declareMessage({
     halted: bool
   }),
   about: 'The leader tells who has diverged, or that no majority agrees and the group halts.'
+})
+
+export const snapshotChunkRequest = declareRequest({
+  number: 0x0244,
+  name: 'SnapshotChunkRequest',
+  priority: Priorities.Low,
+  body: openStruct({ group: groupId, sha256: bytes(snapshotHashBytes), number: u32 }),
+  answer: openStruct({ checksum: u32, bytes: bytes(snapshotChunkBytes) }),
+  about:
+    'Asks whoever offered a snapshot for one part of it, by number; the answer has its CRC-32C.'
 })
 
 export const replicaHello = declareRequest({
@@ -82,6 +98,7 @@ export const groupMessages = [
   readIndexRequest,
   checkReport,
   checkVerdict,
+  snapshotChunkRequest,
   replicaHello,
   replicaInvite
 ] as const

@@ -248,6 +248,7 @@ export class FakeManager implements ClusterManager {
       voters: ['a', 'b'],
       commitIndex: 41,
       appliedIndex: 40,
+      firstIndex: 1,
       lastIndex: 42,
       failed: null,
       progress: []

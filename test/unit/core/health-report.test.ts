@@ -36,6 +36,7 @@ const group: GroupStatus = {
   voters: [toNodeId('a')],
   commitIndex: 1 as LogIndex,
   appliedIndex: 1 as LogIndex,
+  firstIndex: 1 as LogIndex,
   lastIndex: 1 as LogIndex,
   failed: null,
   progress: []

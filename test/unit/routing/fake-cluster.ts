@@ -227,6 +227,7 @@ class FakeReplica implements ReplicatedGroup {
       voters,
       commitIndex: index,
       appliedIndex: index,
+      firstIndex: 1 as LogIndex,
       lastIndex: index,
       failed: null,
       progress: []
