@@ -37,10 +37,15 @@ import {
   Livenesses,
   type LogIndex,
   type Member,
+  type MemberChangeKind,
+  MemberChangeKinds,
+  type MemberChangeOptions,
+  type MemberChangeReport,
   type MetricsSnapshot,
   type MonotonicMs,
   must,
   type NodeId,
+  type NodeReference,
   NotStartedError,
   type PresetName,
   type QueryOptions,
@@ -58,6 +63,7 @@ import {
   type StrategyFactory,
   type StrategyName,
   type TellQueue,
+  toNodeId,
   viewsDisagree
 } from '../src/core/index.js'
 import { clusterHealthOf } from '../src/health/index.js'
@@ -265,7 +271,7 @@ export class ClusterNetworkManager implements ClusterManager {
    */
   registerClient(
     clientId: ClientId,
-    options: Pick<QueryOptions, 'timeoutMs' | 'signal'> = {}
+    options: Pick<QueryOptions, 'timeoutMs' | 'signal' | 'group'> = {}
   ): Promise<void> {
     return this.#entered(({ queries }) => queries.registerClient(clientId, options))
   }
@@ -293,6 +299,14 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#entered(({ delivery, membership }) =>
       delivery.broadcast(message, membership.members(), options)
     )
+  }
+
+  addNode(node: NodeReference, options: MemberChangeOptions = {}): Promise<MemberChangeReport> {
+    return this.#changeMembers(MemberChangeKinds.Add, node, options)
+  }
+
+  removeNode(node: NodeReference, options: MemberChangeOptions = {}): Promise<MemberChangeReport> {
+    return this.#changeMembers(MemberChangeKinds.Remove, node, options)
   }
 
   get messages(): ClusterMessages {
@@ -507,6 +521,17 @@ export class ClusterNetworkManager implements ClusterManager {
 
   #deadlineIn(ms: number): MonotonicMs {
     return after(this.now(), ms)
+  }
+
+  #changeMembers(
+    change: MemberChangeKind,
+    node: NodeReference,
+    options: MemberChangeOptions
+  ): Promise<MemberChangeReport> {
+    return this.#entered(({ consensus }) => {
+      const nodeId = toNodeId(typeof node === 'string' ? node : node.nodeId)
+      return consensus.changeMembers(change, nodeId, options)
+    })
   }
 
   /** A call on a node that does not run rejects; it does not throw. */

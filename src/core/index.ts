@@ -167,6 +167,7 @@ export type {
 export {
   type ClientId,
   type ClusterId,
+  CONTROL_GROUP,
   compareText,
   DEFAULT_GROUP,
   type GroupId,
@@ -227,6 +228,14 @@ export {
   unstatedCapacity
 } from './member.js'
 export {
+  type GroupMemberChange,
+  type MemberChangeKind,
+  MemberChangeKinds,
+  type MemberChangeOptions,
+  type MemberChangeReport,
+  type NodeReference
+} from './member-changes.js'
+export {
   type AlternativeName,
   alternativeNamesIn,
   describePeer,
@@ -258,12 +267,15 @@ export type {
   Command,
   Engine,
   EngineCapabilities,
+  EngineRestore,
+  EngineSnapshot,
   EngineState,
   PlanContext,
   PlanOutcome,
   PlanRequest,
   ReadOptions,
   ReadOutcome,
+  SnapshotDescription,
   StatementFailure,
   SystemWrite
 } from './ports/engine.js'
@@ -274,7 +286,9 @@ export {
   StatementKinds
 } from './ports/engine-provider.js'
 export type {
+  BaseChange,
   HardState,
+  LogBase,
   LogEntry,
   LogStore,
   PersistRequest,

@@ -105,10 +105,10 @@ export class RunWatch implements ClusterWatch {
     const consensus = this.#consensus
     const promises = this.#promises
     return {
-      onRecovered(_group, replica, { hardState, entries }) {
+      onRecovered(_group, replica, recovered) {
         if (!process.alive) return
-        consensus.onRecovered(host, entries)
-        promises.onRecovered(host, replica, hardState)
+        consensus.onRecovered(host, recovered)
+        promises.onRecovered(host, replica, recovered.hardState)
       },
       onPersist(request) {
         if (!process.alive) return
@@ -135,6 +135,9 @@ export class RunWatch implements ClusterWatch {
       },
       onApplied(index, state) {
         if (process.alive) consensus.onApplied(host, index, state)
+      },
+      onRestored(index, state) {
+        if (process.alive) consensus.onRestored(host, index, state)
       }
     })
   }

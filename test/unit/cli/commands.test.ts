@@ -239,6 +239,7 @@ t.test('status shows members, leader and what is behind', async (t) => {
         term: 2,
         leader: 'a',
         voters: ['a', 'b'],
+        learners: ['c'],
         commitIndex: 5,
         appliedIndex: 5,
         lastIndex: 6,
@@ -251,6 +252,7 @@ t.test('status shows members, leader and what is behind', async (t) => {
   t.match(text, /not founded/)
   t.match(text, /leader a, term 2, committed 5/)
   t.match(text, /b: matches 3, silent/)
+  t.match(text, /voters a b, learners c/)
   t.match(text, /has stopped: disk/)
 })
 
