@@ -24,6 +24,10 @@ export class ShardMap {
     this.#tables = new Map(tables.map((one) => [foldedName(one.table), one]))
   }
 
+  get tables(): readonly ShardedTable[] {
+    return [...this.#tables.values()]
+  }
+
   get isEmpty(): boolean {
     return this.#tables.size === 0
   }
@@ -33,6 +37,10 @@ export class ShardMap {
     return this.#tables.get(name)
   }
 }
+
+/** As others are told; undefined: there is nothing to tell. */
+export const toldShards = (map: ShardMap) =>
+  map.isEmpty ? undefined : { version: map.version, tables: map.tables }
 
 export const unsharded = new ShardMap(0, [])
 

@@ -33,6 +33,19 @@ export interface ShardPart {
   readonly statements: readonly number[]
 }
 
+export function firstGroupOf(plan: ShardPlan): GroupId {
+  switch (plan.kind) {
+    case 'one':
+      return plan.group
+    case 'scattered':
+      return plan.groups[0] ?? DEFAULT_GROUP
+    case 'definition':
+      return plan.groups?.[0] ?? DEFAULT_GROUP
+    case 'several':
+      return plan.parts[0]?.group ?? DEFAULT_GROUP
+  }
+}
+
 const group0: ShardPlan = { kind: 'one', group: DEFAULT_GROUP }
 
 export class ShardPlanner {
