@@ -1,0 +1,3 @@
+import type { Control } from './control.js'
+
+export type ControlDriver = Control
