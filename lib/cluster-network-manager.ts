@@ -10,6 +10,7 @@ import {
   type Channels,
   type ClientId,
   type ClusterConfig,
+  type ClusterControl,
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
@@ -310,6 +311,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#running().membership.view
   }
 
+  get control(): ClusterControl {
+    return this.#running().control.view
+  }
+
   get metadata(): ClusterMetadata {
     return this.#running().membership.metadata
   }
@@ -351,7 +356,9 @@ export class ClusterNetworkManager implements ClusterManager {
     const rooms = this.#rooms
     if (rooms === null) return
     const { transport, delivery, membership, consensus, queries, health, heartbeat } = rooms
-    const told = [transport, delivery, membership, consensus, queries, health, heartbeat]
+    const { driver, recorder } = rooms.control
+    const data = [transport, delivery, membership, consensus, queries]
+    const told = [...data, driver, recorder, health, heartbeat]
     for (const room of told) room.tellQueues(tell)
   }
 
@@ -366,6 +373,10 @@ export class ClusterNetworkManager implements ClusterManager {
       delivery: delivery.counters.snapshot(),
       load_balancer: queries.counters.snapshot(),
       consensus: consensus.counters.snapshot(),
+      control: {
+        ...rooms.control.driver.counters.snapshot(),
+        audit_dropped: rooms.control.recorder.dropped
+      },
       health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
       security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() }
     }
@@ -400,9 +411,11 @@ export class ClusterNetworkManager implements ClusterManager {
     await rooms.security.start()
     await rooms.transport.start()
     await rooms.membership.start()
+    rooms.control.driver.start()
     await rooms.consensus.start()
     this.#tellVoters(rooms.membership)
     rooms.queries.start()
+    rooms.control.upkeep.start()
     rooms.loop.start()
     rooms.health.start()
     rooms.heartbeat.start()
@@ -411,6 +424,7 @@ export class ClusterNetworkManager implements ClusterManager {
   /** What one room must know of another's doings, and what subscribers hear. */
   #subscribe(rooms: Rooms): void {
     const { transport, membership, consensus, queries, health, heartbeat, security } = rooms
+    const { control } = rooms
     for (const room of [health, heartbeat, security]) room.onEvent((event) => this.#publish(event))
     health.onEvent((event) => {
       if (event.type === 'HealthVerdictChanged') queries.handleVerdict(event.verdict)
@@ -430,7 +444,13 @@ export class ClusterNetworkManager implements ClusterManager {
     consensus.onEvent((event) => {
       this.#publish(event)
       this.#tellVoters(membership)
+      control.driver.handleEvent(event)
       if (event.type === 'LeaderChanged') queries.handleLeaderChanged(event)
+    })
+    security.onEvent((event) => {
+      if (event.type !== 'GossipKeysChanged') return
+      control.keys.learn(event)
+      control.upkeep.lookSoon()
     })
   }
 
@@ -468,6 +488,8 @@ export class ClusterNetworkManager implements ClusterManager {
       await rooms.health.stop()
       rooms.loop.stop()
       await rooms.queries.stop(this.now())
+      rooms.control.upkeep.stop()
+      rooms.control.driver.stop()
       await rooms.membership.stop()
       await rooms.consensus.stop()
       rooms.security.stop()

@@ -45,6 +45,7 @@ import { acceptJsonOnly } from './json-parser.js'
 import { documentUrl, openApiHead, schemaOf } from './openapi.js'
 import { type Route, smallBodyBytesMax } from './route.js'
 import { configRoutes } from './routes/config-routes.js'
+import { controlRoutes } from './routes/control-routes.js'
 import { healthRoutes } from './routes/health-routes.js'
 import { membershipRoutes } from './routes/membership-routes.js'
 import { isVerbose, probeRoutes } from './routes/probe-routes.js'
@@ -138,7 +139,7 @@ function createParts(manager: ClusterManager, options: AdminServerOptions): Part
     options,
     counters: createAdminCounters(),
     streams: new EventStreams({ manager, logger }, { eventSubscribersMax }),
-    audit: new AuditTrail(),
+    audit: new AuditTrail(() => manager.control),
     authenticator: new Authenticator(holders, { tokens, clientRoles, clusterName }),
     holders,
     answers: new IdempotentAnswers(),
@@ -161,6 +162,7 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
   ...queryRoutes(manager),
   ...routingRoutes(manager),
   ...membershipRoutes(manager),
+  ...controlRoutes(manager),
   ...securityRoutes(manager),
   ...configRoutes(manager)
 ]
@@ -272,6 +274,7 @@ function addHooks(app: FastifyInstance, parts: Parts): void {
     const { name, role } = principals.get(request) ?? { name: 'nobody', role: 'none' }
     const record = {
       at: new Date().toISOString(),
+      node: manager.nodeId,
       principal: name,
       role,
       address: request.ip,

@@ -30,6 +30,7 @@ const member = (id: string, change: Partial<Member> = {}): Member => ({
 
 const group: GroupStatus = {
   group: DEFAULT_GROUP,
+  name: '0',
   role: 'follower',
   term: 1 as Term,
   leader: toNodeId('a'),
