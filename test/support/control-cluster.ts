@@ -3,10 +3,11 @@ import { type AnySection, ControlDriver, ownSections } from '../../src/control/i
 import { resolveConfig } from '../../src/core/config/resolve.js'
 import type { Config } from '../../src/core/config/schema.js'
 import { after } from '../../src/core/deadlines.js'
-import { CONTROL_GROUP, type MonotonicMs, type NodeId } from '../../src/core/ids.js'
+import { CONTROL_GROUP, type GroupId, type MonotonicMs, type NodeId } from '../../src/core/ids.js'
 import type { Clock } from '../../src/core/ports/clock.js'
 import { silentLogger } from '../../src/core/ports/logger.js'
 import { SplittableRandom } from '../../src/core/splittable-random.js'
+import { KvEngine } from '../../src/simulation/kv-engine.js'
 import { SimulatedDisk } from '../../src/simulation/simulated-disk.js'
 import { type MemoryMessenger, MemoryNetwork } from './memory-messenger.js'
 import { testCrypto } from './test-crypto.js'
@@ -22,11 +23,13 @@ export interface ControlNode {
   kill(): void
 }
 
-/** The control group alone, over memory, virtual time and simulated disks. */
+/** The control group, over memory, virtual time and simulated disks. */
 export class ControlCluster {
   readonly clock = new VirtualClock()
   readonly network = new MemoryNetwork(this.clock)
   readonly nodes = new Map<string, ControlNode>()
+  /** What founders found. */
+  groups: readonly GroupId[] = [CONTROL_GROUP]
   readonly #random = SplittableRandom.fromSeed(1)
   readonly #voters: readonly string[]
   readonly #sections: readonly AnySection[]
@@ -78,14 +81,19 @@ export class ControlCluster {
               { disk: disk.mount() },
               { directory: 'log', segmentBytes: 65_536 }
             ),
-            engines: { create: () => control.createEngine() },
+            engines: {
+              create: ({ group }) =>
+                group === CONTROL_GROUP
+                  ? control.createEngine()
+                  : new KvEngine({ clock, disk: disk.mount() })
+            },
             logger: silentLogger
           },
           {
             nodeId: id,
             clusterName: 'test',
             bootstrapVoters: this.#voters as readonly NodeId[],
-            groups: [CONTROL_GROUP],
+            groups: this.groups,
             engineDirectory: () => 'unused',
             config: this.#config
           }
