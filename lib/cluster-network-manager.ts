@@ -38,10 +38,15 @@ import {
   Livenesses,
   type LogIndex,
   type Member,
+  type MemberChangeKind,
+  MemberChangeKinds,
+  type MemberChangeOptions,
+  type MemberChangeReport,
   type MetricsSnapshot,
   type MonotonicMs,
   must,
   type NodeId,
+  type NodeReference,
   NotStartedError,
   type PresetName,
   type QueryOptions,
@@ -59,6 +64,7 @@ import {
   type StrategyFactory,
   type StrategyName,
   type TellQueue,
+  toNodeId,
   viewsDisagree
 } from '../src/core/index.js'
 import { clusterHealthOf } from '../src/health/index.js'
@@ -69,6 +75,7 @@ import type { Catalogue, CustomDeclaration } from '../src/wire/index.js'
 import { catalogue } from './catalogue.js'
 import { compose, type Ports, type Rooms } from './composition.js'
 import { makePorts, type PortsAndKeys } from './node-ports.js'
+import { StartWatch } from './start-watch.js'
 import { version } from './version.js'
 
 export interface CreateOptions {
@@ -265,7 +272,7 @@ export class ClusterNetworkManager implements ClusterManager {
    */
   registerClient(
     clientId: ClientId,
-    options: Pick<QueryOptions, 'timeoutMs' | 'signal'> = {}
+    options: Pick<QueryOptions, 'timeoutMs' | 'signal' | 'group'> = {}
   ): Promise<void> {
     return this.#entered(({ queries }) => queries.registerClient(clientId, options))
   }
@@ -293,6 +300,14 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#entered(({ delivery, membership }) =>
       delivery.broadcast(message, membership.members(), options)
     )
+  }
+
+  addNode(node: NodeReference, options: MemberChangeOptions = {}): Promise<MemberChangeReport> {
+    return this.#changeMembers(MemberChangeKinds.Add, node, options)
+  }
+
+  removeNode(node: NodeReference, options: MemberChangeOptions = {}): Promise<MemberChangeReport> {
+    return this.#changeMembers(MemberChangeKinds.Remove, node, options)
   }
 
   get messages(): ClusterMessages {
@@ -407,12 +422,13 @@ export class ClusterNetworkManager implements ClusterManager {
     this.#rooms = rooms
     this.#subscribe(rooms)
     this.#customs.attach(rooms.delivery)
-    await rooms.consensus.open()
-    await rooms.security.start()
-    await rooms.transport.start()
-    await rooms.membership.start()
+    const watch = new StartWatch(ports.clock, ports.logger.child({ room: 'facade' }))
+    await watch.during('reading the log', () => rooms.consensus.open())
+    await watch.during('reading certificates and keys', () => rooms.security.start())
+    await watch.during('listening', () => rooms.transport.start())
+    await watch.during('starting membership', () => rooms.membership.start())
     rooms.control.driver.start()
-    await rooms.consensus.start()
+    await watch.during('opening the engines', () => rooms.consensus.start())
     this.#tellVoters(rooms.membership)
     rooms.queries.start()
     rooms.control.upkeep.start()
@@ -527,6 +543,17 @@ export class ClusterNetworkManager implements ClusterManager {
 
   #deadlineIn(ms: number): MonotonicMs {
     return after(this.now(), ms)
+  }
+
+  #changeMembers(
+    change: MemberChangeKind,
+    node: NodeReference,
+    options: MemberChangeOptions
+  ): Promise<MemberChangeReport> {
+    return this.#entered(({ consensus }) => {
+      const nodeId = toNodeId(typeof node === 'string' ? node : node.nodeId)
+      return consensus.changeMembers(change, nodeId, options)
+    })
   }
 
   /** A call on a node that does not run rejects; it does not throw. */

@@ -9,7 +9,7 @@ import {
   instanceCachingFactory,
   container as rootContainer
 } from 'tsyringe'
-import { ConsensusDriver, SegmentedLog } from '../src/consensus/index.js'
+import { type ClusterKnowledge, ConsensusDriver, SegmentedLog } from '../src/consensus/index.js'
 import {
   type Address,
   type Clock,
@@ -20,18 +20,23 @@ import {
   type Credentials,
   type Crypto,
   type DatagramNetwork,
-  DEFAULT_GROUP,
   type Disk,
   type EngineProvider,
+  type GroupId,
+  isServing,
+  Lifecycles,
+  Livenesses,
   type Logger,
   type LogStore,
   LoopWatch,
+  type Member,
   type NodeId,
   type Random,
   type ReplicaObserver,
   type StrategyFactory,
   type StreamNetwork,
   type Tracer,
+  toGroupId,
   type Workers
 } from '../src/core/index.js'
 import {
@@ -287,6 +292,7 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
       disk,
       log: container.resolve(TOKENS.log),
       engines: enginesIn(container),
+      knowledge: knowledgeIn(container),
       logger: logger.child({ room: 'consensus' }),
       observer: ports.observer
     },
@@ -294,12 +300,32 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
       nodeId: config.node.id as NodeId,
       clusterName: config.cluster.name,
       bootstrapVoters: (config.cluster.bootstrap?.voters ?? null) as readonly NodeId[] | null,
-      groups: [DEFAULT_GROUP, CONTROL_GROUP],
+      foundedGroups: [...dataGroupsOf(config), CONTROL_GROUP],
       engineDirectory: (group) => `${config.node.dataDirectory}/engine-${group}`,
       config: config.consensus
     }
   )
 }
+
+/** The rooms above are made when they are asked, which is after consensus. */
+function knowledgeIn(container: DependencyContainer): ClusterKnowledge {
+  const queries = () => container.resolve(TOKENS.queries)
+  const members = () => container.resolve(TOKENS.membership).members()
+  const isThere =
+    (node: NodeId) =>
+    ({ nodeId, liveness, lifecycle }: Member) =>
+      nodeId === node && liveness === Livenesses.Alive && lifecycle !== Lifecycles.Left
+  return {
+    groups: () => queries().knownGroups(),
+    leaderOf: (group) => queries().leaderOf(group),
+    refresh: () => queries().refreshPlacements(),
+    isMember: (node) => members().some(isThere(node)),
+    mayLead: (node) => members().some((member) => member.nodeId === node && isServing(member))
+  }
+}
+
+const dataGroupsOf = (config: Config): GroupId[] =>
+  Array.from({ length: config.cluster.groups }, (_, group) => toGroupId(group))
 
 /** The control group's engine is ours, every other one the embedder's. */
 function enginesIn(container: DependencyContainer): EngineProvider | null {
@@ -344,6 +370,7 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       tracer: ports.tracer,
       members: () => membership.memberList(),
       groupOf: (group) => consensus.group(group) ?? undefined,
+      localGroups: () => consensus.groupIds,
       assertQuorum: () => membership.assertQuorum(),
       clusterId: () => clusterIdIn(container),
       loopDelayMs: () => container.resolve(TOKENS.loop).delayMs(),

@@ -47,6 +47,7 @@ import { type Route, smallBodyBytesMax } from './route.js'
 import { configRoutes } from './routes/config-routes.js'
 import { controlRoutes } from './routes/control-routes.js'
 import { healthRoutes } from './routes/health-routes.js'
+import { memberRoutes } from './routes/member-routes.js'
 import { membershipRoutes } from './routes/membership-routes.js'
 import { isVerbose, probeRoutes } from './routes/probe-routes.js'
 import { queryRoutes } from './routes/query-routes.js'
@@ -162,6 +163,7 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
   ...queryRoutes(manager),
   ...routingRoutes(manager),
   ...membershipRoutes(manager),
+  ...memberRoutes(manager),
   ...controlRoutes(manager),
   ...securityRoutes(manager),
   ...configRoutes(manager)
@@ -279,12 +281,19 @@ function addHooks(app: FastifyInstance, parts: Parts): void {
       role,
       address: request.ip,
       method: request.method,
-      path: request.url.split('?')[0] ?? '',
+      path: auditedPath(request),
       status: reply.statusCode
     }
     audit.add(record)
     options.logger.info(record, 'an operator acted')
   })
+}
+
+/** Without what was asked for, but that nothing was to change. */
+function auditedPath({ url, query }: FastifyRequest): string {
+  const path = url.split('?')[0] ?? ''
+  const { dryRun } = query as { dryRun?: unknown }
+  return dryRun === 'true' ? `${path}?dryRun=true` : path
 }
 
 function register(app: FastifyInstance, route: Route, parts: Parts): void {

@@ -20,7 +20,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
   },
   'Look:': {
     status: async (output) => (await import('./status-command.js')).statusCommand(output),
-    members: async (output) => (await import('./view-commands.js')).membersCommand(output),
+    members: async (output) => (await import('./members-command.js')).membersCommand(output),
     health: async (output) => (await import('./health-command.js')).healthCommand(output),
     metrics: async (output) => (await import('./view-commands.js')).metricsCommand(output),
     events: async (output) => (await import('./events-command.js')).eventsCommand(output),
@@ -43,6 +43,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
   },
   'Prove:': {
     simulate: async (output) => (await import('./simulate-command.js')).simulateCommand(output),
+    check: async (output) => (await import('./check-command.js')).checkCommand(output),
     inspect: async (output) => (await import('./inspect-command.js')).inspectCommand(output)
   }
 }

@@ -12,7 +12,7 @@
  * state.
  */
 import { assert } from '../core/assert.js'
-import { EngineFailedError, LogCorruptedError } from '../core/errors.js'
+import { EngineFailedError, LogCorruptedError, SnapshotRefusedError } from '../core/errors.js'
 import { compareText, type LogIndex } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Crypto } from '../core/ports/crypto.js'
@@ -21,11 +21,14 @@ import type {
   Command,
   Engine,
   EngineCapabilities,
+  EngineRestore,
+  EngineSnapshot,
   EngineState,
   PlanContext,
   PlanOutcome,
   PlanRequest,
   ReadOutcome,
+  SnapshotDescription,
   SystemWrite
 } from '../core/ports/engine.js'
 import { factsOf } from '../core/remote-error.js'
@@ -33,6 +36,7 @@ import type { Statement, StatementResult } from '../core/sql.js'
 import { controlFormat, controlTag } from './change-command.js'
 import type { AnySection, AppliedChange, ChangeRequest, PlannedChange } from './control-state.js'
 import { ControlState } from './control-state.js'
+import { describeImage, IncomingImage } from './image-transfer.js'
 import type { ControlSection } from './section.js'
 import { decodeImage, encodeImage } from './state-image.js'
 
@@ -58,6 +62,8 @@ export class ControlEngine implements Engine {
   #planned: ControlState | null = null
   #appliedIndex = 0 as LogIndex
   #durableIndex = 0 as LogIndex
+  /** Something is not in the image on disk. */
+  #isDirty = false
   #flushing: Promise<void> = Promise.resolve()
   #failure: unknown = null
 
@@ -77,6 +83,7 @@ export class ControlEngine implements Engine {
       await disk.syncDirectory(controlDirectory)
       this.restoreState(bytes)
       this.#durableIndex = this.#appliedIndex
+      this.#isDirty = false
     }
     return { appliedIndex: this.#appliedIndex, durableIndex: this.#durableIndex }
   }
@@ -85,7 +92,7 @@ export class ControlEngine implements Engine {
     return {
       name: 'control',
       interactiveTransactions: false,
-      snapshots: false,
+      snapshots: true,
       language: 'control'
     }
   }
@@ -121,11 +128,9 @@ export class ControlEngine implements Engine {
       if (tag !== controlTag) throw new EngineFailedError(`committed: a command ${tag}`)
       return this.#state.apply(bytes)
     })
-    for (const { key, value } of systemWrites) {
-      if (value === null) this.#system.delete(key)
-      else this.#system.set(key, value.slice())
-    }
+    this.#writeSystem(systemWrites)
     this.#appliedIndex = index
+    this.#isDirty = true
     for (const one of applied) this.#components.onApplied(one)
   }
 
@@ -165,6 +170,28 @@ export class ControlEngine implements Engine {
     return { index: this.#appliedIndex, hash: hex(this.#components.crypto.sha256(content)) }
   }
 
+  async snapshot(): Promise<EngineSnapshot> {
+    const image = this.encodeState()
+    return {
+      description: describeImage(this.#components.crypto, image, this.#appliedIndex),
+      read: async (offset, lengthBytes) => image.slice(offset, offset + lengthBytes),
+      close: async () => {}
+    }
+  }
+
+  async restore(description: SnapshotDescription): Promise<EngineRestore> {
+    const incoming = new IncomingImage(description)
+    return {
+      write: async (offset, bytes) => incoming.write(offset, bytes),
+      finish: async (systemWrites) => {
+        this.#replace(incoming.whole(this.#components.crypto), systemWrites)
+        await this.flush()
+        return { appliedIndex: this.#appliedIndex, durableIndex: this.#durableIndex }
+      },
+      abandon: async () => {}
+    }
+  }
+
   async close(): Promise<void> {
     await this.#flushing
   }
@@ -200,10 +227,28 @@ export class ControlEngine implements Engine {
       this.#system.clear()
       for (const { key, value } of system) this.#system.set(key, value.slice())
       this.#appliedIndex = appliedIndex
+      this.#isDirty = true
     } catch (error) {
       if (error instanceof EngineFailedError) throw error
       const why = factsOf(error).message
       throw new LogCorruptedError(`the control group's image: ${why}`, { cause: error })
+    }
+  }
+
+  /** @throws SnapshotRefusedError the content is what it was */
+  #replace(image: Uint8Array, systemWrites: readonly SystemWrite[]): void {
+    try {
+      this.restoreState(image)
+    } catch (cause) {
+      throw new SnapshotRefusedError('the image cannot be read', { cause })
+    }
+    this.#writeSystem(systemWrites)
+  }
+
+  #writeSystem(systemWrites: readonly SystemWrite[]): void {
+    for (const { key, value } of systemWrites) {
+      if (value === null) this.#system.delete(key)
+      else this.#system.set(key, value.slice())
     }
   }
 
@@ -227,8 +272,9 @@ export class ControlEngine implements Engine {
     if (this.#failure !== null) {
       throw new EngineFailedError('an earlier flush failed', { cause: this.#failure })
     }
-    if (this.#appliedIndex === this.#durableIndex) return
+    if (!this.#isDirty) return
     const index = this.#appliedIndex
+    this.#isDirty = false
     try {
       await this.#write(this.encodeState())
     } catch (error) {

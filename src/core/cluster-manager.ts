@@ -18,6 +18,7 @@ import type { ClusterEvent } from './events.js'
 import type { Hotspots } from './hotspots.js'
 import type { ClientId, ClusterId, GroupId, LogIndex, MonotonicMs, NodeId } from './ids.js'
 import type { Member } from './member.js'
+import type { MemberChangeOptions, MemberChangeReport, NodeReference } from './member-changes.js'
 import type { Channels } from './ports/channels.js'
 import type { ClientTag, GroupStatus } from './ports/replicated-group.js'
 import type { Address } from './ports/stream-network.js'
@@ -81,12 +82,12 @@ export interface ClusterManager {
   /** One atomic command (or one snapshot, when all are reads), one result each. */
   executeQuery(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
   /**
-   * Makes a client known that numbers its own writes (`QueryOptions.client`): once, before its
-   * first write. Registering twice is harmless.
+   * Makes a client known that numbers its own writes (`QueryOptions.client`): once in each group,
+   * before its first write there. Registering twice is harmless.
    */
   registerClient(
     clientId: ClientId,
-    options?: Pick<QueryOptions, 'timeoutMs' | 'signal'>
+    options?: Pick<QueryOptions, 'timeoutMs' | 'signal' | 'group'>
   ): Promise<void>
   /**
    * For this node's own choices, from now on; other nodes keep theirs. Raises
@@ -119,6 +120,20 @@ export interface ClusterManager {
     message: ClusterMessage<Body>,
     options?: BroadcastOptions
   ): Promise<BroadcastReport>
+  /**
+   * Every group of the cluster gets a replica on the node, which becomes a voter when it keeps up.
+   * The node is a member already. The same call again is harmless, and goes on where one ended.
+   * @throws UnknownNodeError it is no member
+   * @throws MemberChangeFailedError some group stays as it is; `details` says which, and why
+   * @throws IndeterminateError whether some group has changed is not known; ask again
+   */
+  addNode(node: NodeReference, options?: MemberChangeOptions): Promise<MemberChangeReport>
+  /**
+   * The node's replicas leave every group, leaders hand over first; the node itself goes on as a
+   * member without data. Whoever has none is removed already.
+   * @throws as `addNode`
+   */
+  removeNode(node: NodeReference, options?: MemberChangeOptions): Promise<MemberChangeReport>
   subscribeToEvents(): EventSubscription
   /** @param excluded names of checks to pass over */
   healthCheck(excluded?: ReadonlySet<string>): HealthReport

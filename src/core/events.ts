@@ -91,6 +91,14 @@ export type ConsensusEvent =
       readonly role: RaftRole
       readonly reason: string
     }
+  /** Committed: who votes and who listens from now on; told by every replica of the group. */
+  | {
+      readonly type: 'ConfigurationChanged'
+      readonly group: GroupId
+      readonly index: LogIndex
+      readonly voters: readonly NodeId[]
+      readonly learners: readonly NodeId[]
+    }
   | {
       readonly type: 'ReplicaFailed'
       readonly group: GroupId
@@ -102,6 +110,28 @@ export type ConsensusEvent =
       readonly group: GroupId
       readonly index: LogIndex
       readonly nodes: readonly NodeId[]
+    }
+  /** Here, for followers that lack what is not in the log any more. */
+  | {
+      readonly type: 'SnapshotTaken'
+      readonly group: GroupId
+      readonly index: LogIndex
+      readonly sizeBytes: number
+    }
+  /** This node's replica goes on behind `index`. */
+  | {
+      readonly type: 'SnapshotInstalled'
+      readonly group: GroupId
+      readonly index: LogIndex
+      readonly sizeBytes: number
+      readonly from: NodeId
+    }
+  /** Not taken, or not taken in; it is tried again. */
+  | {
+      readonly type: 'SnapshotFailed'
+      readonly group: GroupId
+      readonly code: string
+      readonly message: string
     }
 
 export type TransportEvent =

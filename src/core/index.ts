@@ -237,6 +237,14 @@ export {
   unstatedCapacity
 } from './member.js'
 export {
+  type GroupMemberChange,
+  type MemberChangeKind,
+  MemberChangeKinds,
+  type MemberChangeOptions,
+  type MemberChangeReport,
+  type NodeReference
+} from './member-changes.js'
+export {
   type AlternativeName,
   alternativeNamesIn,
   describePeer,
@@ -268,12 +276,15 @@ export type {
   Command,
   Engine,
   EngineCapabilities,
+  EngineRestore,
+  EngineSnapshot,
   EngineState,
   PlanContext,
   PlanOutcome,
   PlanRequest,
   ReadOptions,
   ReadOutcome,
+  SnapshotDescription,
   StatementFailure,
   SystemWrite
 } from './ports/engine.js'
@@ -284,7 +295,9 @@ export {
   StatementKinds
 } from './ports/engine-provider.js'
 export type {
+  BaseChange,
   HardState,
+  LogBase,
   LogEntry,
   LogStore,
   PersistRequest,

@@ -198,13 +198,14 @@ export class RunDriver {
     if (this.#request.client !== null) return this.#request.client
     if (this.#own === null) {
       const { ownClient, waiting } = this.#parts
-      if (ownClient.registered === null) {
+      const { group } = this.#request.plan
+      if (ownClient.registered(group) === null) {
         const { deadline, signal } = this.#request
-        const registering = ownClient.register(leader)
+        const registering = ownClient.register(group, leader)
         if (!(await waiting.settledBy(registering, deadline, signal))) return null
         await registering
       }
-      const client = ownClient.registered
+      const client = ownClient.registered(group)
       const serial = client?.open() ?? null
       if (client === null || serial === null) {
         this.#lastError = new BackpressureError('too many writes of this node are open')
@@ -283,7 +284,7 @@ export class RunDriver {
     if (!hasCode(thrown, 'ERR_SKEIN_CLIENT_EXPIRED')) return false
     if (this.#own === null || this.#doubt !== null) return false
     this.#own.client.close(this.#own.serial)
-    this.#parts.ownClient.forget(this.#own.client)
+    this.#parts.ownClient.forget(this.#request.plan.group, this.#own.client)
     this.#own = null
     return true
   }

@@ -107,11 +107,11 @@ export class RunWatch implements ClusterWatch {
   observerOf(process: SimulatedProcess): ReplicaObserver {
     const { host } = process
     return {
-      onRecovered: (group, replica, { hardState, entries }) => {
+      onRecovered: (group, replica, recovered) => {
         if (!process.alive) return
         const { consensus, promises } = this.#of(group)
-        consensus.onRecovered(host, entries)
-        promises.onRecovered(host, replica, hardState)
+        consensus.onRecovered(host, recovered)
+        promises.onRecovered(host, replica, recovered.hardState)
       },
       onPersist: (request) => {
         if (!process.alive) return
@@ -136,6 +136,9 @@ export class RunWatch implements ClusterWatch {
           },
           onApplied(index, state) {
             if (process.alive) consensus.onApplied(host, index, state)
+          },
+          onRestored(index, state) {
+            if (process.alive) consensus.onRestored(host, index, state)
           }
         })
       }

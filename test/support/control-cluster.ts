@@ -93,7 +93,7 @@ export class ControlCluster {
             nodeId: id,
             clusterName: 'test',
             bootstrapVoters: this.#voters as readonly NodeId[],
-            groups: this.groups,
+            foundedGroups: this.groups,
             engineDirectory: () => 'unused',
             config: this.#config
           }

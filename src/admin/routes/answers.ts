@@ -5,6 +5,7 @@ import {
   HealthStatuses,
   Lifecycles,
   Livenesses,
+  MemberChangeKinds,
   RaftRoles,
   ReachabilityFindings
 } from '../../core/index.js'
@@ -45,11 +46,38 @@ export const groupAnswer = z.looseObject({
   term: count,
   leader: words.nullable(),
   voters: z.array(words),
+  learners: z.array(words),
   commitIndex: count,
   appliedIndex: count,
+  firstIndex: count,
   lastIndex: count,
   failed: words.nullable(),
-  progress: z.array(z.object({ nodeId: words, matchIndex: count, active: z.boolean() }))
+  progress: z.array(
+    z.object({
+      nodeId: words,
+      matchIndex: count,
+      active: z.boolean(),
+      getsSnapshot: z.boolean()
+    })
+  )
+})
+
+export const memberChangeAnswer = z.object({
+  nodeId: words,
+  change: z.enum(MemberChangeKinds),
+  dryRun: z.boolean(),
+  groups: z.array(
+    z.object({
+      group: count,
+      outcome: z.enum(['planned', 'changed', 'unchanged']),
+      votersBefore: z.array(words),
+      voters: z.array(words),
+      failuresToleratedBefore: count,
+      failuresTolerated: count,
+      quorumSurvives: z.boolean(),
+      warnings: z.array(words)
+    })
+  )
 })
 
 export const groupsAnswer = z.object({ groups: z.array(groupAnswer) })

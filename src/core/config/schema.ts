@@ -5,7 +5,7 @@
  * `presets.ts`.
  */
 import { z } from 'zod'
-import { openSerialsMax } from '../limits.js'
+import { dataGroupsMax, openSerialsMax } from '../limits.js'
 
 const ms = (min: number, max: number) => z.number().int().min(min).max(max)
 const count = (min: number, max: number) => z.number().int().min(min).max(max)
@@ -57,7 +57,12 @@ const cluster = z.strictObject({
   /** Addresses asked at start; any one that answers is enough. */
   seeds: z.array(address).max(64).default([]),
   /** The founding voters, the same list on each of them; absent on everyone else. */
-  bootstrap: z.strictObject({ voters: z.array(nodeId).min(1).max(7) }).optional()
+  bootstrap: z.strictObject({ voters: z.array(nodeId).min(1).max(7) }).optional(),
+  /**
+   * Replicated groups for data, numbered from 0, the same on all founders; the founding decides,
+   * later values are ignored. More: more leaders to share the work, a database each.
+   */
+  groups: count(1, dataGroupsMax).default(1)
 })
 
 const security = z.strictObject({
@@ -296,10 +301,34 @@ const consensus = z.strictObject({
    * least 1,024, what a node itself leaves open. Higher: clients may leave more open, for memory.
    */
   clientAnswersMax: count(1, 65_536).default(1_024),
+  /**
+   * A group of which nobody has asked for so long, and whose members have all of it, sends no
+   * heartbeats until it is needed; those of its host stand for it. Lower: less idle traffic and
+   * more falling asleep and waking. Zero: never. A node with one group keeps it awake.
+   */
+  quiesceAfterMs: ms(0, 3_600_000).default(2_000),
+  /**
+   * Leaders of several groups are spread evenly over the nodes, once they have stayed the same for
+   * so long. Lower: sooner, and more moves while nodes come and go. Zero: never.
+   */
+  leaderBalanceIntervalMs: ms(0, 3_600_000).default(5_000),
   /** Content hashes of all replicas are compared at this interval. Zero: never. */
   checkIntervalMs: ms(0, 86_400_000).default(0),
   /** A new segment file begins at this size. */
-  logSegmentBytes: count(65_536, 1_073_741_824).default(16 * 1024 * 1024)
+  logSegmentBytes: count(65_536, 1_073_741_824).default(16 * 1024 * 1024),
+  /**
+   * A group's log that is longer is compacted: what its engine holds for good goes. Higher:
+   * followers that were away for longer are caught up without a snapshot, for memory and disk.
+   */
+  logEntriesMax: count(16, 16_777_216).default(65_536),
+  /** The same by the size of the entries. */
+  logBytesMax: count(65_536, 4_294_967_296).default(64 * 1024 * 1024),
+  /** Of both so much stays, for followers that are a bit behind. */
+  logTailShare: z.number().min(0).max(0.9).default(0.25),
+  /** A snapshot of which nothing was asked for so long is given up. Higher: disk space longer. */
+  snapshotKeepMs: ms(1_000, 86_400_000).default(60_000),
+  /** How long a part of a snapshot is waited for before it is asked for again. */
+  snapshotChunkTimeoutMs: ms(50, 600_000).default(5_000)
 })
 
 const routing = z.strictObject({

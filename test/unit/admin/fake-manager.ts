@@ -13,13 +13,17 @@ import {
   type DeathRecord,
   EventHub,
   type GroupId,
+  type GroupMemberChange,
   type HealthReport,
   type Hotspots,
   InvalidArgumentError,
   LiveConfig,
   type Member,
+  type MemberChangeOptions,
+  type MemberChangeReport,
   type MonotonicMs,
   type NodeId,
+  type NodeReference,
   NotSentError,
   type PlacementView,
   type QueryOptions,
@@ -294,8 +298,10 @@ export class FakeManager implements ClusterManager {
       term: 7,
       leader: 'a',
       voters: ['a', 'b'],
+      learners: [],
       commitIndex: 41,
       appliedIndex: 40,
+      firstIndex: 1,
       lastIndex: 42,
       failed: null,
       progress: []
@@ -342,6 +348,14 @@ export class FakeManager implements ClusterManager {
     return typeof query === 'string' ? result : query.map(() => result)
   }
 
+  async addNode(node: NodeReference, options: MemberChangeOptions = {}) {
+    return this.#changeMembers('add', node, options)
+  }
+
+  async removeNode(node: NodeReference, options: MemberChangeOptions = {}) {
+    return this.#changeMembers('remove', node, options)
+  }
+
   async registerClient(clientId: string): Promise<void> {
     this.asked.push({ call: 'registerClient', query: clientId })
   }
@@ -382,6 +396,28 @@ export class FakeManager implements ClusterManager {
 
   async checksums() {
     return [{ group: 0 as RouteDecision['group'], index: 3 as QueryResult['index'], hash: 'ab' }]
+  }
+
+  async #changeMembers(
+    change: 'add' | 'remove',
+    node: NodeReference,
+    options: MemberChangeOptions
+  ): Promise<MemberChangeReport> {
+    const nodeId = typeof node === 'string' ? node : node.nodeId
+    this.asked.push({ call: `${change}Node`, query: nodeId, options })
+    if (this.error !== null) throw this.error
+    const { dryRun = false } = options
+    const group: GroupMemberChange = {
+      group: 0 as GroupMemberChange['group'],
+      outcome: dryRun ? 'planned' : 'changed',
+      votersBefore: ['a', 'b'] as NodeId[],
+      voters: ['a', 'b', 'c'] as NodeId[],
+      failuresToleratedBefore: 0,
+      failuresTolerated: 1,
+      quorumSurvives: true,
+      warnings: []
+    }
+    return { nodeId, change, dryRun, groups: [group] }
   }
 
   #explanation(): RouteExplanation {

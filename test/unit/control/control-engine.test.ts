@@ -131,6 +131,38 @@ t.test('a snapshot of one replica is the whole state of another', async (t) => {
   t.equal(to.stateOf(tally).last, 'x')
 })
 
+t.test('a snapshot travels in parts and is taken whole, durably, or not at all', async (t) => {
+  const [from, target] = [place().engine, place()]
+  const to = target.engine
+  await Promise.all([from.open(), to.open()])
+  for (let i = 1; i <= 5; i++) await from.apply([await plan(from, `n${i}`, i)], [], at(i))
+  await to.apply([await plan(to, 'old', 2)], [{ key: 'client/z', value: bytes(1) }], at(2))
+  const snapshot = await from.snapshot()
+  await from.apply([await plan(from, 'later', 6)], [], at(6))
+  const { description } = snapshot
+  t.match(description, { index: 5, format: 1 })
+  const half = description.sizeBytes >> 1
+  const restore = await to.restore(description)
+  await restore.write(half, await snapshot.read(half, description.sizeBytes - half))
+  await t.rejects(restore.finish([]), { code: 'ERR_SKEIN_SNAPSHOT_REFUSED' }, 'half is missing')
+  t.equal(to.stateOf(tally).last, 'old')
+  await restore.write(0, await snapshot.read(0, half))
+  await t.rejects(restore.write(description.sizeBytes, bytes(1)), {
+    code: 'ERR_SKEIN_SNAPSHOT_REFUSED'
+  })
+  const own = [{ key: 'local/base', value: bytes(9) }]
+  t.same(await restore.finish(own), { appliedIndex: 5, durableIndex: 5 })
+  t.same(to.stateOf(tally), { count: 5, last: 'n5' })
+  t.same(await to.readSystem(''), own)
+  t.same(await place(target.disk).engine.open(), { appliedIndex: 5, durableIndex: 5 })
+  await restore.abandon()
+  await snapshot.close()
+  await t.rejects(to.restore({ ...description, format: 2 }), { code: 'ERR_SKEIN_SNAPSHOT_REFUSED' })
+  await t.rejects(to.restore({ ...description, sizeBytes: 2 ** 40 }), {
+    code: 'ERR_SKEIN_SNAPSHOT_REFUSED'
+  })
+})
+
 t.test('a damaged image stops the replica, and a failed flush is the last one', async (t) => {
   const disk = new MemoryDisk()
   const { engine } = place(disk)

@@ -36,8 +36,10 @@ const group: GroupStatus = {
   term: 1 as Term,
   leader: toNodeId('a'),
   voters: [toNodeId('a')],
+  learners: [],
   commitIndex: 1 as LogIndex,
   appliedIndex: 1 as LogIndex,
+  firstIndex: 1 as LogIndex,
   lastIndex: 1 as LogIndex,
   failed: null,
   progress: []

@@ -226,8 +226,10 @@ class FakeReplica implements ReplicatedGroup {
       term: term as Term,
       leader,
       voters,
+      learners: [],
       commitIndex: index,
       appliedIndex: index,
+      firstIndex: 1 as LogIndex,
       lastIndex: index,
       failed: null,
       progress: []
