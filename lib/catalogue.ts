@@ -1,5 +1,6 @@
 /** Every message of the house: what a node speaks, and what is declared for rooms to come. */
 import { groupMessages, hostMessages, raftDeclarations } from '../src/consensus/index.js'
+import { controlGroupMessages } from '../src/control/index.js'
 import { InvalidArgumentError } from '../src/core/index.js'
 import {
   sessionMessages,
@@ -25,6 +26,7 @@ const spoken = [
   ...Object.values(raftDeclarations),
   ...groupMessages,
   ...hostMessages,
+  ...controlGroupMessages,
   ...routingMessages,
   ...healthMessages,
   ...customMessages

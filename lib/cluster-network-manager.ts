@@ -10,6 +10,7 @@ import {
   type Channels,
   type ClientId,
   type ClusterConfig,
+  type ClusterControl,
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
@@ -325,6 +326,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#running().membership.view
   }
 
+  get control(): ClusterControl {
+    return this.#running().control.view
+  }
+
   get metadata(): ClusterMetadata {
     return this.#running().membership.metadata
   }
@@ -366,7 +371,9 @@ export class ClusterNetworkManager implements ClusterManager {
     const rooms = this.#rooms
     if (rooms === null) return
     const { transport, delivery, membership, consensus, queries, health, heartbeat } = rooms
-    const told = [transport, delivery, membership, consensus, queries, health, heartbeat]
+    const { driver, recorder } = rooms.control
+    const data = [transport, delivery, membership, consensus, queries]
+    const told = [...data, driver, recorder, health, heartbeat]
     for (const room of told) room.tellQueues(tell)
   }
 
@@ -381,6 +388,10 @@ export class ClusterNetworkManager implements ClusterManager {
       delivery: delivery.counters.snapshot(),
       load_balancer: queries.counters.snapshot(),
       consensus: consensus.counters.snapshot(),
+      control: {
+        ...rooms.control.driver.counters.snapshot(),
+        audit_dropped: rooms.control.recorder.dropped
+      },
       health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
       security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() }
     }
@@ -416,9 +427,11 @@ export class ClusterNetworkManager implements ClusterManager {
     await watch.during('reading certificates and keys', () => rooms.security.start())
     await watch.during('listening', () => rooms.transport.start())
     await watch.during('starting membership', () => rooms.membership.start())
+    rooms.control.driver.start()
     await watch.during('opening the engines', () => rooms.consensus.start())
     this.#tellVoters(rooms.membership)
     rooms.queries.start()
+    rooms.control.upkeep.start()
     rooms.loop.start()
     rooms.health.start()
     rooms.heartbeat.start()
@@ -427,6 +440,7 @@ export class ClusterNetworkManager implements ClusterManager {
   /** What one room must know of another's doings, and what subscribers hear. */
   #subscribe(rooms: Rooms): void {
     const { transport, membership, consensus, queries, health, heartbeat, security } = rooms
+    const { control } = rooms
     for (const room of [health, heartbeat, security]) room.onEvent((event) => this.#publish(event))
     health.onEvent((event) => {
       if (event.type === 'HealthVerdictChanged') queries.handleVerdict(event.verdict)
@@ -446,7 +460,13 @@ export class ClusterNetworkManager implements ClusterManager {
     consensus.onEvent((event) => {
       this.#publish(event)
       this.#tellVoters(membership)
+      control.driver.handleEvent(event)
       if (event.type === 'LeaderChanged') queries.handleLeaderChanged(event)
+    })
+    security.onEvent((event) => {
+      if (event.type !== 'GossipKeysChanged') return
+      control.keys.learn(event)
+      control.upkeep.lookSoon()
     })
   }
 
@@ -484,6 +504,8 @@ export class ClusterNetworkManager implements ClusterManager {
       await rooms.health.stop()
       rooms.loop.stop()
       await rooms.queries.stop(this.now())
+      rooms.control.upkeep.stop()
+      rooms.control.driver.stop()
       await rooms.membership.stop()
       await rooms.consensus.stop()
       rooms.security.stop()

@@ -14,6 +14,7 @@ import {
   type Address,
   type Clock,
   type ClusterId,
+  CONTROL_GROUP,
   type Compression,
   type Config,
   type Credentials,
@@ -21,6 +22,7 @@ import {
   type DatagramNetwork,
   type Disk,
   type EngineProvider,
+  type GroupId,
   isServing,
   Lifecycles,
   Livenesses,
@@ -53,6 +55,7 @@ import {
 } from '../src/network/index.js'
 import { QueryDriver } from '../src/routing/index.js'
 import type { Catalogue } from '../src/wire/index.js'
+import { type ControlRooms, composeControl } from './control-rooms.js'
 import { version } from './version.js'
 
 /** What an embedder, a test or the simulator may put in the place of Node's own. */
@@ -95,6 +98,7 @@ export interface Composition {
 /** The rooms of one manager, in the order in which they start. */
 export interface Rooms {
   readonly consensus: ConsensusDriver
+  readonly control: ControlRooms
   readonly transport: TransportDriver
   readonly delivery: DeliveryDriver
   readonly membership: MembershipDriver
@@ -117,6 +121,7 @@ const TOKENS = {
   delivery: token<DeliveryDriver>('DeliveryDriver'),
   membership: token<MembershipDriver>('MembershipDriver'),
   consensus: token<ConsensusDriver>('ConsensusDriver'),
+  control: token<ControlRooms>('ControlRooms'),
   queries: token<QueryDriver>('QueryDriver'),
   loop: token<LoopWatch>('LoopWatch'),
   health: token<HealthDriver>('HealthDriver'),
@@ -152,6 +157,7 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.delivery, makeDelivery)
   register(container, TOKENS.membership, makeMembership)
   register(container, TOKENS.consensus, makeConsensus)
+  register(container, TOKENS.control, makeControl)
   register(container, TOKENS.queries, makeQueries)
   register(container, TOKENS.loop, makeLoop)
   register(container, TOKENS.health, makeHealth)
@@ -159,6 +165,7 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.security, makeSecurity)
   return {
     consensus: container.resolve(TOKENS.consensus),
+    control: container.resolve(TOKENS.control),
     transport: container.resolve(TOKENS.transport),
     delivery: container.resolve(TOKENS.delivery),
     membership: container.resolve(TOKENS.membership),
@@ -274,7 +281,7 @@ function makeMembership(container: DependencyContainer): MembershipDriver {
 }
 
 function makeConsensus(container: DependencyContainer): ConsensusDriver {
-  const { config, ports, engine } = container.resolve(TOKENS.composition)
+  const { config, ports } = container.resolve(TOKENS.composition)
   const { clock, random, crypto, disk, logger } = ports
   return new ConsensusDriver(
     {
@@ -284,7 +291,7 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
       messenger: container.resolve(TOKENS.transport),
       disk,
       log: container.resolve(TOKENS.log),
-      engines: engine,
+      engines: enginesIn(container),
       knowledge: knowledgeIn(container),
       logger: logger.child({ room: 'consensus' }),
       observer: ports.observer
@@ -293,7 +300,7 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
       nodeId: config.node.id as NodeId,
       clusterName: config.cluster.name,
       bootstrapVoters: (config.cluster.bootstrap?.voters ?? null) as readonly NodeId[] | null,
-      foundedGroups: Array.from({ length: config.cluster.groups }, (_, group) => toGroupId(group)),
+      foundedGroups: [...dataGroupsOf(config), CONTROL_GROUP],
       engineDirectory: (group) => `${config.node.dataDirectory}/engine-${group}`,
       config: config.consensus
     }
@@ -315,6 +322,38 @@ function knowledgeIn(container: DependencyContainer): ClusterKnowledge {
     isMember: (node) => members().some(isThere(node)),
     mayLead: (node) => members().some((member) => member.nodeId === node && isServing(member))
   }
+}
+
+const dataGroupsOf = (config: Config): GroupId[] =>
+  Array.from({ length: config.cluster.groups }, (_, group) => toGroupId(group))
+
+/** The control group's engine is ours, every other one the embedder's. */
+function enginesIn(container: DependencyContainer): EngineProvider | null {
+  const { engine } = container.resolve(TOKENS.composition)
+  if (engine === null) return null
+  return {
+    create: (context) =>
+      context.group === CONTROL_GROUP
+        ? container.resolve(TOKENS.control).driver.createEngine()
+        : engine.create(context)
+  }
+}
+
+function makeControl(container: DependencyContainer): ControlRooms {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { clock, random, crypto, disk, logger } = ports
+  const membership = container.resolve(TOKENS.membership)
+  return composeControl({
+    nodeId: config.node.id as NodeId,
+    clock,
+    random: random.split('control'),
+    crypto,
+    disk,
+    messenger: container.resolve(TOKENS.transport),
+    logger: logger.child({ room: 'control' }),
+    consensus: container.resolve(TOKENS.consensus),
+    members: () => membership.members()
+  })
 }
 
 function makeQueries(container: DependencyContainer): QueryDriver {

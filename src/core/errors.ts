@@ -38,6 +38,7 @@ export const errorCodes = [
   'ERR_SKEIN_DRAINING',
   'ERR_SKEIN_MEMBER_CHANGE_FAILED',
   'ERR_SKEIN_TRANSFER_FAILED',
+  'ERR_SKEIN_CHANGE_REFUSED',
   'ERR_SKEIN_CLIENT_EXPIRED',
   'ERR_SKEIN_SERIAL_FORGOTTEN',
   'ERR_SKEIN_RESULT_NOT_KEPT',
@@ -298,6 +299,14 @@ export class MemberChangeFailedError extends SkeinError {
 export class TransferFailedError extends SkeinError {
   readonly code = 'ERR_SKEIN_TRANSFER_FAILED'
   override readonly retryable = true
+}
+
+/**
+ * The control group's state does not allow the change, and stays as it is. `details.section` and
+ * `details.reason` say why.
+ */
+export class ChangeRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CHANGE_REFUSED'
 }
 
 /** The client's registration expired by log time, or never was: register again, and know that

@@ -44,7 +44,7 @@ interface Committed {
 }
 
 export class ConsensusInvariants {
-  readonly #violations: Violations
+  readonly #violations: Pick<Violations, 'report'>
   readonly #replicas: Replica[]
   readonly #leaderByTerm = new Map<number, number>()
   readonly #chainByPosition = new Map<string, number>()
@@ -56,7 +56,7 @@ export class ConsensusInvariants {
   #restores = 0
   #appliedIndexMax = 0
 
-  constructor(size: number, violations: Violations) {
+  constructor(size: number, violations: Pick<Violations, 'report'>) {
     this.#violations = violations
     this.#replicas = Array.from({ length: size }, newReplica)
   }

@@ -81,6 +81,11 @@ export interface SwarmOptions {
   }
   readonly security: SecurityOptions
   readonly log: LogOptions
+  readonly control: {
+    /** Between two calls of the control group; null: there are none but the nodes' own. */
+    readonly meanIntervalMs: number | null
+    readonly readShare: number
+  }
 }
 
 export interface LogOptions {
@@ -155,7 +160,11 @@ export function drawSwarmOptions(random: Random): SwarmOptions {
       compressionThresholdBytes: draw.chance(0.5) ? 1 + draw.integer(3_000) : 8_192
     },
     security: drawSecurity(draw),
-    log: drawLog(draw)
+    log: drawLog(draw),
+    control: {
+      meanIntervalMs: draw.chance(0.7) ? draw.between(50, 1_000) : null,
+      readShare: draw.between(0.1, 0.5)
+    }
   }
 }
 
@@ -196,7 +205,8 @@ export const troubles = [
   'break',
   'operator',
   'mail',
-  'compaction'
+  'compaction',
+  'control'
 ] as const
 export type Trouble = (typeof troubles)[number]
 
@@ -218,6 +228,7 @@ export function withoutTroubles(swarm: SwarmOptions, left: readonly Trouble[]): 
     security: rate('operator', swarm.security),
     mail: rate('mail', swarm.mail),
     log: isOut('compaction') ? { ...swarm.log, entriesMax: null } : swarm.log,
+    control: rate('control', swarm.control),
     link: {
       ...link,
       lossProbability: share('loss', link.lossProbability),

@@ -25,7 +25,6 @@ const watch: ClusterWatch = {
     onPersisted: nothing,
     onSend: nothing
   }),
-  wrapEngine: (_, engine) => engine,
   isLeader: () => false,
   ledCommitIndex: () => 0
 }
