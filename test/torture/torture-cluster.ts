@@ -132,7 +132,8 @@ export class TortureCluster {
       change === 'add'
         ? await admin.post(`/v1/members?${timeout}`, { nodeId }, patienceMs)
         : await admin.change('DELETE', `/v1/members/${nodeId}?${timeout}`, null, patienceMs)
-    return outcome.kind === 'refused' ? outcome.error.code : outcome.kind
+    if (outcome.kind !== 'refused') return outcome.kind
+    return `${outcome.error.code}: ${outcome.error.message}`
   }
 
   /** Every node is ready and has applied what was committed when this was asked. */
