@@ -2,6 +2,7 @@
 import { groupMessages, raftDeclarations } from '../src/consensus/index.js'
 import { InvalidArgumentError } from '../src/core/index.js'
 import {
+  drainMessages,
   sessionMessages,
   stateTransferMessages,
   transactionMessages
@@ -26,6 +27,7 @@ const spoken = [
   ...groupMessages,
   ...routingMessages,
   ...healthMessages,
+  ...drainMessages,
   ...customMessages
 ]
 

@@ -1,4 +1,4 @@
-// Plants a bug in a copy of the built sources and lets one of the three harnesses look for it.
+// Plants a bug in a copy of the built sources and lets one of the harnesses look for it.
 import { spawn } from 'node:child_process'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -9,15 +9,19 @@ const parts = ['lib', 'src', 'test/support', 'test/unit/routing']
 /** Virtual time with faults of one seed of the cores. */
 const coreFaultsMs = 6_000
 
+export const plant = ({ name, ...edit }, place) => plantAll({ name, edits: [edit] }, place)
+
 /** The copy stands beside what it is a copy of: it must find the same node_modules. */
-export function plant({ name, file, find, replace }, place) {
+export function plantAll({ name, edits }, place) {
   const root = join(build, 'mutants', String(place))
   rmSync(root, { recursive: true, force: true })
   for (const part of parts) cpSync(join(build, part), join(root, part), { recursive: true })
-  const path = join(root, file)
-  const pieces = readFileSync(path, 'utf8').split(find)
-  if (pieces.length !== 2) throw new Error(`${name}: found ${pieces.length - 1} times in ${file}`)
-  writeFileSync(path, pieces.join(replace))
+  for (const { file, find, replace } of edits) {
+    const path = join(root, file)
+    const pieces = readFileSync(path, 'utf8').split(find)
+    if (pieces.length !== 2) throw new Error(`${name}: found ${pieces.length - 1} times in ${file}`)
+    writeFileSync(path, pieces.join(replace))
+  }
   return root
 }
 
@@ -51,6 +55,17 @@ export async function huntInRouting(root, seeds) {
   const code = `
     const { runSeeds } = await import(${JSON.stringify(harness)})
     const failure = await runSeeds(${seeds})
+    console.log(JSON.stringify(failure && { seed: failure.seed, why: failure.reason }))
+    process.exit(0)`
+  return JSON.parse(await lastLine(['--input-type=module', '--eval', code]))
+}
+
+/** Rolling restarts of a model cluster, with the real drivers. */
+export async function huntInRestarts(root, seeds) {
+  const harness = pathToFileURL(join(root, 'test/support/restart/run-seeds.js')).href
+  const code = `
+    const { runSeeds } = await import(${JSON.stringify(harness)})
+    const { failure } = await runSeeds(${seeds})
     console.log(JSON.stringify(failure && { seed: failure.seed, why: failure.reason }))
     process.exit(0)`
   return JSON.parse(await lastLine(['--input-type=module', '--eval', code]))
