@@ -47,6 +47,7 @@ import { type Route, smallBodyBytesMax } from './route.js'
 import { configRoutes } from './routes/config-routes.js'
 import { healthRoutes } from './routes/health-routes.js'
 import { membershipRoutes } from './routes/membership-routes.js'
+import { plannedRoutes } from './routes/planned-routes.js'
 import { isVerbose, probeRoutes } from './routes/probe-routes.js'
 import { queryRoutes } from './routes/query-routes.js'
 import { roleRoutes } from './routes/role-routes.js'
@@ -162,6 +163,7 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
   ...routingRoutes(manager),
   ...membershipRoutes(manager),
   ...securityRoutes(manager),
+  ...plannedRoutes(manager),
   ...configRoutes(manager)
 ]
 

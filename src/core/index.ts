@@ -170,6 +170,7 @@ export type {
 export {
   type ClientId,
   type ClusterId,
+  CONTROL_GROUP,
   compareText,
   DEFAULT_GROUP,
   type GroupId,
@@ -338,6 +339,26 @@ export {
 } from './reachability.js'
 export { factsOf, hasCode, RemoteError } from './remote-error.js'
 export { RingBuffer } from './ring-buffer.js'
+export {
+  type ClusterOperations,
+  type DrainPhase,
+  type DrainReport,
+  type DrainTimeouts,
+  drainPhases,
+  failureDomains,
+  type PlanAction,
+  planActions,
+  planStatuses,
+  type RestartOptions,
+  type RestartPlan,
+  type RestartPreview,
+  type RollingRestart,
+  type RollingRestartRequest,
+  type RollingRestarts,
+  type SwitchoverReport,
+  type SwitchoverRequest,
+  stepPhases
+} from './rolling-restart.js'
 export type { RouteCandidate, RouteDecision, RouteExplanation, RouteFactor } from './route-views.js'
 export {
   type AdaptiveWeights,

@@ -210,7 +210,7 @@ export interface SwitchoverReport {
   readonly tookMs: number
 }
 
-/** Planned work on nodes: `manager.operations`. */
+/** Planned work on nodes. */
 export interface ClusterOperations {
   /**
    * Has a node give its work away, phase by phase; it stays a member and keeps its replicas.
