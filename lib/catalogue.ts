@@ -1,5 +1,6 @@
 /** Every message of the house: what a node speaks, and what is declared for rooms to come. */
 import { groupMessages, raftDeclarations } from '../src/consensus/index.js'
+import { controlGroupMessages } from '../src/control/index.js'
 import { InvalidArgumentError } from '../src/core/index.js'
 import {
   drainMessages,
@@ -25,6 +26,7 @@ const spoken = [
   ...securityMessages,
   ...Object.values(raftDeclarations),
   ...groupMessages,
+  ...controlGroupMessages,
   ...routingMessages,
   ...healthMessages,
   ...drainMessages,

@@ -10,6 +10,7 @@ import {
   type Channels,
   type ClientId,
   type ClusterConfig,
+  type ClusterControl,
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
@@ -90,8 +91,8 @@ export interface CreateOptions {
   /** Routing strategies of your own, by the name that `routing.strategy` may then have. */
   readonly strategies?: Readonly<Record<string, StrategyFactory>>
   /**
-   * Has this node's process replaced when a rolling restart comes to it, such as by ending it under a
-   * supervisor; without one the plan waits until somebody has restarted the node.
+   * Has this node's process replaced when a rolling restart comes to it, such as by ending it
+   * under a supervisor; without one the plan waits until somebody has restarted the node.
    */
   readonly restart?: RestartHook
   /** Ports of your own, for tests and simulation. */
@@ -324,6 +325,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#running().membership.view
   }
 
+  get control(): ClusterControl {
+    return this.#running().control.view
+  }
+
   get metadata(): ClusterMetadata {
     return this.#running().membership.metadata
   }
@@ -387,7 +392,9 @@ export class ClusterNetworkManager implements ClusterManager {
     const rooms = this.#rooms
     if (rooms === null) return
     const { transport, delivery, membership, consensus, queries, health, heartbeat } = rooms
-    const told = [transport, delivery, membership, consensus, queries, health, heartbeat]
+    const { driver, recorder } = rooms.control
+    const data = [transport, delivery, membership, consensus, queries]
+    const told = [...data, driver, recorder, health, heartbeat]
     for (const room of told) room.tellQueues(tell)
   }
 
@@ -402,6 +409,10 @@ export class ClusterNetworkManager implements ClusterManager {
       delivery: delivery.counters.snapshot(),
       load_balancer: queries.counters.snapshot(),
       consensus: consensus.counters.snapshot(),
+      control: {
+        ...rooms.control.driver.counters.snapshot(),
+        audit_dropped: rooms.control.recorder.dropped
+      },
       health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
       security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() }
     }
@@ -438,9 +449,11 @@ export class ClusterNetworkManager implements ClusterManager {
     await rooms.security.start()
     await rooms.transport.start()
     await rooms.membership.start()
+    rooms.control.driver.start()
     await rooms.consensus.start()
     this.#tellVoters(rooms.membership)
     rooms.queries.start()
+    rooms.control.upkeep.start()
     rooms.loop.start()
     rooms.health.start()
     rooms.heartbeat.start()
@@ -449,6 +462,7 @@ export class ClusterNetworkManager implements ClusterManager {
   /** What one room must know of another's doings, and what subscribers hear. */
   #subscribe(rooms: Rooms): void {
     const { transport, membership, consensus, queries, health, heartbeat, security } = rooms
+    const { control } = rooms
     for (const room of [health, heartbeat, security]) room.onEvent((event) => this.#publish(event))
     health.onEvent((event) => {
       if (event.type === 'HealthVerdictChanged') queries.handleVerdict(event.verdict)
@@ -469,7 +483,13 @@ export class ClusterNetworkManager implements ClusterManager {
     consensus.onEvent((event) => {
       this.#publish(event)
       this.#tellVoters(membership)
+      control.driver.handleEvent(event)
       if (event.type === 'LeaderChanged') queries.handleLeaderChanged(event)
+    })
+    security.onEvent((event) => {
+      if (event.type !== 'GossipKeysChanged') return
+      control.keys.learn(event)
+      control.upkeep.lookSoon()
     })
   }
 
@@ -512,6 +532,8 @@ export class ClusterNetworkManager implements ClusterManager {
       rooms.planned.restarts?.stop()
       rooms.planned.node.stop()
       await rooms.queries.stop(this.now())
+      rooms.control.upkeep.stop()
+      rooms.control.driver.stop()
       await rooms.membership.stop()
       await rooms.consensus.stop()
       rooms.security.stop()

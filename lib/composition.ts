@@ -14,11 +14,13 @@ import {
   type Address,
   type Clock,
   type ClusterId,
+  CONTROL_GROUP,
   type Compression,
   type Config,
   type Credentials,
   type Crypto,
   type DatagramNetwork,
+  DEFAULT_GROUP,
   type Disk,
   type EngineProvider,
   type Logger,
@@ -50,6 +52,7 @@ import {
 } from '../src/network/index.js'
 import { QueryDriver } from '../src/routing/index.js'
 import type { Catalogue } from '../src/wire/index.js'
+import { type ControlRooms, composeControl } from './control-rooms.js'
 import { composePlanned, type PlannedRooms } from './planned-rooms.js'
 import { version } from './version.js'
 
@@ -97,6 +100,7 @@ export interface Composition {
 /** The rooms of one manager, in the order in which they start. */
 export interface Rooms {
   readonly consensus: ConsensusDriver
+  readonly control: ControlRooms
   readonly transport: TransportDriver
   readonly delivery: DeliveryDriver
   readonly membership: MembershipDriver
@@ -120,6 +124,7 @@ const TOKENS = {
   delivery: token<DeliveryDriver>('DeliveryDriver'),
   membership: token<MembershipDriver>('MembershipDriver'),
   consensus: token<ConsensusDriver>('ConsensusDriver'),
+  control: token<ControlRooms>('ControlRooms'),
   queries: token<QueryDriver>('QueryDriver'),
   loop: token<LoopWatch>('LoopWatch'),
   health: token<HealthDriver>('HealthDriver'),
@@ -156,6 +161,7 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.delivery, makeDelivery)
   register(container, TOKENS.membership, makeMembership)
   register(container, TOKENS.consensus, makeConsensus)
+  register(container, TOKENS.control, makeControl)
   register(container, TOKENS.queries, makeQueries)
   register(container, TOKENS.loop, makeLoop)
   register(container, TOKENS.health, makeHealth)
@@ -164,6 +170,7 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.planned, makePlanned)
   return {
     consensus: container.resolve(TOKENS.consensus),
+    control: container.resolve(TOKENS.control),
     transport: container.resolve(TOKENS.transport),
     delivery: container.resolve(TOKENS.delivery),
     membership: container.resolve(TOKENS.membership),
@@ -280,7 +287,7 @@ function makeMembership(container: DependencyContainer): MembershipDriver {
 }
 
 function makeConsensus(container: DependencyContainer): ConsensusDriver {
-  const { config, ports, engine } = container.resolve(TOKENS.composition)
+  const { config, ports } = container.resolve(TOKENS.composition)
   const { clock, random, crypto, disk, logger } = ports
   return new ConsensusDriver(
     {
@@ -290,7 +297,7 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
       messenger: container.resolve(TOKENS.transport),
       disk,
       log: container.resolve(TOKENS.log),
-      engines: engine,
+      engines: enginesIn(container),
       logger: logger.child({ room: 'consensus' }),
       observer: ports.observer
     },
@@ -298,10 +305,40 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
       nodeId: config.node.id as NodeId,
       clusterName: config.cluster.name,
       bootstrapVoters: (config.cluster.bootstrap?.voters ?? null) as readonly NodeId[] | null,
+      groups: [DEFAULT_GROUP, CONTROL_GROUP],
       engineDirectory: (group) => `${config.node.dataDirectory}/engine-${group}`,
       config: config.consensus
     }
   )
+}
+
+/** The control group's engine is ours, every other one the embedder's. */
+function enginesIn(container: DependencyContainer): EngineProvider | null {
+  const { engine } = container.resolve(TOKENS.composition)
+  if (engine === null) return null
+  return {
+    create: (context) =>
+      context.group === CONTROL_GROUP
+        ? container.resolve(TOKENS.control).driver.createEngine()
+        : engine.create(context)
+  }
+}
+
+function makeControl(container: DependencyContainer): ControlRooms {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { clock, random, crypto, disk, logger } = ports
+  const membership = container.resolve(TOKENS.membership)
+  return composeControl({
+    nodeId: config.node.id as NodeId,
+    clock,
+    random: random.split('control'),
+    crypto,
+    disk,
+    messenger: container.resolve(TOKENS.transport),
+    logger: logger.child({ room: 'control' }),
+    consensus: container.resolve(TOKENS.consensus),
+    members: () => membership.members()
+  })
 }
 
 function makeQueries(container: DependencyContainer): QueryDriver {
@@ -426,7 +463,7 @@ function makePlanned(container: DependencyContainer): PlannedRooms {
     messenger: container.resolve(TOKENS.transport),
     logger: logger.child({ room: 'failover' }),
     consensus: container.resolve(TOKENS.consensus),
-    control: null,
+    control: container.resolve(TOKENS.control).driver,
     hook: restart,
     members: () => membership.members(),
     verdictOn: (node) => health.verdictOn(node)?.status ?? VerdictStatuses.Unknown,

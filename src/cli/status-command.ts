@@ -77,7 +77,7 @@ export function renderStatus(view: ClusterAnswer): string {
 function renderGroup(group: GroupStatus): string {
   const leader = group.leader ?? 'no leader known'
   const { term, commitIndex } = group
-  const head = `group ${group.group}: leader ${leader}, term ${term}, committed ${commitIndex}`
+  const head = `group ${group.name}: leader ${leader}, term ${term}, committed ${commitIndex}`
   const own = `this node: ${group.role}, applied ${group.appliedIndex}, last ${group.lastIndex}`
   const failed =
     group.failed === null ? [] : [`this replica has stopped: ${printable(group.failed)}`]

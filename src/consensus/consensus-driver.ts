@@ -1,6 +1,10 @@
 /**
  * All of consensus on one node: the data directory, the founding, the log that its groups share,
- * and a replica per group. Everything is keyed by group; today the founding makes group 0.
+ * and a replica per group.
+ *
+ * The groups of a founding begin with the same voters and the same first entry, so each founder
+ * writes it by itself, and a group that is founded later than the cluster begins in the same way:
+ * at each founder when it starts and its log has nothing of that group.
  *
  * Owner's order: construct with the messenger and `open` before that one takes connections;
  * `start` when it does; `handOver`, then `stop`, while it still does.
@@ -86,6 +90,8 @@ export interface ConsensusOptions {
   readonly clusterName: string
   /** The founders; null, or without this node: it founds nothing. */
   readonly bootstrapVoters: readonly NodeId[] | null
+  /** What founders found; absent: group 0. */
+  readonly groups?: readonly GroupId[]
   /** Absolute path of the engine's own directory. */
   engineDirectory(group: GroupId): string
   readonly config: Config['consensus']
@@ -145,6 +151,7 @@ export class ConsensusDriver {
     if (this.#isFounded) {
       const { logger } = this.#components
       if (bootstrapVoters !== null) logger.info({}, 'bootstrap is ignored: there is a log')
+      await this.#foundMissing(identity)
       for (const [group, found] of this.#recovered) await this.#createGroup(group, found)
       this.#recovered = new Map()
     } else if (bootstrapVoters?.includes(nodeId)) {
@@ -281,18 +288,41 @@ export class ConsensusDriver {
   }
 
   async #beginCluster(founders: readonly ReplicaId[]): Promise<void> {
+    const founded = await this.#foundGroups(founders, this.#foundedGroups)
+    this.#identity = { ...must(this.#identity, 'identity'), founders }
+    this.#isFounded = true
+    const clusterId = this.clusterId()
+    this.#components.logger.info({ clusterId, founders }, 'the cluster is founded')
+    for (const [group, begun] of founded) await this.#createGroup(group, begun)
+  }
+
+  /** The first entry of each, durably, in one step. */
+  async #foundGroups(
+    founders: readonly ReplicaId[],
+    groups: readonly GroupId[]
+  ): Promise<ReadonlyMap<GroupId, RecoveredGroup>> {
     const first: LogEntry = {
       index: 1 as LogIndex,
       term: 0 as Term,
       payload: encodeConfiguration(configurationOf(founders))
     }
-    const hardState = { term: 0 as Term, vote: null }
-    await this.#components.log.persist([{ group: DEFAULT_GROUP, hardState, entries: [first] }])
-    this.#identity = { ...must(this.#identity, 'identity'), founders }
-    this.#isFounded = true
-    const clusterId = this.clusterId()
-    this.#components.logger.info({ clusterId, founders }, 'the cluster is founded')
-    await this.#createGroup(DEFAULT_GROUP, { hardState, entries: [first] })
+    const begun = { hardState: { term: 0 as Term, vote: null }, entries: [first] }
+    await this.#components.log.persist(groups.map((group) => ({ group, ...begun })))
+    return new Map(groups.map((group) => [group, begun]))
+  }
+
+  /** A founder of the cluster, which has never heard of the group, is a voter of its beginning. */
+  async #foundMissing(identity: ReplicaIdentity): Promise<void> {
+    const { founders } = identity
+    if (founders === null || !founders.includes(selfOf(identity))) return
+    const missing = this.#foundedGroups.filter((group) => !this.#recovered.has(group))
+    if (missing.length === 0) return
+    const founded = await this.#foundGroups(founders, missing)
+    this.#recovered = new Map([...this.#recovered, ...founded])
+  }
+
+  get #foundedGroups(): readonly GroupId[] {
+    return this.#options.groups ?? [DEFAULT_GROUP]
   }
 
   #handleFailedFounding(error: unknown): void {
@@ -302,19 +332,20 @@ export class ConsensusDriver {
   }
 
   async #createGroup(group: GroupId, recovered: RecoveredGroup): Promise<void> {
-    const { clock, messenger, random, log } = this.#components
+    const { clock, messenger, random, log, observer } = this.#components
     const { config } = this.#options
     const self = selfOf(must(this.#identity, 'identity'))
     const logger = this.#components.logger.child({ group })
     const directory = this.#options.engineDirectory(group)
-    const engine = this.#expectEngines().create({ group, directory, clock, logger })
+    const made = this.#expectEngines().create({ group, directory, clock, logger })
+    const engine = observer?.watched?.(group, made) ?? made
     const emit = (event: ConsensusEvent) => this.#emit(event)
     const driver = new GroupDriver(
       { clock, messenger, engine, logger, counters: this.#counters, emit },
       { group, self, config }
     )
     const appliedIndex = await driver.open(recovered.entries.at(-1)?.index ?? (0 as LogIndex))
-    this.#components.observer?.onRecovered(group, self, recovered)
+    observer?.onRecovered(group, self, recovered)
     const raft = new Raft({
       group,
       self,
@@ -330,7 +361,7 @@ export class ConsensusDriver {
         clock,
         raft,
         log,
-        observer: this.#components.observer,
+        observer,
         send: (message) => this.#send(message),
         onEvent: (event) => driver.handleRaftEvent(event),
         onFailed: (error) => driver.handleRaftFailed(error)

@@ -8,7 +8,7 @@ import type { AppliedAt, ControlSection } from './section.js'
 export interface ChangeOptions {
   readonly deadline: MonotonicMs
   /**
-   * 1…64 printable characters. Changes with the same key are one change, executed once and answered
+   * 1…48 printable characters. Changes with the same key are one change, executed once and answered
    * alike, whoever proposes them; remembered for `consensus.clientIdleTimeoutMs`.
    */
   readonly idempotencyKey?: string

@@ -5,7 +5,9 @@
  * 1. `apply` is pure: state, change and `at` alone decide, the same on every replica for ever.
  * 2. A refusal is an answer with a reason. What `apply` throws is a defect, and fail-stop.
  * 3. A state is never changed in place: whoever got one may keep it.
- * 4. A section bounds its own state; encoded it fits into a message (`messageSizeBytesMax`), so
+ * 4. The codecs read whatever an earlier `format` wrote, and write the same bytes as long as no
+ *    change of a later one was applied.
+ * 5. A section bounds its own state; encoded it fits into a message (`messageSizeBytesMax`), so
  *    that a node without a replica can read it.
  */
 import type { LogIndex, WallMs } from '../core/ids.js'
@@ -27,8 +29,8 @@ export interface ControlSection<State, Change, Answer> {
   /** `[a-z-]{1,32}`; never used again for something else. */
   readonly name: string
   /**
-   * Of its codecs, from 1 and absent for 1: nothing is proposed in a format above the cluster
-   * version, and a replica that meets one above its own stops.
+   * The highest cluster version whose changes this code knows; absent: 1. A replica that meets a
+   * change above it stops.
    */
   readonly format?: number
   /** Also the section's part of a snapshot. */
@@ -36,5 +38,7 @@ export interface ControlSection<State, Change, Answer> {
   readonly change: Codec<Change>
   readonly answer: Codec<Answer>
   initial(): State
+  /** The cluster version from which on a change like this may be proposed; absent: 1. */
+  formatOf?(change: Change): number
   apply(state: State, change: Change, at: AppliedAt): Applied<State, Answer>
 }

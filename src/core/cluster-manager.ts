@@ -1,6 +1,7 @@
 /** The facade's interface: what the admin API and embedders' own code may ask of a running node. */
 
 import type { ClusterConfig } from './cluster-config.js'
+import type { ClusterControl } from './cluster-control.js'
 import type { ClusterHealth } from './cluster-health.js'
 import type { ClusterMembership } from './cluster-membership.js'
 import type { ClusterMessage, ClusterMessages, ClusterRequest } from './cluster-message.js'
@@ -142,6 +143,8 @@ export interface ClusterManager extends ClusterOperations {
   readonly restarts: RollingRestarts
   /** As `restarts.start`. */
   rollingRestart(request?: RollingRestartRequest): Promise<RollingRestart>
+  /** What the control group holds. @throws NotStartedError, StoppedError */
+  readonly control: ClusterControl
   getAllMetrics(): MetricsSnapshot
   /** Content hash of each replica that this node holds. */
   checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>

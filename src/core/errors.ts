@@ -41,6 +41,7 @@ export const errorCodes = [
   'ERR_SKEIN_FENCED',
   'ERR_SKEIN_PLAN_REFUSED',
   'ERR_SKEIN_CONTINUED_ELSEWHERE',
+  'ERR_SKEIN_CHANGE_REFUSED',
   'ERR_SKEIN_CLIENT_EXPIRED',
   'ERR_SKEIN_SERIAL_FORGOTTEN',
   'ERR_SKEIN_RESULT_NOT_KEPT',
@@ -315,6 +316,14 @@ export class PlanRefusedError extends SkeinError {
 /** The node that was asked goes away itself; the plan goes on, and can be attached to by its id. */
 export class ContinuedElsewhereError extends SkeinError {
   readonly code = 'ERR_SKEIN_CONTINUED_ELSEWHERE'
+}
+
+/**
+ * The control group's state does not allow the change, and stays as it is. `details.section` and
+ * `details.reason` say why.
+ */
+export class ChangeRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CHANGE_REFUSED'
 }
 
 /** The client's registration expired by log time, or never was: register again, and know that

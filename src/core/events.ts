@@ -184,8 +184,11 @@ export type SecurityEvent =
   | {
       readonly type: 'GossipKeysChanged'
       readonly version: number
+      /** Who made this version. */
+      readonly writer: string
       readonly primary: string
       readonly keys: readonly string[]
+      /** Who told this node of it. */
       readonly by: NodeId
     }
 

@@ -1,6 +1,14 @@
 export { assert, InvariantError, must, unreachable } from './assert.js'
 export { BoundedQueue } from './bounded-queue.js'
 export type { ClusterConfig } from './cluster-config.js'
+export type {
+  AskControlOptions,
+  AuditedAction,
+  AuditRecord,
+  ClusterControl,
+  ClusterVersionView,
+  PlacementView
+} from './cluster-control.js'
 export type { ClusterHealth, PeerStatus } from './cluster-health.js'
 export type {
   ClusterManager,
@@ -52,6 +60,7 @@ export {
   BufferFullError,
   CancelledError,
   CertificateError,
+  ChangeRefusedError,
   ClientExpiredError,
   CommandTooLargeError,
   type ConfigFault,
@@ -174,6 +183,7 @@ export {
   compareText,
   DEFAULT_GROUP,
   type GroupId,
+  groupName,
   type Incarnation,
   isNodeId,
   type LogIndex,

@@ -8,13 +8,13 @@ export {
 export { OperationsDriver } from './drain/operations-driver.js'
 export { ClusterLook, type LookComponents } from './rolling-restart/cluster-look-driver.js'
 export type { ClusterSight, NodeStatus, ServiceLevel } from './rolling-restart/cluster-view.js'
-export { plansSection } from './rolling-restart/plans-section.js'
 export {
   type RestartComponents,
   RestartDriver,
   type RestartDriverOptions,
   restartDriverDefaults
 } from './rolling-restart/restart-driver.js'
+export { restartsSection } from './rolling-restart/restarts-section.js'
 export { type MigrationReason, migrationReasons, sessionMessages } from './session/messages.js'
 export { stateTransferMessages } from './state-transfer/messages.js'
 export { transactionMessages } from './two-phase/messages.js'

@@ -32,7 +32,7 @@ interface Committed {
 }
 
 export class ConsensusInvariants {
-  readonly #violations: Violations
+  readonly #violations: Pick<Violations, 'report'>
   readonly #replicas: Replica[]
   readonly #leaderByTerm = new Map<number, number>()
   readonly #chainByPosition = new Map<string, number>()
@@ -40,7 +40,7 @@ export class ConsensusInvariants {
   readonly #states = new Map<number, string>()
   #appliedIndexMax = 0
 
-  constructor(size: number, violations: Violations) {
+  constructor(size: number, violations: Pick<Violations, 'report'>) {
     this.#violations = violations
     this.#replicas = Array.from({ length: size }, newReplica)
   }

@@ -1,4 +1,4 @@
-import type { Engine, EngineProvider, SystemWrite } from '../core/index.js'
+import type { Engine, SystemWrite } from '../core/index.js'
 import { chain } from './log-mirror.js'
 
 export interface EngineWatch {
@@ -13,11 +13,7 @@ export interface EngineWatch {
  * system writes. How many entries one apply brings is a replica's own business, so contents are
  * what can be compared.
  */
-export function watchEngine(provider: EngineProvider, watch: EngineWatch): EngineProvider {
-  return { ...provider, create: (context) => watched(provider.create(context), watch) }
-}
-
-function watched(engine: Engine, watch: EngineWatch): Engine {
+export function watchEngine(engine: Engine, watch: EngineWatch): Engine {
   const system = new SystemState()
   const stateOf = async () => `${(await engine.checksum()).hash} ${system.hash}`
   return {

@@ -37,7 +37,10 @@ const sources = {
   links_cut_revoked: ['security', 'links_cut_revoked'],
   gossip_key_changes: ['security', 'gossip_key_changes'],
   gossip_key_changes_refused: ['security', 'gossip_key_changes_refused'],
-  gossip_keys_fetched: ['security', 'gossip_keys_fetched']
+  gossip_keys_fetched: ['security', 'gossip_keys_fetched'],
+  control_changes_applied: ['control', 'changes_applied'],
+  control_changes_forwarded: ['control', 'changes_forwarded'],
+  control_changes_retried: ['control', 'changes_retried']
 } as const satisfies Record<string, readonly [string, string]>
 
 export type FeatureKind = keyof typeof sources | 'metadata_changes'

@@ -80,6 +80,11 @@ export interface SwarmOptions {
     readonly compressionThresholdBytes: number
   }
   readonly security: SecurityOptions
+  readonly control: {
+    /** Between two calls of the control group; null: there are none but the nodes' own. */
+    readonly meanIntervalMs: number | null
+    readonly readShare: number
+  }
 }
 
 export interface SecurityOptions {
@@ -145,7 +150,11 @@ export function drawSwarmOptions(random: Random): SwarmOptions {
     transport: {
       compressionThresholdBytes: draw.chance(0.5) ? 1 + draw.integer(3_000) : 8_192
     },
-    security: drawSecurity(draw)
+    security: drawSecurity(draw),
+    control: {
+      meanIntervalMs: draw.chance(0.7) ? draw.between(50, 1_000) : null,
+      readShare: draw.between(0.1, 0.5)
+    }
   }
 }
 
@@ -176,7 +185,8 @@ export const troubles = [
   'split',
   'break',
   'operator',
-  'mail'
+  'mail',
+  'control'
 ] as const
 export type Trouble = (typeof troubles)[number]
 
@@ -197,6 +207,7 @@ export function withoutTroubles(swarm: SwarmOptions, left: readonly Trouble[]): 
     skew: isOut('skew') ? { rateMax: 1, wallOffsetMsMax: 0, meanIntervalMs: null } : skew,
     security: rate('operator', swarm.security),
     mail: rate('mail', swarm.mail),
+    control: rate('control', swarm.control),
     link: {
       ...link,
       lossProbability: share('loss', link.lossProbability),

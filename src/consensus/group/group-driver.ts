@@ -31,6 +31,7 @@ import type { ConsensusEvent } from '../../core/events.js'
 import {
   type ClientId,
   type GroupId,
+  groupName,
   type LogIndex,
   type MonotonicMs,
   type NodeId,
@@ -173,6 +174,7 @@ export class GroupDriver implements ReplicatedGroup {
       .map(({ replica, matchIndex, active }) => ({ nodeId: nodeOf(replica), matchIndex, active }))
     return {
       group: this.group,
+      name: groupName(this.group),
       role: raft.role,
       term: raft.term,
       leader,

@@ -37,11 +37,11 @@ import type { ClusterSight } from './cluster-view.js'
 import { planAtWork, type RestartPlans } from './plan.js'
 import type { PlanAnswer, PlanChange } from './plan-changes.js'
 import type { PlanFence } from './plan-fence.js'
-import { plansSection } from './plans-section.js'
 import { type RestartEvent, restartEventOf } from './restart-events.js'
 import { type RestartEffect, RestartExecutor } from './restart-executor.js'
 import { resolveRestartOptions } from './restart-options.js'
 import { plannedOrder, previewRestart } from './restart-preview.js'
+import { restartsSection } from './restarts-section.js'
 
 export interface RestartComponents {
   readonly clock: Clock
@@ -109,7 +109,7 @@ export class RestartDriver implements RollingRestarts {
       this.#term = leads ? term : null
       this.#wake()
     })
-    control.onApplied(plansSection, (state, change, answer) => {
+    control.onApplied(restartsSection, (state, change, answer) => {
       this.#handleApplied(state, change, answer)
     })
   }
@@ -119,7 +119,7 @@ export class RestartDriver implements RollingRestarts {
     this.#isStopped = true
     this.#timer.stop()
     this.#watchTimer.stop()
-    const plans = this.#components.control.local(plansSection)?.plans ?? []
+    const plans = this.#components.control.local(restartsSection)?.plans ?? []
     for (const watcher of [...this.#watchers]) {
       const owner = plans.find(({ id }) => id === watcher.plan)?.owner ?? null
       const goesOn = owner === null || owner === this.#options.self ? null : owner
@@ -176,7 +176,7 @@ export class RestartDriver implements RollingRestarts {
 
   /** Newest last. */
   async plans(): Promise<readonly RestartPlan[]> {
-    const state = await this.#components.control.read(plansSection, this.#deadline())
+    const state = await this.#components.control.read(restartsSection, this.#deadline())
     return state.plans
   }
 
@@ -205,7 +205,7 @@ export class RestartDriver implements RollingRestarts {
   async #change(change: PlanChange, idempotencyKey?: string): Promise<void> {
     const { control } = this.#components
     const key = idempotencyKey === undefined ? {} : { idempotencyKey }
-    const answer = await control.change(plansSection, change, {
+    const answer = await control.change(restartsSection, change, {
       deadline: this.#deadline(),
       ...key
     })
@@ -295,7 +295,7 @@ export class RestartDriver implements RollingRestarts {
   /** That this node is to carry out; null: none. */
   #plan(): RestartPlan | null {
     if (this.#term === null) return null
-    const plans = this.#components.control.local(plansSection)
+    const plans = this.#components.control.local(restartsSection)
     return plans === null ? null : planAtWork(plans)
   }
 
@@ -323,7 +323,7 @@ export class RestartDriver implements RollingRestarts {
       case 'wait':
         return
       case 'change':
-        await control.change(plansSection, effect.change, { deadline })
+        await control.change(restartsSection, effect.change, { deadline })
         return
       case 'drain':
       case 'undrain':

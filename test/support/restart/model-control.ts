@@ -16,7 +16,7 @@ import {
 } from '../../../src/core/ids.js'
 import type { RestartPlans } from '../../../src/failover/rolling-restart/plan.js'
 import type { PlanAnswer, PlanChange } from '../../../src/failover/rolling-restart/plan-changes.js'
-import { plansSection } from '../../../src/failover/rolling-restart/plans-section.js'
+import { restartsSection } from '../../../src/failover/rolling-restart/restarts-section.js'
 import { ByteReader } from '../../../src/wire/byte-reader.js'
 import { ByteWriter } from '../../../src/wire/byte-writer.js'
 import type { Codec } from '../../../src/wire/codec.js'
@@ -49,7 +49,7 @@ export class ModelControl {
   readonly #log: Applied[] = []
   readonly #cut = new Set<NodeId>()
   readonly #answered = new Map<string, PlanAnswer>()
-  #state: RestartPlans = plansSection.initial()
+  #state: RestartPlans = restartsSection.initial()
   readonly #committedHandlers: ((change: PlanChange, state: RestartPlans) => void)[] = []
   #loseAnswers = 0
 
@@ -111,12 +111,12 @@ export class ModelControl {
     const wall = this.#options.clock.wallNow()
     const now = Math.max(wall, (this.#log.at(-1)?.at.now ?? 0) + 1) as WallMs
     const at = { index, now }
-    const { state, answer } = plansSection.apply(
+    const { state, answer } = restartsSection.apply(
       this.#state,
-      again(plansSection.change, change),
+      again(restartsSection.change, change),
       at
     )
-    this.#state = again(plansSection.state, state)
+    this.#state = again(restartsSection.state, state)
     if (key !== undefined) this.#answered.set(key, answer)
     this.#log.push({ state: this.#state, change, answer, at })
     if (answer.kind === 'accepted') {
@@ -126,7 +126,7 @@ export class ModelControl {
       const { clock } = this.#options
       clock.schedule(after(clock.now(), applyMs), () => this.#feed(replica))
     }
-    if (this.#loseAnswers === 0) return again(plansSection.answer, answer)
+    if (this.#loseAnswers === 0) return again(restartsSection.answer, answer)
     this.#loseAnswers--
     return 'lost'
   }
@@ -150,7 +150,7 @@ class Replica implements Control {
   readonly #clock: ProcessClock
   readonly #appliedHandlers: AppliedHandler<RestartPlans, PlanChange, PlanAnswer>[] = []
   readonly #leadershipHandlers: ((leads: boolean, term: Term) => void)[] = []
-  #state: RestartPlans = plansSection.initial()
+  #state: RestartPlans = restartsSection.initial()
   #leader: NodeId | null = null
   #term = 0 as Term
 

@@ -1,10 +1,14 @@
 import {
+  type AuditedAction,
+  type AuditRecord,
   type Channels,
+  type ClusterControl,
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
   type ClusterMembership,
   type ClusterMetadata,
+  type ClusterVersionView,
   type ClusterView,
   type DeathRecord,
   EventHub,
@@ -18,6 +22,7 @@ import {
   type NodeId,
   NotFoundError,
   NotSentError,
+  type PlacementView,
   type PlanAction,
   type QueryOptions,
   type QueryResult,
@@ -212,6 +217,46 @@ class FakeRestarts implements RollingRestarts {
   }
 }
 
+/** Holds what is recorded; with `error`, the control group cannot be asked. */
+export class FakeControl implements ClusterControl {
+  readonly recorded: AuditRecord[] = []
+  readonly asked: { call: string; with: unknown }[] = []
+  error: Error | null = null
+  readonly #placement: PlacementView = {
+    version: 3,
+    groups: [{ group: 0 as GroupId, voters: ['a' as NodeId, 'b' as NodeId], leader: null }],
+    tables: [{ table: 'accounts', shardKey: 'id', ranges: [{ from: 0, group: 0 as GroupId }] }]
+  }
+  readonly #version: ClusterVersionView = {
+    clusterVersion: 1,
+    minVersion: 1,
+    highestCommon: 2,
+    nodes: [{ node: 'a' as NodeId, min: 1, max: 2, software: '0.2.0' }],
+    silent: ['b' as NodeId]
+  }
+
+  placement = () => this.#answer(this.#placement)
+  clusterVersion = () => this.#answer(this.#version)
+  finalizeVersion = (options: unknown) => this.#do('finalizeVersion', options)
+  forgetVersion = (node: NodeId) => this.#do('forgetVersion', node)
+  audit = (count: number) => this.#answer(this.recorded.slice(-count).reverse())
+
+  recordAction(action: AuditedAction): void {
+    const sequence = this.recorded.length + 1
+    this.recorded.push({ at: 1_700_000_000_000, sequence, node: 'a' as NodeId, ...action })
+  }
+
+  #do(call: string, asked: unknown): Promise<ClusterVersionView> {
+    this.asked.push({ call, with: asked })
+    return this.#answer(this.#version)
+  }
+
+  async #answer<T>(answer: T): Promise<T> {
+    if (this.error !== null) throw this.error
+    return answer
+  }
+}
+
 /** Answers what it is given, and remembers what it was asked. */
 export class FakeManager implements ClusterManager {
   readonly nodeId = 'a' as NodeId
@@ -243,6 +288,7 @@ export class FakeManager implements ClusterManager {
     describe: () => {}
   }
   readonly metadata: ClusterMetadata = new FakeMetadata()
+  readonly control = new FakeControl()
   readonly channels: Channels = {
     open: () => Promise.reject(new NotSentError('nobody is there')),
     accept() {}
@@ -335,6 +381,7 @@ export class FakeManager implements ClusterManager {
   getClusterView(): ClusterView {
     const group = {
       group: 0,
+      name: '0',
       role: 'leader',
       term: 7,
       leader: 'a',

@@ -25,8 +25,8 @@ import {
   type PlanChange,
   successors
 } from '../../../src/failover/rolling-restart/plan-changes.js'
-import { plansSection } from '../../../src/failover/rolling-restart/plans-section.js'
 import { restartDefaults } from '../../../src/failover/rolling-restart/restart-options.js'
+import { restartsSection } from '../../../src/failover/rolling-restart/restarts-section.js'
 import { ByteReader } from '../../../src/wire/byte-reader.js'
 import { ByteWriter } from '../../../src/wire/byte-writer.js'
 import type { Codec } from '../../../src/wire/codec.js'
@@ -222,12 +222,12 @@ t.test('whatever is proposed, the invariants of plans hold, and bytes keep them'
       const plans = new Plans()
       for (const drawn of changes) {
         const before = plans.state
-        const change = again(plansSection.change, changeOf(drawn, before))
+        const change = again(restartsSection.change, changeOf(drawn, before))
         const answer = plans.apply(change)
-        t.same(again(plansSection.answer, answer), answer)
+        t.same(again(restartsSection.answer, answer), answer)
         check(t, before, plans.state, { change, answer })
       }
-      t.same(again(plansSection.state, plans.state), plans.state)
+      t.same(again(restartsSection.state, plans.state), plans.state)
     }),
     { numRuns: 100 }
   )
@@ -282,7 +282,7 @@ t.test('the largest state fits into a message', async (t) => {
     plans.operate('abort', plan)
   }
   const writer = new ByteWriter(1 << 24)
-  plansSection.state.write(writer, plans.state)
+  restartsSection.state.write(writer, plans.state)
   t.ok(writer.length < messageSizeBytesMax - 1_024, `${writer.length} bytes`)
-  t.same(again(plansSection.state, plans.state), plans.state)
+  t.same(again(restartsSection.state, plans.state), plans.state)
 })

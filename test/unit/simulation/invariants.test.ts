@@ -224,7 +224,7 @@ function make() {
 }
 
 function message(kind: string, term: number): ObservedMessage {
-  return { kind, from: A, to: B, term: term as Term }
+  return { group: 0 as GroupId, kind, from: A, to: B, term: term as Term }
 }
 
 function view(role: RaftRole, term: number, commitIndex: number) {

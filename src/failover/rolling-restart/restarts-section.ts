@@ -108,8 +108,8 @@ const answer: Codec<PlanAnswer> = union({
   refused: [1, struct({ refusal: oneOf(planRefusals), detail: reason })]
 })
 
-export const plansSection: ControlSection<RestartPlans, PlanChange, PlanAnswer> = {
-  name: 'plans',
+export const restartsSection: ControlSection<RestartPlans, PlanChange, PlanAnswer> = {
+  name: 'restarts',
   state: struct({ plans: list(plan, plansKeptMax) }) as Codec<RestartPlans>,
   change,
   answer,
