@@ -2,6 +2,7 @@
 import { groupMessages, raftDeclarations } from '../src/consensus/index.js'
 import { InvalidArgumentError } from '../src/core/index.js'
 import {
+  logFollowerMessages,
   sessionMessages,
   stateTransferMessages,
   transactionMessages
@@ -26,11 +27,12 @@ const spoken = [
   ...groupMessages,
   ...routingMessages,
   ...healthMessages,
+  ...stateTransferMessages,
   ...customMessages
 ]
 
 /** Known by number and shape; a node that receives one answers ERR_SKEIN_UNKNOWN_MESSAGE. */
-const notSpokenYet = [...transactionMessages, ...sessionMessages, ...stateTransferMessages]
+const notSpokenYet = [...transactionMessages, ...sessionMessages, ...logFollowerMessages]
 
 /**
  * Every message that a node takes and sends; `own` are the embedder's.

@@ -32,6 +32,7 @@ import {
   type Tracer,
   type Workers
 } from '../src/core/index.js'
+import { StateSyncDriver } from '../src/failover/index.js'
 import {
   HealthDriver,
   HeartbeatDriver,
@@ -98,6 +99,7 @@ export interface Rooms {
   readonly health: HealthDriver
   readonly heartbeat: HeartbeatDriver
   readonly security: SecurityDriver
+  readonly stateSync: StateSyncDriver
   readonly clusterId: () => ClusterId | null
 }
 
@@ -117,6 +119,7 @@ const TOKENS = {
   health: token<HealthDriver>('HealthDriver'),
   heartbeat: token<HeartbeatDriver>('HeartbeatDriver'),
   security: token<SecurityDriver>('SecurityDriver'),
+  stateSync: token<StateSyncDriver>('StateSyncDriver'),
   learned: token<LearnedClusterId>('LearnedClusterId')
 }
 
@@ -152,6 +155,7 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.health, makeHealth)
   register(container, TOKENS.heartbeat, makeHeartbeat)
   register(container, TOKENS.security, makeSecurity)
+  register(container, TOKENS.stateSync, makeStateSync)
   return {
     consensus: container.resolve(TOKENS.consensus),
     transport: container.resolve(TOKENS.transport),
@@ -162,6 +166,7 @@ export function compose(composition: Composition): Rooms {
     health: container.resolve(TOKENS.health),
     heartbeat: container.resolve(TOKENS.heartbeat),
     security: container.resolve(TOKENS.security),
+    stateSync: container.resolve(TOKENS.stateSync),
     clusterId: () => clusterIdIn(container)
   }
 }
@@ -400,5 +405,22 @@ function makeSecurity(container: DependencyContainer): SecurityDriver {
       onKeys: (keys) => membership.setGossipKeys(keys)
     },
     { nodeId: config.node.id as NodeId, gossipKeys, config: config.security }
+  )
+}
+
+function makeStateSync(container: DependencyContainer): StateSyncDriver {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { clock, random, crypto, disk, logger } = ports
+  return new StateSyncDriver(
+    {
+      clock,
+      random: random.split('state-sync'),
+      crypto,
+      disk,
+      messenger: container.resolve(TOKENS.transport),
+      logger: logger.child({ room: 'state-sync' }),
+      members: () => container.resolve(TOKENS.membership).members()
+    },
+    { nodeId: config.node.id as NodeId, config: config.sync }
   )
 }

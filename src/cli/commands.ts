@@ -27,7 +27,9 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     reachability: async (output) =>
       (await import('./reachability-command.js')).reachabilityCommand(output),
     hotspots: async (output) => (await import('./routing-commands.js')).hotspotsCommand(output),
-    deaths: async (output) => (await import('./deaths-command.js')).deathsCommand(output)
+    deaths: async (output) => (await import('./deaths-command.js')).deathsCommand(output),
+    transfers: async (output) => (await import('./transfers-command.js')).transfersCommand(output),
+    tenants: async (output) => (await import('./transfers-command.js')).tenantsCommand(output)
   },
   'Ask:': {
     query: async (output) => (await import('./query-command.js')).queryCommand(output),

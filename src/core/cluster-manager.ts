@@ -25,6 +25,7 @@ import type { RouteDecision, RouteExplanation } from './route-views.js'
 import type { RoutingStrategy, StrategyName } from './routing-strategy.js'
 import type { SecurityManager } from './security-manager.js'
 import type { SqlValue, Statement } from './sql.js'
+import type { StateSync } from './state-sync.js'
 
 export interface HealthCheck {
   readonly name: string
@@ -132,6 +133,11 @@ export interface ClusterManager {
   /** What peers say of themselves. @throws NotStartedError, StoppedError */
   readonly health: ClusterHealth
   readonly routing: ClusterRouting
+  /**
+   * Files, states of services and metadata of tenants that nodes bring one another.
+   * @throws NotStartedError, StoppedError
+   */
+  readonly stateSync: StateSync
   getAllMetrics(): MetricsSnapshot
   /** Content hash of each replica that this node holds. */
   checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>

@@ -6,6 +6,7 @@ import { health } from './health.js'
 import { loadBalancer } from './load-balancer.js'
 import type { Metric, MetricFamily, MetricUnit } from './metric.js'
 import { security } from './security.js'
+import { stateSync } from './state-sync.js'
 import { topology } from './topology.js'
 
 /** Every metric by category and name, as `getAllMetrics()` answers; `admin` is the server's own. */
@@ -17,6 +18,7 @@ export const metricCatalogue: Readonly<Record<string, MetricFamily>> = {
   consensus,
   health,
   security,
+  state_sync: stateSync,
   admin
 }
 
