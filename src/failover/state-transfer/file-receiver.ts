@@ -202,7 +202,7 @@ export class FileReceiver {
       this.#fault = TransferFaults.OutOfBounds
       return 'outOfBounds'
     }
-    this.#quietSince = now
+    this.#handleHeard(now)
     if (!arrived.isSound) return this.#handleDamaged()
     this.#damagedInRow = 0
     return map.has(chunk) ? 'duplicate' : 'write'
@@ -213,7 +213,7 @@ export class FileReceiver {
     const { map } = this.#receiving ?? {}
     if (map === undefined || chunk >= map.count || !map.add(chunk)) return
     this.#progressAt = now
-    this.#quietSince = now
+    this.#handleHeard(now)
     this.#asksInVain = 0
   }
 
@@ -225,6 +225,11 @@ export class FileReceiver {
     if (this.#verifications >= this.#options.verificationsMax) this.#fault = TransferFaults.Unsound
     this.#quietSince = null
     this.#askNotBefore = now
+  }
+
+  /** What comes after the run was given up was on its way before: nothing follows it. */
+  #handleHeard(now: MonotonicMs): void {
+    if (this.#quietSince !== null) this.#quietSince = now
   }
 
   #handleDamaged(): ChunkVerdict {

@@ -91,8 +91,9 @@ export class OutboundFiles {
     if (chunks > fileChunksMax)
       throw new InvalidArgumentError('chunkBytes', 'makes too many chunks')
     const reader = await this.#open(peer.nodeId, body)
-    if (reader.sizeBytes === facts.sizeBytes) this.#begin(peer.nodeId, body, reader)
-    else await reader.close()
+    const isHeldUp = this.#runs.get(keyOf(peer.nodeId, body.transfer))?.isHeldUp ?? false
+    if (reader.sizeBytes !== facts.sizeBytes || isHeldUp) await reader.close()
+    else this.#begin(peer.nodeId, body, reader)
     return answer
   }
 

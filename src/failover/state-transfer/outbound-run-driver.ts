@@ -45,6 +45,8 @@ export class OutboundRun {
   /** One for each chunk on the way. */
   readonly #aborts = new Set<AbortController>()
   readonly #chunks: number
+  /** Sent and not answered. */
+  #unanswered = 0
   #failure: unknown = null
   #isOver = false
 
@@ -54,6 +56,15 @@ export class OutboundRun {
     this.#options = options
     this.#chunks = options.have.count
     this.#core = new FileSender(options.have, { refusalsMax: chunkRefusalsMax })
+  }
+
+  /**
+   * All that was sent was answered, and what comes next waits for its turn: a receiver that asks
+   * again has grown impatient, and lacks nothing that this run does not know of.
+   */
+  get isHeldUp(): boolean {
+    const isAlive = !this.#isOver && this.#failure === null && !this.#core.isBroken
+    return isAlive && this.#core.inFlight > 0 && this.#unanswered === 0
   }
 
   start(): void {
@@ -114,7 +125,10 @@ export class OutboundRun {
       last: chunk === this.#chunks - 1
     }
     const deadline = after(clock.now(), chunkTimeoutMs)
-    const answer = await messenger.request(to, fileTransferChunk, body, { deadline, signal })
+    this.#unanswered++
+    const answer = await messenger
+      .request(to, fileTransferChunk, body, { deadline, signal })
+      .finally(() => this.#unanswered--)
     counters.add('chunks_sent')
     counters.add('chunk_bytes_sent', length)
     return { taken: answer.accepted, lengthBytes: length }

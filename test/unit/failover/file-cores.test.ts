@@ -116,6 +116,19 @@ t.test('a silent sender is asked again, ever more seldom, and given up at last',
   }
 })
 
+t.test('a chunk that is written after its connection broke is no sign of a sender', async (t) => {
+  const receiver = create()
+  describe(receiver)
+  receiver.handleAsking()
+  receiver.handleBegun(at(0))
+  t.equal(receiver.judge(chunkAt(0), at(10)), 'write')
+  receiver.handleLost(at(20))
+  receiver.handleWritten(0, at(30))
+  t.equal(receiver.judge(chunkAt(1), at(35)), 'write', 'it was on its way')
+  receiver.handleWritten(1, at(40))
+  t.same(receiver.step(at(200)), { kind: 'ask' }, 'and the sender is asked at once')
+})
+
 t.test('damaged chunks are asked for again until there are too many in a row', async (t) => {
   const receiver = create()
   describe(receiver)

@@ -272,6 +272,19 @@ t.test('a throttled node sends no more than its rate, and a new rate holds at on
   t.same(await b.read('goose'), content)
 })
 
+t.test('who waits long for its turn and asks again keeps it', async (t) => {
+  const config = { bytesPerSecond: 8_000, stallTimeoutMs: 500, chunksInFlightMax: 4 }
+  const { world, a, b } = await pair(17, config)
+  const files = ['one', 'two', 'three']
+  for (const file of files) await a.put(file, randomBytes(world.random, 10 * chunkBytes))
+  const fetched = Promise.all(files.map((file) => b.sync.fetchFile(node('a'), file)))
+  const states = (await world.clock.settle(fetched, 600_000)).map(({ state }) => state)
+  t.same(states, ['done', 'done', 'done'])
+  t.match(b.sync.metrics(), { chunks_received: 30, chunks_duplicate: 0 })
+  const fairMs = (30 * chunkBytes * 1_000) / 8_000
+  t.ok(world.clock.now() < 1.2 * fairMs, `${world.clock.now()} ms, ${fairMs} at best`)
+})
+
 t.test('bounds: so many files at a time come, and are sent', async (t) => {
   const { world, a, b } = await pair(13, { transfersMax: 2, transfersServedMax: 1 })
   await a.put('duck', randomBytes(world.random, 10 * chunkBytes))
