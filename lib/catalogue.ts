@@ -4,6 +4,7 @@ import { controlGroupMessages } from '../src/control/index.js'
 import { InvalidArgumentError } from '../src/core/index.js'
 import {
   drainMessages,
+  logFollowerMessages,
   sessionMessages,
   stateTransferMessages,
   transactionMessages
@@ -31,11 +32,12 @@ const spoken = [
   ...routingMessages,
   ...healthMessages,
   ...drainMessages,
+  ...stateTransferMessages,
   ...customMessages
 ]
 
 /** Known by number and shape; a node that receives one answers ERR_SKEIN_UNKNOWN_MESSAGE. */
-const notSpokenYet = [...transactionMessages, ...sessionMessages, ...stateTransferMessages]
+const notSpokenYet = [...transactionMessages, ...sessionMessages, ...logFollowerMessages]
 
 /**
  * Every message that a node takes and sends; `own` are the embedder's.

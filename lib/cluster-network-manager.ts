@@ -66,6 +66,7 @@ import {
   type SecurityManager,
   type SendMessageOptions,
   type Statement,
+  type StateSync,
   StoppedError,
   type StrategyFactory,
   type StrategyName,
@@ -164,7 +165,11 @@ export class ClusterNetworkManager implements ClusterManager {
         routing.strategy === this.#rooms?.queries.view.strategy
           ? []
           : strategyFaults(routing, options.strategies),
-      apply: ({ routing }) => this.#running().queries.reconfigure(routing)
+      apply: ({ routing, sync }) => {
+        const rooms = this.#running()
+        rooms.queries.reconfigure(routing)
+        rooms.stateSync.reconfigure(sync)
+      }
     })
     this.#options = options
     this.#hub = new EventHub(config.facade)
@@ -352,6 +357,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#running().transport.channels
   }
 
+  get stateSync(): StateSync {
+    return this.#running().stateSync
+  }
+
   get health(): ClusterHealth {
     const { health, heartbeat } = this.#running()
     return clusterHealthOf(health, heartbeat)
@@ -410,13 +419,14 @@ export class ClusterNetworkManager implements ClusterManager {
     const { driver, recorder } = rooms.control
     const data = [transport, delivery, membership, consensus, queries]
     const told = [...data, driver, recorder, health, heartbeat]
+    rooms.stateSync.tellQueues(tell)
     for (const room of told) room.tellQueues(tell)
   }
 
   getAllMetrics(): MetricsSnapshot {
     const rooms = this.#running()
     const { transport, delivery, membership, consensus, queries, health, heartbeat } = rooms
-    const { security } = rooms
+    const { security, stateSync } = rooms
     const { streams } = must(this.#ports, 'ports')
     return {
       topology: membership.counters,
@@ -429,7 +439,8 @@ export class ClusterNetworkManager implements ClusterManager {
         audit_dropped: rooms.control.recorder.dropped
       },
       health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
-      security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() }
+      security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() },
+      state_sync: stateSync.metrics()
     }
   }
 
@@ -473,13 +484,16 @@ export class ClusterNetworkManager implements ClusterManager {
     rooms.loop.start()
     rooms.health.start()
     rooms.heartbeat.start()
+    rooms.stateSync.start()
   }
 
   /** What one room must know of another's doings, and what subscribers hear. */
   #subscribe(rooms: Rooms): void {
     const { transport, membership, consensus, queries, health, heartbeat, security } = rooms
     const { control } = rooms
-    for (const room of [health, heartbeat, security]) room.onEvent((event) => this.#publish(event))
+    for (const room of [health, heartbeat, security, rooms.stateSync]) {
+      room.onEvent((event) => this.#publish(event))
+    }
     health.onEvent((event) => {
       if (event.type === 'HealthVerdictChanged') queries.handleVerdict(event.verdict)
     })
@@ -541,6 +555,7 @@ export class ClusterNetworkManager implements ClusterManager {
   async #release(): Promise<void> {
     const rooms = this.#rooms
     if (rooms !== null) {
+      await rooms.stateSync.stop()
       rooms.heartbeat.stop()
       await rooms.health.stop()
       rooms.loop.stop()

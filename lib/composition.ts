@@ -40,7 +40,7 @@ import {
   VerdictStatuses,
   type Workers
 } from '../src/core/index.js'
-import type { RestartHook } from '../src/failover/index.js'
+import { type RestartHook, StateSyncDriver } from '../src/failover/index.js'
 import {
   HealthDriver,
   HeartbeatDriver,
@@ -115,6 +115,7 @@ export interface Rooms {
   readonly heartbeat: HeartbeatDriver
   readonly security: SecurityDriver
   readonly planned: PlannedRooms
+  readonly stateSync: StateSyncDriver
   readonly clusterId: () => ClusterId | null
 }
 
@@ -136,6 +137,7 @@ const TOKENS = {
   heartbeat: token<HeartbeatDriver>('HeartbeatDriver'),
   security: token<SecurityDriver>('SecurityDriver'),
   planned: token<PlannedRooms>('PlannedRooms'),
+  stateSync: token<StateSyncDriver>('StateSyncDriver'),
   learned: token<LearnedClusterId>('LearnedClusterId')
 }
 
@@ -173,6 +175,7 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.heartbeat, makeHeartbeat)
   register(container, TOKENS.security, makeSecurity)
   register(container, TOKENS.planned, makePlanned)
+  register(container, TOKENS.stateSync, makeStateSync)
   return {
     consensus: container.resolve(TOKENS.consensus),
     control: container.resolve(TOKENS.control),
@@ -185,6 +188,7 @@ export function compose(composition: Composition): Rooms {
     heartbeat: container.resolve(TOKENS.heartbeat),
     security: container.resolve(TOKENS.security),
     planned: container.resolve(TOKENS.planned),
+    stateSync: container.resolve(TOKENS.stateSync),
     clusterId: () => clusterIdIn(container)
   }
 }
@@ -503,4 +507,21 @@ function makePlanned(container: DependencyContainer): PlannedRooms {
     inFlight: () => container.resolve(TOKENS.queries).inFlight,
     serviceLevel: () => ({ errorRate: null, p99Ms: null })
   })
+}
+
+function makeStateSync(container: DependencyContainer): StateSyncDriver {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { clock, random, crypto, disk, logger } = ports
+  return new StateSyncDriver(
+    {
+      clock,
+      random: random.split('state-sync'),
+      crypto,
+      disk,
+      messenger: container.resolve(TOKENS.transport),
+      logger: logger.child({ room: 'state-sync' }),
+      members: () => container.resolve(TOKENS.membership).members()
+    },
+    { nodeId: config.node.id as NodeId, config: config.sync }
+  )
 }

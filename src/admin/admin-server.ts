@@ -55,6 +55,7 @@ import { queryRoutes } from './routes/query-routes.js'
 import { roleRoutes } from './routes/role-routes.js'
 import { routingRoutes } from './routes/routing-routes.js'
 import { securityRoutes } from './routes/security-routes.js'
+import { stateSyncRoutes } from './routes/state-sync-routes.js'
 import { monitoringRoutes, viewRoutes } from './routes/view-routes.js'
 
 /** A metadata key of 128 bytes, each written as %XX. */
@@ -166,6 +167,7 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
   ...membershipRoutes(manager),
   ...memberRoutes(manager),
   ...controlRoutes(manager),
+  ...stateSyncRoutes(manager),
   ...securityRoutes(manager),
   ...plannedRoutes(manager),
   ...configRoutes(manager)

@@ -28,7 +28,9 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
       (await import('./reachability-command.js')).reachabilityCommand(output),
     hotspots: async (output) => (await import('./routing-commands.js')).hotspotsCommand(output),
     placement: async (output) => (await import('./placement-command.js')).placementCommand(output),
-    deaths: async (output) => (await import('./deaths-command.js')).deathsCommand(output)
+    deaths: async (output) => (await import('./deaths-command.js')).deathsCommand(output),
+    transfers: async (output) => (await import('./transfers-command.js')).transfersCommand(output),
+    tenants: async (output) => (await import('./transfers-command.js')).tenantsCommand(output)
   },
   'Ask:': {
     query: async (output) => (await import('./query-command.js')).queryCommand(output),

@@ -33,6 +33,7 @@ import type { RouteDecision, RouteExplanation } from './route-views.js'
 import type { RoutingStrategy, StrategyName } from './routing-strategy.js'
 import type { SecurityManager } from './security-manager.js'
 import type { SqlValue, Statement } from './sql.js'
+import type { StateSync } from './state-sync.js'
 
 export interface HealthCheck {
   readonly name: string
@@ -160,6 +161,11 @@ export interface ClusterManager extends ClusterOperations {
   rollingRestart(request?: RollingRestartRequest): Promise<RollingRestart>
   /** What the control group holds. @throws NotStartedError, StoppedError */
   readonly control: ClusterControl
+  /**
+   * Files, states of services and metadata of tenants that nodes bring one another.
+   * @throws NotStartedError, StoppedError
+   */
+  readonly stateSync: StateSync
   getAllMetrics(): MetricsSnapshot
   /** Content hash of each replica that this node holds. */
   checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>

@@ -42,6 +42,9 @@ export const errorCodes = [
   'ERR_SKEIN_PLAN_REFUSED',
   'ERR_SKEIN_CONTINUED_ELSEWHERE',
   'ERR_SKEIN_CHANGE_REFUSED',
+  'ERR_SKEIN_FILE_TRANSFER',
+  'ERR_SKEIN_STATE_CONFLICT',
+  'ERR_SKEIN_CIRCUIT_OPEN',
   'ERR_SKEIN_CLIENT_EXPIRED',
   'ERR_SKEIN_SERIAL_FORGOTTEN',
   'ERR_SKEIN_RESULT_NOT_KEPT',
@@ -325,6 +328,29 @@ export class ContinuedElsewhereError extends SkeinError {
  */
 export class ChangeRefusedError extends SkeinError {
   readonly code = 'ERR_SKEIN_CHANGE_REFUSED'
+}
+
+/**
+ * A file did not arrive, `details.reason` says why; what did arrive of it is kept, so that the next
+ * attempt goes on there.
+ */
+export class FileTransferError extends SkeinError {
+  readonly code = 'ERR_SKEIN_FILE_TRANSFER'
+  override readonly retryable = true
+}
+
+/** Two nodes changed a state apart, and its service rejects that; nothing was changed. */
+export class StateConflictError extends SkeinError {
+  readonly code = 'ERR_SKEIN_STATE_CONFLICT'
+}
+
+/**
+ * The peer failed too often a moment ago to be asked again now; it was not asked.
+ * `details.retryAfterMs` says when it will be.
+ */
+export class CircuitOpenError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CIRCUIT_OPEN'
+  override readonly retryable = true
 }
 
 /** The client's registration expired by log time, or never was: register again, and know that

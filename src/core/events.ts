@@ -2,11 +2,13 @@
  * Everything a subscriber of the facade can be told, as tagged unions. Rooms emit their own part;
  * the facade numbers and dates them.
  */
+import type { BreakerState } from './circuit-breaker.js'
 import type { HealthVerdict } from './health-verdict.js'
 import type { HotspotEvent } from './hotspots.js'
 import type { GroupId, LogIndex, NodeId, Term, WallMs } from './ids.js'
 import type { HealthStatus, Lifecycle, Member } from './member.js'
 import type { Address } from './ports/stream-network.js'
+import type { SyncResult, TenantMetadata, TransferView } from './state-sync.js'
 
 export type MemberEvent =
   | { readonly type: 'MemberJoined'; readonly member: Member }
@@ -267,6 +269,39 @@ export type RestartEvent =
       readonly reason: string
     }
 
+/** What nodes bring one another: files, states of services, what is known of tenants. */
+export type StateSyncEvent =
+  | { readonly type: 'TransferStarted'; readonly transfer: TransferView }
+  /** In its last state: done, failed or cancelled. */
+  | { readonly type: 'TransferEnded'; readonly transfer: TransferView }
+  | {
+      readonly type: 'ServiceSynced'
+      readonly service: string
+      readonly tenant: string
+      readonly from: NodeId
+      readonly result: SyncResult
+    }
+  /** Rejected: the two states stay as they are until somebody decides. */
+  | {
+      readonly type: 'StateConflictFound'
+      readonly service: string
+      readonly tenant: string
+      readonly from: NodeId
+    }
+  /** `metadata` is null where the tenant was removed. */
+  | {
+      readonly type: 'TenantChanged'
+      readonly tenant: string
+      readonly metadata: TenantMetadata | null
+      readonly origin: NodeId
+    }
+  | {
+      readonly type: 'BreakerChanged'
+      readonly nodeId: NodeId
+      readonly previous: BreakerState
+      readonly state: BreakerState
+    }
+
 export type FacadeEvent =
   | { readonly type: 'NodeStarted'; readonly nodeId: NodeId }
   | { readonly type: 'NodeStopping'; readonly nodeId: NodeId }
@@ -286,6 +321,7 @@ export type ClusterEventBody =
   | SecurityEvent
   | RoutingEvent
   | RestartEvent
+  | StateSyncEvent
   | FacadeEvent
 
 /** As subscribers get it. */

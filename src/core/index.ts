@@ -1,5 +1,12 @@
 export { assert, InvariantError, must, unreachable } from './assert.js'
 export { BoundedQueue } from './bounded-queue.js'
+export {
+  type BreakerState,
+  BreakerStates,
+  type BreakerTicket,
+  CircuitBreaker,
+  type CircuitBreakerOptions
+} from './circuit-breaker.js'
 export type { ClusterConfig } from './cluster-config.js'
 export type {
   AskControlOptions,
@@ -61,6 +68,7 @@ export {
   CancelledError,
   CertificateError,
   ChangeRefusedError,
+  CircuitOpenError,
   ClientExpiredError,
   CommandTooLargeError,
   type ConfigFault,
@@ -78,6 +86,7 @@ export {
   type ErrorOptions,
   errorCodes,
   FencedError,
+  FileTransferError,
   HandshakeRefusedError,
   IndeterminateError,
   InternalError,
@@ -113,6 +122,7 @@ export {
   SqlError,
   SqlRefusedError,
   StaleRouteError,
+  StateConflictError,
   StatementTimeoutError,
   StoppedError,
   StreamResetError,
@@ -141,6 +151,7 @@ export {
   type RestartEvent,
   type RoutingEvent,
   type SecurityEvent,
+  type StateSyncEvent,
   type TransportEvent
 } from './events.js'
 export { type HealthInputs, healthReportOf } from './health-report.js'
@@ -273,9 +284,9 @@ export type {
   RevocationFile,
   RevocationList
 } from './ports/credentials.js'
-export type { Crypto } from './ports/crypto.js'
+export type { Crypto, Sha256 } from './ports/crypto.js'
 export type { DatagramNetwork, DatagramSocket } from './ports/datagram-network.js'
-export type { Disk, DiskFile, DiskLock } from './ports/disk.js'
+export type { Disk, DiskFile, DiskLock, DiskReader } from './ports/disk.js'
 export type {
   Command,
   Engine,
@@ -414,6 +425,29 @@ export {
   sqlValueFromJson,
   sqlValueToJson
 } from './sql.js'
+export {
+  type BreakerView,
+  type FetchOptions,
+  type FileOffer,
+  type MergeFunction,
+  MergeStrategies,
+  type MergeStrategyName,
+  type ServiceState,
+  type StateConflict,
+  type StateSync,
+  type SyncedService,
+  type SyncReport,
+  type SyncResult,
+  type SyncServiceOptions,
+  type TenantInput,
+  type TenantMetadata,
+  type Tenants,
+  type TransferOptions,
+  type TransferState,
+  TransferStates,
+  type TransferView,
+  type VersionVector
+} from './state-sync.js'
 export type { TellQueue } from './tell-queue.js'
 export { outsideTraces, traced, tracedNow } from './traced-driver.js'
 export { viewsDisagree } from './views.js'

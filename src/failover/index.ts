@@ -16,7 +16,12 @@ export {
 } from './rolling-restart/restart-driver.js'
 export { restartsSection } from './rolling-restart/restarts-section.js'
 export { type MigrationReason, migrationReasons, sessionMessages } from './session/messages.js'
-export { stateTransferMessages } from './state-transfer/messages.js'
+export { logFollowerMessages, stateTransferMessages } from './state-transfer/messages.js'
+export {
+  type StateSyncComponents,
+  StateSyncDriver,
+  type StateSyncOptions
+} from './state-transfer/state-sync-driver.js'
 export {
   type Change,
   changesMax,

@@ -7,6 +7,7 @@ import { health } from './health.js'
 import { loadBalancer } from './load-balancer.js'
 import type { Metric, MetricFamily, MetricUnit } from './metric.js'
 import { security } from './security.js'
+import { stateSync } from './state-sync.js'
 import { topology } from './topology.js'
 
 /** Every metric by category and name, as `getAllMetrics()` answers; `admin` is the server's own. */
@@ -19,6 +20,7 @@ export const metricCatalogue: Readonly<Record<string, MetricFamily>> = {
   control,
   health,
   security,
+  state_sync: stateSync,
   admin
 }
 

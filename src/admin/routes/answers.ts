@@ -1,13 +1,15 @@
 /** The shapes of what is answered, for the API document; a test holds real answers against them. */
 import { z } from 'zod'
 import {
+  BreakerStates,
   Consistencies,
   HealthStatuses,
   Lifecycles,
   Livenesses,
   MemberChangeKinds,
   RaftRoles,
-  ReachabilityFindings
+  ReachabilityFindings,
+  TransferStates
 } from '../../core/index.js'
 
 const count = z.number().int()
@@ -359,6 +361,40 @@ export const deathAnswer = z.looseObject({
   liveMembers: count,
   localHealthMultiplier: z.number(),
   lastLate: known(z.object({ at: ms, lateMs: ms }))
+})
+
+export const transfersAnswer = z.object({
+  transfers: z.array(
+    z.object({
+      id: words,
+      direction: z.enum(['in', 'out']),
+      peer: words,
+      file: words,
+      state: z.enum(TransferStates),
+      sizeBytes: known(count),
+      doneBytes: count,
+      resumedBytes: count,
+      chunksDamaged: count,
+      startedAgoMs: count,
+      endedAgoMs: known(count),
+      failure: known(words)
+    })
+  ),
+  breakers: z.array(z.object({ nodeId: words, state: z.enum(BreakerStates), retryInMs: known(ms) }))
+})
+
+export const tenantsAnswer = z.object({
+  tenants: z.array(
+    z.object({
+      tenant: words,
+      version: count,
+      origin: words,
+      services: z.array(words),
+      clients: count,
+      sizeBytes: count,
+      changedAt: z.number()
+    })
+  )
 })
 
 export const configAnswer = z.object({

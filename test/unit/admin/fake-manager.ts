@@ -40,6 +40,7 @@ import {
   type SecurityManager,
   type SqlValue,
   type Statement,
+  type StateSync,
   type SwitchoverRequest,
   type Term,
   unstatedCapacity,
@@ -306,6 +307,63 @@ export class FakeManager implements ClusterManager {
     routes: () => [],
     probeCapacity: () => Promise.reject(new Error('nobody to probe')),
     reachability: async () => []
+  }
+  readonly stateSync: StateSync = {
+    sendFile: () => Promise.reject(new NotSentError('nobody is there')),
+    fetchFile: () => Promise.reject(new NotSentError('nobody is there')),
+    acceptFiles() {},
+    transfers: () => [
+      {
+        id: '0f',
+        direction: 'in',
+        peer: 'b' as NodeId,
+        file: 'backup.tar',
+        state: 'moving',
+        sizeBytes: 4_000,
+        doneBytes: 1_000,
+        resumedBytes: 500,
+        chunksDamaged: 1,
+        startedAt: 500 as MonotonicMs,
+        endedAt: null,
+        failure: null
+      },
+      {
+        id: '10',
+        direction: 'out',
+        peer: 'c' as NodeId,
+        file: 'other',
+        state: 'failed',
+        sizeBytes: null,
+        doneBytes: 0,
+        resumedBytes: 0,
+        chunksDamaged: 0,
+        startedAt: 100 as MonotonicMs,
+        endedAt: 700 as MonotonicMs,
+        failure: 'ERR_SKEIN_FILE_TRANSFER'
+      }
+    ],
+    registerService() {},
+    syncService: () => Promise.reject(new NotSentError('nobody is there')),
+    tenants: {
+      list: () => [
+        {
+          tenant: 'acme',
+          version: 3,
+          origin: 'b' as NodeId,
+          services: ['billing', 'mail'],
+          clients: 7,
+          sizeBytes: 900,
+          changedAt: 1_700_000_000_000 as WallMs
+        }
+      ],
+      get: () => null,
+      set: () => {
+        throw new NotSentError('nobody is there')
+      },
+      remove: () => false,
+      exchange: async () => {}
+    },
+    breakers: () => [{ nodeId: 'c' as NodeId, state: 'open', retryInMs: 250 }]
   }
   readonly hotspots: Hotspots = {
     current: () => [

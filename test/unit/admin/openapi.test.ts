@@ -74,6 +74,8 @@ t.test('answers have the shape that the document says', async (t) => {
   await holds(answers.groupsAnswer, '/v1/raft')
   await holds(answers.checksumsAnswer, '/v1/checksums')
   await holds(answers.metricsAnswer, '/v1/metrics')
+  await holds(answers.transfersAnswer, '/v1/transfers')
+  await holds(answers.tenantsAnswer, '/v1/tenants')
   await holds(answers.auditAnswer, '/v1/audit')
   await holds(answers.placementAnswer, '/v1/placement')
   await holds(answers.clusterVersionAnswer, '/v1/cluster_version')
