@@ -10,6 +10,7 @@ export {
   type ClientTag,
   type Clock,
   type ClusterConfig,
+  type ClusterControl,
   type ClusterEvent,
   type ClusterHealth,
   type ClusterId,
