@@ -29,6 +29,7 @@ export type {
   Serial,
   StorageId,
   Term,
+  TransactionId,
   WallMs
 } from './brands.js'
 
