@@ -3,6 +3,7 @@ import { groupMessages, hostMessages, raftDeclarations } from '../src/consensus/
 import { controlGroupMessages } from '../src/control/index.js'
 import { InvalidArgumentError } from '../src/core/index.js'
 import {
+  drainMessages,
   sessionMessages,
   stateTransferMessages,
   transactionMessages
@@ -29,6 +30,7 @@ const spoken = [
   ...controlGroupMessages,
   ...routingMessages,
   ...healthMessages,
+  ...drainMessages,
   ...customMessages
 ]
 

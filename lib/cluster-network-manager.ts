@@ -25,6 +25,8 @@ import {
   type ConfigInput,
   DEFAULT_GROUP,
   DrainingError,
+  type DrainReport,
+  type DrainTimeouts,
   type EngineProvider,
   EventHub,
   type EventSubscription,
@@ -47,11 +49,15 @@ import {
   must,
   type NodeId,
   type NodeReference,
+  NotFoundError,
   NotStartedError,
   type PresetName,
   type QueryOptions,
   type QueryResult,
   type RequestMessageOptions,
+  type RollingRestart,
+  type RollingRestartRequest,
+  type RollingRestarts,
   type RouteDecision,
   type RouteExplanation,
   type RouteOptions,
@@ -63,10 +69,13 @@ import {
   StoppedError,
   type StrategyFactory,
   type StrategyName,
+  type SwitchoverReport,
+  type SwitchoverRequest,
   type TellQueue,
   toNodeId,
   viewsDisagree
 } from '../src/core/index.js'
+import type { RestartHook } from '../src/failover/index.js'
 import { clusterHealthOf } from '../src/health/index.js'
 import { CustomHandlers, restrictionFaults } from '../src/network/index.js'
 import { strategyFaults } from '../src/routing/index.js'
@@ -88,6 +97,11 @@ export interface CreateOptions {
   readonly messages?: readonly CustomDeclaration[]
   /** Routing strategies of your own, by the name that `routing.strategy` may then have. */
   readonly strategies?: Readonly<Record<string, StrategyFactory>>
+  /**
+   * Has this node's process replaced when a rolling restart comes to it, such as by ending it
+   * under a supervisor; without one the plan waits until somebody has restarted the node.
+   */
+  readonly restart?: RestartHook
   /** Ports of your own, for tests and simulation. */
   readonly overrides?: Partial<Ports>
 }
@@ -347,6 +361,28 @@ export class ClusterNetworkManager implements ClusterManager {
     this.#running().queries.setStrategy(strategy)
   }
 
+  drain(node: NodeId, timeouts?: Partial<DrainTimeouts>): Promise<DrainReport> {
+    return this.#entered(({ planned }) => planned.operations.drain(node, timeouts))
+  }
+
+  undrain(node: NodeId): Promise<void> {
+    return this.#entered(({ planned }) => planned.operations.undrain(node))
+  }
+
+  switchover(request: SwitchoverRequest): Promise<SwitchoverReport> {
+    return this.#entered(({ planned }) => planned.operations.switchover(request))
+  }
+
+  get restarts(): RollingRestarts {
+    const { restarts } = this.#running().planned
+    if (restarts === null) throw new NotFoundError('this node knows of no control group')
+    return restarts
+  }
+
+  rollingRestart(request?: RollingRestartRequest): Promise<RollingRestart> {
+    return this.#entered(() => this.restarts.start(request))
+  }
+
   subscribeToEvents(): EventSubscription {
     return this.#hub.subscribe()
   }
@@ -417,7 +453,9 @@ export class ClusterNetworkManager implements ClusterManager {
       strategies: this.#options.strategies ?? {},
       gossipKeys,
       listenAddress: bound.address,
-      advertiseAddress: this.#address()
+      advertiseAddress: this.#address(),
+      restart: this.#options.restart ?? null,
+      isReady: () => this.healthCheck().ready
     })
     this.#rooms = rooms
     this.#subscribe(rooms)
@@ -446,6 +484,7 @@ export class ClusterNetworkManager implements ClusterManager {
       if (event.type === 'HealthVerdictChanged') queries.handleVerdict(event.verdict)
     })
     transport.onEvent((event) => this.#publish(event))
+    rooms.planned.restarts?.onEvent((event) => this.#publish(event))
     queries.onEvent((event) => this.#publish(event))
     membership.onEvent((event) => {
       this.#publish(event)
@@ -487,7 +526,9 @@ export class ClusterNetworkManager implements ClusterManager {
   }
 
   async #drain(): Promise<void> {
-    const { membership, consensus, queries, heartbeat } = must(this.#rooms, 'rooms')
+    const { membership, consensus, queries, heartbeat, planned } = must(this.#rooms, 'rooms')
+    planned.operations.stop()
+    planned.restarts?.stop()
     const deadline = this.#deadlineIn(this.#config.facade.drainTimeoutMs)
     membership.setLifecycle(Lifecycles.Draining)
     heartbeat.announce()
@@ -503,6 +544,9 @@ export class ClusterNetworkManager implements ClusterManager {
       rooms.heartbeat.stop()
       await rooms.health.stop()
       rooms.loop.stop()
+      rooms.planned.operations.stop()
+      rooms.planned.restarts?.stop()
+      rooms.planned.node.stop()
       await rooms.queries.stop(this.now())
       rooms.control.upkeep.stop()
       rooms.control.driver.stop()

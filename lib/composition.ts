@@ -37,8 +37,10 @@ import {
   type StreamNetwork,
   type Tracer,
   toGroupId,
+  VerdictStatuses,
   type Workers
 } from '../src/core/index.js'
+import type { RestartHook } from '../src/failover/index.js'
 import {
   HealthDriver,
   HeartbeatDriver,
@@ -56,6 +58,7 @@ import {
 import { QueryDriver } from '../src/routing/index.js'
 import type { Catalogue } from '../src/wire/index.js'
 import { type ControlRooms, composeControl } from './control-rooms.js'
+import { composePlanned, type PlannedRooms } from './planned-rooms.js'
 import { version } from './version.js'
 
 /** What an embedder, a test or the simulator may put in the place of Node's own. */
@@ -93,6 +96,10 @@ export interface Composition {
   /** What is bound, with a port that is not 0. */
   readonly listenAddress: Address
   readonly advertiseAddress: Address
+  /** Has this node's process replaced; null: it is restarted from outside. */
+  readonly restart: RestartHook | null
+  /** Whether the node as a whole should be given work. */
+  readonly isReady: () => boolean
 }
 
 /** The rooms of one manager, in the order in which they start. */
@@ -107,6 +114,7 @@ export interface Rooms {
   readonly health: HealthDriver
   readonly heartbeat: HeartbeatDriver
   readonly security: SecurityDriver
+  readonly planned: PlannedRooms
   readonly clusterId: () => ClusterId | null
 }
 
@@ -127,6 +135,7 @@ const TOKENS = {
   health: token<HealthDriver>('HealthDriver'),
   heartbeat: token<HeartbeatDriver>('HeartbeatDriver'),
   security: token<SecurityDriver>('SecurityDriver'),
+  planned: token<PlannedRooms>('PlannedRooms'),
   learned: token<LearnedClusterId>('LearnedClusterId')
 }
 
@@ -163,6 +172,7 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.health, makeHealth)
   register(container, TOKENS.heartbeat, makeHeartbeat)
   register(container, TOKENS.security, makeSecurity)
+  register(container, TOKENS.planned, makePlanned)
   return {
     consensus: container.resolve(TOKENS.consensus),
     control: container.resolve(TOKENS.control),
@@ -174,6 +184,7 @@ export function compose(composition: Composition): Rooms {
     health: container.resolve(TOKENS.health),
     heartbeat: container.resolve(TOKENS.heartbeat),
     security: container.resolve(TOKENS.security),
+    planned: container.resolve(TOKENS.planned),
     clusterId: () => clusterIdIn(container)
   }
 }
@@ -465,4 +476,31 @@ function makeSecurity(container: DependencyContainer): SecurityDriver {
     },
     { nodeId: config.node.id as NodeId, gossipKeys, config: config.security }
   )
+}
+
+function makePlanned(container: DependencyContainer): PlannedRooms {
+  const { config, ports, restart, isReady } = container.resolve(TOKENS.composition)
+  const { clock, crypto, logger } = ports
+  const membership = container.resolve(TOKENS.membership)
+  const health = container.resolve(TOKENS.health)
+  return composePlanned({
+    nodeId: config.node.id as NodeId,
+    clock,
+    crypto,
+    messenger: container.resolve(TOKENS.transport),
+    logger: logger.child({ room: 'failover' }),
+    consensus: container.resolve(TOKENS.consensus),
+    control: container.resolve(TOKENS.control).driver,
+    hook: restart,
+    members: () => membership.members(),
+    verdictOn: (node) => health.verdictOn(node)?.status ?? VerdictStatuses.Unknown,
+    lifecycle: () => membership.self().lifecycle,
+    setLifecycle(lifecycle) {
+      membership.setLifecycle(lifecycle)
+      container.resolve(TOKENS.heartbeat).announce()
+    },
+    isReady,
+    inFlight: () => container.resolve(TOKENS.queries).inFlight,
+    serviceLevel: () => ({ errorRate: null, p99Ms: null })
+  })
 }

@@ -22,6 +22,7 @@ import {
   type NodeId,
   type Random
 } from '../src/core/index.js'
+import { restartsSection } from '../src/failover/index.js'
 import { version } from './version.js'
 
 export interface ControlRooms {
@@ -64,7 +65,7 @@ export function composeControl(parts: ControlParts): ControlRooms {
   const driver = new ControlDriver(
     {
       ...parts,
-      sections: ownSections,
+      sections: [...ownSections, restartsSection],
       replica: () => consensus.group(CONTROL_GROUP),
       members: () => serving().map((member) => member.nodeId)
     },

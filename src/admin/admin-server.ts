@@ -49,6 +49,7 @@ import { controlRoutes } from './routes/control-routes.js'
 import { healthRoutes } from './routes/health-routes.js'
 import { memberRoutes } from './routes/member-routes.js'
 import { membershipRoutes } from './routes/membership-routes.js'
+import { plannedRoutes } from './routes/planned-routes.js'
 import { isVerbose, probeRoutes } from './routes/probe-routes.js'
 import { queryRoutes } from './routes/query-routes.js'
 import { roleRoutes } from './routes/role-routes.js'
@@ -166,6 +167,7 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
   ...memberRoutes(manager),
   ...controlRoutes(manager),
   ...securityRoutes(manager),
+  ...plannedRoutes(manager),
   ...configRoutes(manager)
 ]
 

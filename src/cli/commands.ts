@@ -36,6 +36,11 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     explain: async (output) => (await import('./route-commands.js')).explainCommand(output)
   },
   'Change:': {
+    drain: async (output) => (await import('./drain-commands.js')).drainCommand(output),
+    undrain: async (output) => (await import('./drain-commands.js')).undrainCommand(output),
+    switchover: async (output) => (await import('./drain-commands.js')).switchoverCommand(output),
+    'rolling-restart': async (output) =>
+      (await import('./rolling-restart-command.js')).rollingRestartCommand(output),
     strategy: async (output) => (await import('./routing-commands.js')).strategyCommand(output),
     metadata: async (output) => (await import('./metadata-command.js')).metadataCommand(output),
     config: async (output) => (await import('./config-command.js')).configCommand(output),

@@ -65,6 +65,7 @@ export {
   CommandTooLargeError,
   type ConfigFault,
   ConnectionLostError,
+  ContinuedElsewhereError,
   DataDirectoryForeignError,
   DataDirectoryInUseError,
   DialFailedError,
@@ -76,6 +77,7 @@ export {
   type ErrorFacts,
   type ErrorOptions,
   errorCodes,
+  FencedError,
   HandshakeRefusedError,
   IndeterminateError,
   InternalError,
@@ -98,6 +100,7 @@ export {
   NotStartedError,
   OverloadedError,
   PeerIdentityError,
+  PlanRefusedError,
   ProtocolError,
   ReplicaFailedError,
   RequestTimeoutError,
@@ -135,6 +138,7 @@ export {
   type PartitionKind,
   type RaftRole,
   RaftRoles,
+  type RestartEvent,
   type RoutingEvent,
   type SecurityEvent,
   type TransportEvent
@@ -358,6 +362,26 @@ export {
 } from './reachability.js'
 export { factsOf, hasCode, RemoteError } from './remote-error.js'
 export { RingBuffer } from './ring-buffer.js'
+export {
+  type ClusterOperations,
+  type DrainPhase,
+  type DrainReport,
+  type DrainTimeouts,
+  drainPhases,
+  failureDomains,
+  type PlanAction,
+  planActions,
+  planStatuses,
+  type RestartOptions,
+  type RestartPlan,
+  type RestartPreview,
+  type RollingRestart,
+  type RollingRestartRequest,
+  type RollingRestarts,
+  type SwitchoverReport,
+  type SwitchoverRequest,
+  stepPhases
+} from './rolling-restart.js'
 export type { RouteCandidate, RouteDecision, RouteExplanation, RouteFactor } from './route-views.js'
 export {
   type AdaptiveWeights,

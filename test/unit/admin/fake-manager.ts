@@ -24,10 +24,15 @@ import {
   type MonotonicMs,
   type NodeId,
   type NodeReference,
+  NotFoundError,
   NotSentError,
   type PlacementView,
+  type PlanAction,
   type QueryOptions,
   type QueryResult,
+  type RestartPlan,
+  type RollingRestartRequest,
+  type RollingRestarts,
   type RouteDecision,
   type RouteExplanation,
   type RouteOptions,
@@ -35,9 +40,13 @@ import {
   type SecurityManager,
   type SqlValue,
   type Statement,
+  type SwitchoverRequest,
+  type Term,
   unstatedCapacity,
   type WallMs
 } from '../../../src/core/index.js'
+
+import { restartDefaults } from '../../../src/failover/rolling-restart/restart-options.js'
 
 const report = { nodes: 2, responses: 2, errors: [] }
 const keys = {
@@ -145,6 +154,71 @@ class FakeMetadata implements ClusterMetadata {
   get = (key: string) => this.#own.get(key)?.value
   entries = () => [...this.#own].map(([key, entry]) => ({ key, ...entry }))
   of = () => []
+}
+
+const moved = { leadersMoved: 2, sessionsMoved: 3, sessionsRefused: 1, inFlightLeft: 0 }
+
+/** One plan, that ends when it is asked for the second time. */
+class FakeRestarts implements RollingRestarts {
+  readonly asked: { call: string; with: unknown }[] = []
+  ok = true
+  #looks = 0
+
+  start = async (request: RollingRestartRequest = {}) => {
+    this.asked.push({ call: 'start', with: request })
+    return this.attach('p1')
+  }
+  preview = async (request: RollingRestartRequest = {}) => {
+    this.asked.push({ call: 'preview', with: request })
+    const step = {
+      node: 'b' as NodeId,
+      domain: 'd1/',
+      isCanary: true,
+      isCoordinator: false,
+      leads: [],
+      moves: [{ group: 0 as GroupId, target: 'a' as NodeId }],
+      sessions: 0,
+      inFlight: 0,
+      canRestart: true,
+      faults: this.ok ? [] : ['a is not alive']
+    }
+    return { steps: [step], ok: this.ok, serviceFault: null }
+  }
+  attach = (id: string) => ({ id, done: () => this.plan(id) })
+  plans = async () => [this.#plan('p1')]
+  plan = async (id: string) => {
+    if (id !== 'p1') throw new NotFoundError(`there is no rolling restart ${id}`)
+    return this.#plan(id)
+  }
+  operate = async (id: string, action: PlanAction) => {
+    await this.plan(id)
+    this.asked.push({ call: action, with: id })
+  }
+
+  #plan(id: string): RestartPlan {
+    const isOver = ++this.#looks > 1
+    return {
+      id,
+      options: restartDefaults,
+      steps: [
+        {
+          node: 'b' as NodeId,
+          phase: isOver ? 'done' : 'rejoin',
+          since: 1_000 as WallMs,
+          boot: '00',
+          report: moved
+        }
+      ],
+      status: isOver ? 'finished' : 'running',
+      reason: 'started by a',
+      owner: 'a' as NodeId,
+      epoch: 3 as Term,
+      revision: 9,
+      createdAt: 1_000 as WallMs,
+      updatedAt: 1_000 as WallMs,
+      history: [{ at: 1_000 as WallMs, revision: 9, node: 'b', what: 'rejoin' }]
+    }
+  }
 }
 
 /** Holds what is recorded; with `error`, the control group cannot be asked. */
@@ -273,6 +347,24 @@ export class FakeManager implements ClusterManager {
   error: Error | null = null
   /** Set: queries hang until their caller is gone. */
   onCancelled: (() => void) | null = null
+
+  readonly restarts = new FakeRestarts()
+  rollingRestart = () => this.restarts.start()
+  drain = async (node: NodeId) => {
+    this.asked.push({ call: 'drain', query: node })
+    if (this.error !== null) throw this.error
+    const phases = [{ phase: 'routing' as const, tookMs: 120, left: [] }]
+    return { node, complete: true, phases, report: moved }
+  }
+  undrain = async (node: NodeId) => {
+    this.asked.push({ call: 'undrain', query: node })
+  }
+  switchover = async (options: SwitchoverRequest) => {
+    this.asked.push({ call: 'switchover', options })
+    if (this.error !== null) throw this.error
+    const to = options.target ?? ('b' as NodeId)
+    return { group: options.group, from: 'a' as NodeId, to, tookMs: 40 }
+  }
 
   now(): MonotonicMs {
     return 1_500 as MonotonicMs
