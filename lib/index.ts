@@ -16,6 +16,7 @@ export {
   type ClientTag,
   type Clock,
   type ClusterConfig,
+  type ClusterControl,
   type ClusterEvent,
   type ClusterHealth,
   type ClusterId,

@@ -50,7 +50,8 @@ export interface Control {
 
   /**
    * Told of every change that the replica of this node applies, refused ones too, in order; after a
-   * restart those behind the last durable state once more.
+   * restart those behind the last durable state once more. What comes inside a snapshot is not told
+   * change by change: `local` has it.
    */
   onApplied<State, Change, Answer>(
     section: ControlSection<State, Change, Answer>,

@@ -1,9 +1,10 @@
 /**
- * Actions that nodes record in the control group during all faults, and reads of what is recorded.
- * What a node was given to record is there in the end exactly once, in its order, and every read
- * holds whatever an earlier one did.
+ * Actions that nodes record in the control group during all faults, reads of what it holds, and
+ * nodes whose software is forgotten, so that they report it again. What a node was given to record
+ * is there in the end exactly once, in its order, and every read holds whatever an earlier one did.
  */
-import { type AuditRecord, pick, type Random, SkeinError } from '../core/index.js'
+import { type AuditRecord, type NodeId, pick, type Random, SkeinError } from '../core/index.js'
+import type { SimulatedManager } from './manager.js'
 import type { RunningNode, SimulatedCluster } from './simulated-cluster.js'
 import type { SwarmOptions } from './swarm-options.js'
 import { Invariants, type Violations } from './violations.js'
@@ -19,6 +20,7 @@ export interface ControlComponents {
 export interface ControlCounts {
   recorded: number
   reads: number
+  forgotten: number
 }
 
 /** Fewer than are kept, so that none has gone when they are counted. */
@@ -39,13 +41,14 @@ interface Action {
 }
 
 export class ControlWorkload {
-  readonly counts: ControlCounts = { recorded: 0, reads: 0 }
+  readonly counts: ControlCounts = { recorded: 0, reads: 0, forgotten: 0 }
   readonly #components: ControlComponents
   readonly #options: SwarmOptions['control']
   readonly #actions: Action[] = []
   /** The newest record of any read that was answered. */
   #newestSeen = 0
-  #openReads = 0
+  #placementSeen = 0
+  #openCalls = 0
   #isStopped = false
 
   constructor(components: ControlComponents, options: SwarmOptions['control']) {
@@ -61,9 +64,9 @@ export class ControlWorkload {
     this.#isStopped = true
   }
 
-  /** Reads that are under way. */
+  /** Calls that are under way. */
   get open(): number {
-    return this.#openReads
+    return this.#openCalls
   }
 
   /**
@@ -96,10 +99,40 @@ export class ControlWorkload {
     const nodes = cluster().startedNodes()
     if (nodes.length === 0) return
     const node = pick(random, nodes)
-    if (random.nextFloat() < this.#options.readShare) {
+    const what = random.nextFloat()
+    if (what > this.#options.readShare) {
+      this.#record(node)
+    } else if (random.nextInt(8) === 0) {
+      this.#forget(node, pick(random, cluster().nodeIds()))
+    } else if (random.nextInt(3) === 0) {
+      this.#readPlacement(node)
+    } else {
       const judge = (records: readonly AuditRecord[]) => this.#expectOnce(records)
       this.#read(node, { timeoutMs: readTimeoutMs, judge, fail() {} })
-    } else this.#record(node)
+    }
+  }
+
+  #forget(node: RunningNode, gone: NodeId): void {
+    this.#ask(node, ({ control }) => control.forgetVersion(gone, { timeoutMs: readTimeoutMs }), {
+      answered: () => {
+        this.counts.forgotten++
+      },
+      fail() {}
+    })
+  }
+
+  #readPlacement(node: RunningNode): void {
+    const seenBefore = this.#placementSeen
+    this.#ask(node, ({ control }) => control.placement({ timeoutMs: readTimeoutMs }), {
+      answered: ({ version }) => {
+        this.counts.reads++
+        if (version < seenBefore) {
+          this.#report(`${node.process.name} reads placement ${version}, after ${seenBefore}`)
+        }
+        this.#placementSeen = Math.max(this.#placementSeen, version)
+      },
+      fail() {}
+    })
   }
 
   #record({ process, manager }: RunningNode): void {
@@ -120,27 +153,41 @@ export class ControlWorkload {
     })
   }
 
-  #read({ process, manager }: RunningNode, { timeoutMs, judge, fail }: Reading): void {
+  #read(node: RunningNode, { timeoutMs, judge, fail }: Reading): void {
+    const seenBefore = this.#newestSeen
+    this.#ask(node, ({ control }) => control.audit(recordsRead, { timeoutMs }), {
+      answered: (records) => {
+        this.counts.reads++
+        const newest = records[0]?.sequence ?? 0
+        if (newest < seenBefore) {
+          this.#report(`${node.process.name} reads up to ${newest}, after ${seenBefore} was read`)
+        }
+        this.#newestSeen = Math.max(this.#newestSeen, newest)
+        judge(records)
+      },
+      fail
+    })
+  }
+
+  /** In a turn of the node's; nobody hears of it when the node crashes. */
+  #ask<T>(
+    { process, manager }: RunningNode,
+    call: (manager: SimulatedManager) => Promise<T>,
+    { answered, fail }: { answered(answer: T): void; fail(error: SkeinError): void }
+  ): void {
     const { time, violations } = this.#components
-    this.#openReads++
+    this.#openCalls++
     let isOpen = true
     const close = () => {
-      if (isOpen) this.#openReads--
+      if (isOpen) this.#openCalls--
       isOpen = false
     }
     process.onExit(close)
-    time.post(time.now, 'control.read', process, () => {
-      const seenBefore = this.#newestSeen
-      manager.control.audit(recordsRead, { timeoutMs }).then(
-        (records) => {
+    time.post(time.now, 'control.ask', process, () => {
+      call(manager).then(
+        (answer) => {
           close()
-          this.counts.reads++
-          const newest = records[0]?.sequence ?? 0
-          if (newest < seenBefore) {
-            this.#report(`${process.name} reads up to ${newest}, after ${seenBefore} was read`)
-          }
-          this.#newestSeen = Math.max(this.#newestSeen, newest)
-          judge(records)
+          answered(answer)
         },
         (error: unknown) => {
           close()

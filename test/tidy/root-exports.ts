@@ -83,6 +83,8 @@ export const rootExports: readonly string[] = [
   'toServerStatus',
   'toServiceNodeState',
   'version',
+  // What the control group holds.
+  'ClusterControl',
   // What a node says of itself and hears of others.
   'ClusterHealth',
   'PeerStatus',
