@@ -17,6 +17,7 @@ import {
   keptResultSizeBytesMax,
   messageSizeBytesMax
 } from '../../core/limits.js'
+import { rowKeyBytesMax } from '../../core/ports/engine-prepare.js'
 import { toTransactionId } from '../../core/transaction-id.js'
 import { ByteReader } from '../../wire/byte-reader.js'
 import { ByteWriter } from '../../wire/byte-writer.js'
@@ -41,8 +42,6 @@ import { transactionGroupsMax } from './messages.js'
 
 /** Changes of one entry. */
 export const changesMax = 1_024
-/** The name of one row; an engine shortens longer ones to a hash. */
-export const lockKeyBytesMax = 256
 /** Why somebody did what he did, in his own words or ours. */
 export const reasonBytesMax = 512
 
@@ -52,7 +51,7 @@ export const transactionId: Codec<TransactionId> = mapped(
   toTransactionId
 )
 const groups = list(groupId, transactionGroupsMax)
-const keys = list(text(lockKeyBytesMax), lockKeysMax)
+const keys = list(text(rowKeyBytesMax), lockKeysMax)
 /** Null on the wire: the whole group. */
 const lockKeys: Codec<LockKeys> = mapped(
   nullable(keys),

@@ -8,12 +8,13 @@
  */
 
 import type { TransactionId } from '../../core/ids.js'
+import type { RowKeys } from '../../core/ports/engine-prepare.js'
 import { compareAge } from '../../core/transaction-id.js'
 
-/** `table` and primary key, as the engine names them; equal texts are the same row. */
+/** A row, as the engine names it; equal texts are the same row. */
 export type LockKey = string
 /** `all`: the group. */
-export type LockKeys = readonly LockKey[] | 'all'
+export type LockKeys = RowKeys
 
 export interface Locks {
   /** Shared: held by any number at once. `all` shuts every writer of the group out. */
@@ -74,7 +75,7 @@ export class LockHolders {
   conflictsOf({ readKeys, writeKeys }: Locks, owner: TransactionId | null): TransactionId[] {
     if (readKeys.length + writeKeys.length === 0) return []
     const found = new Set<TransactionId>(this.#groupWriters)
-    if (writeKeys === 'all') for (const other of this.#held.keys()) found.add(other)
+    if (writeKeys === 'all') this.#addAll(found)
     else if (writeKeys.length > 0) {
       for (const other of this.#groupReaders) found.add(other)
       for (const key of writeKeys) this.#addHolders(key, found)
@@ -135,6 +136,13 @@ export class LockHolders {
 
   #writersOf(key: LockKey): Iterable<TransactionId> {
     return this.#keys.get(key)?.writers ?? []
+  }
+
+  #addAll(found: Set<TransactionId>): void {
+    for (const reader of this.#groupReaders) found.add(reader)
+    for (const [other, { readKeys, writeKeys }] of this.#held) {
+      if (readKeys.size + writeKeys.size > 0) found.add(other)
+    }
   }
 
   #addHolders(key: LockKey, found: Set<TransactionId>): void {

@@ -3,7 +3,7 @@ import type { GroupId, TransactionId } from '../../../src/core/ids.js'
 import type { SplittableRandom } from '../../../src/core/splittable-random.js'
 import { stampOf } from '../../../src/core/transaction-id.js'
 import { decodeResults, type Operation, type Values } from './bank.js'
-import { calm, World } from './world.js'
+import { calm, electionMs, World } from './world.js'
 
 export interface SeedFailure {
   readonly seed: number
@@ -62,6 +62,8 @@ export class SeededRun {
   readonly #groupCount: number
   readonly #judged = new Set<TransactionId>()
   readonly #reads = new Set<TransactionId>()
+  /** Of each coordinating group. */
+  readonly #newest = new Map<GroupId, TransactionId>()
   #isAtPeace = false
 
   constructor(seed: number) {
@@ -114,19 +116,14 @@ export class SeededRun {
 
   #begin(branches: readonly Branch[], transaction: TransactionId, attempts: number): void {
     const { world } = this
-    const timeoutMs = 200 + this.#random.nextInt(1_500)
+    const timeoutMs = 30 + this.#random.nextInt(1_500)
     const [first] = branches as [Branch]
     if (branches.every(({ operations }) => operations[0]?.kind === 'readAll')) {
       this.#reads.add(transaction)
     }
-    if (!world.begin(transaction, branches, timeoutMs) || attempts === 1) return
-    // A client that hears nothing may ask the next leader for the same again, other than it was.
-    if (this.#random.nextInt(8) === 0 && !world.isSkewed) {
-      const again = this.#transfer([first.group])
-      world.after(this.#random.nextInt(250), () => {
-        if (world.begin(transaction, again, timeoutMs)) this.#reads.delete(transaction)
-      })
-    }
+    if (!world.begin(transaction, branches, timeoutMs)) return
+    this.#newest.set(first.group, transaction)
+    if (attempts === 1) return
     world.after(timeoutMs, () => {
       if (world.outcomes.get(transaction)?.outcome !== 'aborted' || this.#isAtPeace) return
       this.#begin(branches, world.newId(stampOf(transaction)), attempts - 1)
@@ -196,11 +193,23 @@ export class SeededRun {
     const group = world.group(random.nextInt(this.#groupCount) as GroupId)
     const kept = random.nextInt(group.proposals.length + 1)
     const choice = random.nextInt(6)
-    if (choice < 2) world.crash(group, kept, 50 + random.nextInt(400))
+    if (choice < 2) world.crash(group, kept, electionMs)
     else if (choice < 4) world.depose(group, kept, random.nextInt(800))
     else if (choice === 4) this.#partition()
     else world.heal()
+    if (choice < 4) this.#askAgain(group.id)
     world.after(20 + random.nextInt(400), () => this.#nemesis())
+  }
+
+  /** A client that hears nothing asks the next leader for the same id, and other work. */
+  #askAgain(coordinator: GroupId): void {
+    const { world } = this
+    const transaction = this.#newest.get(coordinator)
+    if (transaction === undefined || world.isSkewed) return
+    const branches = this.#transfer([coordinator])
+    world.after(electionMs + this.#random.nextInt(60), () => {
+      if (world.begin(transaction, branches, 800)) this.#reads.delete(transaction)
+    })
   }
 
   #partition(): void {
