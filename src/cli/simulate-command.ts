@@ -77,7 +77,8 @@ const troubleNames = Object.keys({
   split: true,
   break: true,
   operator: true,
-  mail: true
+  mail: true,
+  members: true
 } satisfies Record<Trouble, true>) as Trouble[]
 
 function troublesOption(text: string): Trouble[] {

@@ -1,8 +1,9 @@
 /**
- * Invariants 1 to 6, judged from what replicas say of themselves after each event. Everything here
+ * Invariants 1 to 6 of one group, judged from what replicas say of themselves after each event. Everything here
  * is incremental: an event costs what changed in it.
  */
-import type { LogEntry, PersistRequest, RaftRole } from '../core/index.js'
+import type { Configuration } from '../consensus/index.js'
+import type { LogEntry, PersistRequest, RaftRole, ReplicaId } from '../core/index.js'
 import { hostName } from './host-name.js'
 import { LogMirror } from './log-mirror.js'
 import { Invariants, type Violations } from './violations.js'
@@ -16,6 +17,8 @@ export interface ReplicaView {
 }
 
 interface Replica {
+  /** Of this host; another one after its disk was replaced. */
+  id: ReplicaId | null
   /** What the core holds, durable or not. */
   log: LogMirror
   view: ReplicaView | null
@@ -32,7 +35,7 @@ interface Committed {
 }
 
 export class ConsensusInvariants {
-  readonly #violations: Violations
+  readonly #violations: Pick<Violations, 'report'>
   readonly #replicas: Replica[]
   readonly #leaderByTerm = new Map<number, number>()
   readonly #chainByPosition = new Map<string, number>()
@@ -40,7 +43,7 @@ export class ConsensusInvariants {
   readonly #states = new Map<number, string>()
   #appliedIndexMax = 0
 
-  constructor(size: number, violations: Violations) {
+  constructor(size: number, violations: Pick<Violations, 'report'>) {
     this.#violations = violations
     this.#replicas = Array.from({ length: size }, newReplica)
   }
@@ -75,9 +78,10 @@ export class ConsensusInvariants {
   }
 
   /** The replica starts again with what its disk gave it. */
-  onRecovered(host: number, entries: readonly LogEntry[]): void {
+  onRecovered(host: number, id: ReplicaId, entries: readonly LogEntry[]): void {
     const replica = this.#replica(host)
-    const before = replica.durable
+    const before = replica.id === id ? replica.durable : nothingDurable
+    replica.id = id
     replica.log = new LogMirror()
     for (const entry of entries) this.#put(host, entry)
     const kept = replica.log.chainAt(before.index)
@@ -227,12 +231,18 @@ export class ConsensusInvariants {
       this.#violations.report(Invariants.OwnTermCommit, detail)
     }
     const chained = log.chainAt(commitIndex)
-    const holders = this.#replicas.filter(
-      (other) => other.durable.index >= commitIndex && other.log.chainAt(commitIndex) === chained
-    ).length
-    if (holders >= Math.floor(this.#replicas.length / 2) + 1) return
+    const holders = this.#replicas.flatMap(({ durable, id, log: other }) => {
+      const isHeld = durable.index >= commitIndex && other.chainAt(commitIndex) === chained
+      return isHeld && id !== null ? [id] : []
+    })
+    const { lastConfigurations } = log
+    const isHeld =
+      lastConfigurations.length === 0
+        ? 2 * holders.length > this.#replicas.length
+        : lastConfigurations.some((configuration) => isQuorum(configuration, holders))
+    if (isHeld) return
     const leader = `leader ${hostName(host)} of term ${term}`
-    const detail = `${leader} commits ${commitIndex}, durable on ${holders}`
+    const detail = `${leader} commits ${commitIndex}, durable on ${holders.join(', ')}`
     this.#violations.report(Invariants.DurableMajority, detail)
   }
 
@@ -281,7 +291,20 @@ export class ConsensusInvariants {
   }
 }
 
+const nothingDurable = { index: 0, chain: 0 }
+
+/** Written here again, for what is judged may be what counts wrongly. */
+function isQuorum(
+  { voters, votersOutgoing }: Configuration,
+  holders: readonly ReplicaId[]
+): boolean {
+  const isMajority = (of: readonly ReplicaId[]) =>
+    2 * of.filter((voter) => holders.includes(voter)).length > of.length
+  return isMajority(voters) && (votersOutgoing.length === 0 || isMajority(votersOutgoing))
+}
+
 const newReplica = (): Replica => ({
+  id: null,
   log: new LogMirror(),
   view: null,
   durable: { index: 0, chain: 0 },

@@ -1,4 +1,4 @@
-import type { Engine, EngineProvider, SystemWrite } from '../core/index.js'
+import type { Engine, EngineProvider, GroupId, SystemWrite } from '../core/index.js'
 import { chain } from './log-mirror.js'
 
 export interface EngineWatch {
@@ -13,8 +13,14 @@ export interface EngineWatch {
  * system writes. How many entries one apply brings is a replica's own business, so contents are
  * what can be compared.
  */
-export function watchEngine(provider: EngineProvider, watch: EngineWatch): EngineProvider {
-  return { ...provider, create: (context) => watched(provider.create(context), watch) }
+export function watchEngine(
+  provider: EngineProvider,
+  watchOf: (group: GroupId) => EngineWatch
+): EngineProvider {
+  return {
+    ...provider,
+    create: (context) => watched(provider.create(context), watchOf(context.group))
+  }
 }
 
 function watched(engine: Engine, watch: EngineWatch): Engine {

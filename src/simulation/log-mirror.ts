@@ -1,3 +1,4 @@
+import { type Configuration, configurationIn } from '../consensus/index.js'
 import type { LogEntry } from '../core/index.js'
 
 /**
@@ -7,6 +8,7 @@ import type { LogEntry } from '../core/index.js'
 export class LogMirror {
   #terms: number[] = []
   #chains: number[] = []
+  #configurations: { readonly index: number; readonly configuration: Configuration }[] = []
 
   get lastIndex(): number {
     return this.#chains.length
@@ -21,11 +23,19 @@ export class LogMirror {
     return index === 0 ? 0 : this.#chains[index - 1]
   }
 
+  /** The newest, and the one before it: those that a leader may have counted by in one event. */
+  get lastConfigurations(): readonly Configuration[] {
+    return this.#configurations.slice(-2).map(({ configuration }) => configuration)
+  }
+
   /** Puts the entry at its index and drops what stood there and behind; false: it leaves a gap. */
   put(entry: LogEntry): boolean {
     if (entry.index > this.#chains.length + 1 || entry.index < 1) return false
     this.#terms.length = entry.index - 1
     this.#chains.length = entry.index - 1
+    while ((this.#configurations.at(-1)?.index ?? 0) >= entry.index) this.#configurations.pop()
+    const configuration = configurationIn(entry.payload)
+    if (configuration !== null) this.#configurations.push({ index: entry.index, configuration })
     const previous = this.chainAt(entry.index - 1) ?? 0
     this.#terms.push(entry.term)
     this.#chains.push(chain(previous, entry.term, entry.payload))

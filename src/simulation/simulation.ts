@@ -20,6 +20,7 @@ import { judgeHistory } from './history-judgement.js'
 import { Links } from './links.js'
 import { type MailCounts, MailWorkload } from './mail-workload.js'
 import type { CreateManager } from './manager.js'
+import { MemberOperator } from './member-operator.js'
 import { Operator } from './operator.js'
 import { type ConnectClient, OutsideClient } from './outside-client.js'
 import { RunGuard } from './run-guard.js'
@@ -127,6 +128,7 @@ class Run {
   readonly #workload: Workload
   readonly #mail: MailWorkload
   readonly #operator: Operator
+  readonly #members: MemberOperator
   readonly #log: (line: string) => void
   #events = 0
   #eventsAtInstant = 0
@@ -139,7 +141,10 @@ class Run {
     const { log } = components
     this.#log = (line) => log?.(`${this.#time.now.toFixed(3).padStart(10)} ${line}`)
     const random = SplittableRandom.fromSeed(seed)
-    const drawn = withoutTroubles(drawSwarmOptions(random.split('swarm')), options.without ?? [])
+    const drawn = withoutTroubles(
+      drawSwarmOptions(random.split('swarm'), options.nodes),
+      options.without ?? []
+    )
     this.#swarm = components.swarm?.(drawn) ?? drawn
     const time = this.#time
     const links = new Links(this.#swarm.link, random.split('links'), this.#faults)
@@ -178,6 +183,7 @@ class Run {
     )
     this.#watch.observe(this.#cluster)
     this.#operator = this.#buildOperator(authority, random.split('operator'))
+    this.#members = this.#buildMembers(random.split('members'))
     this.#scheduler = new FaultScheduler(
       {
         time,
@@ -195,7 +201,8 @@ class Run {
         time,
         random: random.split('workload'),
         cluster: this.#cluster,
-        appliedIndex: () => this.#watch.appliedIndex,
+        appliedIndex: (group) => this.#watch.appliedIndex(group),
+        groups: this.#swarm.groups.count,
         violations: this.#violations,
         outside: this.#buildOutside(components, random.split('outside'), streams)
       },
@@ -215,6 +222,19 @@ class Run {
         log: this.#log
       },
       this.#swarm.security
+    )
+  }
+
+  #buildMembers(random: Random): MemberOperator {
+    return new MemberOperator(
+      {
+        time: this.#time,
+        random,
+        cluster: () => this.#cluster,
+        violations: this.#violations,
+        log: this.#log
+      },
+      { ...this.#swarm.members, nodes: this.#options.nodes }
     )
   }
 
@@ -260,6 +280,7 @@ class Run {
     this.#time.post(this.#swarm.calmMs, 'faults', null, () => {
       this.#scheduler.start()
       this.#operator.start()
+      this.#members.start()
     })
     await this.#until(this.#options.seconds * 1_000)
     if (!this.#violations.any) await this.#heal()
@@ -280,6 +301,7 @@ class Run {
     this.#time.post(healedAt, 'heal', null, () => {
       this.#scheduler.heal()
       this.#operator.finish()
+      this.#members.finish()
     })
     this.#workload.stop()
     this.#mail.stop()
@@ -288,7 +310,8 @@ class Run {
     await this.#untilIdle(deadline)
     this.#workload.readAll()
     await this.#untilIdle(deadline + healBudgetElections * electionTimeoutMaxMs)
-    await this.#untilConverged(deadline + healBudgetElections * electionTimeoutMaxMs)
+    await this.#untilAllAreMembers()
+    await this.#untilConverged(this.#time.now + healBudgetElections * electionTimeoutMaxMs)
     if (this.#violations.any) return
     this.#healedInMs = this.#time.now - healedAt
     await this.#untilMembersAgree(healedAt)
@@ -298,6 +321,19 @@ class Run {
     while (!this.#violations.any && this.#workload.open + this.#mail.open > 0) {
       if (this.#time.now >= deadline) {
         this.#violations.report(Invariants.Liveness, this.#describeUnanswered())
+        return
+      }
+      await this.#until(this.#time.now + pollMs)
+    }
+  }
+
+  /** Calls that were on their way when everything was repaired have to be given up first. */
+  async #untilAllAreMembers(): Promise<void> {
+    const deadline = this.#time.now + membersHealMs
+    while (!this.#violations.any && this.#members.missing().length > 0) {
+      if (this.#time.now >= deadline) {
+        const detail = `in no group, or not in all: ${this.#members.missing().join(', ')}`
+        this.#violations.report(Invariants.Liveness, detail)
         return
       }
       await this.#until(this.#time.now + pollMs)
@@ -407,7 +443,8 @@ class Run {
       faults: this.#faults,
       features: {
         ...this.#cluster.features(),
-        metadata_changes: this.#mail.metadataChanges
+        metadata_changes: this.#mail.metadataChanges,
+        ...this.#members.counts
       },
       operations: this.#workload.counts,
       mail: this.#mail.counts,
@@ -421,6 +458,8 @@ class Run {
   }
 }
 
+/** Virtual time in which every node of a healed cluster hosts every group again. */
+const membersHealMs = 30_000
 /** Virtual time in which a healed cluster takes back every accusation, and its trust is one. */
 const membershipHealMs = 120_000
 

@@ -35,7 +35,7 @@ export function calmCluster(seed: number, size: number, config: Record<string, o
   const authority = new SimulatedAuthority()
   const random = SplittableRandom.fromSeed(seed)
   const time = new VirtualTime(new TraceHash())
-  const drawn = drawSwarmOptions(random.split('swarm'))
+  const drawn = drawSwarmOptions(random.split('swarm'), size)
   const calm = {
     latencyMinMs: 0.2,
     latencyMeanMs: 0.5,
@@ -46,6 +46,10 @@ export function calmCluster(seed: number, size: number, config: Record<string, o
     delaySpikeMsMax: 0,
     splitProbability: 0,
     breakProbability: 0
+  }
+  const settled = {
+    members: { ...drawn.members, founders: null },
+    groups: { ...drawn.groups, count: 1 }
   }
   const links = new Links(calm, random.split('links'), noFaults())
   const streams = new SimulatedStreamWorld(time, links)
@@ -63,7 +67,7 @@ export function calmCluster(seed: number, size: number, config: Record<string, o
       authority,
       mail: { attach: nothing }
     },
-    { size, swarm: { ...drawn, preset: 'lan' } }
+    { size, swarm: { ...drawn, preset: 'lan', ...settled } }
   )
   const run = async (ms: number) => {
     const until = time.now + ms

@@ -3,6 +3,7 @@ import type { PersistRequest, RecoveredGroup } from './log-store.js'
 
 /** What a replica tells another, as far as an observer cares. */
 export interface ObservedMessage {
+  readonly group: GroupId
   readonly kind: string
   readonly from: ReplicaId
   readonly to: ReplicaId
