@@ -74,6 +74,7 @@ import type { Catalogue, CustomDeclaration } from '../src/wire/index.js'
 import { catalogue } from './catalogue.js'
 import { compose, type Ports, type Rooms } from './composition.js'
 import { makePorts, type PortsAndKeys } from './node-ports.js'
+import { StartWatch } from './start-watch.js'
 import { version } from './version.js'
 
 export interface CreateOptions {
@@ -410,11 +411,12 @@ export class ClusterNetworkManager implements ClusterManager {
     this.#rooms = rooms
     this.#subscribe(rooms)
     this.#customs.attach(rooms.delivery)
-    await rooms.consensus.open()
-    await rooms.security.start()
-    await rooms.transport.start()
-    await rooms.membership.start()
-    await rooms.consensus.start()
+    const watch = new StartWatch(ports.clock, ports.logger.child({ room: 'facade' }))
+    await watch.during('reading the log', () => rooms.consensus.open())
+    await watch.during('reading certificates and keys', () => rooms.security.start())
+    await watch.during('listening', () => rooms.transport.start())
+    await watch.during('starting membership', () => rooms.membership.start())
+    await watch.during('opening the engines', () => rooms.consensus.start())
     this.#tellVoters(rooms.membership)
     rooms.queries.start()
     rooms.loop.start()

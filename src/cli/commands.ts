@@ -41,6 +41,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
   },
   'Prove:': {
     simulate: async (output) => (await import('./simulate-command.js')).simulateCommand(output),
+    check: async (output) => (await import('./check-command.js')).checkCommand(output),
     inspect: async (output) => (await import('./inspect-command.js')).inspectCommand(output)
   }
 }

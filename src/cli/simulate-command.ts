@@ -78,7 +78,8 @@ const troubleNames = Object.keys({
   break: true,
   operator: true,
   mail: true,
-  members: true
+  members: true,
+  compaction: true
 } satisfies Record<Trouble, true>) as Trouble[]
 
 function troublesOption(text: string): Trouble[] {

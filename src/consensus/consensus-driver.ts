@@ -56,7 +56,8 @@ import {
   memberChange,
   readIndexRequest,
   replicaHello,
-  replicaInvite
+  replicaInvite,
+  snapshotChunkRequest
 } from './group/group-messages.js'
 import { RaftDriver } from './group/raft-driver.js'
 import { type HostBeats, HostHeartbeats } from './host/host-heartbeats-driver.js'
@@ -435,13 +436,14 @@ export class ConsensusDriver {
       { clock, messenger, engine, logger, counters: this.#counters, emit },
       { group, self, config }
     )
-    const appliedIndex = await driver.open(recovered.entries.at(-1)?.index ?? (0 as LogIndex))
-    this.#components.observer?.onRecovered(group, self, recovered)
+    const opened = await driver.open(recovered)
+    if (opened.request !== null) await log.persist([opened.request])
+    this.#components.observer?.onRecovered(group, self, opened.recovered)
     const raft = new Raft({
       group,
       self,
-      recovered,
-      appliedIndex,
+      recovered: opened.recovered,
+      appliedIndex: opened.appliedIndex,
       random: random.split(`raft ${group}`),
       options: config,
       heartbeatPhaseMs: this.#heartbeatPhaseMs,
@@ -504,6 +506,9 @@ export class ConsensusDriver {
     messenger.onMessage(checkVerdict, ({ from, body }) => {
       this.group(body.group)?.handleCheckVerdict(from, body)
     })
+    messenger.onRequest(snapshotChunkRequest, ({ body }) =>
+      this.#expectGroup(body.group).serveChunk(body)
+    )
     messenger.onRequest(replicaHello, async ({ from, body }) => this.#greet(from, body))
     messenger.onRequest(replicaInvite, ({ from, body }) => this.#host(from, body))
     messenger.onRequest(memberChange, ({ body, deadline }) =>

@@ -34,6 +34,18 @@ export const consensusCounterNames = [
   'groups_asleep',
   /** Leaderships given away so that leaders are spread evenly. */
   'leaders_moved',
+  /** Entries forgotten because the engine holds them. */
+  'log_entries_compacted',
+  'snapshots_taken',
+  'snapshots_installed',
+  /** Not taken, or not taken in: no room, damaged, of another format. */
+  'snapshots_failed',
+  'snapshot_chunks_sent',
+  'snapshot_bytes_sent',
+  'snapshot_chunks_received',
+  'snapshot_bytes_received',
+  /** Asked for again: their checksums did not fit. */
+  'snapshot_chunks_damaged',
   'messages_sent',
   'messages_received',
   /** Of another replica than the sender's, or of a group that is not here. */

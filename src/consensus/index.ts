@@ -15,6 +15,7 @@ export {
 export type { GroupDriver } from './group/group-driver.js'
 export { groupMessages } from './group/group-messages.js'
 export { hostMessages } from './host/host-messages.js'
+export { localKeyPrefix, reconcile } from './log/engine-base.js'
 export { SegmentedLog, type SegmentedLogOptions } from './log/segmented-log-driver.js'
 export type { ClusterKnowledge } from './members/cluster-members-driver.js'
 export { type RaftMessage, raftDeclarations } from './messages.js'
@@ -23,6 +24,7 @@ export type { RaftOptions } from './raft/options.js'
 export { Raft } from './raft/raft.js'
 export type {
   ChangeOutcome,
+  CompactionLimits,
   ElectionRecord,
   ProposeOutcome,
   RaftEvent,

@@ -48,6 +48,7 @@ export const errorCodes = [
   'ERR_SKEIN_SQL_REFUSED',
   'ERR_SKEIN_STATEMENT_TIMEOUT',
   'ERR_SKEIN_ENGINE_FAILED',
+  'ERR_SKEIN_SNAPSHOT_REFUSED',
   'ERR_SKEIN_DISK_FAILED',
   'ERR_SKEIN_LOG_CORRUPTED',
   'ERR_SKEIN_DATA_DIRECTORY_IN_USE',
@@ -344,6 +345,15 @@ export class StatementTimeoutError extends SkeinError {
 /** The engine failed where it may not: this replica stops serving. */
 export class EngineFailedError extends SkeinError {
   readonly code = 'ERR_SKEIN_ENGINE_FAILED'
+}
+
+/**
+ * A snapshot could not be taken, or not be taken in: damaged, of another format, no room. The
+ * engine is what it was.
+ */
+export class SnapshotRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_SNAPSHOT_REFUSED'
+  override readonly retryable = true
 }
 
 /** A write or sync of the log failed: this node stops, its durable state is unknown. */

@@ -111,6 +111,28 @@ export type ConsensusEvent =
       readonly index: LogIndex
       readonly nodes: readonly NodeId[]
     }
+  /** Here, for followers that lack what is not in the log any more. */
+  | {
+      readonly type: 'SnapshotTaken'
+      readonly group: GroupId
+      readonly index: LogIndex
+      readonly sizeBytes: number
+    }
+  /** This node's replica goes on behind `index`. */
+  | {
+      readonly type: 'SnapshotInstalled'
+      readonly group: GroupId
+      readonly index: LogIndex
+      readonly sizeBytes: number
+      readonly from: NodeId
+    }
+  /** Not taken, or not taken in; it is tried again. */
+  | {
+      readonly type: 'SnapshotFailed'
+      readonly group: GroupId
+      readonly code: string
+      readonly message: string
+    }
 
 export type TransportEvent =
   /** A peer sent what its role may not; `closed`: its connection ends for it. */

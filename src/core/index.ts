@@ -266,12 +266,15 @@ export type {
   Command,
   Engine,
   EngineCapabilities,
+  EngineRestore,
+  EngineSnapshot,
   EngineState,
   PlanContext,
   PlanOutcome,
   PlanRequest,
   ReadOptions,
   ReadOutcome,
+  SnapshotDescription,
   StatementFailure,
   SystemWrite
 } from './ports/engine.js'
@@ -282,7 +285,9 @@ export {
   StatementKinds
 } from './ports/engine-provider.js'
 export type {
+  BaseChange,
   HardState,
+  LogBase,
   LogEntry,
   LogStore,
   PersistRequest,

@@ -41,7 +41,12 @@ const sources = {
   host_beats: ['consensus', 'host_beats'],
   groups_put_to_sleep: ['consensus', 'groups_put_to_sleep'],
   groups_woken: ['consensus', 'groups_woken'],
-  leaders_moved: ['consensus', 'leaders_moved']
+  leaders_moved: ['consensus', 'leaders_moved'],
+  log_entries_compacted: ['consensus', 'log_entries_compacted'],
+  snapshots_taken: ['consensus', 'snapshots_taken'],
+  snapshots_installed: ['consensus', 'snapshots_installed'],
+  snapshots_failed: ['consensus', 'snapshots_failed'],
+  snapshot_chunks_sent: ['consensus', 'snapshot_chunks_sent']
 } as const satisfies Record<string, readonly [string, string]>
 
 /** Counted by whoever brings them about. */

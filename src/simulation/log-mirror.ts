@@ -1,26 +1,52 @@
 import { type Configuration, configurationIn } from '../consensus/index.js'
-import type { LogEntry } from '../core/index.js'
+import type { LogBase, LogEntry } from '../core/index.js'
 
 /**
  * What one replica's log holds, as numbers: per index its term and a hash of the entry and
  * everything before it, so that comparing two prefixes is comparing two numbers.
  */
 export class LogMirror {
+  #baseIndex = 0
+  #baseTerm = 0
+  #baseChain = 0
   #terms: number[] = []
   #chains: number[] = []
   #configurations: { readonly index: number; readonly configuration: Configuration }[] = []
 
+  /** What is at or below it is known of the last entry alone. */
+  get baseIndex(): number {
+    return this.#baseIndex
+  }
+
   get lastIndex(): number {
-    return this.#chains.length
+    return this.#baseIndex + this.#chains.length
   }
 
+  /** 0 where nothing is known. */
   termAt(index: number): number {
-    return this.#terms[index - 1] ?? 0
+    if (index === this.#baseIndex) return this.#baseTerm
+    return this.#terms[index - this.#baseIndex - 1] ?? 0
   }
 
-  /** 0 at index 0; undefined beyond the end. */
+  /** 0 at index 0; undefined below the base and beyond the end. */
   chainAt(index: number): number | undefined {
-    return index === 0 ? 0 : this.#chains[index - 1]
+    if (index === this.#baseIndex) return this.#baseChain
+    return this.#chains[index - this.#baseIndex - 1]
+  }
+
+  /** Goes on behind an entry of which this is known. */
+  reset(
+    { configuration: payload, configurationIndex, index, term }: LogBase,
+    chained: number
+  ): void {
+    const configuration = configurationIn(payload)
+    this.#configurations =
+      configuration === null ? [] : [{ index: configurationIndex, configuration }]
+    this.#baseIndex = index
+    this.#baseTerm = term
+    this.#baseChain = chained
+    this.#terms = []
+    this.#chains = []
   }
 
   /** The newest, and the one before it: those that a leader may have counted by in one event. */
@@ -30,9 +56,9 @@ export class LogMirror {
 
   /** Puts the entry at its index and drops what stood there and behind; false: it leaves a gap. */
   put(entry: LogEntry): boolean {
-    if (entry.index > this.#chains.length + 1 || entry.index < 1) return false
-    this.#terms.length = entry.index - 1
-    this.#chains.length = entry.index - 1
+    if (entry.index > this.lastIndex + 1 || entry.index <= this.#baseIndex) return false
+    this.#terms.length = entry.index - this.#baseIndex - 1
+    this.#chains.length = entry.index - this.#baseIndex - 1
     while ((this.#configurations.at(-1)?.index ?? 0) >= entry.index) this.#configurations.pop()
     const configuration = configurationIn(entry.payload)
     if (configuration !== null) this.#configurations.push({ index: entry.index, configuration })

@@ -47,9 +47,9 @@ export class PromiseInvariants {
     if (hardState !== null) this.#terms[host] = hardState.term
   }
 
-  onPersisted(host: number, { hardState, entries }: PersistRequest): void {
+  onPersisted(host: number, { hardState, base, entries }: PersistRequest): void {
     if (hardState !== null) this.#durable[host] = hardState
-    const last = entries.at(-1)?.index ?? 0
+    const last = entries.at(-1)?.index ?? base?.base.index ?? 0
     this.#everDurable[host] = Math.max(this.#everDurable[host] ?? 0, last)
   }
 

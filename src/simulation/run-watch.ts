@@ -100,11 +100,11 @@ export class RunWatch implements ClusterWatch {
     const { host } = process
     const groups = this.#groups
     return {
-      onRecovered(group, replica, { hardState, entries }) {
+      onRecovered(group, replica, recovered) {
         if (!process.alive) return
         const { consensus, promises } = groups.of(group)
-        consensus.onRecovered(host, replica, entries)
-        promises.onRecovered(host, replica, hardState)
+        consensus.onRecovered(host, replica, recovered)
+        promises.onRecovered(host, replica, recovered.hardState)
       },
       onPersist(request) {
         if (!process.alive) return
@@ -134,6 +134,9 @@ export class RunWatch implements ClusterWatch {
         },
         onApplied(index, state) {
           if (process.alive) consensus.onApplied(host, index, state)
+        },
+        onRestored(index, state) {
+          if (process.alive) consensus.onRestored(host, index, state)
         }
       }
     })

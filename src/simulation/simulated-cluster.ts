@@ -97,6 +97,8 @@ interface Machine {
 }
 
 export const clusterName = 'simulated'
+/** So small that whole segments are deleted in a short run. */
+const smallSegmentBytes = 64 * 1024
 /** Datagrams are sealed as in production. */
 const gossipKey = new Uint8Array(32).fill(7)
 
@@ -275,7 +277,8 @@ export class SimulatedCluster implements FaultTarget {
     const clock = new NodeClock(time, machine.clock, process)
     const ofLife = random.split(`node ${host} ${process.incarnation}`)
     const identity = { kind: 'node', nodeId, clusterName } as const
-    const engine = kvEngineProvider(() => disk.mount())
+    const { snapshotPaddingBytes } = this.#options.swarm.log
+    const engine = kvEngineProvider(() => disk.mount(), { snapshotPaddingBytes })
     const trust = new SimulatedCredentials(this.#components.authority, file)
     machine.syncs = { inFlight: 0 }
     return create({
@@ -302,7 +305,7 @@ export class SimulatedCluster implements FaultTarget {
 
   #configOf(nodeId: NodeId): ConfigInput {
     const ids = this.nodeIds()
-    const { groups, members, security, transport } = this.#options.swarm
+    const { groups, log, members, security, transport } = this.#options.swarm
     const { quiesceAfterMs, leaderBalanceIntervalMs } = groups
     return {
       node: { id: nodeId, listenAddress: addressOf(nodeId), dataDirectory: '/simulated' },
@@ -312,7 +315,17 @@ export class SimulatedCluster implements FaultTarget {
         bootstrap: { voters: ids.slice(0, members.founders ?? ids.length) },
         groups: groups.count
       },
-      consensus: { quiesceAfterMs, leaderBalanceIntervalMs },
+      consensus: {
+        quiesceAfterMs,
+        leaderBalanceIntervalMs,
+        ...(log.entriesMax === null
+          ? {}
+          : {
+              logEntriesMax: log.entriesMax,
+              logTailShare: log.tailShare,
+              logSegmentBytes: smallSegmentBytes
+            })
+      },
       transport,
       security: {
         insecure: true,

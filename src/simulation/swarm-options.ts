@@ -80,6 +80,7 @@ export interface SwarmOptions {
     readonly compressionThresholdBytes: number
   }
   readonly security: SecurityOptions
+  readonly log: LogOptions
   readonly members: MemberOptions
   readonly groups: GroupOptions
 }
@@ -97,6 +98,14 @@ export interface GroupOptions {
   readonly count: number
   readonly quiesceAfterMs: number
   readonly leaderBalanceIntervalMs: number
+}
+
+export interface LogOptions {
+  /** Entries of a log before it is compacted; null: as in production, so never in a short run. */
+  readonly entriesMax: number | null
+  readonly tailShare: number
+  /** Snapshots are larger by so much, so that they travel in several parts. */
+  readonly snapshotPaddingBytes: number
 }
 
 export interface SecurityOptions {
@@ -163,6 +172,7 @@ export function drawSwarmOptions(random: Random, nodes: number): SwarmOptions {
       compressionThresholdBytes: draw.chance(0.5) ? 1 + draw.integer(3_000) : 8_192
     },
     security: drawSecurity(draw),
+    log: drawLog(draw),
     members: drawMembers(new Draw(random.split('members')), nodes),
     groups: drawGroups(new Draw(random.split('groups')))
   }
@@ -184,6 +194,15 @@ function drawGroups(draw: Draw): GroupOptions {
     quiesceAfterMs: Math.round(draw.between(100, 1_500)),
     leaderBalanceIntervalMs: draw.chance(0.7) ? Math.round(draw.between(300, 4_000)) : 0
   }
+}
+
+/** In some seeds logs are short, so that whoever was away needs a snapshot. */
+function drawLog(draw: Draw): LogOptions {
+  const isShort = draw.chance(0.5)
+  const entriesMax = 16 + draw.integer(150)
+  const tailShare = draw.between(0, 0.6)
+  const snapshotPaddingBytes = draw.chance(0.5) ? draw.integer(600_000) : 0
+  return { entriesMax: isShort ? entriesMax : null, tailShare, snapshotPaddingBytes }
 }
 
 function drawSecurity(draw: Draw): SecurityOptions {
@@ -214,7 +233,8 @@ export const troubles = [
   'break',
   'operator',
   'mail',
-  'members'
+  'members',
+  'compaction'
 ] as const
 export type Trouble = (typeof troubles)[number]
 
@@ -239,6 +259,7 @@ export function withoutTroubles(swarm: SwarmOptions, left: readonly Trouble[]): 
       'members',
       isOut('members') ? { ...swarm.members, founders: null } : swarm.members
     ),
+    log: isOut('compaction') ? { ...swarm.log, entriesMax: null } : swarm.log,
     link: {
       ...link,
       lossProbability: share('loss', link.lossProbability),

@@ -48,9 +48,17 @@ export const groupAnswer = z.looseObject({
   learners: z.array(words),
   commitIndex: count,
   appliedIndex: count,
+  firstIndex: count,
   lastIndex: count,
   failed: words.nullable(),
-  progress: z.array(z.object({ nodeId: words, matchIndex: count, active: z.boolean() }))
+  progress: z.array(
+    z.object({
+      nodeId: words,
+      matchIndex: count,
+      active: z.boolean(),
+      getsSnapshot: z.boolean()
+    })
+  )
 })
 
 export const memberChangeAnswer = z.object({

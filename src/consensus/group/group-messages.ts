@@ -3,6 +3,7 @@ import { MemberChangeKinds } from '../../core/member-changes.js'
 import { Priorities } from '../../core/ports/messenger.js'
 import {
   bool,
+  bytes,
   groupId,
   list,
   logIndex,
@@ -13,10 +14,15 @@ import {
   replicaId,
   shortGroupId,
   term,
-  text
+  text,
+  u32
 } from '../../wire/codec.js'
 import { declareMessage, declareRequest } from '../../wire/declaration.js'
 import { configurationMembersMax } from '../configuration.js'
+import { snapshotHashBytes } from '../raft-bodies.js'
+
+/** Of one part of a snapshot; its last part is shorter. */
+export const snapshotChunkBytes = 32 * 1024
 
 export const readIndexRequest = declareRequest({
   number: 0x0240,
@@ -47,6 +53,16 @@ export const checkVerdict = declareMessage({
     halted: bool
   }),
   about: 'The leader tells who has diverged, or that no majority agrees and the group halts.'
+})
+
+export const snapshotChunkRequest = declareRequest({
+  number: 0x0244,
+  name: 'SnapshotChunkRequest',
+  priority: Priorities.Low,
+  body: openStruct({ group: groupId, sha256: bytes(snapshotHashBytes), number: u32 }),
+  answer: openStruct({ checksum: u32, bytes: bytes(snapshotChunkBytes) }),
+  about:
+    'Asks whoever offered a snapshot for one part of it, by number; the answer has its CRC-32C.'
 })
 
 /** Groups of a founding. */
@@ -123,6 +139,7 @@ export const groupMessages = [
   readIndexRequest,
   checkReport,
   checkVerdict,
+  snapshotChunkRequest,
   replicaHello,
   replicaInvite,
   memberChange

@@ -12,13 +12,15 @@ import { NEVER } from '../../core/deadlines.js'
 import type { Effects } from '../../core/effects.js'
 import type { LogIndex, MonotonicMs, ReplicaId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
-import type { LogStore } from '../../core/ports/log-store.js'
+import type { SnapshotDescription } from '../../core/ports/engine.js'
+import type { LogBase, LogStore } from '../../core/ports/log-store.js'
 import type { ReplicaObserver } from '../../core/ports/replica-observer.js'
 import type { RaftMessage } from '../messages.js'
 import type { MemberChange } from '../raft/configuration-change.js'
 import type { Raft } from '../raft/raft.js'
 import type {
   ChangeOutcome,
+  CompactionLimits,
   ProposeOutcome,
   RaftEvent,
   RaftPersist,
@@ -139,12 +141,37 @@ export class RaftDriver {
     this.#step((now) => this.#raft.handleApplied(index, now))
   }
 
+  /** Answers how many entries the log has forgotten. */
+  compact(limits: CompactionLimits): number {
+    let count = 0
+    this.#step((now) => {
+      count = this.#raft.compact(limits, now)
+    })
+    return count
+  }
+
+  handleSnapshot(snapshot: SnapshotDescription | null): void {
+    this.#step((now) => this.#raft.handleSnapshot(snapshot, now))
+  }
+
+  handleRestored(base: LogBase): void {
+    this.#step((now) => this.#raft.handleRestored(base, now))
+  }
+
+  refuseSnapshot(index: LogIndex): void {
+    this.#step((now) => this.#raft.refuseSnapshot(index, now))
+  }
+
+  needsSnapshot(index: LogIndex): boolean {
+    return this.#raft.needsSnapshot(index)
+  }
+
   setCandidacy(allowed: boolean): void {
     this.#step(() => this.#raft.setCandidacy(allowed))
   }
 
   /** Its getters tell parts of the status without making all of it. */
-  get core(): Pick<Raft, 'role' | 'term' | 'leader' | 'configuration'> {
+  get core(): Pick<Raft, 'role' | 'term' | 'leader' | 'configuration' | 'logEntries' | 'logBytes'> {
     return this.#raft
   }
 

@@ -13,9 +13,16 @@
 import { after } from '../../core/deadlines.js'
 import { type RaftRole, RaftRoles } from '../../core/events.js'
 import { compareText, type LogIndex, type MonotonicMs, type ReplicaId } from '../../core/ids.js'
-import { type Configuration, isJoint } from '../configuration.js'
-import { encodeConfiguration, encodeEntryPayload } from '../entry.js'
-import type { AppendEntriesResponse, HeartbeatResponse, RaftMessage } from '../messages.js'
+import type { SnapshotDescription } from '../../core/ports/engine.js'
+import type { LogBase } from '../../core/ports/log-store.js'
+import { type Configuration, isJoint, noConfiguration } from '../configuration.js'
+import { configurationIn, encodeConfiguration, encodeEntryPayload } from '../entry.js'
+import type {
+  AppendEntriesResponse,
+  HeartbeatResponse,
+  RaftMessage,
+  SnapshotRefused
+} from '../messages.js'
 import { appendEntriesCountMax } from '../raft-bodies.js'
 import { changeConfiguration, leaveJoint, type MemberChange } from './configuration-change.js'
 import { Followers } from './followers.js'
@@ -33,6 +40,12 @@ import type {
   TransferOutcome
 } from './types.js'
 
+/** A snapshot that the owner holds, and what stands for it in a log. */
+interface KnownSnapshot {
+  readonly snapshot: SnapshotDescription
+  readonly base: LogBase
+}
+
 type ChangeRefusal = Extract<ChangeOutcome, { kind: 'refused' }>['reason']
 
 export class Leader implements Role {
@@ -42,6 +55,8 @@ export class Leader implements Role {
   readonly #followers: Followers
   readonly #reads: ReadRounds
   readonly #transfer = new Transfer()
+  #snapshot: KnownSnapshot | null = null
+  #isSnapshotWanted = false
   #uncommittedBytes = 0
   #heartbeatAt: MonotonicMs
   #quorumCheckAt: MonotonicMs
@@ -155,7 +170,28 @@ export class Leader implements Role {
     } else if (message.kind === 'heartbeatResponse') {
       progress.heardAt = this.#replica.now
       this.#handleHeartbeatResponse(progress, message)
+    } else if (message.kind === 'snapshotRefused') {
+      progress.heardAt = this.#replica.now
+      this.#handleSnapshotRefused(progress, message)
     }
+  }
+
+  /**
+   * The owner holds this snapshot from now on; null: none, or it could not take one, and is asked
+   * again.
+   */
+  handleSnapshot(snapshot: SnapshotDescription | null): void {
+    const { commitIndex, log } = this.#replica
+    const isOfUse =
+      snapshot !== null && snapshot.index >= log.baseIndex && snapshot.index <= commitIndex
+    this.#snapshot = isOfUse ? { snapshot, base: log.baseAt(snapshot.index) } : null
+    this.#isSnapshotWanted = false
+    if (isOfUse) for (const member of this.#followers.ids) this.#replicateTo(member, false)
+  }
+
+  /** What a compaction may not reach, so that whoever takes a snapshot in can go on from it. */
+  get snapshotIndexMin(): number {
+    return this.#followers.offeredIndexMin
   }
 
   /** Somebody would campaign: perhaps it does not know that it is no member any more. */
@@ -173,6 +209,7 @@ export class Leader implements Role {
     if (replica.now < this.#heartbeatAt) return
     this.#heartbeatAt = replica.nextHeartbeatAt()
     this.#followers.dismiss()
+    this.#followers.releaseSilent()
     this.#broadcastHeartbeat()
     if (this.#transfer.target !== null) this.#maybeTellTarget(this.#transfer.target)
   }
@@ -281,6 +318,10 @@ export class Leader implements Role {
     const progress = this.#followers.get(member)
     if (progress === undefined) return
     const { log, options } = this.#replica
+    if (progress.next <= log.baseIndex) {
+      this.#offerSnapshot(member, progress)
+      return
+    }
     const end = this.#followers.endOf(member)
     let mayBeEmpty = evenIfEmpty || progress.sentCommit < this.#replica.commitIndex
     while (!progress.isPaused && (mayBeEmpty || progress.next <= end)) {
@@ -298,6 +339,35 @@ export class Leader implements Role {
       })
       progress.noteSent(entries.at(-1)?.index ?? null, this.#replica.commitIndex)
     }
+  }
+
+  /** One at a time, and again when the follower has answered a heartbeat meanwhile. */
+  #offerSnapshot(member: ReplicaId, progress: Progress): void {
+    const { effects, log } = this.#replica
+    if (!this.#followers.admitToSnapshot(member) || progress.isPaused) return
+    const known = this.#snapshot
+    if (known === null || known.base.index < log.baseIndex) {
+      if (!this.#isSnapshotWanted) effects.emit({ type: 'SnapshotWanted' })
+      this.#isSnapshotWanted = true
+      return
+    }
+    const { base, snapshot } = known
+    effects.send({
+      kind: 'installSnapshot',
+      ...this.#replica.envelope(member),
+      index: base.index,
+      indexTerm: base.term,
+      configuration: configurationIn(base.configuration) ?? noConfiguration,
+      configurationIndex: base.configurationIndex,
+      format: snapshot.format,
+      sizeBytes: snapshot.sizeBytes,
+      sha256: snapshot.sha256
+    })
+    progress.noteOffered(base.index)
+  }
+
+  #handleSnapshotRefused(progress: Progress, message: SnapshotRefused): void {
+    if (message.index === progress.offeredIndex) progress.handleSnapshotRefused()
   }
 
   #broadcastHeartbeat(): void {

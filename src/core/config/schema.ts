@@ -315,7 +315,20 @@ const consensus = z.strictObject({
   /** Content hashes of all replicas are compared at this interval. Zero: never. */
   checkIntervalMs: ms(0, 86_400_000).default(0),
   /** A new segment file begins at this size. */
-  logSegmentBytes: count(65_536, 1_073_741_824).default(16 * 1024 * 1024)
+  logSegmentBytes: count(65_536, 1_073_741_824).default(16 * 1024 * 1024),
+  /**
+   * A group's log that is longer is compacted: what its engine holds for good goes. Higher:
+   * followers that were away for longer are caught up without a snapshot, for memory and disk.
+   */
+  logEntriesMax: count(16, 16_777_216).default(65_536),
+  /** The same by the size of the entries. */
+  logBytesMax: count(65_536, 4_294_967_296).default(64 * 1024 * 1024),
+  /** Of both so much stays, for followers that are a bit behind. */
+  logTailShare: z.number().min(0).max(0.9).default(0.25),
+  /** A snapshot of which nothing was asked for so long is given up. Higher: disk space longer. */
+  snapshotKeepMs: ms(1_000, 86_400_000).default(60_000),
+  /** How long a part of a snapshot is waited for before it is asked for again. */
+  snapshotChunkTimeoutMs: ms(50, 600_000).default(5_000)
 })
 
 const routing = z.strictObject({

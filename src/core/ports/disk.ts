@@ -25,7 +25,10 @@ export interface DiskFile {
   readonly sizeBytes: number
   /** Writes at `offset`; the chunks are one write. */
   write(offset: number, chunks: readonly Uint8Array[]): Promise<void>
-  /** `write`, durable when it resolves: what `write` and `sync` do, in one step where it can be. */
+  /**
+   * `write`, durable when it resolves, in one step where it can be. What was written before and not
+   * synced may stay so.
+   */
   writeDurably(offset: number, chunks: readonly Uint8Array[]): Promise<void>
   truncate(sizeBytes: number): Promise<void>
   /** Durable when it resolves (fdatasync). */

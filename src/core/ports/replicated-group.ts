@@ -54,17 +54,20 @@ export interface GroupStatus {
   readonly learners: readonly NodeId[]
   readonly commitIndex: LogIndex
   readonly appliedIndex: LogIndex
+  /** The log begins here; what was before is in the engine alone. */
+  readonly firstIndex: LogIndex
   readonly lastIndex: LogIndex
   /** A coded reason when this replica has stopped. */
   readonly failed: string | null
   /**
-   * Leader only: last index known on each voter, and whether it answered within an election
-   * timeout.
+   * Leader only: last index known on each voter, whether it answered within an election timeout,
+   * and whether it is being given a snapshot.
    */
   readonly progress: readonly {
     readonly nodeId: NodeId
     readonly matchIndex: LogIndex
     readonly active: boolean
+    readonly getsSnapshot: boolean
   }[]
 }
 

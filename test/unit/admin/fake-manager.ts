@@ -253,6 +253,7 @@ export class FakeManager implements ClusterManager {
       learners: [],
       commitIndex: 41,
       appliedIndex: 40,
+      firstIndex: 1,
       lastIndex: 42,
       failed: null,
       progress: []

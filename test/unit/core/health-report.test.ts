@@ -37,6 +37,7 @@ const group: GroupStatus = {
   learners: [],
   commitIndex: 1 as LogIndex,
   appliedIndex: 1 as LogIndex,
+  firstIndex: 1 as LogIndex,
   lastIndex: 1 as LogIndex,
   failed: null,
   progress: []

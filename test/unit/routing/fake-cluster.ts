@@ -228,6 +228,7 @@ class FakeReplica implements ReplicatedGroup {
       learners: [],
       commitIndex: index,
       appliedIndex: index,
+      firstIndex: 1 as LogIndex,
       lastIndex: index,
       failed: null,
       progress: []

@@ -1,13 +1,15 @@
 import t from 'tap'
-import { encodeConfiguration } from '../../../src/consensus/index.js'
+import { configurationOf, encodeConfiguration } from '../../../src/consensus/index.js'
 import {
   type GroupId,
+  type LogBase,
   type LogEntry,
   type LogIndex,
   type Member,
   type ObservedMessage,
   type PersistRequest,
   type RaftRole,
+  type RecoveredGroup,
   type ReplicaId,
   type Term,
   toReplicaId
@@ -35,7 +37,7 @@ t.test('a healthy history breaks nothing', async (t) => {
   promises.onSend(0, { ...message('appendEntriesResponse', 1), index: 2 as LogIndex })
   invariants.onView(0, view('leader', 1, 2))
   invariants.onView(1, view('follower', 1, 2))
-  invariants.onRecovered(0, A, entries([1, 1], [2, 1]))
+  invariants.onRecovered(0, A, recovered([1, 1], [2, 1]))
   promises.onRecovered(0, A, hardState(1, A))
   invariants.onView(1, view('leader', 2, 2))
   t.strictSame(found(), [])
@@ -110,7 +112,7 @@ t.test('7: a restart that forgets its term, its vote, its durable log', async (t
   promises.onSend(0, message('voteResponse', 4))
   promises.onPersisted(0, { ...request(), hardState: hardState(3, B) })
   promises.onSend(0, { ...message('voteResponse', 3), granted: true })
-  invariants.onRecovered(0, A, entries([1, 1]))
+  invariants.onRecovered(0, A, recovered([1, 1]))
   promises.onRecovered(0, A, hardState(3, null))
   t.strictSame(found(), [
     Invariants.DurablePromises,
@@ -130,6 +132,47 @@ t.test('8: two votes in one term, a crash between them', async (t) => {
   promises.onPersisted(0, { ...request(), hardState: hardState(3, C) })
   promises.onSend(0, { ...vote, to: C })
   t.strictSame(found(), [Invariants.OneVotePerTerm])
+})
+
+t.test('a base that stands for what was committed, and ones that do not', async (t) => {
+  const agreeing = () => {
+    const made = make()
+    const { invariants } = made
+    for (const host of [0, 1]) {
+      const { entries: rest } = request([2, 1], [3, 1])
+      const asked = { ...request(), entries: [founding, ...rest] }
+      invariants.onPersist(host, asked)
+      invariants.onPersisted(host, asked)
+      invariants.onView(host, { ...view('follower', 1, 3), appliedIndex: 3 })
+    }
+    return made
+  }
+  const rebase = (change: Partial<LogBase>, replacesLog: boolean, host = 0): string[] => {
+    const { invariants, found } = agreeing()
+    const base = { ...right, ...change }
+    invariants.onPersist(host, { ...request(), base: { base, replacesLog } })
+    invariants.onView(host, { ...view('follower', 1, 3), appliedIndex: 3 })
+    return found()
+  }
+  const broken = [Invariants.StateMachineSafety]
+  for (const replacesLog of [false, true]) {
+    t.strictSame(rebase({}, replacesLog), [])
+    t.strictSame(rebase({ term: 2 as Term }, replacesLog), broken)
+    t.strictSame(rebase({ configurationIndex: 2 as LogIndex }, replacesLog), broken)
+    t.strictSame(rebase({ configuration: Uint8Array.of(9) }, replacesLog), broken)
+  }
+  const { invariants, found } = agreeing()
+  invariants.onPersist(2, { ...request(), base: { base: right, replacesLog: true } })
+  t.equal(invariants.durableIndex(2), 2, 'its engine holds it')
+  invariants.onRestored(2, 2, 'state')
+  invariants.onPersist(2, request([3, 1]))
+  invariants.onPersisted(2, request([3, 1]))
+  invariants.onView(2, { ...view('follower', 1, 3), appliedIndex: 2 })
+  invariants.onRecovered(2, C, { ...recovered([3, 1]), base: right })
+  t.strictSame(found(), [])
+  t.equal(invariants.restores, 1)
+  invariants.onRecovered(2, C, { ...recovered(), base: right })
+  t.strictSame(found(), [Invariants.DurablePromises], 'an entry behind its base is lost')
 })
 
 t.test('2b: an entry that is replaced by itself', async (t) => {
@@ -244,18 +287,18 @@ t.test('7: a replica on another disk has promised nothing', async (t) => {
   const { invariants, found } = make()
   invariants.onPersist(0, request([1, 1]))
   invariants.onPersisted(0, request([1, 1]))
-  invariants.onRecovered(0, toReplicaId(`a/${'1'.repeat(16)}`), [])
+  invariants.onRecovered(0, toReplicaId(`a/${'1'.repeat(16)}`), recovered())
   t.strictSame(found(), [])
   invariants.onPersist(0, request([1, 1]))
   invariants.onPersisted(0, request([1, 1]))
-  invariants.onRecovered(0, toReplicaId(`a/${'1'.repeat(16)}`), [])
+  invariants.onRecovered(0, toReplicaId(`a/${'1'.repeat(16)}`), recovered())
   t.strictSame(found(), [Invariants.DurablePromises])
 })
 
 function make() {
   const violations = new Violations(() => 0)
   const invariants = new ConsensusInvariants(3, violations)
-  for (const [host, id] of [A, B, C].entries()) invariants.onRecovered(host, id, [])
+  for (const [host, id] of [A, B, C].entries()) invariants.onRecovered(host, id, recovered())
   const promises = new PromiseInvariants(violations, (host) => invariants.durableIndex(host))
   const found = () => violations.toArray().map(({ invariant }) => invariant)
   return { invariants, promises, found }
@@ -269,13 +312,30 @@ function view(role: RaftRole, term: number, commitIndex: number) {
   return { role, term, commitIndex, appliedIndex: 0 }
 }
 
+const founding: LogEntry = {
+  index: 1 as LogIndex,
+  term: 0 as Term,
+  payload: encodeConfiguration(configurationOf([A, B, C]))
+}
+
+const right: LogBase = {
+  index: 2 as LogIndex,
+  term: 1 as Term,
+  configurationIndex: 1 as LogIndex,
+  configuration: founding.payload
+}
+
 function entries(...positions: [number, number][]): LogEntry[] {
   return positions.map(([index, term]) => ({
     index: index as LogIndex,
     term: term as Term,
-    // Of no kind that means anything.
-    payload: Uint8Array.of(0x80 + index)
+    // Of no kind that says who is a member.
+    payload: Uint8Array.of(100 + index)
   }))
+}
+
+function recovered(...positions: [number, number][]): RecoveredGroup {
+  return { hardState: hardState(1, null), entries: entries(...positions) }
 }
 
 function request(...positions: [number, number][]): PersistRequest {
