@@ -8,6 +8,7 @@ import { ProcessCluster, until } from '../support/process-cluster.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const caughtUpWithinMs = 60_000
+const changedWithinMs = 120_000
 const groups = 3
 
 const cluster = await ProcessCluster.start(t, 5, {
@@ -22,9 +23,9 @@ function members(asked: string, ...args: string[]): Promise<MemberChangeReport> 
     execFile(
       process.execPath,
       [main, 'members', ...args, ...connection, ...token],
-      (error, stdout) => {
+      (error, stdout, stderr) => {
         if (error === null) resolve(JSON.parse(stdout))
-        else reject(error)
+        else reject(new Error(stderr))
       }
     )
   })
@@ -86,8 +87,13 @@ t.test('R-M16 three, five, three other nodes under load: every write is done', a
   ] as const
   for (const [asked, verb, node] of changes) {
     begun = writers.map(({ acknowledged }) => acknowledged.length)
-    const report = await members(asked, verb, node)
-    for (const group of report.groups) t.match(group, { outcome: 'changed' }, `${verb} ${node}`)
+    // Where a leader was lost on the way nobody knows what became of the call: it is made again.
+    await until(`${verb} ${node}`, changedWithinMs, async () => {
+      const report = await members(asked, verb, node)
+      t.equal(report.groups.length, groups)
+      const votes = (voters: readonly string[]) => voters.includes(node)
+      return report.groups.every(({ voters }) => votes(voters) === (verb === 'add'))
+    })
     await afterAll(5)
   }
   t.same(await votersOf('n4'), Array(groups).fill('n3 n4 n5'))
