@@ -597,6 +597,8 @@ export class ClusterNetworkManager implements ClusterManager {
     const own = this.#groupStatuses().find(({ group }) => group === DEFAULT_GROUP)
     if (own !== undefined) return own.leader !== null
     const leader = this.#rooms?.queries.leaderOf(DEFAULT_GROUP) ?? null
+    // A node without a replica hears of leaders by asking alone.
+    if (leader === null) void this.#rooms?.queries.refreshPlacements()
     return this.getAliveMembers().some(({ nodeId }) => nodeId === leader)
   }
 

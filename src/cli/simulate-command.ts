@@ -78,6 +78,7 @@ const troubleNames = Object.keys({
   break: true,
   operator: true,
   mail: true,
+  members: true,
   compaction: true,
   control: true
 } satisfies Record<Trouble, true>) as Trouble[]

@@ -174,7 +174,14 @@ export class ConsensusDriver {
     })
     const knowledge = components.knowledge ?? this.#ownKnowledge()
     this.#members = new ClusterMembers(
-      { clock, messenger, knowledge, requests: this.#memberRequests },
+      {
+        clock,
+        messenger,
+        knowledge,
+        requests: this.#memberRequests,
+        foundedGroups: () => (this.#isFounded ? must(this.#identity, 'identity').groups : null),
+        hello: () => this.#hello()
+      },
       options
     )
     this.#balance = new LeaderBalanceDriver(

@@ -2,12 +2,11 @@
  * Sees every node after each of its events, through the facade's read-only views and the engine's
  * port, and hands what it sees to the invariants.
  */
-import { DEFAULT_GROUP, type GroupId, groupName, type ReplicaObserver } from '../core/index.js'
-import { ConsensusInvariants } from './consensus-invariants.js'
+import { type GroupId, groupName, type ReplicaObserver } from '../core/index.js'
 import { watchEngine } from './engine-watch.js'
+import { GroupWatch } from './group-watch.js'
 import { hostName } from './host-name.js'
 import { MembershipInvariants } from './membership-invariants.js'
-import { PromiseInvariants } from './promise-invariants.js'
 import type { ClusterWatch, SimulatedCluster } from './simulated-cluster.js'
 import { TrustInvariants, type TrustWatch } from './trust-invariants.js'
 import { Invariants, type Violations } from './violations.js'
@@ -24,16 +23,9 @@ export interface RunWatchComponents {
 /** Rooms are asked for the lengths of their queues after so many events of a node. */
 const queuesEveryEvents = 4
 
-/** What is judged of one group. */
-interface GroupInvariants {
-  readonly consensus: ConsensusInvariants
-  readonly promises: PromiseInvariants
-}
-
 export class RunWatch implements ClusterWatch {
-  readonly #size: number
   readonly #violations: Violations
-  readonly #groups = new Map<GroupId, GroupInvariants>()
+  readonly #groups: GroupWatch
   readonly #membership: MembershipInvariants
   readonly #trust: TrustInvariants
   readonly #log: (line: string) => void
@@ -46,8 +38,8 @@ export class RunWatch implements ClusterWatch {
   }
 
   constructor({ size, violations, log, onCrash, trust }: RunWatchComponents) {
-    this.#size = size
     this.#violations = violations
+    this.#groups = new GroupWatch(size, violations)
     this.#membership = new MembershipInvariants(violations)
     this.#trust = new TrustInvariants(violations, trust)
     this.#log = log
@@ -55,21 +47,21 @@ export class RunWatch implements ClusterWatch {
   }
 
   get elections(): number {
-    return this.#data.elections
+    return this.#groups.elections
   }
 
   get committedIndex(): number {
-    return this.#data.committedIndex
+    return this.#groups.committedIndex
   }
 
-  /** The highest index that any engine of group 0 has applied. */
-  get appliedIndex(): number {
-    return this.#data.appliedIndex
+  /** The highest index that any engine of the group has applied. */
+  appliedIndex(group: GroupId): number {
+    return this.#groups.of(group).consensus.appliedIndex
   }
 
-  /** What a leader of group 0 has committed; zero when it does not lead. */
+  /** What a leader has committed; zero when it does not lead. */
   ledCommitIndex(host: number): number {
-    return this.#data.ledCommitIndex(host)
+    return this.#groups.ledCommitIndex(host)
   }
 
   observe(cluster: SimulatedCluster): void {
@@ -77,7 +69,7 @@ export class RunWatch implements ClusterWatch {
   }
 
   isLeader(host: number): boolean {
-    return this.#data.isLeader(host)
+    return this.#groups.isLeader(host)
   }
 
   onStarted(host: number): void {
@@ -93,7 +85,7 @@ export class RunWatch implements ClusterWatch {
     this.#log(
       `fault: ${hostName(host)} ${exit === ProcessExits.Power ? 'loses power' : 'is killed'}`
     )
-    for (const { consensus } of this.#groups.values()) consensus.onExit(host)
+    this.#groups.onExit(host)
     this.#onCrash(host)
     if (this.#cluster) this.#membership.onExit(this.#cluster.nodeIdOf(host))
   }
@@ -106,30 +98,31 @@ export class RunWatch implements ClusterWatch {
   /** A process that has crashed says nothing any more, whatever it was in the middle of. */
   observerOf(process: SimulatedProcess): ReplicaObserver {
     const { host } = process
+    const groups = this.#groups
     return {
-      onRecovered: (group, replica, recovered) => {
+      onRecovered(group, replica, recovered) {
         if (!process.alive) return
-        const { consensus, promises } = this.#of(group)
-        consensus.onRecovered(host, recovered)
+        const { consensus, promises } = groups.of(group)
+        consensus.onRecovered(host, replica, recovered)
         promises.onRecovered(host, replica, recovered.hardState)
       },
-      onPersist: (request) => {
+      onPersist(request) {
         if (!process.alive) return
-        const { consensus, promises } = this.#of(request.group)
+        const { consensus, promises } = groups.of(request.group)
         consensus.onPersist(host, request)
         promises.onPersist(host, request)
       },
-      onPersisted: (request) => {
+      onPersisted(request) {
         if (!process.alive) return
-        const { consensus, promises } = this.#of(request.group)
+        const { consensus, promises } = groups.of(request.group)
         consensus.onPersisted(host, request)
         promises.onPersisted(host, request)
       },
-      onSend: (message) => {
-        if (process.alive) this.#of(message.group).promises.onSend(host, message)
+      onSend(message) {
+        if (process.alive) groups.of(message.group).promises.onSend(host, message)
       },
-      watched: (group, engine) => {
-        const { consensus } = this.#of(group)
+      watched(group, engine) {
+        const { consensus } = groups.of(group)
         return watchEngine(engine, {
           onOpened(index, state) {
             if (process.alive) consensus.onEngineOpened(host, index, state)
@@ -151,7 +144,7 @@ export class RunWatch implements ClusterWatch {
     if (!node || node.process !== process || !node.isStarted) return
     const { groups, members, nodeId } = node.manager.getClusterView()
     for (const status of groups) {
-      const { consensus } = this.#of(status.group)
+      const { consensus } = this.#groups.of(status.group)
       const led = consensus.isLeader(process.host)
       consensus.onView(process.host, status)
       const leads = status.role === 'leader'
@@ -179,21 +172,5 @@ export class RunWatch implements ClusterWatch {
         return liveness === 'alive' ? [] : [`${manager.nodeId} sees ${nodeId} ${liveness ?? 'not'}`]
       })
     })
-  }
-
-  get #data(): ConsensusInvariants {
-    return this.#of(DEFAULT_GROUP).consensus
-  }
-
-  #of(group: GroupId): GroupInvariants {
-    const known = this.#groups.get(group)
-    if (known !== undefined) return known
-    const name = groupName(group)
-    const violations = group === DEFAULT_GROUP ? this.#violations : this.#violations.of(name)
-    const consensus = new ConsensusInvariants(this.#size, violations)
-    const durableIndex = (host: number) => consensus.durableIndex(host)
-    const made = { consensus, promises: new PromiseInvariants(violations, durableIndex) }
-    this.#groups.set(group, made)
-    return made
   }
 }

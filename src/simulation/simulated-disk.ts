@@ -129,13 +129,15 @@ export class SimulatedDisk {
     this.faults.bit_rot++
   }
 
-  /** Everything is gone: the machine got an empty disk. */
-  wipe(): void {
+  /** Everything is gone, or what `lost` names: the machine got another disk for it. */
+  wipe(lost = /^/): void {
     this.#life++
     this.#locks.clear()
+    for (const change of this.#nameChanges) performChange(this.#durableNames, change)
     this.#nameChanges = []
-    this.#cachedNames.clear()
-    this.#durableNames.clear()
+    for (const names of [this.#cachedNames, this.#durableNames]) {
+      for (const name of [...names.keys()]) if (lost.test(name)) names.delete(name)
+    }
   }
 
   // The following are called by mounts alone.

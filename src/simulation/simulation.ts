@@ -21,6 +21,7 @@ import { judgeHistory } from './history-judgement.js'
 import { Links } from './links.js'
 import { type MailComponents, type MailCounts, MailWorkload } from './mail-workload.js'
 import type { CreateManager } from './manager.js'
+import { MemberOperator } from './member-operator.js'
 import { Operator } from './operator.js'
 import { type ConnectClient, OutsideClient } from './outside-client.js'
 import { RunGuard } from './run-guard.js'
@@ -130,6 +131,7 @@ class Run {
   readonly #mail: MailWorkload
   readonly #control: ControlWorkload
   readonly #operator: Operator
+  readonly #members: MemberOperator
   readonly #log: (line: string) => void
   #events = 0
   #eventsAtInstant = 0
@@ -142,7 +144,10 @@ class Run {
     const { log } = components
     this.#log = (line) => log?.(`${this.#time.now.toFixed(3).padStart(10)} ${line}`)
     const random = SplittableRandom.fromSeed(seed)
-    const drawn = withoutTroubles(drawSwarmOptions(random.split('swarm')), options.without ?? [])
+    const drawn = withoutTroubles(
+      drawSwarmOptions(random.split('swarm'), options.nodes),
+      options.without ?? []
+    )
     this.#swarm = components.swarm?.(drawn) ?? drawn
     const time = this.#time
     const links = new Links(this.#swarm.link, random.split('links'), this.#faults)
@@ -174,6 +179,7 @@ class Run {
     )
     this.#watch.observe(this.#cluster)
     this.#operator = this.#buildOperator(authority, random.split('operator'))
+    this.#members = this.#buildMembers(random.split('members'))
     this.#scheduler = new FaultScheduler(
       {
         time,
@@ -191,7 +197,8 @@ class Run {
         time,
         random: random.split('workload'),
         cluster: this.#cluster,
-        appliedIndex: () => this.#watch.appliedIndex,
+        appliedIndex: (group) => this.#watch.appliedIndex(group),
+        groups: this.#swarm.groups.count,
         violations: this.#violations,
         outside: this.#buildOutside(components, random.split('outside'), streams)
       },
@@ -217,6 +224,19 @@ class Run {
         log: this.#log
       },
       this.#swarm.security
+    )
+  }
+
+  #buildMembers(random: Random): MemberOperator {
+    return new MemberOperator(
+      {
+        time: this.#time,
+        random,
+        cluster: () => this.#cluster,
+        violations: this.#violations,
+        log: this.#log
+      },
+      { ...this.#swarm.members, nodes: this.#options.nodes }
     )
   }
 
@@ -263,6 +283,7 @@ class Run {
     this.#time.post(this.#swarm.calmMs, 'faults', null, () => {
       this.#scheduler.start()
       this.#operator.start()
+      this.#members.start()
     })
     await this.#until(this.#options.seconds * 1_000)
     if (!this.#violations.any) await this.#heal()
@@ -283,6 +304,7 @@ class Run {
     this.#time.post(healedAt, 'heal', null, () => {
       this.#scheduler.heal()
       this.#operator.finish()
+      this.#members.finish()
     })
     this.#workload.stop()
     this.#mail.stop()
@@ -292,7 +314,8 @@ class Run {
     await this.#untilIdle(deadline)
     this.#workload.readAll()
     await this.#untilIdle(deadline + healBudgetElections * electionTimeoutMaxMs)
-    await this.#untilConverged(deadline + healBudgetElections * electionTimeoutMaxMs)
+    await this.#untilAllAreMembers()
+    await this.#untilConverged(this.#time.now + healBudgetElections * electionTimeoutMaxMs)
     if (this.#violations.any) return
     this.#healedInMs = this.#time.now - healedAt
     await this.#readControl()
@@ -316,6 +339,19 @@ class Run {
       while (!this.#violations.any && this.#control.open > 0) {
         await this.#until(this.#time.now + pollMs)
       }
+    }
+  }
+
+  /** Calls that were on their way when everything was repaired have to be given up first. */
+  async #untilAllAreMembers(): Promise<void> {
+    const deadline = this.#time.now + membersHealMs
+    while (!this.#violations.any && this.#members.missing().length > 0) {
+      if (this.#time.now >= deadline) {
+        const detail = `in no group, or not in all: ${this.#members.missing().join(', ')}`
+        this.#violations.report(Invariants.Liveness, detail)
+        return
+      }
+      await this.#until(this.#time.now + pollMs)
     }
   }
 
@@ -422,7 +458,8 @@ class Run {
       faults: this.#faults,
       features: {
         ...this.#cluster.features(),
-        metadata_changes: this.#mail.metadataChanges
+        metadata_changes: this.#mail.metadataChanges,
+        ...this.#members.counts
       },
       operations: this.#workload.counts,
       mail: this.#mail.counts,
@@ -437,6 +474,8 @@ class Run {
   }
 }
 
+/** Virtual time in which every node of a healed cluster hosts every group again. */
+const membersHealMs = 30_000
 /** Virtual time in which a healed cluster takes back every accusation, and its trust is one. */
 const membershipHealMs = 120_000
 

@@ -39,7 +39,7 @@ export function calmCluster(
   const authority = new SimulatedAuthority()
   const random = SplittableRandom.fromSeed(seed)
   const time = new VirtualTime(new TraceHash())
-  const drawn = drawSwarmOptions(random.split('swarm'))
+  const drawn = drawSwarmOptions(random.split('swarm'), size)
   const calm = {
     latencyMinMs: 0.2,
     latencyMeanMs: 0.5,
@@ -50,6 +50,10 @@ export function calmCluster(
     delaySpikeMsMax: 0,
     splitProbability: 0,
     breakProbability: 0
+  }
+  const settled = {
+    members: { ...drawn.members, founders: null },
+    groups: { ...drawn.groups, count: 1 }
   }
   const links = new Links(calm, random.split('links'), noFaults())
   const streams = new SimulatedStreamWorld(time, links)
@@ -67,7 +71,7 @@ export function calmCluster(
       authority,
       mail: { attach: nothing }
     },
-    { size, swarm: { ...drawn, preset: 'lan' } }
+    { size, swarm: { ...drawn, preset: 'lan', ...settled } }
   )
   const run = async (ms: number) => {
     const until = time.now + ms

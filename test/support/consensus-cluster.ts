@@ -1,5 +1,6 @@
 import { ConsensusDriver } from '../../src/consensus/consensus-driver.js'
 import { SegmentedLog } from '../../src/consensus/log/segmented-log-driver.js'
+import type { ClusterKnowledge } from '../../src/consensus/members/cluster-members-driver.js'
 import { resolveConfig } from '../../src/core/config/resolve.js'
 import type { Config } from '../../src/core/config/schema.js'
 import { after } from '../../src/core/deadlines.js'
@@ -30,6 +31,8 @@ export interface TestClusterOptions {
   readonly nodes?: readonly string[]
   readonly seed?: number
   readonly groups?: readonly GroupId[]
+  /** Of nodes without a replica; default: they know nothing. */
+  readonly knowledge?: ClusterKnowledge
   readonly consensus?: Partial<Config['consensus']>
   readonly engine?: Partial<KvEngineOptions>
   readonly syncLatencyMs?: number
@@ -207,6 +210,7 @@ export class TestCluster {
             return engine
           }
         },
+        knowledge: this.#options.knowledge,
         logger: this.#options.logger ?? silentLogger
       },
       {
