@@ -1,5 +1,5 @@
 /** What a history of lists says about who came before whom. */
-import { DependencyGraph } from './dependency-graph.js'
+import { DependencyGraph, type EdgeKind } from './dependency-graph.js'
 import type { KeyVersions } from './list-versions.js'
 import type { Transaction } from './transactions.js'
 
@@ -38,15 +38,22 @@ function addVersions(
   const later = [...appends]
     .filter(([element, { writer }]) => isAcknowledged(transactions[writer]) && !read.has(element))
     .map(([, { writer }]) => writer)
+  const isLater = new Set(later)
   const behind = later.length > 0 ? graph.addJoint() : null
   for (const writer of later) if (behind !== null) graph.add(behind, writer, 'ww')
+  const addBehind = (from: number, kind: EdgeKind): void => {
+    // The joint would lead it back to itself.
+    if (isLater.has(from)) for (const writer of later) graph.add(from, writer, kind)
+    else if (behind !== null) graph.add(from, behind, kind)
+  }
   const last = writers.at(-1)
-  if (behind !== null && last !== undefined) graph.add(last, behind, 'ww')
+  if (last !== undefined) addBehind(last, 'ww')
   for (const { reader, foreignLength } of reads) {
     const before = writers[foreignLength - 1]
-    const after = foreignLength < writers.length ? writers[foreignLength] : behind
+    const after = writers[foreignLength]
     if (before !== undefined) graph.add(before, reader, 'wr')
-    if (after !== undefined && after !== null) graph.add(reader, after, 'rw')
+    if (after !== undefined) graph.add(reader, after, 'rw')
+    else addBehind(reader, 'rw')
   }
 }
 

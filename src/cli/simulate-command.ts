@@ -78,7 +78,9 @@ const troubleNames = Object.keys({
   break: true,
   operator: true,
   mail: true,
-  compaction: true
+  members: true,
+  compaction: true,
+  control: true
 } satisfies Record<Trouble, true>) as Trouble[]
 
 function troublesOption(text: string): Trouble[] {

@@ -38,6 +38,13 @@ export const errorCodes = [
   'ERR_SKEIN_DRAINING',
   'ERR_SKEIN_MEMBER_CHANGE_FAILED',
   'ERR_SKEIN_TRANSFER_FAILED',
+  'ERR_SKEIN_FENCED',
+  'ERR_SKEIN_PLAN_REFUSED',
+  'ERR_SKEIN_CONTINUED_ELSEWHERE',
+  'ERR_SKEIN_CHANGE_REFUSED',
+  'ERR_SKEIN_FILE_TRANSFER',
+  'ERR_SKEIN_STATE_CONFLICT',
+  'ERR_SKEIN_CIRCUIT_OPEN',
   'ERR_SKEIN_CLIENT_EXPIRED',
   'ERR_SKEIN_SERIAL_FORGOTTEN',
   'ERR_SKEIN_RESULT_NOT_KEPT',
@@ -298,6 +305,52 @@ export class MemberChangeFailedError extends SkeinError {
 
 export class TransferFailedError extends SkeinError {
   readonly code = 'ERR_SKEIN_TRANSFER_FAILED'
+  override readonly retryable = true
+}
+
+/** Somebody else has taken over what the asker believes to own; nothing was done. */
+export class FencedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_FENCED'
+}
+
+/** A rolling restart does not begin, or is not in a state for this; `details.reason` says why. */
+export class PlanRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_PLAN_REFUSED'
+}
+
+/** The node that was asked goes away itself; the plan goes on, and can be attached to by its id. */
+export class ContinuedElsewhereError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CONTINUED_ELSEWHERE'
+}
+
+/**
+ * The control group's state does not allow the change, and stays as it is. `details.section` and
+ * `details.reason` say why.
+ */
+export class ChangeRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CHANGE_REFUSED'
+}
+
+/**
+ * A file did not arrive, `details.reason` says why; what did arrive of it is kept, so that the next
+ * attempt goes on there.
+ */
+export class FileTransferError extends SkeinError {
+  readonly code = 'ERR_SKEIN_FILE_TRANSFER'
+  override readonly retryable = true
+}
+
+/** Two nodes changed a state apart, and its service rejects that; nothing was changed. */
+export class StateConflictError extends SkeinError {
+  readonly code = 'ERR_SKEIN_STATE_CONFLICT'
+}
+
+/**
+ * The peer failed too often a moment ago to be asked again now; it was not asked.
+ * `details.retryAfterMs` says when it will be.
+ */
+export class CircuitOpenError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CIRCUIT_OPEN'
   override readonly retryable = true
 }
 

@@ -2,11 +2,13 @@
  * Everything a subscriber of the facade can be told, as tagged unions. Rooms emit their own part;
  * the facade numbers and dates them.
  */
+import type { BreakerState } from './circuit-breaker.js'
 import type { HealthVerdict } from './health-verdict.js'
 import type { HotspotEvent } from './hotspots.js'
 import type { GroupId, LogIndex, NodeId, Term, WallMs } from './ids.js'
 import type { HealthStatus, Lifecycle, Member } from './member.js'
 import type { Address } from './ports/stream-network.js'
+import type { SyncResult, TenantMetadata, TransferView } from './state-sync.js'
 
 export type MemberEvent =
   | { readonly type: 'MemberJoined'; readonly member: Member }
@@ -214,8 +216,11 @@ export type SecurityEvent =
   | {
       readonly type: 'GossipKeysChanged'
       readonly version: number
+      /** Who made this version. */
+      readonly writer: string
       readonly primary: string
       readonly keys: readonly string[]
+      /** Who told this node of it. */
       readonly by: NodeId
     }
 
@@ -237,6 +242,66 @@ export type RoutingEvent =
   /** Its ejection is over; it is given work gradually. */
   | { readonly type: 'NodeReturned'; readonly nodeId: NodeId }
 
+/** What becomes of a rolling restart; told by every node with a replica of the control group. */
+export type RestartEvent =
+  | {
+      readonly type: 'RollingRestartChanged'
+      readonly plan: string
+      readonly revision: number
+      readonly status: string
+      readonly reason: string
+      readonly owner: NodeId | null
+    }
+  /** Another node carries it out from now on. */
+  | {
+      readonly type: 'RollingRestartOwned'
+      readonly plan: string
+      readonly revision: number
+      readonly owner: NodeId
+    }
+  | {
+      readonly type: 'RollingRestartStep'
+      readonly plan: string
+      readonly revision: number
+      readonly nodeId: NodeId
+      readonly phase: string
+      /** Empty where it went as it should. */
+      readonly reason: string
+    }
+
+/** What nodes bring one another: files, states of services, what is known of tenants. */
+export type StateSyncEvent =
+  | { readonly type: 'TransferStarted'; readonly transfer: TransferView }
+  /** In its last state: done, failed or cancelled. */
+  | { readonly type: 'TransferEnded'; readonly transfer: TransferView }
+  | {
+      readonly type: 'ServiceSynced'
+      readonly service: string
+      readonly tenant: string
+      readonly from: NodeId
+      readonly result: SyncResult
+    }
+  /** Rejected: the two states stay as they are until somebody decides. */
+  | {
+      readonly type: 'StateConflictFound'
+      readonly service: string
+      readonly tenant: string
+      readonly from: NodeId
+    }
+  /** `metadata` is null where the tenant was removed. */
+  | {
+      readonly type: 'TenantChanged'
+      readonly tenant: string
+      readonly metadata: TenantMetadata | null
+      readonly origin: NodeId
+    }
+  | {
+      readonly type: 'BreakerChanged'
+      readonly nodeId: NodeId
+      readonly previous: BreakerState
+      readonly state: BreakerState
+    }
+
 export type FacadeEvent =
   | { readonly type: 'NodeStarted'; readonly nodeId: NodeId }
   | { readonly type: 'NodeStopping'; readonly nodeId: NodeId }
@@ -255,6 +320,8 @@ export type ClusterEventBody =
   | HealthEvent
   | SecurityEvent
   | RoutingEvent
+  | RestartEvent
+  | StateSyncEvent
   | FacadeEvent
 
 /** As subscribers get it. */

@@ -1,16 +1,17 @@
 /**
- * Invariants 1 to 6, and that a log's base stands for what was committed, judged from what replicas
- * say of themselves after each event. Everything here is incremental: an event costs what changed
- * in it.
+ * Invariants 1 to 6 of one group, and that a log's base stands for what was committed, judged from
+ * what replicas say of themselves after each event. Everything here is incremental: an event costs
+ * what changed in it.
  */
-import { configurationIn } from '../consensus/index.js'
+import { type Configuration, configurationIn } from '../consensus/index.js'
 import type {
   BaseChange,
   LogBase,
   LogEntry,
   PersistRequest,
   RaftRole,
-  RecoveredGroup
+  RecoveredGroup,
+  ReplicaId
 } from '../core/index.js'
 import { hostName } from './host-name.js'
 import { LogMirror } from './log-mirror.js'
@@ -25,6 +26,8 @@ export interface ReplicaView {
 }
 
 interface Replica {
+  /** Of this host; another one after its disk was replaced. */
+  id: ReplicaId | null
   /** What the core holds, durable or not. */
   log: LogMirror
   view: ReplicaView | null
@@ -44,7 +47,7 @@ interface Committed {
 }
 
 export class ConsensusInvariants {
-  readonly #violations: Violations
+  readonly #violations: Pick<Violations, 'report'>
   readonly #replicas: Replica[]
   readonly #leaderByTerm = new Map<number, number>()
   readonly #chainByPosition = new Map<string, number>()
@@ -56,7 +59,7 @@ export class ConsensusInvariants {
   #restores = 0
   #appliedIndexMax = 0
 
-  constructor(size: number, violations: Violations) {
+  constructor(size: number, violations: Pick<Violations, 'report'>) {
     this.#violations = violations
     this.#replicas = Array.from({ length: size }, newReplica)
   }
@@ -96,10 +99,12 @@ export class ConsensusInvariants {
   }
 
   /** The replica starts again with what its disk gave it. */
-  onRecovered(host: number, { base, entries }: RecoveredGroup): void {
+  onRecovered(host: number, id: ReplicaId, { base, entries }: RecoveredGroup): void {
     const replica = this.#replica(host)
-    const before = replica.durable
-    const old = replica.log
+    const isSame = replica.id === id
+    const before = isSame ? replica.durable : nothingDurable
+    const old = isSame ? replica.log : new LogMirror()
+    replica.id = id
     replica.log = new LogMirror()
     if (base) this.#reset(host, base)
     for (const entry of entries) this.#put(host, entry)
@@ -213,7 +218,7 @@ export class ConsensusInvariants {
   #reset(host: number, base: LogBase): void {
     this.#checkBase(host, base)
     const chained = this.#committed[base.index - 1]?.chain ?? 0
-    this.#replica(host).log.reset(base.index, base.term, chained)
+    this.#replica(host).log.reset(base, chained)
   }
 
   #checkBase(host: number, base: LogBase): void {
@@ -298,12 +303,19 @@ export class ConsensusInvariants {
       this.#violations.report(Invariants.OwnTermCommit, detail)
     }
     const chained = log.chainAt(commitIndex)
-    const holders = this.#replicas.filter(
-      (other) => other.durable.index >= commitIndex && this.#chainAt(other, commitIndex) === chained
-    ).length
-    if (holders >= Math.floor(this.#replicas.length / 2) + 1) return
+    const holders = this.#replicas.flatMap((other) => {
+      const { durable, id } = other
+      const isHeld = durable.index >= commitIndex && this.#chainAt(other, commitIndex) === chained
+      return isHeld && id !== null ? [id] : []
+    })
+    const { lastConfigurations } = log
+    const isHeld =
+      lastConfigurations.length === 0
+        ? 2 * holders.length > this.#replicas.length
+        : lastConfigurations.some((configuration) => isQuorum(configuration, holders))
+    if (isHeld) return
     const leader = `leader ${hostName(host)} of term ${term}`
-    const detail = `${leader} commits ${commitIndex}, durable on ${holders}`
+    const detail = `${leader} commits ${commitIndex}, durable on ${holders.join(', ')}`
     this.#violations.report(Invariants.DurableMajority, detail)
   }
 
@@ -358,9 +370,21 @@ export class ConsensusInvariants {
   }
 }
 
+const nothingDurable = { index: 0, chain: 0 }
+
+/** Written here again, for what is judged may be what counts wrongly. */
+function isQuorum(
+  { voters, votersOutgoing }: Configuration,
+  holders: readonly ReplicaId[]
+): boolean {
+  const isMajority = (of: readonly ReplicaId[]) =>
+    2 * of.filter((voter) => holders.includes(voter)).length > of.length
+  return isMajority(voters) && (votersOutgoing.length === 0 || isMajority(votersOutgoing))
+}
 const textOf = (payload: Uint8Array): string => payload.join()
 
 const newReplica = (): Replica => ({
+  id: null,
   log: new LogMirror(),
   view: null,
   durable: { index: 0, chain: 0 },

@@ -38,19 +38,35 @@ const sources = {
   gossip_key_changes: ['security', 'gossip_key_changes'],
   gossip_key_changes_refused: ['security', 'gossip_key_changes_refused'],
   gossip_keys_fetched: ['security', 'gossip_keys_fetched'],
+  host_beats: ['consensus', 'host_beats'],
+  groups_put_to_sleep: ['consensus', 'groups_put_to_sleep'],
+  groups_woken: ['consensus', 'groups_woken'],
+  leaders_moved: ['consensus', 'leaders_moved'],
   log_entries_compacted: ['consensus', 'log_entries_compacted'],
   snapshots_taken: ['consensus', 'snapshots_taken'],
   snapshots_installed: ['consensus', 'snapshots_installed'],
   snapshots_failed: ['consensus', 'snapshots_failed'],
-  snapshot_chunks_sent: ['consensus', 'snapshot_chunks_sent']
+  snapshot_chunks_sent: ['consensus', 'snapshot_chunks_sent'],
+  control_changes_applied: ['control', 'changes_applied'],
+  control_changes_forwarded: ['control', 'changes_forwarded'],
+  control_changes_retried: ['control', 'changes_retried']
 } as const satisfies Record<string, readonly [string, string]>
 
-export type FeatureKind = keyof typeof sources | 'metadata_changes'
+/** Counted by whoever brings them about. */
+const ownKinds = [
+  'metadata_changes',
+  'members_added',
+  'members_removed',
+  'replicas_replaced',
+  'member_changes_failed'
+] as const
+
+export type FeatureKind = keyof typeof sources | (typeof ownKinds)[number]
 export type FeatureCounts = Record<FeatureKind, number>
 
 export const featureKinds: readonly FeatureKind[] = [
   ...(Object.keys(sources) as (keyof typeof sources)[]),
-  'metadata_changes'
+  ...ownKinds
 ]
 
 export const noFeatures = (): FeatureCounts =>

@@ -1,4 +1,5 @@
-import type { LogEntry } from '../core/index.js'
+import { type Configuration, configurationIn } from '../consensus/index.js'
+import type { LogBase, LogEntry } from '../core/index.js'
 
 /**
  * What one replica's log holds, as numbers: per index its term and a hash of the entry and
@@ -10,6 +11,7 @@ export class LogMirror {
   #baseChain = 0
   #terms: number[] = []
   #chains: number[] = []
+  #configurations: { readonly index: number; readonly configuration: Configuration }[] = []
 
   /** What is at or below it is known of the last entry alone. */
   get baseIndex(): number {
@@ -33,7 +35,13 @@ export class LogMirror {
   }
 
   /** Goes on behind an entry of which this is known. */
-  reset(index: number, term: number, chained: number): void {
+  reset(
+    { configuration: payload, configurationIndex, index, term }: LogBase,
+    chained: number
+  ): void {
+    const configuration = configurationIn(payload)
+    this.#configurations =
+      configuration === null ? [] : [{ index: configurationIndex, configuration }]
     this.#baseIndex = index
     this.#baseTerm = term
     this.#baseChain = chained
@@ -41,11 +49,19 @@ export class LogMirror {
     this.#chains = []
   }
 
+  /** The newest, and the one before it: those that a leader may have counted by in one event. */
+  get lastConfigurations(): readonly Configuration[] {
+    return this.#configurations.slice(-2).map(({ configuration }) => configuration)
+  }
+
   /** Puts the entry at its index and drops what stood there and behind; false: it leaves a gap. */
   put(entry: LogEntry): boolean {
     if (entry.index > this.lastIndex + 1 || entry.index <= this.#baseIndex) return false
     this.#terms.length = entry.index - this.#baseIndex - 1
     this.#chains.length = entry.index - this.#baseIndex - 1
+    while ((this.#configurations.at(-1)?.index ?? 0) >= entry.index) this.#configurations.pop()
+    const configuration = configurationIn(entry.payload)
+    if (configuration !== null) this.#configurations.push({ index: entry.index, configuration })
     const previous = this.chainAt(entry.index - 1) ?? 0
     this.#terms.push(entry.term)
     this.#chains.push(chain(previous, entry.term, entry.payload))

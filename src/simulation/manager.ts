@@ -11,6 +11,7 @@ import type {
   DatagramNetwork,
   Disk,
   EngineProvider,
+  GroupId,
   Logger,
   PresetName,
   Random,
@@ -41,7 +42,10 @@ export interface SimulatedManager extends ClusterManager {
   start(): Promise<void>
   stop(options?: { readonly drain?: boolean }): Promise<void>
   tellQueues(tell: TellQueue): void
-  registerClient(clientId: ClientId, options?: { readonly timeoutMs?: number }): Promise<void>
+  registerClient(
+    clientId: ClientId,
+    options?: { readonly timeoutMs?: number; readonly group?: GroupId }
+  ): Promise<void>
 }
 
 export type CreateManager = (options: {

@@ -7,11 +7,13 @@ import {
   type Address,
   after,
   type Clock,
-  type Consistency,
+  Consistencies,
   type Crypto,
   type EngineProvider,
+  type GroupId,
   type Logger,
   NotStartedError,
+  type QueryOptions,
   type QueryResult,
   type Random,
   type StreamNetwork
@@ -27,7 +29,7 @@ export interface SimulatedClient {
   query(
     sql: string,
     params: undefined,
-    options: { readonly consistency: Consistency; readonly timeoutMs: number }
+    options: Pick<QueryOptions, 'consistency' | 'group' | 'timeoutMs'>
   ): Promise<QueryResult>
 }
 
@@ -88,8 +90,9 @@ export class OutsideClient {
   }
 
   /** In a turn of its own process. */
-  query(sql: string, consistency: Consistency, timeoutMs: number): Promise<QueryResult> {
-    if (this.#client !== null) return this.#client.query(sql, undefined, { consistency, timeoutMs })
+  query(sql: string, group: GroupId, timeoutMs: number): Promise<QueryResult> {
+    const options = { consistency: Consistencies.Linearizable, group, timeoutMs }
+    if (this.#client !== null) return this.#client.query(sql, undefined, options)
     return Promise.reject(new NotStartedError('the client is not connected yet'))
   }
 

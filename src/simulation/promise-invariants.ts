@@ -9,7 +9,7 @@ import { Invariants, type Violations } from './violations.js'
 const nothingPromised: HardState = { term: 0 as HardState['term'], vote: null }
 
 export class PromiseInvariants {
-  readonly #violations: Violations
+  readonly #violations: Pick<Violations, 'report'>
   /** Up to where a host's log is durable. */
   readonly #durableIndex: (host: number) => number
   readonly #durable: HardState[] = []
@@ -21,7 +21,7 @@ export class PromiseInvariants {
   readonly #votes = new Map<string, string>()
   readonly #promisedTerms = new Map<string, number>()
 
-  constructor(violations: Violations, durableIndex: (host: number) => number) {
+  constructor(violations: Pick<Violations, 'report'>, durableIndex: (host: number) => number) {
     this.#violations = violations
     this.#durableIndex = durableIndex
   }

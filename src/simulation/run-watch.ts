@@ -2,12 +2,11 @@
  * Sees every node after each of its events, through the facade's read-only views and the engine's
  * port, and hands what it sees to the invariants.
  */
-import type { EngineProvider, ReplicaObserver } from '../core/index.js'
-import { ConsensusInvariants } from './consensus-invariants.js'
+import { type GroupId, groupName, type ReplicaObserver } from '../core/index.js'
 import { watchEngine } from './engine-watch.js'
+import { GroupWatch } from './group-watch.js'
 import { hostName } from './host-name.js'
 import { MembershipInvariants } from './membership-invariants.js'
-import { PromiseInvariants } from './promise-invariants.js'
 import type { ClusterWatch, SimulatedCluster } from './simulated-cluster.js'
 import { TrustInvariants, type TrustWatch } from './trust-invariants.js'
 import { Invariants, type Violations } from './violations.js'
@@ -26,8 +25,7 @@ const queuesEveryEvents = 4
 
 export class RunWatch implements ClusterWatch {
   readonly #violations: Violations
-  readonly #consensus: ConsensusInvariants
-  readonly #promises: PromiseInvariants
+  readonly #groups: GroupWatch
   readonly #membership: MembershipInvariants
   readonly #trust: TrustInvariants
   readonly #log: (line: string) => void
@@ -41,9 +39,7 @@ export class RunWatch implements ClusterWatch {
 
   constructor({ size, violations, log, onCrash, trust }: RunWatchComponents) {
     this.#violations = violations
-    this.#consensus = new ConsensusInvariants(size, violations)
-    const durableIndex = (host: number) => this.#consensus.durableIndex(host)
-    this.#promises = new PromiseInvariants(violations, durableIndex)
+    this.#groups = new GroupWatch(size, violations)
     this.#membership = new MembershipInvariants(violations)
     this.#trust = new TrustInvariants(violations, trust)
     this.#log = log
@@ -51,21 +47,21 @@ export class RunWatch implements ClusterWatch {
   }
 
   get elections(): number {
-    return this.#consensus.elections
+    return this.#groups.elections
   }
 
   get committedIndex(): number {
-    return this.#consensus.committedIndex
+    return this.#groups.committedIndex
   }
 
-  /** The highest index that any engine has applied. */
-  get appliedIndex(): number {
-    return this.#consensus.appliedIndex
+  /** The highest index that any engine of the group has applied. */
+  appliedIndex(group: GroupId): number {
+    return this.#groups.of(group).consensus.appliedIndex
   }
 
   /** What a leader has committed; zero when it does not lead. */
   ledCommitIndex(host: number): number {
-    return this.#consensus.ledCommitIndex(host)
+    return this.#groups.ledCommitIndex(host)
   }
 
   observe(cluster: SimulatedCluster): void {
@@ -73,7 +69,7 @@ export class RunWatch implements ClusterWatch {
   }
 
   isLeader(host: number): boolean {
-    return this.#consensus.isLeader(host)
+    return this.#groups.isLeader(host)
   }
 
   onStarted(host: number): void {
@@ -89,7 +85,7 @@ export class RunWatch implements ClusterWatch {
     this.#log(
       `fault: ${hostName(host)} ${exit === ProcessExits.Power ? 'loses power' : 'is killed'}`
     )
-    this.#consensus.onExit(host)
+    this.#groups.onExit(host)
     this.#onCrash(host)
     if (this.#cluster) this.#membership.onExit(this.#cluster.nodeIdOf(host))
   }
@@ -102,44 +98,44 @@ export class RunWatch implements ClusterWatch {
   /** A process that has crashed says nothing any more, whatever it was in the middle of. */
   observerOf(process: SimulatedProcess): ReplicaObserver {
     const { host } = process
-    const consensus = this.#consensus
-    const promises = this.#promises
+    const groups = this.#groups
     return {
-      onRecovered(_group, replica, recovered) {
+      onRecovered(group, replica, recovered) {
         if (!process.alive) return
-        consensus.onRecovered(host, recovered)
+        const { consensus, promises } = groups.of(group)
+        consensus.onRecovered(host, replica, recovered)
         promises.onRecovered(host, replica, recovered.hardState)
       },
       onPersist(request) {
         if (!process.alive) return
+        const { consensus, promises } = groups.of(request.group)
         consensus.onPersist(host, request)
         promises.onPersist(host, request)
       },
       onPersisted(request) {
         if (!process.alive) return
+        const { consensus, promises } = groups.of(request.group)
         consensus.onPersisted(host, request)
         promises.onPersisted(host, request)
       },
       onSend(message) {
-        if (process.alive) promises.onSend(host, message)
+        if (process.alive) groups.of(message.group).promises.onSend(host, message)
+      },
+      watched(group, engine) {
+        const { consensus } = groups.of(group)
+        return watchEngine(engine, {
+          onOpened(index, state) {
+            if (process.alive) consensus.onEngineOpened(host, index, state)
+          },
+          onApplied(index, state) {
+            if (process.alive) consensus.onApplied(host, index, state)
+          },
+          onRestored(index, state) {
+            if (process.alive) consensus.onRestored(host, index, state)
+          }
+        })
       }
     }
-  }
-
-  wrapEngine(process: SimulatedProcess, provider: EngineProvider): EngineProvider {
-    const { host } = process
-    const consensus = this.#consensus
-    return watchEngine(provider, {
-      onOpened(index, state) {
-        if (process.alive) consensus.onEngineOpened(host, index, state)
-      },
-      onApplied(index, state) {
-        if (process.alive) consensus.onApplied(host, index, state)
-      },
-      onRestored(index, state) {
-        if (process.alive) consensus.onRestored(host, index, state)
-      }
-    })
   }
 
   /** The node whose event has just run and settled. */
@@ -148,11 +144,13 @@ export class RunWatch implements ClusterWatch {
     if (!node || node.process !== process || !node.isStarted) return
     const { groups, members, nodeId } = node.manager.getClusterView()
     for (const status of groups) {
-      const led = this.#consensus.isLeader(process.host)
-      this.#consensus.onView(process.host, status)
+      const { consensus } = this.#groups.of(status.group)
+      const led = consensus.isLeader(process.host)
+      consensus.onView(process.host, status)
       const leads = status.role === 'leader'
       if (leads !== led) {
-        this.#log(`${nodeId} ${leads ? 'leads' : 'no longer leads: in'} term ${status.term}`)
+        const verb = leads ? 'leads' : 'no longer leads'
+        this.#log(`${nodeId} ${verb} group ${groupName(status.group)} in term ${status.term}`)
       }
       if (status.failed !== null) {
         this.#violations.report(Invariants.Liveness, `${hostName(process.host)}: ${status.failed}`)

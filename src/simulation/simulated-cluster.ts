@@ -9,7 +9,6 @@ import {
   type Clock,
   type ConfigInput,
   type Crypto,
-  type EngineProvider,
   type Logger,
   type NodeId,
   type Random,
@@ -64,7 +63,6 @@ export interface ClusterWatch {
   /** A process has opened a sealed datagram that it had opened before. */
   onOpenedTwice(process: SimulatedProcess): void
   observerOf(process: SimulatedProcess): ReplicaObserver
-  wrapEngine(process: SimulatedProcess, engine: EngineProvider): EngineProvider
   isLeader(host: number): boolean
   /** What a leader has committed; zero when it does not lead. */
   ledCommitIndex(host: number): number
@@ -195,6 +193,12 @@ export class SimulatedCluster implements FaultTarget {
     }
   }
 
+  /** What is replicated is gone, and with it who this replica was; the rest of the node stays. */
+  replaceDisk(host: number): void {
+    this.crash(host, ProcessExits.Killed)
+    this.#machine(host).disk.wipe(replicatedFiles)
+  }
+
   armCrash(host: number, crash: ArmedCrash): void {
     const ledBefore = this.#components.watch.ledCommitIndex(host)
     this.#machine(host).armed = { crash, eventsLeft: crash.eventsLeft, ledBefore }
@@ -278,7 +282,7 @@ export class SimulatedCluster implements FaultTarget {
     return create({
       config: this.#configOf(nodeId),
       preset: this.#options.swarm.preset,
-      engine: watch.wrapEngine(process, engine),
+      engine,
       messages: mailDeclarations,
       overrides: {
         clock,
@@ -299,24 +303,28 @@ export class SimulatedCluster implements FaultTarget {
 
   #configOf(nodeId: NodeId): ConfigInput {
     const ids = this.nodeIds()
-    const { log, security, transport } = this.#options.swarm
+    const { groups, log, members, security, transport } = this.#options.swarm
+    const { quiesceAfterMs, leaderBalanceIntervalMs } = groups
     return {
       node: { id: nodeId, listenAddress: addressOf(nodeId), dataDirectory: '/simulated' },
       cluster: {
         name: clusterName,
         seeds: ids.filter((id) => id !== nodeId).map(addressOf),
-        bootstrap: { voters: ids }
+        bootstrap: { voters: ids.slice(0, members.founders ?? ids.length) },
+        groups: groups.count
       },
-      transport,
-      ...(log.entriesMax === null
-        ? {}
-        : {
-            consensus: {
+      consensus: {
+        quiesceAfterMs,
+        leaderBalanceIntervalMs,
+        ...(log.entriesMax === null
+          ? {}
+          : {
               logEntriesMax: log.entriesMax,
               logTailShare: log.tailShare,
               logSegmentBytes: smallSegmentBytes
-            }
-          }),
+            })
+      },
+      transport,
       security: {
         insecure: true,
         linkAgeMaxMs: security.linkAgeMaxMs,
@@ -362,6 +370,9 @@ export class SimulatedCluster implements FaultTarget {
     return this.#machines[host] as Machine
   }
 }
+
+/** Of the replicas and their identity. */
+const replicatedFiles = /^(identity|log|kv)/
 
 const addressOf = (nodeId: NodeId): Address => `${nodeId}:7946`
 

@@ -13,13 +13,15 @@ import {
   SplittableRandom,
   silentLogger
 } from '../core/index.js'
+import { type ControlCounts, ControlWorkload } from './control-workload.js'
 import { type FaultCounts, noFaults } from './fault-counts.js'
 import { FaultScheduler } from './fault-scheduler.js'
 import type { FeatureCounts } from './feature-counts.js'
 import { judgeHistory } from './history-judgement.js'
 import { Links } from './links.js'
-import { type MailCounts, MailWorkload } from './mail-workload.js'
+import { type MailComponents, type MailCounts, MailWorkload } from './mail-workload.js'
 import type { CreateManager } from './manager.js'
+import { MemberOperator } from './member-operator.js'
 import { Operator } from './operator.js'
 import { type ConnectClient, OutsideClient } from './outside-client.js'
 import { RunGuard } from './run-guard.js'
@@ -73,6 +75,7 @@ export interface SimulationResult {
   readonly features: FeatureCounts
   readonly operations: OperationCounts
   readonly mail: MailCounts
+  readonly control: ControlCounts
   /** Terms that had a leader. */
   readonly elections: number
   readonly committedIndex: number
@@ -126,7 +129,9 @@ class Run {
   readonly #scheduler: FaultScheduler
   readonly #workload: Workload
   readonly #mail: MailWorkload
+  readonly #control: ControlWorkload
   readonly #operator: Operator
+  readonly #members: MemberOperator
   readonly #log: (line: string) => void
   #events = 0
   #eventsAtInstant = 0
@@ -139,7 +144,10 @@ class Run {
     const { log } = components
     this.#log = (line) => log?.(`${this.#time.now.toFixed(3).padStart(10)} ${line}`)
     const random = SplittableRandom.fromSeed(seed)
-    const drawn = withoutTroubles(drawSwarmOptions(random.split('swarm')), options.without ?? [])
+    const drawn = withoutTroubles(
+      drawSwarmOptions(random.split('swarm'), options.nodes),
+      options.without ?? []
+    )
     this.#swarm = components.swarm?.(drawn) ?? drawn
     const time = this.#time
     const links = new Links(this.#swarm.link, random.split('links'), this.#faults)
@@ -152,15 +160,8 @@ class Run {
       onCrash: (host) => this.#scheduler.handleCrash(host),
       trust: { authority, openEnds: (process) => streams.openEnds(process) }
     })
-    this.#mail = new MailWorkload(
-      {
-        time,
-        random: random.split('mail'),
-        cluster: () => this.#cluster,
-        violations: this.#violations
-      },
-      this.#swarm.mail
-    )
+    this.#mail = new MailWorkload(this.#workloadParts(random, 'mail'), this.#swarm.mail)
+    this.#control = new ControlWorkload(this.#workloadParts(random, 'control'), this.#swarm.control)
     this.#cluster = new SimulatedCluster(
       {
         time,
@@ -178,6 +179,7 @@ class Run {
     )
     this.#watch.observe(this.#cluster)
     this.#operator = this.#buildOperator(authority, random.split('operator'))
+    this.#members = this.#buildMembers(random.split('members'))
     this.#scheduler = new FaultScheduler(
       {
         time,
@@ -195,12 +197,19 @@ class Run {
         time,
         random: random.split('workload'),
         cluster: this.#cluster,
-        appliedIndex: () => this.#watch.appliedIndex,
+        appliedIndex: (group) => this.#watch.appliedIndex(group),
+        groups: this.#swarm.groups.count,
         violations: this.#violations,
         outside: this.#buildOutside(components, random.split('outside'), streams)
       },
       this.#swarm.workload
     )
+  }
+
+  #workloadParts(random: Random, name: string): MailComponents {
+    const violations = this.#violations
+    const cluster = () => this.#cluster
+    return { time: this.#time, random: random.split(name), cluster, violations }
   }
 
   #buildOperator(authority: SimulatedAuthority, random: Random): Operator {
@@ -215,6 +224,19 @@ class Run {
         log: this.#log
       },
       this.#swarm.security
+    )
+  }
+
+  #buildMembers(random: Random): MemberOperator {
+    return new MemberOperator(
+      {
+        time: this.#time,
+        random,
+        cluster: () => this.#cluster,
+        violations: this.#violations,
+        log: this.#log
+      },
+      { ...this.#swarm.members, nodes: this.#options.nodes }
     )
   }
 
@@ -257,9 +279,11 @@ class Run {
     this.#cluster.start()
     this.#workload.start()
     this.#mail.start()
+    this.#control.start()
     this.#time.post(this.#swarm.calmMs, 'faults', null, () => {
       this.#scheduler.start()
       this.#operator.start()
+      this.#members.start()
     })
     await this.#until(this.#options.seconds * 1_000)
     if (!this.#violations.any) await this.#heal()
@@ -280,17 +304,21 @@ class Run {
     this.#time.post(healedAt, 'heal', null, () => {
       this.#scheduler.heal()
       this.#operator.finish()
+      this.#members.finish()
     })
     this.#workload.stop()
     this.#mail.stop()
+    this.#control.stop()
     const { electionTimeoutMaxMs } = this.#electionConfig()
     const deadline = healedAt + healBudgetElections * electionTimeoutMaxMs
     await this.#untilIdle(deadline)
     this.#workload.readAll()
     await this.#untilIdle(deadline + healBudgetElections * electionTimeoutMaxMs)
-    await this.#untilConverged(deadline + healBudgetElections * electionTimeoutMaxMs)
+    await this.#untilAllAreMembers()
+    await this.#untilConverged(this.#time.now + healBudgetElections * electionTimeoutMaxMs)
     if (this.#violations.any) return
     this.#healedInMs = this.#time.now - healedAt
+    await this.#readControl()
     await this.#untilMembersAgree(healedAt)
   }
 
@@ -298,6 +326,29 @@ class Run {
     while (!this.#violations.any && this.#workload.open + this.#mail.open > 0) {
       if (this.#time.now >= deadline) {
         this.#violations.report(Invariants.Liveness, this.#describeUnanswered())
+        return
+      }
+      await this.#until(this.#time.now + pollMs)
+    }
+  }
+
+  /** Every node writes what it has to record; then every node tells all that is recorded. */
+  async #readControl(): Promise<void> {
+    for (const isWhole of [false, true]) {
+      for (const node of this.#cluster.startedNodes()) this.#control.readBack(node, isWhole)
+      while (!this.#violations.any && this.#control.open > 0) {
+        await this.#until(this.#time.now + pollMs)
+      }
+    }
+  }
+
+  /** Calls that were on their way when everything was repaired have to be given up first. */
+  async #untilAllAreMembers(): Promise<void> {
+    const deadline = this.#time.now + membersHealMs
+    while (!this.#violations.any && this.#members.missing().length > 0) {
+      if (this.#time.now >= deadline) {
+        const detail = `in no group, or not in all: ${this.#members.missing().join(', ')}`
+        this.#violations.report(Invariants.Liveness, detail)
         return
       }
       await this.#until(this.#time.now + pollMs)
@@ -407,10 +458,12 @@ class Run {
       faults: this.#faults,
       features: {
         ...this.#cluster.features(),
-        metadata_changes: this.#mail.metadataChanges
+        metadata_changes: this.#mail.metadataChanges,
+        ...this.#members.counts
       },
       operations: this.#workload.counts,
       mail: this.#mail.counts,
+      control: this.#control.counts,
       elections: this.#watch.elections,
       committedIndex: this.#watch.committedIndex,
       healedInMs: this.#healedInMs === null ? null : Math.round(this.#healedInMs),
@@ -421,6 +474,8 @@ class Run {
   }
 }
 
+/** Virtual time in which every node of a healed cluster hosts every group again. */
+const membersHealMs = 30_000
 /** Virtual time in which a healed cluster takes back every accusation, and its trust is one. */
 const membershipHealMs = 120_000
 

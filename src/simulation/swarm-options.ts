@@ -81,6 +81,28 @@ export interface SwarmOptions {
   }
   readonly security: SecurityOptions
   readonly log: LogOptions
+  readonly control: {
+    /** Between two calls of the control group; null: there are none but the nodes' own. */
+    readonly meanIntervalMs: number | null
+    readonly readShare: number
+  }
+  readonly members: MemberOptions
+  readonly groups: GroupOptions
+}
+
+export interface MemberOptions {
+  /** Nodes that found the cluster, the first ones; null: all. */
+  readonly founders: number | null
+  /** Between two changes of members; null: they stay. */
+  readonly meanIntervalMs: number | null
+  /** Of the changes: a node gets another disk, and comes in with an empty replica. */
+  readonly replaceShare: number
+}
+
+export interface GroupOptions {
+  readonly count: number
+  readonly quiesceAfterMs: number
+  readonly leaderBalanceIntervalMs: number
 }
 
 export interface LogOptions {
@@ -102,7 +124,7 @@ export interface SecurityOptions {
   readonly compareIntervalMs: number
 }
 
-export function drawSwarmOptions(random: Random): SwarmOptions {
+export function drawSwarmOptions(random: Random, nodes: number): SwarmOptions {
   const draw = new Draw(random)
   const isLan = draw.chance(0.5)
   return {
@@ -155,7 +177,31 @@ export function drawSwarmOptions(random: Random): SwarmOptions {
       compressionThresholdBytes: draw.chance(0.5) ? 1 + draw.integer(3_000) : 8_192
     },
     security: drawSecurity(draw),
-    log: drawLog(draw)
+    log: drawLog(draw),
+    control: {
+      meanIntervalMs: draw.chance(0.7) ? draw.between(50, 1_000) : null,
+      readShare: draw.between(0.1, 0.5)
+    },
+    members: drawMembers(new Draw(random.split('members')), nodes),
+    groups: drawGroups(new Draw(random.split('groups')))
+  }
+}
+
+/** From three to all and back, in a third of the seeds. */
+function drawMembers(draw: Draw, nodes: number): MemberOptions {
+  const isBusy = nodes >= 3 && draw.chance(0.35)
+  return {
+    founders: isBusy ? 3 : null,
+    meanIntervalMs: isBusy ? draw.between(300, 3_000) : null,
+    replaceShare: draw.chance(0.5) ? draw.between(0, 0.4) : 0
+  }
+}
+
+function drawGroups(draw: Draw): GroupOptions {
+  return {
+    count: draw.chance(0.35) ? 3 + draw.integer(2) : 1,
+    quiesceAfterMs: Math.round(draw.between(100, 1_500)),
+    leaderBalanceIntervalMs: draw.chance(0.7) ? Math.round(draw.between(300, 4_000)) : 0
   }
 }
 
@@ -196,7 +242,9 @@ export const troubles = [
   'break',
   'operator',
   'mail',
-  'compaction'
+  'members',
+  'compaction',
+  'control'
 ] as const
 export type Trouble = (typeof troubles)[number]
 
@@ -217,7 +265,12 @@ export function withoutTroubles(swarm: SwarmOptions, left: readonly Trouble[]): 
     skew: isOut('skew') ? { rateMax: 1, wallOffsetMsMax: 0, meanIntervalMs: null } : skew,
     security: rate('operator', swarm.security),
     mail: rate('mail', swarm.mail),
+    members: rate(
+      'members',
+      isOut('members') ? { ...swarm.members, founders: null } : swarm.members
+    ),
     log: isOut('compaction') ? { ...swarm.log, entriesMax: null } : swarm.log,
+    control: rate('control', swarm.control),
     link: {
       ...link,
       lossProbability: share('loss', link.lossProbability),

@@ -9,6 +9,7 @@ import {
   type ClientId,
   type ClientTag,
   type ErrorCode,
+  type GroupId,
   hasCode,
   Priorities,
   type Priority,
@@ -29,8 +30,10 @@ export interface WorkloadComponents {
   readonly time: VirtualTime
   readonly random: Random
   readonly cluster: SimulatedCluster
-  /** The highest index that any node has applied by now. */
-  readonly appliedIndex: () => number
+  /** The highest index of a group that any node has applied by now. */
+  readonly appliedIndex: (group: GroupId) => number
+  /** Keys are spread over the groups. */
+  readonly groups: number
   readonly violations: Violations
   /** Each gets a client of the workload of its own. */
   readonly outside: readonly OutsideClient[]
@@ -131,9 +134,16 @@ const keyName = (number: number): string => `${number % 3 === 0 ? 's' : 'k'}${nu
 /** Keys that are only appended to: each element must be there in the end, once. */
 export const isSetKey = (key: string): boolean => key.startsWith('s')
 
+/** Of the group that has the key. */
+export const groupOfKey = (key: string, groups: number): GroupId => {
+  const number = Number(key.slice(1))
+  return ((number + Math.floor(number / 3)) % groups) as GroupId
+}
+
 interface Operation {
   readonly op: OperationKind
   readonly key: string
+  readonly group: GroupId
   readonly value: HistoryValue
   readonly begunAt: number
   /** Null: the node that is asked numbers it, and it is sent to no other. */
@@ -163,8 +173,8 @@ class Client {
   #current: Operation | null = null
   #attempt = 0
   #isStopped = false
-  /** Before its first write, a client makes itself known to the cluster. */
-  #isRegistered = false
+  /** Before its first write to a group, a client makes itself known to it. */
+  readonly #registered = new Set<GroupId>()
 
   constructor(
     components: ClientComponents,
@@ -228,7 +238,8 @@ class Client {
     const isUnnumbered = op === 'read' || this.#random.nextFloat() < this.#options.unnumberedShare
     const serial = isUnnumbered ? null : ++this.#serial
     const priority = pick(this.#random, Object.values(Priorities))
-    this.#current = { op, key, value, begunAt: this.#time.now, serial, priority }
+    const group = groupOfKey(key, this.#components.groups)
+    this.#current = { op, key, group, value, begunAt: this.#time.now, serial, priority }
     this.#board.history.push({ process: this.#process, type: 'invoke', op, key, value })
     this.#try()
   }
@@ -276,8 +287,9 @@ class Client {
       this.#components.violations.report(Invariants.Liveness, detail)
     })
     this.#time.post(this.#time.now, 'client.query', client.process, () => {
-      const appliedBefore = this.#components.appliedIndex()
-      client.query(statementOf(operation), 'linearizable', outsideTimeoutMs).then(
+      const { group } = operation
+      const appliedBefore = this.#components.appliedIndex(group)
+      client.query(statementOf(operation), group, outsideTimeoutMs).then(
         (result) => {
           this.#checkFresh(operation, result, appliedBefore, client.process.name)
           answer(result)
@@ -310,17 +322,20 @@ class Client {
 
   async #ask(node: RunningNode, operation: Operation): Promise<QueryResult> {
     const isRead = operation.op === 'read'
-    const appliedBefore = this.#components.appliedIndex()
-    if (operation.serial !== null && !this.#isRegistered) {
+    const { group } = operation
+    const appliedBefore = this.#components.appliedIndex(group)
+    if (operation.serial !== null && !this.#registered.has(group)) {
       const generation = this.#generation
-      await node.manager.registerClient(toClientId(this.#process), { timeoutMs: attemptTimeoutMs })
-      if (generation === this.#generation) this.#isRegistered = true
+      const registration = { timeoutMs: attemptTimeoutMs, group }
+      await node.manager.registerClient(toClientId(this.#process), registration)
+      if (generation === this.#generation) this.#registered.add(group)
     }
     const { number } = this.#options
     const result = await node.manager.executeQuery(statementOf(operation), {
       timeoutMs: attemptTimeoutMs,
       priority: operation.priority,
       key: operation.key,
+      group,
       ...(number % 2 === 0 ? { session: `s${number}` } : {}),
       ...(isRead ? { consistency: 'linearizable' } : {}),
       ...(isRead || operation.serial === null ? {} : { client: this.#tagOf(operation.serial) })
@@ -394,7 +409,7 @@ class Client {
       this.#board.counts.unknown++
       this.#generation++
       this.#serial = 0
-      this.#isRegistered = false
+      this.#registered.clear()
     } else if (type === 'fail') this.#board.counts.failed++
     else this.#board.counts.ok++
     if (this.#reads.length > 0) this.#later(0, () => this.#current === null && this.#next())

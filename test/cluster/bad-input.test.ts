@@ -83,7 +83,7 @@ async function stateOf(): Promise<State> {
   const views = await Promise.all(cluster.ids.map((id) => cluster.view(id)))
   return {
     checksums: await Promise.all(cluster.ids.map((id) => cluster.checksum(id))),
-    terms: views.map(({ groups }) => groups.map(({ term, leader }) => ({ term, leader }))),
+    terms: views.map(({ groups: [data] }) => ({ term: data?.term, leader: data?.leader })),
     members: views.map(({ members }) =>
       members.map(({ nodeId, liveness, lifecycle }) => `${nodeId} ${liveness} ${lifecycle}`).sort()
     )

@@ -1,4 +1,4 @@
-import { ClusterNetworkManager } from '../../lib/index.js'
+import { ClusterNetworkManager, type CreateOptions } from '../../lib/index.js'
 import { SplittableRandom, silentLogger } from '../../src/core/index.js'
 import { nodeCrypto } from '../../src/runtime/index.js'
 import { noFaults } from '../../src/simulation/fault-counts.js'
@@ -25,17 +25,21 @@ const watch: ClusterWatch = {
     onPersisted: nothing,
     onSend: nothing
   }),
-  wrapEngine: (_, engine) => engine,
   isLeader: () => false,
   ledCommitIndex: () => 0
 }
 
 /** A simulated cluster in which nothing happens but what its test does. */
-export function calmCluster(seed: number, size: number, config: Record<string, object>) {
+export function calmCluster(
+  seed: number,
+  size: number,
+  config: Record<string, object>,
+  parts: Pick<CreateOptions, 'restart'> = {}
+) {
   const authority = new SimulatedAuthority()
   const random = SplittableRandom.fromSeed(seed)
   const time = new VirtualTime(new TraceHash())
-  const drawn = drawSwarmOptions(random.split('swarm'))
+  const drawn = drawSwarmOptions(random.split('swarm'), size)
   const calm = {
     latencyMinMs: 0.2,
     latencyMeanMs: 0.5,
@@ -47,6 +51,10 @@ export function calmCluster(seed: number, size: number, config: Record<string, o
     splitProbability: 0,
     breakProbability: 0
   }
+  const settled = {
+    members: { ...drawn.members, founders: null },
+    groups: { ...drawn.groups, count: 1 }
+  }
   const links = new Links(calm, random.split('links'), noFaults())
   const streams = new SimulatedStreamWorld(time, links)
   const cluster = new SimulatedCluster(
@@ -57,13 +65,13 @@ export function calmCluster(seed: number, size: number, config: Record<string, o
       datagrams: new SimulatedDatagramWorld(time, links),
       crypto: nodeCrypto(),
       create: (init) =>
-        ClusterNetworkManager.create({ ...init, config: { ...init.config, ...config } }),
+        ClusterNetworkManager.create({ ...init, ...parts, config: { ...init.config, ...config } }),
       loggerOf: () => silentLogger,
       watch,
       authority,
       mail: { attach: nothing }
     },
-    { size, swarm: { ...drawn, preset: 'lan' } }
+    { size, swarm: { ...drawn, preset: 'lan', ...settled } }
   )
   const run = async (ms: number) => {
     const until = time.now + ms

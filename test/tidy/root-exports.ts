@@ -83,6 +83,8 @@ export const rootExports: readonly string[] = [
   'toServerStatus',
   'toServiceNodeState',
   'version',
+  // What the control group holds.
+  'ClusterControl',
   // What a node says of itself and hears of others.
   'ClusterHealth',
   'PeerStatus',
@@ -126,5 +128,32 @@ export const rootExports: readonly string[] = [
   'StrategyExplanation',
   'StrategyFactory',
   'StrategyName',
-  'StrategyNames'
+  'StrategyNames',
+  // Files, states and tenants that nodes bring one another: `manager.stateSync`.
+  'BreakerState',
+  'BreakerStates',
+  'BreakerTicket',
+  'BreakerView',
+  'CircuitBreaker',
+  'CircuitBreakerOptions',
+  'FetchOptions',
+  'FileOffer',
+  'MergeFunction',
+  'MergeStrategies',
+  'MergeStrategyName',
+  'ServiceState',
+  'StateConflict',
+  'StateSync',
+  'SyncedService',
+  'SyncReport',
+  'SyncResult',
+  'SyncServiceOptions',
+  'TenantInput',
+  'TenantMetadata',
+  'Tenants',
+  'TransferOptions',
+  'TransferState',
+  'TransferStates',
+  'TransferView',
+  'VersionVector'
 ]

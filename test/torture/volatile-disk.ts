@@ -8,8 +8,9 @@
  *    was synced under a name that was not is lost with it.
  * 3. Nothing appears below half: a file takes its durable bytes with it when its name appears.
  */
+import { createHash } from 'node:crypto'
 import { assert } from '../../src/core/index.js'
-import type { Disk, DiskFile, DiskLock } from '../../src/core/ports/disk.js'
+import type { Disk, DiskFile, DiskLock, DiskReader } from '../../src/core/ports/disk.js'
 import { VolatileFile, type WriteBack } from './volatile-file.js'
 
 type Entry = VolatileFile | 'directory'
@@ -33,6 +34,9 @@ export class VolatileDisk implements Disk {
   /** Names as the process sees them, where they are not those below; null: gone. */
   readonly #names = new Map<string, Entry | null>()
   readonly #changes: NameChange[] = []
+  /** Of files, so that their versions differ. */
+  readonly #numbers = new WeakMap<VolatileFile, number>()
+  #numbered = 0
   #appeared = 0
   #last: Promise<unknown> = Promise.resolve()
 
@@ -73,6 +77,22 @@ export class VolatileDisk implements Disk {
       file.open()
       return new OpenFile(file)
     })
+  }
+
+  openRead(path: string): Promise<DiskReader | null> {
+    return this.#alone(async () => {
+      const name = normal(path)
+      const entry = this.#names.get(name)
+      if (entry === 'directory') throw systemError('EISDIR', path)
+      if (entry === undefined) return this.#disk.openRead(name)
+      return entry === null ? null : readerOf(entry, this.#numberOf(entry))
+    })
+  }
+
+  #numberOf(file: VolatileFile): number {
+    const number = this.#numbers.get(file) ?? ++this.#numbered
+    this.#numbers.set(file, number)
+    return number
   }
 
   rename(from: string, to: string): Promise<void> {
@@ -199,6 +219,16 @@ export class VolatileDisk implements Disk {
     const done = this.#last.then(work)
     this.#last = done.catch(() => {})
     return done
+  }
+}
+
+async function readerOf(file: VolatileFile, number: number): Promise<DiskReader> {
+  const bytes = await file.read()
+  return {
+    sizeBytes: bytes.length,
+    version: `${number}.${createHash('sha256').update(bytes).digest('hex')}`,
+    read: async (offset, lengthMax) => (await file.read()).slice(offset, offset + lengthMax),
+    close: async () => {}
   }
 }
 

@@ -16,7 +16,7 @@ import {
   StoppedError,
   UnknownNodeError
 } from '../../core/errors.js'
-import type { GroupId, MonotonicMs, NodeId } from '../../core/ids.js'
+import { DEFAULT_GROUP, type GroupId, type MonotonicMs, type NodeId } from '../../core/ids.js'
 import {
   type GroupMemberChange,
   type MemberChangeKind,
@@ -27,14 +27,15 @@ import {
 import type { Clock } from '../../core/ports/clock.js'
 import type { Messenger } from '../../core/ports/messenger.js'
 import { factsOf } from '../../core/remote-error.js'
-import { memberChange } from '../group/group-messages.js'
+import type { ReplicaHello } from '../founding-driver.js'
+import { memberChange, replicaHello } from '../group/group-messages.js'
 import { isNothingChanged, isOutcomeUnknown } from './member-change-errors.js'
 import { describeChange, type MembersSeen } from './member-change-plan.js'
 import type { MemberRequest } from './member-requests-driver.js'
 
 /** What is known of groups and nodes beyond this node's own replicas. */
 export interface ClusterKnowledge {
-  /** Every group of the cluster, as far as it is known. */
+  /** Groups of the cluster that were heard of. */
   groups(): readonly GroupId[]
   leaderOf(group: GroupId): NodeId | null
   /** Asks other members; null when that was done just now. */
@@ -48,6 +49,9 @@ export interface ClusterMembersComponents {
   readonly clock: Clock
   readonly messenger: Messenger
   readonly knowledge: ClusterKnowledge
+  /** Of the founding that this node has pledged itself to; null: it hosts nothing. */
+  foundedGroups(): readonly GroupId[] | null
+  hello(): ReplicaHello
   /** Of a group that this node leads. */
   readonly requests: {
     handle(request: MemberRequest, deadline: MonotonicMs): Promise<MembersSeen>
@@ -99,7 +103,7 @@ export class ClusterMembers {
     }
     const deadline = after(clock.now(), timeoutMs)
     const call: Call = { node, change, dryRun, deadline, signal }
-    const outcomes = await this.#changeAll(await this.#knownGroups(call), call)
+    const outcomes = await this.#changeAll(await this.#allGroups(call), call)
     if (signal?.aborted) throw cancelled()
     return { nodeId: node, change, dryRun, groups: settledOf(outcomes, dryRun) }
   }
@@ -108,14 +112,39 @@ export class ClusterMembers {
     this.#isStopped = true
   }
 
-  /** A node without a replica learns of groups from others. */
-  async #knownGroups(call: Call): Promise<readonly GroupId[]> {
-    const { knowledge } = this.#components
+  /**
+   * All of them, or a change would leave some as they are: a node without a replica asks one that
+   * leads, for what it has heard of groups by chance may be a part.
+   */
+  async #allGroups(call: Call): Promise<readonly GroupId[]> {
+    const own = this.#components.foundedGroups()
+    if (own !== null) return own
     for (;;) {
-      const groups = knowledge.groups()
-      if (groups.length > 0) return groups
-      await this.#beforeAgain(call, new NoLeaderError('no group of the cluster is known yet'))
+      const { groups, failure } = await this.#askGroups(call)
+      if (groups !== null) return groups
+      await this.#beforeAgain(call, failure)
     }
+  }
+
+  async #askGroups({ deadline }: Call): Promise<{
+    readonly groups: readonly GroupId[] | null
+    readonly failure: unknown
+  }> {
+    const { hello, knowledge, messenger } = this.#components
+    let failure: unknown = new NoLeaderError('no group of the cluster is known yet')
+    for (const group of knowledge.groups()) {
+      const leader = knowledge.leaderOf(group)
+      if (leader === null || leader === this.#self) continue
+      try {
+        const { founded, groups } = await messenger.request(leader, replicaHello, hello(), {
+          deadline
+        })
+        if (founded) return { groups: groups ?? [DEFAULT_GROUP], failure: null }
+      } catch (error) {
+        failure = error
+      }
+    }
+    return { groups: null, failure }
   }
 
   async #changeAll(groups: readonly GroupId[], call: Call): Promise<Map<GroupId, Outcome>> {

@@ -535,6 +535,42 @@ const health = z.strictObject({
   recordsMax: count(1, 65_536).default(256)
 })
 
+/** Files and states that nodes bring one another. */
+const sync = z.strictObject({
+  /** Data of one chunk. Larger: fewer messages; smaller: less is sent again when one is damaged. */
+  chunkBytes: count(4_096, 524_288).default(262_144),
+  /** Chunks of one file on the way at the same time. Higher: faster over long ways, for memory. */
+  chunksInFlightMax: count(1, 64).default(4),
+  /** What this node sends of files, all together. Zero: as much as it can. */
+  bytesPerSecond: count(0, 1_000_000_000_000).default(0),
+  /** Files that this node receives at the same time; further ones are refused. */
+  transfersMax: count(1, 1_024).default(16),
+  /** Files that this node sends at the same time; further ones are asked for again later. */
+  transfersServedMax: count(1, 1_024).default(16),
+  /** Files that have not arrived whole and are kept to go on with; the oldest is forgotten. */
+  partialsMax: count(1, 1_024).default(64),
+  /** Without a chunk for so long the sender is asked again. */
+  stallTimeoutMs: ms(100, 3_600_000).default(10_000),
+  /** A transfer that gets no further for so long has failed. */
+  giveUpAfterMs: ms(100, 604_800_000).default(600_000),
+  /** Transfers that have ended and are still told of. */
+  recordsMax: count(1, 4_096).default(64),
+  /** The state of one tenant of a service; a larger one is not exchanged. */
+  stateBytesMax: count(1_024, 1_073_741_824).default(64 * 1024 * 1024),
+  /** States that are being exchanged, asked for and answered each; beyond it they are refused. */
+  serviceSyncsMax: count(1, 1_024).default(16),
+  /** Tenants known, removed ones that are remembered included. */
+  tenantsMax: count(1, 1_048_576).default(4_096),
+  /** What is known of tenants is compared with one member this often. */
+  tenantIntervalMs: ms(100, 3_600_000).default(30_000),
+  /** So many failures to reach a peer within the window, and it is not asked for a while. */
+  breakerFailuresMax: count(1, 1_000).default(5),
+  breakerWindowMs: ms(100, 3_600_000).default(10_000),
+  /** The first pause; doubles with each failed attempt after it, up to the maximum. */
+  breakerBackoffMinMs: ms(1, 600_000).default(100),
+  breakerBackoffMaxMs: ms(1, 3_600_000).default(30_000)
+})
+
 const admin = z.strictObject({
   /** Absent: no admin server. */
   listenAddress: address.optional(),
@@ -616,6 +652,7 @@ export const configSchema = z.strictObject({
   routing: routing.prefault({}),
   engine: engine.prefault({}),
   health: health.prefault({}),
+  sync: sync.prefault({}),
   admin: admin.prefault({}),
   facade: facade.prefault({})
 })
@@ -640,5 +677,7 @@ export const reloadable = [
   'routing.queryTimeoutMs',
   'routing.retriesMax',
   'routing.retryBackoffMs',
-  'routing.queriesInFlightMax'
+  'routing.queriesInFlightMax',
+  'sync.bytesPerSecond',
+  'sync.chunksInFlightMax'
 ] as const

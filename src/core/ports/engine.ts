@@ -1,5 +1,6 @@
 import type { LogIndex, MonotonicMs } from '../ids.js'
 import type { Statement, StatementResult } from '../sql.js'
+import type { PrepareOutcome } from './engine-prepare.js'
 
 /** A key and value owned by Skein, committed in the same transaction as the data. Null removes. */
 export interface SystemWrite {
@@ -19,6 +20,8 @@ export interface PlanRequest {
 }
 
 export interface PlanContext {
+  /** Where the command will stand in the log, if it is ever proposed. */
+  readonly index?: LogIndex
   /** Statements that run longer are interrupted and fail with ERR_SKEIN_STATEMENT_TIMEOUT. */
   readonly deadline: MonotonicMs
 }
@@ -129,6 +132,11 @@ export interface Engine {
   /** Of the command format; a replica never applies a format above its own. */
   version(): number
   plan(request: PlanRequest, context: PlanContext): Promise<PlanOutcome>
+  /**
+   * What `plan` would do, and which rows that rests on; rolled back at once, so that the batch
+   * is as it was. Without it a group takes no part in transactions over several groups.
+   */
+  prepare?(request: PlanRequest, context: PlanContext): Promise<PrepareOutcome>
   apply(
     commands: readonly Command[],
     systemWrites: readonly SystemWrite[],

@@ -9,6 +9,11 @@ export type EngineCallBody =
   | { readonly op: 'open' }
   | { readonly op: 'plan'; readonly statements: readonly Statement[]; readonly budgetMs: number }
   | {
+      readonly op: 'prepare'
+      readonly statements: readonly Statement[]
+      readonly budgetMs: number
+    }
+  | {
       readonly op: 'apply'
       readonly commands: readonly Command[]
       readonly writes: readonly SystemWrite[]

@@ -56,6 +56,8 @@ class EngineHost {
     switch (body.op) {
       case 'plan':
         return this.#writer.plan(body.statements, now() + body.budgetMs)
+      case 'prepare':
+        return this.#writer.prepare(body.statements, now() + body.budgetMs)
       case 'apply':
         return this.#writer.apply(body.commands, body.writes, body.index)
       case 'commit':

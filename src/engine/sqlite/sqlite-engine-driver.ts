@@ -18,6 +18,7 @@ import type {
   SnapshotDescription,
   SystemWrite
 } from '../../core/ports/engine.js'
+import type { PrepareOutcome } from '../../core/ports/engine-prepare.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type { Statement } from '../../core/sql.js'
 import type { ChannelOpener } from './channel.js'
@@ -90,26 +91,14 @@ export class SqliteEngineDriver implements Engine {
 
   async plan({ statements }: PlanRequest, { deadline }: PlanContext): Promise<PlanOutcome> {
     if (this.#hasLostBatch) return lostBatch()
-    const budgetMs = Math.min(deadline - this.#clock.now(), Number.MAX_SAFE_INTEGER)
-    const outcome = await new Promise<PlanOutcome>((resolve, reject) => {
-      const plan: WatchedPlan = {
-        body: { op: 'plan', statements, budgetMs },
-        deadline,
-        resolve: (value) => {
-          this.#unwatch(plan)
-          resolve(value as PlanOutcome)
-        },
-        reject: (error) => {
-          this.#unwatch(plan)
-          reject(error)
-        }
-      }
-      this.#plans.add(plan)
-      this.#send(plan)
-      this.#armFor(plan.deadline)
-    })
+    const outcome = await this.#run<PlanOutcome>('plan', statements, deadline)
     if (outcome.kind === 'planned') this.#planned.push(outcome.command)
     return outcome
+  }
+
+  async prepare({ statements }: PlanRequest, { deadline }: PlanContext): Promise<PrepareOutcome> {
+    if (this.#hasLostBatch) return lostBatch()
+    return this.#run<PrepareOutcome>('prepare', statements, deadline)
   }
 
   async apply(
@@ -176,6 +165,32 @@ export class SqliteEngineDriver implements Engine {
     }
   }
 
+  /** Runs the statements of a caller's; the writer is replaced when they do not end. */
+  #run<Outcome>(
+    op: 'plan' | 'prepare',
+    statements: readonly Statement[],
+    deadline: MonotonicMs
+  ): Promise<Outcome> {
+    const budgetMs = Math.min(deadline - this.#clock.now(), Number.MAX_SAFE_INTEGER)
+    return new Promise<Outcome>((resolve, reject) => {
+      const plan: WatchedPlan = {
+        body: { op, statements, budgetMs },
+        deadline,
+        resolve: (value) => {
+          this.#unwatch(plan)
+          resolve(value as Outcome)
+        },
+        reject: (error) => {
+          this.#unwatch(plan)
+          reject(error)
+        }
+      }
+      this.#plans.add(plan)
+      this.#send(plan)
+      this.#armFor(plan.deadline)
+    })
+  }
+
   /** The writer keeps what it planned: it need not travel back. */
   async #commit(
     commands: readonly Command[],
@@ -235,7 +250,7 @@ export class SqliteEngineDriver implements Engine {
 
   #abandonWriter(writer: EngineRpc, plan: WatchedPlan): void {
     const left = writer.pending().filter((pending) => pending !== plan)
-    const isPlan = ({ body }: PendingCall) => body.op === 'plan'
+    const isPlan = ({ body }: PendingCall) => body.op === 'plan' || body.op === 'prepare'
     this.#hasLostBatch = this.#planned.length > 0
     this.#held = left
       .filter((pending) => !isPlan(pending))
@@ -284,7 +299,9 @@ export class SqliteEngineDriver implements Engine {
   }
 }
 
-const timedOut = (): PlanOutcome => ({
+type Failed = Extract<PlanOutcome, { kind: 'failed' }>
+
+const timedOut = (): Failed => ({
   kind: 'failed',
   failure: {
     code: 'ERR_SKEIN_STATEMENT_TIMEOUT',
@@ -293,7 +310,7 @@ const timedOut = (): PlanOutcome => ({
   }
 })
 
-const lostBatch = (): PlanOutcome => ({
+const lostBatch = (): Failed => ({
   kind: 'failed',
   failure: {
     code: 'ERR_SKEIN_BACKPRESSURE',

@@ -18,6 +18,7 @@ import type {
   StatementFailure,
   SystemWrite
 } from '../../core/ports/engine.js'
+import type { PrepareOutcome } from '../../core/ports/engine-prepare.js'
 import type { Statement, StatementResult } from '../../core/sql.js'
 import { Applier } from './apply-store.js'
 import { Capture } from './capture-store.js'
@@ -27,6 +28,7 @@ import { databaseFile, incomingFile } from './copier-store.js'
 import { engineFailed, failureOf } from './failures.js'
 import { stateTable, systemTable } from './names.js'
 import type { SqliteEngineSettings } from './options.js'
+import { RequestLocks } from './request-locks-store.js'
 import { type ChangePart, encodeCommand } from './row-change.js'
 import { hasSequences } from './schema-store.js'
 import { refuseShift, shiftingNames } from './shifting-names-store.js'
@@ -91,7 +93,11 @@ export class WriterStore {
   }
 
   /** `deadline` by the clock of this store. */
-  plan(statements: readonly Statement[], deadline: number): PlanOutcome {
+  plan(
+    statements: readonly Statement[],
+    deadline: number,
+    onPrepared: ((parts: readonly ChangePart[]) => void) | null = null
+  ): PlanOutcome {
     const shapes: StatementShape[] = []
     for (const [i, { sql }] of statements.entries()) {
       try {
@@ -117,7 +123,11 @@ export class WriterStore {
       parts.push(...this.#capture.take())
       if (this.#hasSequences) parts.push(...this.#capture.takeSequences(true))
       const command = encodeCommand(parts)
-      this.#connection.run('RELEASE _skein_request')
+      if (onPrepared === null) this.#connection.run('RELEASE _skein_request')
+      else {
+        onPrepared(parts)
+        this.#rollBackRequest()
+      }
       this.#planned.push(command)
       return { kind: 'planned', command, results }
     } catch (thrown) {
@@ -125,6 +135,19 @@ export class WriterStore {
     } finally {
       this.#capture.stop()
     }
+  }
+
+  /** As `plan`, and rolled back; which rows it rests on is told. */
+  prepare(statements: readonly Statement[], deadline: number): PrepareOutcome {
+    const hadBatch = this.#isBatchOpen
+    const locks = new RequestLocks(this.#connection)
+    const before = this.#planned.length
+    const outcome = this.plan(statements, deadline, (parts) => locks.note(statements, parts))
+    this.#planned.length = before
+    if (!hadBatch) this.discard()
+    if (outcome.kind === 'failed') return outcome
+    const { command, results } = outcome
+    return { kind: 'prepared', command, results, ...locks.keys(), readOnly: locks.isReadOnly }
   }
 
   /** Applies the first `count` commands of the open batch. */
@@ -276,6 +299,11 @@ export class WriterStore {
     if (!this.#connection.db.inTransaction) {
       throw new EngineFailedError('SQLite ended the open batch', { cause: thrown })
     }
+    this.#rollBackRequest()
+    return failureOf(thrown, statement)
+  }
+
+  #rollBackRequest(): void {
     this.#connection.run('ROLLBACK TO _skein_request')
     this.#connection.run('RELEASE _skein_request')
     if (this.#requestChangedSchema) {
@@ -284,7 +312,6 @@ export class WriterStore {
       this.#hasSequences = hasSequences(this.#connection)
     }
     this.#capture.readSequences(this.#hasSequences)
-    return failureOf(thrown, statement)
   }
 
   #beginPlan(shapes: readonly StatementShape[]): void {

@@ -119,7 +119,7 @@ export class ChannelPool {
   /** A connection for streams alone has opened. */
   handleOpened(connection: Connection): void {
     if (connection === this.#dialling) this.#dialling = null
-    this.#backoff.handleSuccess()
+    this.#backoff.handleSuccess(this.#components.clock.now())
     if (this.#extras.size >= this.#options.connectionsPerPeerMax - 1) {
       connection.retire('replaced')
       return

@@ -186,7 +186,7 @@ export class Peer {
       else this.channels.handleOpened(connection)
       return
     }
-    this.#backoff.handleSuccess()
+    this.#backoff.handleSuccess(this.#components.clock.now())
     const renewed = this.#renewedBy(connection)
     this.#renewals.delete(connection)
     if (renewed !== null) {

@@ -83,7 +83,7 @@ export class RelayedLinks {
 
   handleOpened(connection: Connection): void {
     this.#connections.add(connection)
-    if (connection.isDialer) this.#backoff.handleSuccess()
+    if (connection.isDialer) this.#backoff.handleSuccess(this.#components.clock.now())
     if (this.#isStopped) connection.retire('stopping')
   }
 

@@ -163,6 +163,26 @@ t.test('R-M16 a node comes into every group by one call, and leaves all by anoth
   }
 })
 
+t.test('a node that has heard of one group alone changes the members of all', async (t) => {
+  const heard = groups.slice(0, 1)
+  const cluster: TestCluster = await founded({
+    knowledge: {
+      groups: () => heard,
+      leaderOf: (group) => cluster.leader(group) as NodeId | null,
+      refresh: () => null,
+      isMember: (node) => node !== 'z',
+      mayLead: () => true
+    }
+  })
+  await cluster.start('d')
+  await t.rejects(change(cluster, 'd', 'add', 'z'), {
+    code: 'ERR_SKEIN_UNKNOWN_NODE',
+    message: /start it with a seed/
+  })
+  const { groups: changed } = await change(cluster, 'd', 'add', 'd')
+  t.same(groupsOf(changed), groups)
+})
+
 t.test('R-M05 what stands in the way of a change is told for each group', async (t) => {
   const cluster = await founded()
   const timeoutMs = 1_500

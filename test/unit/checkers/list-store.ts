@@ -33,11 +33,16 @@ export class ListStore {
     for (let i = 0; i < steps; i++) this.#step(pick(this.#random, this.#clients))
   }
 
-  /** Everything under way ends, and every list is read. */
-  finish(): void {
+  /** Everything under way ends. */
+  settle(): void {
     for (const client of this.#clients) {
       while (client.open !== null) this.#step(client)
     }
+  }
+
+  /** Everything under way ends, and every list is read. */
+  finish(): void {
+    this.settle()
     const reads = this.#keys.map((key): Step => ['read', key])
     const open = this.history.begin('last', reads)
     this.history.end(open, 'ok', this.#execute(reads))

@@ -1,17 +1,18 @@
 import t from 'tap'
 import { configurationOf, encodeConfiguration } from '../../../src/consensus/index.js'
-import type {
-  GroupId,
-  LogBase,
-  LogEntry,
-  LogIndex,
-  Member,
-  ObservedMessage,
-  PersistRequest,
-  RaftRole,
-  RecoveredGroup,
-  ReplicaId,
-  Term
+import {
+  type GroupId,
+  type LogBase,
+  type LogEntry,
+  type LogIndex,
+  type Member,
+  type ObservedMessage,
+  type PersistRequest,
+  type RaftRole,
+  type RecoveredGroup,
+  type ReplicaId,
+  type Term,
+  toReplicaId
 } from '../../../src/core/index.js'
 import { ConsensusInvariants } from '../../../src/simulation/consensus-invariants.js'
 import { MembershipInvariants } from '../../../src/simulation/membership-invariants.js'
@@ -36,7 +37,7 @@ t.test('a healthy history breaks nothing', async (t) => {
   promises.onSend(0, { ...message('appendEntriesResponse', 1), index: 2 as LogIndex })
   invariants.onView(0, view('leader', 1, 2))
   invariants.onView(1, view('follower', 1, 2))
-  invariants.onRecovered(0, recovered([1, 1], [2, 1]))
+  invariants.onRecovered(0, A, recovered([1, 1], [2, 1]))
   promises.onRecovered(0, A, hardState(1, A))
   invariants.onView(1, view('leader', 2, 2))
   t.strictSame(found(), [])
@@ -111,7 +112,7 @@ t.test('7: a restart that forgets its term, its vote, its durable log', async (t
   promises.onSend(0, message('voteResponse', 4))
   promises.onPersisted(0, { ...request(), hardState: hardState(3, B) })
   promises.onSend(0, { ...message('voteResponse', 3), granted: true })
-  invariants.onRecovered(0, recovered([1, 1]))
+  invariants.onRecovered(0, A, recovered([1, 1]))
   promises.onRecovered(0, A, hardState(3, null))
   t.strictSame(found(), [
     Invariants.DurablePromises,
@@ -167,10 +168,10 @@ t.test('a base that stands for what was committed, and ones that do not', async 
   invariants.onPersist(2, request([3, 1]))
   invariants.onPersisted(2, request([3, 1]))
   invariants.onView(2, { ...view('follower', 1, 3), appliedIndex: 2 })
-  invariants.onRecovered(2, { ...recovered([3, 1]), base: right })
+  invariants.onRecovered(2, C, { ...recovered([3, 1]), base: right })
   t.strictSame(found(), [])
   t.equal(invariants.restores, 1)
-  invariants.onRecovered(2, { ...recovered(), base: right })
+  invariants.onRecovered(2, C, { ...recovered(), base: right })
   t.strictSame(found(), [Invariants.DurablePromises], 'an entry behind its base is lost')
 })
 
@@ -259,16 +260,52 @@ t.test('11: incarnations fall, or rise by somebody else', async (t) => {
   )
 })
 
+t.test('4c: a majority of those who vote, in both halves of a joint configuration', async (t) => {
+  const joint = {
+    voters: [A, B],
+    votersOutgoing: [C],
+    learners: [],
+    learnersNext: []
+  }
+  const first = { index: 1 as LogIndex, term: 1 as Term, payload: encodeConfiguration(joint) }
+  const committed = (holders: readonly number[]) => {
+    const { invariants, found } = make()
+    for (const host of holders) {
+      invariants.onPersist(host, { ...request(), entries: [first] })
+      invariants.onPersisted(host, { ...request(), entries: [first] })
+    }
+    invariants.onView(0, view('leader', 1, 0))
+    invariants.onView(0, view('leader', 1, 1))
+    return found()
+  }
+  t.strictSame(committed([0, 1, 2]), [])
+  t.strictSame(committed([0, 1]), [Invariants.DurableMajority])
+  t.strictSame(committed([0, 2]), [Invariants.DurableMajority])
+})
+
+t.test('7: a replica on another disk has promised nothing', async (t) => {
+  const { invariants, found } = make()
+  invariants.onPersist(0, request([1, 1]))
+  invariants.onPersisted(0, request([1, 1]))
+  invariants.onRecovered(0, toReplicaId(`a/${'1'.repeat(16)}`), recovered())
+  t.strictSame(found(), [])
+  invariants.onPersist(0, request([1, 1]))
+  invariants.onPersisted(0, request([1, 1]))
+  invariants.onRecovered(0, toReplicaId(`a/${'1'.repeat(16)}`), recovered())
+  t.strictSame(found(), [Invariants.DurablePromises])
+})
+
 function make() {
   const violations = new Violations(() => 0)
   const invariants = new ConsensusInvariants(3, violations)
+  for (const [host, id] of [A, B, C].entries()) invariants.onRecovered(host, id, recovered())
   const promises = new PromiseInvariants(violations, (host) => invariants.durableIndex(host))
   const found = () => violations.toArray().map(({ invariant }) => invariant)
   return { invariants, promises, found }
 }
 
 function message(kind: string, term: number): ObservedMessage {
-  return { kind, from: A, to: B, term: term as Term }
+  return { group: 0 as GroupId, kind, from: A, to: B, term: term as Term }
 }
 
 function view(role: RaftRole, term: number, commitIndex: number) {

@@ -8,9 +8,13 @@ import {
 } from '../../../src/simulation/simulation.js'
 import { troubles } from '../../../src/simulation/swarm-options.js'
 import { Invariants } from '../../../src/simulation/violations.js'
-import { toyManager } from './toy-manager.js'
+import { toyManager, toySwarm } from './toy-manager.js'
 
-const components = { create: toyManager({ acknowledgesBeforeSync: true }), crypto: {} as Crypto }
+const components = {
+  create: toyManager({ acknowledgesBeforeSync: true }),
+  crypto: {} as Crypto,
+  swarm: toySwarm
+}
 const run = (seed: number, options: SimulationOptions) => simulate(seed, options, components)
 const limits = { attemptsMax: 200, onSmaller: () => {} }
 

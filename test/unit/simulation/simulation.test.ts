@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Crypto } from '../../../src/core/index.js'
 import { type SimulationResult, simulate } from '../../../src/simulation/simulation.js'
 import { Invariants } from '../../../src/simulation/violations.js'
-import { type ToyFaults, toyManager } from './toy-manager.js'
+import { type ToyFaults, toyManager, toySwarm } from './toy-manager.js'
 
 const noCrypto = {} as Crypto
 const options = { nodes: 5, seconds: 12 }
@@ -74,5 +74,9 @@ async function firstViolation(faults: ToyFaults): Promise<string | undefined> {
 }
 
 function run(seed: number, faults: ToyFaults = {}): Promise<SimulationResult> {
-  return simulate(seed, options, { create: toyManager(faults), crypto: noCrypto })
+  return simulate(seed, options, {
+    create: toyManager(faults),
+    crypto: noCrypto,
+    swarm: toySwarm
+  })
 }

@@ -18,6 +18,7 @@ import type {
   SimulatedManager,
   SimulatedPorts
 } from '../../../src/simulation/manager.js'
+import type { SwarmOptions } from '../../../src/simulation/swarm-options.js'
 
 /** Faults that the simulator must find in an otherwise correct system. */
 export interface ToyFaults {
@@ -47,6 +48,13 @@ export const toyManager =
   (faults: ToyFaults = {}): CreateManager =>
   ({ config, overrides }) =>
     new ToyManager(config.node.id as NodeId, overrides, faults) as unknown as SimulatedManager
+
+/** Its members stay, and it knows of no groups. */
+export const toySwarm = (drawn: SwarmOptions): SwarmOptions => ({
+  ...drawn,
+  members: { ...drawn.members, founders: null, meanIntervalMs: null },
+  groups: { ...drawn.groups, count: 1 }
+})
 
 const oneKey = {
   primary: '0a',

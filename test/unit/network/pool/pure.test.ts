@@ -17,8 +17,14 @@ t.test('the pause doubles up to the maximum, jittered in its upper half', async 
     const full = Math.min(50 * 2 ** failure, 5_000)
     t.ok(pause >= full / 2 && pause <= full, `${failure}: ${pause}`)
   }
-  backoff.handleSuccess()
+  backoff.handleSuccess(2_000 as MonotonicMs)
   t.equal(backoff.notBefore, 0)
+  backoff.handleFailure(2_499 as MonotonicMs)
+  t.ok(backoff.notBefore >= 2_499 + 2_500, 'it broke too soon to be a success')
+  backoff.handleSuccess(8_000 as MonotonicMs)
+  backoff.handleSuccess(8_600 as MonotonicMs)
+  backoff.handleFailure(8_601 as MonotonicMs)
+  t.ok(backoff.notBefore <= 8_601 + 50, 'one that stood ends the row')
 })
 
 t.test('both ends keep the same of two simultaneous connections', async (t) => {

@@ -1,0 +1,146 @@
+import t from 'tap'
+import type { LogIndex, MonotonicMs } from '../../../src/core/ids.js'
+import type { Engine } from '../../../src/core/ports/engine.js'
+import type { PrepareOutcome, RowKeys } from '../../../src/core/ports/engine-prepare.js'
+import type { Statement, StatementResult } from '../../../src/core/sql.js'
+import type { EnginePlace, TeardownTap } from './engine-contract.js'
+
+/** What the suite needs of an engine that takes part in transactions over groups. */
+export interface PrepareSubject {
+  readonly name: string
+  make(t: TeardownTap): Promise<EnginePlace>
+  readonly schema: readonly Statement[]
+  /** Of one row named by its key. */
+  add(key: number, amount: number): Statement
+  get(key: number): Statement
+  readonly sumOfAll: Statement
+  readonly failing: Statement
+  readonly ddl: Statement
+  valueIn(result: StatementResult): number | null
+}
+
+const deadline = 60_000_000 as MonotonicMs
+const at = (index: number) => index as LogIndex
+
+/** The contract of `Engine.prepare`, clause by clause. */
+export function prepareContract(subject: PrepareSubject): void {
+  const { add, get, sumOfAll, failing, ddl, valueIn } = subject
+
+  const test = (name: string, body: (t: Tap, engine: Engine) => Promise<void>) =>
+    t.test(`${subject.name}: ${name}`, async (t) => {
+      const engine = (await subject.make(t)).create()
+      await engine.open()
+      t.teardown(() => engine.close())
+      let index = 1
+      const statements = [...subject.schema, add(1, 10), add(2, 20)]
+      for (const statement of statements) {
+        const planned = await engine.plan({ statements: [statement] }, { deadline })
+        if (planned.kind === 'failed') throw new Error(planned.failure.message)
+        await engine.apply([planned.command], [], at(index++))
+      }
+      await body(t as unknown as Tap, engine)
+    })
+
+  const prepare = async (engine: Engine, ...statements: Statement[]): Promise<PrepareOutcome> => {
+    const outcome = await engine.prepare?.({ statements }, { deadline })
+    if (outcome === undefined) throw new Error('the engine does not prepare')
+    return outcome
+  }
+  const prepared = async (engine: Engine, ...statements: Statement[]): Promise<Prepared> => {
+    const outcome = await prepare(engine, ...statements)
+    if (outcome.kind === 'failed') throw new Error(outcome.failure.message)
+    return outcome
+  }
+  const read = async (engine: Engine, key: number): Promise<number | null> => {
+    const outcome = await engine.read([get(key)], { atLeastIndex: at(0), deadline })
+    if (outcome.kind === 'failed') throw new Error(outcome.failure.message)
+    return valueIn(outcome.results[0] as StatementResult)
+  }
+
+  test('nothing is changed until its command is applied', async (t, engine) => {
+    const before = await engine.checksum()
+    const { command, readOnly } = await prepared(engine, add(1, 5), add(2, -5))
+    t.equal(readOnly, false)
+    t.equal(await read(engine, 1), 10)
+    t.equal((await engine.checksum()).hash, before.hash)
+    await engine.apply([command], [], at(20))
+    t.same([await read(engine, 1), await read(engine, 2)], [15, 15])
+  })
+
+  test('its command is applied by whoever did not prepare it', async (t, engine) => {
+    const { command } = await prepared(engine, add(1, 5))
+    const other = (await subject.make(t as never)).create()
+    await other.open()
+    for (const [i, statement] of [...subject.schema, add(1, 10), add(2, 20)].entries()) {
+      const planned = await other.plan({ statements: [statement] }, { deadline })
+      if (planned.kind === 'failed') throw new Error(planned.failure.message)
+      await other.apply([planned.command], [], at(i + 1))
+    }
+    await engine.apply([command], [], at(20))
+    await other.apply([command], [], at(20))
+    t.same(await other.checksum(), await engine.checksum())
+    await other.close()
+  })
+
+  test('the open batch stays as it was', async (t, engine) => {
+    const plan = async (statement: Statement) => {
+      const planned = await engine.plan({ statements: [statement] }, { deadline })
+      if (planned.kind === 'failed') throw new Error(planned.failure.message)
+      return planned.command
+    }
+    const first = await plan(add(1, 1))
+    const { results } = await prepared(engine, get(1), add(1, 100))
+    t.equal(valueIn(results[0] as StatementResult), 11, 'it sees the batch')
+    const second = await plan(add(1, 1))
+    await engine.apply([first, second], [], at(20))
+    t.equal(await read(engine, 1), 12)
+  })
+
+  test('a write names its row, and one that reads by key no other', async (t, engine) => {
+    const one = await prepared(engine, add(1, 5))
+    const other = await prepared(engine, add(2, 5))
+    t.equal(one.writeKeys.length, 1)
+    t.notSame(one.writeKeys, other.writeKeys)
+    t.same((await prepared(engine, add(1, -1))).writeKeys, one.writeKeys)
+    t.ok(within(one.readKeys, one.writeKeys), 'it rests on its own row alone')
+    const look = await prepared(engine, get(1))
+    t.equal(look.readOnly, true)
+    t.same(look.readKeys, one.writeKeys, 'a read of the row names it alike')
+    t.same(look.writeKeys, [])
+  })
+
+  test('a range, and whatever is not seen through, rests on everything', async (t, engine) => {
+    const sum = await prepared(engine, sumOfAll)
+    t.match(sum, { readKeys: 'all', writeKeys: [], readOnly: true })
+    t.match(await prepared(engine, sumOfAll, add(1, 1)), { readKeys: 'all', readOnly: false })
+  })
+
+  test('DDL takes the group, and is undone too', async (t, engine) => {
+    const before = await engine.checksum()
+    t.match(await prepared(engine, ddl), { readKeys: 'all', writeKeys: 'all', readOnly: false })
+    t.equal((await engine.checksum()).hash, before.hash)
+    t.match(await prepared(engine, ddl), { kind: 'prepared' }, 'it is not there yet')
+  })
+
+  test('what fails is told, and leaves nothing', async (t, engine) => {
+    const failed = await prepare(engine, add(1, 5), failing)
+    t.match(failed, { kind: 'failed', failure: { statement: 1, code: /^ERR_SKEIN_/ } })
+    t.equal(await read(engine, 1), 10)
+    const { command } = await prepared(engine, add(1, 1))
+    await engine.apply([command], [], at(20))
+    t.equal(await read(engine, 1), 11)
+  })
+}
+
+type Prepared = Extract<PrepareOutcome, { kind: 'prepared' }>
+
+const within = (keys: RowKeys, others: RowKeys): boolean =>
+  keys !== 'all' && (others === 'all' || keys.every((key) => others.includes(key)))
+
+interface Tap {
+  equal(found: unknown, wanted: unknown, message?: string): boolean
+  same(found: unknown, wanted: unknown, message?: string): boolean
+  notSame(found: unknown, wanted: unknown, message?: string): boolean
+  match(found: unknown, wanted: unknown, message?: string): boolean
+  ok(found: unknown, message?: string): boolean
+}
