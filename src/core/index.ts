@@ -14,7 +14,8 @@ export type {
   AuditRecord,
   ClusterControl,
   ClusterVersionView,
-  PlacementView
+  PlacementView,
+  ShardTableOptions
 } from './cluster-control.js'
 export type { ClusterHealth, PeerStatus } from './cluster-health.js'
 export type {
