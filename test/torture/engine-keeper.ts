@@ -1,8 +1,8 @@
 /**
  * SQLite writes its files itself, beyond the `Disk` port, and its write-ahead file is synced by
- * `open` and `flush`, and by a snapshot that was taken in. What power loss may leave of them is kept
- * beside: a copy of the files as they were when such a sync had ended. `putBack` lays it in their
- * place after the process has died, as if nothing later had reached the disk.
+ * `open` and `flush`, and by a snapshot that was taken in. What power loss may leave of them is
+ * kept beside: a copy of the files as they were when such a sync had ended. `putBack` lays it in
+ * their place after the process has died, as if nothing later had reached the disk.
  */
 import { cp, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
