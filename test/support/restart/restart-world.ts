@@ -93,7 +93,8 @@ export const times = {
   suspicion: 1_500,
   restart: 2_000,
   ready: 2_500,
-  catchUp: 1_500,
+  /** The shorter and the longer one take turns: before it is ready, and after. */
+  catchUp: [1_500, 5_000],
   supervisor: 6_000
 } as const
 
@@ -273,11 +274,12 @@ export class RestartWorld {
     }
     this.#setLifecycle(host, Lifecycles.Up)
     if (isFirst) return
-    const back = after(this.clock.now(), Math.min(times.ready, times.catchUp) / 2)
+    const catchUpMs = times.catchUp[(host.boots + Number(node.slice(1))) % 2] as number
+    const back = after(this.clock.now(), Math.min(times.ready, catchUpMs) / 2)
     this.clock.schedule(back, () => {
       host.isReplaced = false
     })
-    for (const group of this.groups) group.handleStarted(node, times.catchUp)
+    for (const group of this.groups) group.handleStarted(node, catchUpMs)
     this.control.handleStarted()
   }
 
