@@ -3,8 +3,8 @@
  * plain frames over `node:tls` (small ones of a tick copied into one chunk), HTTP/2 and gRPC.
  * Medians of short runs, the subjects in turn.
  *
- * For work on one case: `SKEIN_BENCH_CASES` (a part of the case's name), `SKEIN_BENCH_SUBJECTS`
- * (comma-separated), `SKEIN_BENCH_RUNS`, `SKEIN_BENCH_SAMPLE_MS`, `SKEIN_BENCH_EXEC_ARGV` (of the
+ * For work on one case: `BENCH_CASES` (a part of the case's name), `BENCH_SUBJECTS`
+ * (comma-separated), `BENCH_RUNS`, `BENCH_SAMPLE_MS`, `BENCH_EXEC_ARGV` (of the
  * subjects' processes).
  */
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -24,11 +24,11 @@ interface Case {
 }
 
 const env = process.env
-const runs = Number(env.SKEIN_BENCH_RUNS ?? 5)
-const sampleMs = Number(env.SKEIN_BENCH_SAMPLE_MS ?? 400)
+const runs = Number(env.BENCH_RUNS ?? 5)
+const sampleMs = Number(env.BENCH_SAMPLE_MS ?? 400)
 const warmUpMs = 1_500
-const wantedCase = env.SKEIN_BENCH_CASES ?? ''
-const wantedSubjects = env.SKEIN_BENCH_SUBJECTS?.split(',')
+const wantedCase = env.BENCH_CASES ?? ''
+const wantedSubjects = env.BENCH_SUBJECTS?.split(',')
 const clusterName = 'bench'
 
 const sizes = [

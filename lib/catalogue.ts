@@ -1,7 +1,10 @@
 /** Every message of the house: what a node speaks, and what is declared for rooms to come. */
-import { groupMessages, raftDeclarations } from '../src/consensus/index.js'
+import { groupMessages, hostMessages, raftDeclarations } from '../src/consensus/index.js'
+import { controlGroupMessages } from '../src/control/index.js'
 import { InvalidArgumentError } from '../src/core/index.js'
 import {
+  drainMessages,
+  logFollowerMessages,
   sessionMessages,
   stateTransferMessages,
   transactionMessages
@@ -24,13 +27,17 @@ const spoken = [
   ...securityMessages,
   ...Object.values(raftDeclarations),
   ...groupMessages,
+  ...hostMessages,
+  ...controlGroupMessages,
   ...routingMessages,
   ...healthMessages,
+  ...drainMessages,
+  ...stateTransferMessages,
   ...customMessages
 ]
 
 /** Known by number and shape; a node that receives one answers ERR_SKEIN_UNKNOWN_MESSAGE. */
-const notSpokenYet = [...transactionMessages, ...sessionMessages, ...stateTransferMessages]
+const notSpokenYet = [...transactionMessages, ...sessionMessages, ...logFollowerMessages]
 
 /**
  * Every message that a node takes and sends; `own` are the embedder's.

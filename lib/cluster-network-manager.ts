@@ -10,6 +10,7 @@ import {
   type Channels,
   type ClientId,
   type ClusterConfig,
+  type ClusterControl,
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
@@ -24,6 +25,8 @@ import {
   type ConfigInput,
   DEFAULT_GROUP,
   DrainingError,
+  type DrainReport,
+  type DrainTimeouts,
   type EngineProvider,
   EventHub,
   type EventSubscription,
@@ -37,15 +40,24 @@ import {
   Livenesses,
   type LogIndex,
   type Member,
+  type MemberChangeKind,
+  MemberChangeKinds,
+  type MemberChangeOptions,
+  type MemberChangeReport,
   type MetricsSnapshot,
   type MonotonicMs,
   must,
   type NodeId,
+  type NodeReference,
+  NotFoundError,
   NotStartedError,
   type PresetName,
   type QueryOptions,
   type QueryResult,
   type RequestMessageOptions,
+  type RollingRestart,
+  type RollingRestartRequest,
+  type RollingRestarts,
   type RouteDecision,
   type RouteExplanation,
   type RouteOptions,
@@ -54,12 +66,17 @@ import {
   type SecurityManager,
   type SendMessageOptions,
   type Statement,
+  type StateSync,
   StoppedError,
   type StrategyFactory,
   type StrategyName,
+  type SwitchoverReport,
+  type SwitchoverRequest,
   type TellQueue,
+  toNodeId,
   viewsDisagree
 } from '../src/core/index.js'
+import type { RestartHook } from '../src/failover/index.js'
 import { clusterHealthOf } from '../src/health/index.js'
 import { CustomHandlers, restrictionFaults } from '../src/network/index.js'
 import { strategyFaults } from '../src/routing/index.js'
@@ -68,6 +85,7 @@ import type { Catalogue, CustomDeclaration } from '../src/wire/index.js'
 import { catalogue } from './catalogue.js'
 import { compose, type Ports, type Rooms } from './composition.js'
 import { makePorts, type PortsAndKeys } from './node-ports.js'
+import { StartWatch } from './start-watch.js'
 import { version } from './version.js'
 
 export interface CreateOptions {
@@ -80,6 +98,11 @@ export interface CreateOptions {
   readonly messages?: readonly CustomDeclaration[]
   /** Routing strategies of your own, by the name that `routing.strategy` may then have. */
   readonly strategies?: Readonly<Record<string, StrategyFactory>>
+  /**
+   * Has this node's process replaced when a rolling restart comes to it, such as by ending it
+   * under a supervisor; without one the plan waits until somebody has restarted the node.
+   */
+  readonly restart?: RestartHook
   /** Ports of your own, for tests and simulation. */
   readonly overrides?: Partial<Ports>
 }
@@ -142,7 +165,11 @@ export class ClusterNetworkManager implements ClusterManager {
         routing.strategy === this.#rooms?.queries.view.strategy
           ? []
           : strategyFaults(routing, options.strategies),
-      apply: ({ routing }) => this.#running().queries.reconfigure(routing)
+      apply: ({ routing, sync }) => {
+        const rooms = this.#running()
+        rooms.queries.reconfigure(routing)
+        rooms.stateSync.reconfigure(sync)
+      }
     })
     this.#options = options
     this.#hub = new EventHub(config.facade)
@@ -264,7 +291,7 @@ export class ClusterNetworkManager implements ClusterManager {
    */
   registerClient(
     clientId: ClientId,
-    options: Pick<QueryOptions, 'timeoutMs' | 'signal'> = {}
+    options: Pick<QueryOptions, 'timeoutMs' | 'signal' | 'group'> = {}
   ): Promise<void> {
     return this.#entered(({ queries }) => queries.registerClient(clientId, options))
   }
@@ -294,6 +321,14 @@ export class ClusterNetworkManager implements ClusterManager {
     )
   }
 
+  addNode(node: NodeReference, options: MemberChangeOptions = {}): Promise<MemberChangeReport> {
+    return this.#changeMembers(MemberChangeKinds.Add, node, options)
+  }
+
+  removeNode(node: NodeReference, options: MemberChangeOptions = {}): Promise<MemberChangeReport> {
+    return this.#changeMembers(MemberChangeKinds.Remove, node, options)
+  }
+
   get messages(): ClusterMessages {
     return this.#customs
   }
@@ -310,12 +345,20 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#running().membership.view
   }
 
+  get control(): ClusterControl {
+    return this.#running().control.view
+  }
+
   get metadata(): ClusterMetadata {
     return this.#running().membership.metadata
   }
 
   get channels(): Channels {
     return this.#running().transport.channels
+  }
+
+  get stateSync(): StateSync {
+    return this.#running().stateSync
   }
 
   get health(): ClusterHealth {
@@ -325,6 +368,28 @@ export class ClusterNetworkManager implements ClusterManager {
 
   setRoutingStrategy(strategy: StrategyName | (string & {}) | RoutingStrategy): void {
     this.#running().queries.setStrategy(strategy)
+  }
+
+  drain(node: NodeId, timeouts?: Partial<DrainTimeouts>): Promise<DrainReport> {
+    return this.#entered(({ planned }) => planned.operations.drain(node, timeouts))
+  }
+
+  undrain(node: NodeId): Promise<void> {
+    return this.#entered(({ planned }) => planned.operations.undrain(node))
+  }
+
+  switchover(request: SwitchoverRequest): Promise<SwitchoverReport> {
+    return this.#entered(({ planned }) => planned.operations.switchover(request))
+  }
+
+  get restarts(): RollingRestarts {
+    const { restarts } = this.#running().planned
+    if (restarts === null) throw new NotFoundError('this node knows of no control group')
+    return restarts
+  }
+
+  rollingRestart(request?: RollingRestartRequest): Promise<RollingRestart> {
+    return this.#entered(() => this.restarts.start(request))
   }
 
   subscribeToEvents(): EventSubscription {
@@ -351,14 +416,17 @@ export class ClusterNetworkManager implements ClusterManager {
     const rooms = this.#rooms
     if (rooms === null) return
     const { transport, delivery, membership, consensus, queries, health, heartbeat } = rooms
-    const told = [transport, delivery, membership, consensus, queries, health, heartbeat]
+    const { driver, recorder } = rooms.control
+    const data = [transport, delivery, membership, consensus, queries]
+    const told = [...data, driver, recorder, health, heartbeat]
+    rooms.stateSync.tellQueues(tell)
     for (const room of told) room.tellQueues(tell)
   }
 
   getAllMetrics(): MetricsSnapshot {
     const rooms = this.#running()
     const { transport, delivery, membership, consensus, queries, health, heartbeat } = rooms
-    const { security } = rooms
+    const { security, stateSync } = rooms
     const { streams } = must(this.#ports, 'ports')
     return {
       topology: membership.counters,
@@ -366,8 +434,13 @@ export class ClusterNetworkManager implements ClusterManager {
       delivery: delivery.counters.snapshot(),
       load_balancer: queries.counters.snapshot(),
       consensus: consensus.counters.snapshot(),
+      control: {
+        ...rooms.control.driver.counters.snapshot(),
+        audit_dropped: rooms.control.recorder.dropped
+      },
       health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
-      security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() }
+      security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() },
+      state_sync: stateSync.metrics()
     }
   }
 
@@ -391,31 +464,41 @@ export class ClusterNetworkManager implements ClusterManager {
       strategies: this.#options.strategies ?? {},
       gossipKeys,
       listenAddress: bound.address,
-      advertiseAddress: this.#address()
+      advertiseAddress: this.#address(),
+      restart: this.#options.restart ?? null,
+      isReady: () => this.healthCheck().ready
     })
     this.#rooms = rooms
     this.#subscribe(rooms)
     this.#customs.attach(rooms.delivery)
-    await rooms.consensus.open()
-    await rooms.security.start()
-    await rooms.transport.start()
-    await rooms.membership.start()
-    await rooms.consensus.start()
+    const watch = new StartWatch(ports.clock, ports.logger.child({ room: 'facade' }))
+    await watch.during('reading the log', () => rooms.consensus.open())
+    await watch.during('reading certificates and keys', () => rooms.security.start())
+    await watch.during('listening', () => rooms.transport.start())
+    await watch.during('starting membership', () => rooms.membership.start())
+    rooms.control.driver.start()
+    await watch.during('opening the engines', () => rooms.consensus.start())
     this.#tellVoters(rooms.membership)
     rooms.queries.start()
+    rooms.control.upkeep.start()
     rooms.loop.start()
     rooms.health.start()
     rooms.heartbeat.start()
+    rooms.stateSync.start()
   }
 
   /** What one room must know of another's doings, and what subscribers hear. */
   #subscribe(rooms: Rooms): void {
     const { transport, membership, consensus, queries, health, heartbeat, security } = rooms
-    for (const room of [health, heartbeat, security]) room.onEvent((event) => this.#publish(event))
+    const { control } = rooms
+    for (const room of [health, heartbeat, security, rooms.stateSync]) {
+      room.onEvent((event) => this.#publish(event))
+    }
     health.onEvent((event) => {
       if (event.type === 'HealthVerdictChanged') queries.handleVerdict(event.verdict)
     })
     transport.onEvent((event) => this.#publish(event))
+    rooms.planned.restarts?.onEvent((event) => this.#publish(event))
     queries.onEvent((event) => this.#publish(event))
     membership.onEvent((event) => {
       this.#publish(event)
@@ -430,7 +513,13 @@ export class ClusterNetworkManager implements ClusterManager {
     consensus.onEvent((event) => {
       this.#publish(event)
       this.#tellVoters(membership)
+      control.driver.handleEvent(event)
       if (event.type === 'LeaderChanged') queries.handleLeaderChanged(event)
+    })
+    security.onEvent((event) => {
+      if (event.type !== 'GossipKeysChanged') return
+      control.keys.learn(event)
+      control.upkeep.lookSoon()
     })
   }
 
@@ -451,7 +540,9 @@ export class ClusterNetworkManager implements ClusterManager {
   }
 
   async #drain(): Promise<void> {
-    const { membership, consensus, queries, heartbeat } = must(this.#rooms, 'rooms')
+    const { membership, consensus, queries, heartbeat, planned } = must(this.#rooms, 'rooms')
+    planned.operations.stop()
+    planned.restarts?.stop()
     const deadline = this.#deadlineIn(this.#config.facade.drainTimeoutMs)
     membership.setLifecycle(Lifecycles.Draining)
     heartbeat.announce()
@@ -464,10 +555,16 @@ export class ClusterNetworkManager implements ClusterManager {
   async #release(): Promise<void> {
     const rooms = this.#rooms
     if (rooms !== null) {
+      await rooms.stateSync.stop()
       rooms.heartbeat.stop()
       await rooms.health.stop()
       rooms.loop.stop()
+      rooms.planned.operations.stop()
+      rooms.planned.restarts?.stop()
+      rooms.planned.node.stop()
       await rooms.queries.stop(this.now())
+      rooms.control.upkeep.stop()
+      rooms.control.driver.stop()
       await rooms.membership.stop()
       await rooms.consensus.stop()
       rooms.security.stop()
@@ -505,6 +602,17 @@ export class ClusterNetworkManager implements ClusterManager {
 
   #deadlineIn(ms: number): MonotonicMs {
     return after(this.now(), ms)
+  }
+
+  #changeMembers(
+    change: MemberChangeKind,
+    node: NodeReference,
+    options: MemberChangeOptions
+  ): Promise<MemberChangeReport> {
+    return this.#entered(({ consensus }) => {
+      const nodeId = toNodeId(typeof node === 'string' ? node : node.nodeId)
+      return consensus.changeMembers(change, nodeId, options)
+    })
   }
 
   /** A call on a node that does not run rejects; it does not throw. */

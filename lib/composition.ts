@@ -9,11 +9,12 @@ import {
   instanceCachingFactory,
   container as rootContainer
 } from 'tsyringe'
-import { ConsensusDriver, SegmentedLog } from '../src/consensus/index.js'
+import { type ClusterKnowledge, ConsensusDriver, SegmentedLog } from '../src/consensus/index.js'
 import {
   type Address,
   type Clock,
   type ClusterId,
+  CONTROL_GROUP,
   type Compression,
   type Config,
   type Credentials,
@@ -21,17 +22,25 @@ import {
   type DatagramNetwork,
   type Disk,
   type EngineProvider,
+  type GroupId,
+  isServing,
+  Lifecycles,
+  Livenesses,
   type Logger,
   type LogStore,
   LoopWatch,
+  type Member,
   type NodeId,
   type Random,
   type ReplicaObserver,
   type StrategyFactory,
   type StreamNetwork,
   type Tracer,
+  toGroupId,
+  VerdictStatuses,
   type Workers
 } from '../src/core/index.js'
+import { type RestartHook, StateSyncDriver } from '../src/failover/index.js'
 import {
   HealthDriver,
   HeartbeatDriver,
@@ -48,6 +57,8 @@ import {
 } from '../src/network/index.js'
 import { QueryDriver } from '../src/routing/index.js'
 import type { Catalogue } from '../src/wire/index.js'
+import { type ControlRooms, composeControl } from './control-rooms.js'
+import { composePlanned, type PlannedRooms } from './planned-rooms.js'
 import { version } from './version.js'
 
 /** What an embedder, a test or the simulator may put in the place of Node's own. */
@@ -85,11 +96,16 @@ export interface Composition {
   /** What is bound, with a port that is not 0. */
   readonly listenAddress: Address
   readonly advertiseAddress: Address
+  /** Has this node's process replaced; null: it is restarted from outside. */
+  readonly restart: RestartHook | null
+  /** Whether the node as a whole should be given work. */
+  readonly isReady: () => boolean
 }
 
 /** The rooms of one manager, in the order in which they start. */
 export interface Rooms {
   readonly consensus: ConsensusDriver
+  readonly control: ControlRooms
   readonly transport: TransportDriver
   readonly delivery: DeliveryDriver
   readonly membership: MembershipDriver
@@ -98,6 +114,8 @@ export interface Rooms {
   readonly health: HealthDriver
   readonly heartbeat: HeartbeatDriver
   readonly security: SecurityDriver
+  readonly planned: PlannedRooms
+  readonly stateSync: StateSyncDriver
   readonly clusterId: () => ClusterId | null
 }
 
@@ -112,11 +130,14 @@ const TOKENS = {
   delivery: token<DeliveryDriver>('DeliveryDriver'),
   membership: token<MembershipDriver>('MembershipDriver'),
   consensus: token<ConsensusDriver>('ConsensusDriver'),
+  control: token<ControlRooms>('ControlRooms'),
   queries: token<QueryDriver>('QueryDriver'),
   loop: token<LoopWatch>('LoopWatch'),
   health: token<HealthDriver>('HealthDriver'),
   heartbeat: token<HeartbeatDriver>('HeartbeatDriver'),
   security: token<SecurityDriver>('SecurityDriver'),
+  planned: token<PlannedRooms>('PlannedRooms'),
+  stateSync: token<StateSyncDriver>('StateSyncDriver'),
   learned: token<LearnedClusterId>('LearnedClusterId')
 }
 
@@ -147,13 +168,17 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.delivery, makeDelivery)
   register(container, TOKENS.membership, makeMembership)
   register(container, TOKENS.consensus, makeConsensus)
+  register(container, TOKENS.control, makeControl)
   register(container, TOKENS.queries, makeQueries)
   register(container, TOKENS.loop, makeLoop)
   register(container, TOKENS.health, makeHealth)
   register(container, TOKENS.heartbeat, makeHeartbeat)
   register(container, TOKENS.security, makeSecurity)
+  register(container, TOKENS.planned, makePlanned)
+  register(container, TOKENS.stateSync, makeStateSync)
   return {
     consensus: container.resolve(TOKENS.consensus),
+    control: container.resolve(TOKENS.control),
     transport: container.resolve(TOKENS.transport),
     delivery: container.resolve(TOKENS.delivery),
     membership: container.resolve(TOKENS.membership),
@@ -162,6 +187,8 @@ export function compose(composition: Composition): Rooms {
     health: container.resolve(TOKENS.health),
     heartbeat: container.resolve(TOKENS.heartbeat),
     security: container.resolve(TOKENS.security),
+    planned: container.resolve(TOKENS.planned),
+    stateSync: container.resolve(TOKENS.stateSync),
     clusterId: () => clusterIdIn(container)
   }
 }
@@ -269,7 +296,7 @@ function makeMembership(container: DependencyContainer): MembershipDriver {
 }
 
 function makeConsensus(container: DependencyContainer): ConsensusDriver {
-  const { config, ports, engine } = container.resolve(TOKENS.composition)
+  const { config, ports } = container.resolve(TOKENS.composition)
   const { clock, random, crypto, disk, logger } = ports
   return new ConsensusDriver(
     {
@@ -279,7 +306,8 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
       messenger: container.resolve(TOKENS.transport),
       disk,
       log: container.resolve(TOKENS.log),
-      engines: engine,
+      engines: enginesIn(container),
+      knowledge: knowledgeIn(container),
       logger: logger.child({ room: 'consensus' }),
       observer: ports.observer
     },
@@ -287,10 +315,60 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
       nodeId: config.node.id as NodeId,
       clusterName: config.cluster.name,
       bootstrapVoters: (config.cluster.bootstrap?.voters ?? null) as readonly NodeId[] | null,
+      foundedGroups: [...dataGroupsOf(config), CONTROL_GROUP],
       engineDirectory: (group) => `${config.node.dataDirectory}/engine-${group}`,
       config: config.consensus
     }
   )
+}
+
+/** The rooms above are made when they are asked, which is after consensus. */
+function knowledgeIn(container: DependencyContainer): ClusterKnowledge {
+  const queries = () => container.resolve(TOKENS.queries)
+  const members = () => container.resolve(TOKENS.membership).members()
+  const isThere =
+    (node: NodeId) =>
+    ({ nodeId, liveness, lifecycle }: Member) =>
+      nodeId === node && liveness === Livenesses.Alive && lifecycle !== Lifecycles.Left
+  return {
+    groups: () => queries().knownGroups(),
+    leaderOf: (group) => queries().leaderOf(group),
+    refresh: () => queries().refreshPlacements(),
+    isMember: (node) => members().some(isThere(node)),
+    mayLead: (node) => members().some((member) => member.nodeId === node && isServing(member))
+  }
+}
+
+const dataGroupsOf = (config: Config): GroupId[] =>
+  Array.from({ length: config.cluster.groups }, (_, group) => toGroupId(group))
+
+/** The control group's engine is ours, every other one the embedder's. */
+function enginesIn(container: DependencyContainer): EngineProvider | null {
+  const { engine } = container.resolve(TOKENS.composition)
+  if (engine === null) return null
+  return {
+    create: (context) =>
+      context.group === CONTROL_GROUP
+        ? container.resolve(TOKENS.control).driver.createEngine()
+        : engine.create(context)
+  }
+}
+
+function makeControl(container: DependencyContainer): ControlRooms {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { clock, random, crypto, disk, logger } = ports
+  const membership = container.resolve(TOKENS.membership)
+  return composeControl({
+    nodeId: config.node.id as NodeId,
+    clock,
+    random: random.split('control'),
+    crypto,
+    disk,
+    messenger: container.resolve(TOKENS.transport),
+    logger: logger.child({ room: 'control' }),
+    consensus: container.resolve(TOKENS.consensus),
+    members: () => membership.members()
+  })
 }
 
 function makeQueries(container: DependencyContainer): QueryDriver {
@@ -307,6 +385,7 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       tracer: ports.tracer,
       members: () => membership.memberList(),
       groupOf: (group) => consensus.group(group) ?? undefined,
+      localGroups: () => consensus.groupIds,
       assertQuorum: () => membership.assertQuorum(),
       clusterId: () => clusterIdIn(container),
       loopDelayMs: () => container.resolve(TOKENS.loop).delayMs(),
@@ -400,5 +479,49 @@ function makeSecurity(container: DependencyContainer): SecurityDriver {
       onKeys: (keys) => membership.setGossipKeys(keys)
     },
     { nodeId: config.node.id as NodeId, gossipKeys, config: config.security }
+  )
+}
+
+function makePlanned(container: DependencyContainer): PlannedRooms {
+  const { config, ports, restart, isReady } = container.resolve(TOKENS.composition)
+  const { clock, crypto, logger } = ports
+  const membership = container.resolve(TOKENS.membership)
+  const health = container.resolve(TOKENS.health)
+  return composePlanned({
+    nodeId: config.node.id as NodeId,
+    clock,
+    crypto,
+    messenger: container.resolve(TOKENS.transport),
+    logger: logger.child({ room: 'failover' }),
+    consensus: container.resolve(TOKENS.consensus),
+    control: container.resolve(TOKENS.control).driver,
+    hook: restart,
+    members: () => membership.members(),
+    verdictOn: (node) => health.verdictOn(node)?.status ?? VerdictStatuses.Unknown,
+    lifecycle: () => membership.self().lifecycle,
+    setLifecycle(lifecycle) {
+      membership.setLifecycle(lifecycle)
+      container.resolve(TOKENS.heartbeat).announce()
+    },
+    isReady,
+    inFlight: () => container.resolve(TOKENS.queries).inFlight,
+    serviceLevel: () => ({ errorRate: null, p99Ms: null })
+  })
+}
+
+function makeStateSync(container: DependencyContainer): StateSyncDriver {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { clock, random, crypto, disk, logger } = ports
+  return new StateSyncDriver(
+    {
+      clock,
+      random: random.split('state-sync'),
+      crypto,
+      disk,
+      messenger: container.resolve(TOKENS.transport),
+      logger: logger.child({ room: 'state-sync' }),
+      members: () => container.resolve(TOKENS.membership).members()
+    },
+    { nodeId: config.node.id as NodeId, config: config.sync }
   )
 }

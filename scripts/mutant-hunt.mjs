@@ -11,15 +11,19 @@ const coreFaultsMs = 6_000
 /** And of one seed of two-phase commit. */
 const twoPhaseFaultsMs = 4_000
 
+export const plant = ({ name, ...edit }, place) => plantAll({ name, edits: [edit] }, place)
+
 /** The copy stands beside what it is a copy of: it must find the same node_modules. */
-export function plant({ name, file, find, replace }, place) {
+export function plantAll({ name, edits }, place) {
   const root = join(build, 'mutants', String(place))
   rmSync(root, { recursive: true, force: true })
   for (const part of parts) cpSync(join(build, part), join(root, part), { recursive: true })
-  const path = join(root, file)
-  const pieces = readFileSync(path, 'utf8').split(find)
-  if (pieces.length !== 2) throw new Error(`${name}: found ${pieces.length - 1} times in ${file}`)
-  writeFileSync(path, pieces.join(replace))
+  for (const { file, find, replace } of edits) {
+    const path = join(root, file)
+    const pieces = readFileSync(path, 'utf8').split(find)
+    if (pieces.length !== 2) throw new Error(`${name}: found ${pieces.length - 1} times in ${file}`)
+    writeFileSync(path, pieces.join(replace))
+  }
   return root
 }
 
@@ -75,6 +79,17 @@ export async function huntInTwoPhase(root, seeds) {
       try { runCase(++count, one) } catch (error) { say({ by: 'case ' + count, why: error.message }) }
     }
     say(null)`
+  return JSON.parse(await lastLine(['--input-type=module', '--eval', code]))
+}
+
+/** Rolling restarts of a model cluster, with the real drivers. */
+export async function huntInRestarts(root, seeds) {
+  const harness = pathToFileURL(join(root, 'test/support/restart/run-seeds.js')).href
+  const code = `
+    const { runSeeds } = await import(${JSON.stringify(harness)})
+    const { failure } = await runSeeds(${seeds})
+    console.log(JSON.stringify(failure && { seed: failure.seed, why: failure.reason }))
+    process.exit(0)`
   return JSON.parse(await lastLine(['--input-type=module', '--eval', code]))
 }
 

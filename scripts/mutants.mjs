@@ -302,5 +302,48 @@ export const mutants = [
     file: 'src/routing/run-driver.js',
     find: 'throw this.#indeterminate(thrown);',
     replace: 'throw thrown;'
+  },
+  {
+    name: 'compacted beyond what the engine holds for good',
+    file: 'src/consensus/raft/raft.js',
+    find: 'Math.min(durableIndex, offered,',
+    replace: 'Math.min(appliedIndex, offered,'
+  },
+  {
+    name: 'stale snapshots taken in',
+    file: 'src/consensus/raft/raft.js',
+    find: 'return index > this.#replica.commitIndex && !(',
+    replace: 'return index > 0 && !('
+  },
+  {
+    name: 'configuration forgotten in a base',
+    file: 'src/consensus/raft/raft-log.js',
+    find: 'encodeConfiguration(newest.configuration)',
+    replace: 'new Uint8Array()'
+  },
+  {
+    name: 'configuration of before kept through a snapshot',
+    file: 'src/consensus/raft/raft-log.js',
+    find: 'configuration === null ? [] : [{ index: base.configurationIndex, configuration }]',
+    replace:
+      'this.#configurations.length > 0 ? this.#configurations : configuration === null ? [] : [{ index: base.configurationIndex, configuration }]'
+  },
+  {
+    name: 'log kept where a snapshot contradicts it',
+    file: 'src/consensus/raft/replica.js',
+    find: 'const replacesLog = this.log.termAt(index) !== term',
+    replace: 'const replacesLog = this.log.termAt(index) === undefined'
+  },
+  {
+    name: 'what a snapshot replaced counts as durable',
+    file: 'src/consensus/raft/persist-tracker.js',
+    find: 'this.noteTruncated((index + 1));',
+    replace: ''
+  },
+  {
+    name: 'what a snapshot brought handed over again',
+    file: 'src/consensus/raft/replica.js',
+    find: 'if (this.#emittedIndex < index)\n            this.#emittedIndex = index;',
+    replace: ''
   }
 ]

@@ -59,7 +59,8 @@ const named: Readonly<Record<string, readonly string[]>> = {
     JoinRequest.node_id LeaveRequest.node_id Query.sql Query.priority QueryResult.result
     ReplicationLog.lsn ReplicationLog.data HeartBeat.node MetadataSync.data
     HeartbeatPing.status HeartbeatPong.status TransactionPrepare.txn_id TransactionPrepare.data
-    TransactionCommit.txn_id TransactionAbort.txn_id Custom.msg_type Custom.payload`),
+    TransactionCommit.txn_id TransactionAbort.txn_id SyncServiceRequest.mode
+    SyncServiceResponse.version FileTransferChunk.checksum Custom.msg_type Custom.payload`),
   Structures: words(`
     NodeInfo.id NodeInfo.addr NodeInfo.state NodeInfo.incarnation NodeInfo.metadata
     NodeInfo.last_seen NodeInfo.datacenter NodeInfo.rack NodeInfo.capacity
@@ -81,7 +82,8 @@ const named: Readonly<Record<string, readonly string[]>> = {
     ClusterLoadBalancer HotspotDetector ConnectionAffinity FailoverCoordinator
     RaftLeaderElection SessionMigrationManager TransactionRecoveryManager
     RollingRestartCoordinator NetworkHealthMonitor LatencyTracker RouteOptimizer
-    ProtocolHandler HeartbeatService PeerRegistry`)
+    ProtocolHandler HeartbeatService PeerRegistry TransferHandler StateSynchronization
+    TenantMetadata CircuitBreaker`)
 }
 
 /** Settings of the first designs with the numbers that they state. */

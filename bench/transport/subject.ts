@@ -74,7 +74,7 @@ function stop(child: ChildProcess | null): void {
 
 function start(role: string, name: string, files: TlsFiles, rest: string[]): ChildProcess {
   const { NODE_OPTIONS: _, ...env } = process.env
-  const execArgv = (process.env.SKEIN_BENCH_EXEC_ARGV ?? '').split(' ').filter((one) => one !== '')
+  const execArgv = (process.env.BENCH_EXEC_ARGV ?? '').split(' ').filter((one) => one !== '')
   const args = [role, name, files.certificateFile, files.keyFile, files.caFile, ...rest]
   return fork(program, args, { env, execArgv })
 }

@@ -45,13 +45,17 @@ import { acceptJsonOnly } from './json-parser.js'
 import { documentUrl, openApiHead, schemaOf } from './openapi.js'
 import { type Route, smallBodyBytesMax } from './route.js'
 import { configRoutes } from './routes/config-routes.js'
+import { controlRoutes } from './routes/control-routes.js'
 import { healthRoutes } from './routes/health-routes.js'
+import { memberRoutes } from './routes/member-routes.js'
 import { membershipRoutes } from './routes/membership-routes.js'
+import { plannedRoutes } from './routes/planned-routes.js'
 import { isVerbose, probeRoutes } from './routes/probe-routes.js'
 import { queryRoutes } from './routes/query-routes.js'
 import { roleRoutes } from './routes/role-routes.js'
 import { routingRoutes } from './routes/routing-routes.js'
 import { securityRoutes } from './routes/security-routes.js'
+import { stateSyncRoutes } from './routes/state-sync-routes.js'
 import { monitoringRoutes, viewRoutes } from './routes/view-routes.js'
 
 /** A metadata key of 128 bytes, each written as %XX. */
@@ -138,7 +142,7 @@ function createParts(manager: ClusterManager, options: AdminServerOptions): Part
     options,
     counters: createAdminCounters(),
     streams: new EventStreams({ manager, logger }, { eventSubscribersMax }),
-    audit: new AuditTrail(),
+    audit: new AuditTrail(() => manager.control),
     authenticator: new Authenticator(holders, { tokens, clientRoles, clusterName }),
     holders,
     answers: new IdempotentAnswers(),
@@ -161,7 +165,11 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
   ...queryRoutes(manager),
   ...routingRoutes(manager),
   ...membershipRoutes(manager),
+  ...memberRoutes(manager),
+  ...controlRoutes(manager),
+  ...stateSyncRoutes(manager),
   ...securityRoutes(manager),
+  ...plannedRoutes(manager),
   ...configRoutes(manager)
 ]
 
@@ -272,16 +280,24 @@ function addHooks(app: FastifyInstance, parts: Parts): void {
     const { name, role } = principals.get(request) ?? { name: 'nobody', role: 'none' }
     const record = {
       at: new Date().toISOString(),
+      node: manager.nodeId,
       principal: name,
       role,
       address: request.ip,
       method: request.method,
-      path: request.url.split('?')[0] ?? '',
+      path: auditedPath(request),
       status: reply.statusCode
     }
     audit.add(record)
     options.logger.info(record, 'an operator acted')
   })
+}
+
+/** Without what was asked for, but that nothing was to change. */
+function auditedPath({ url, query }: FastifyRequest): string {
+  const path = url.split('?')[0] ?? ''
+  const { dryRun } = query as { dryRun?: unknown }
+  return dryRun === 'true' ? `${path}?dryRun=true` : path
 }
 
 function register(app: FastifyInstance, route: Route, parts: Parts): void {

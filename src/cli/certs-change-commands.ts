@@ -78,16 +78,16 @@ export function revokeCommand(output: Output): Command {
 async function rotate(options: RotateOptions, output: Output): Promise<void> {
   const clusterName = await authorityClusterName(options.dir)
   const peers = await peersToRotate(options, clusterName)
+  const rotations: Rotation[] = []
+  for (const peer of peers) rotations.push(await rotationOf(peer, options))
   const rows: string[][] = []
-  for (const peer of peers) {
-    const files = peerFiles(options.dir, peer)
-    const before = await inspectCertificate(files.certificateFile).catch(() => null)
-    await replace(peer, files, options)
+  for (const { peer, files, serialBefore, hosts } of rotations) {
+    await replace(peer, files, hosts, options)
     const after = await inspectCertificate(files.certificateFile)
     if (options.to !== undefined) await installPair(files, peerFiles(options.to, peer))
     const until = new Date(after.notAfter).toISOString().slice(0, 10)
     const name = peer.kind === 'node' ? peer.nodeId : peer.name
-    rows.push([name, before?.serialNumber ?? '-', after.serialNumber, until])
+    rows.push([name, serialBefore ?? '-', after.serialNumber, until])
   }
   const told = options.tell ? await tellReload(options) : null
   if (options.json) {
@@ -101,20 +101,42 @@ async function rotate(options: RotateOptions, output: Output): Promise<void> {
   if (told !== null && told.errors.length > 0) throw new CliError('not every member took its files')
 }
 
-async function replace(peer: PeerIdentity, files: PeerFiles, options: RotateOptions) {
+interface Rotation {
+  readonly peer: PeerIdentity
+  readonly files: PeerFiles
+  /** Null: the old certificate cannot be read, and need not be. */
+  readonly serialBefore: string | null
+  /** Further names of the old certificate, for the new one. */
+  readonly hosts: readonly string[]
+}
+
+/** @throws CliError the names that the new certificate should have cannot be read */
+async function rotationOf(peer: PeerIdentity, options: RotateOptions): Promise<Rotation> {
+  const files = peerFiles(options.dir, peer)
+  try {
+    const { serialNumber, hosts } = await inspectCertificate(files.certificateFile)
+    const further = hosts.filter((host) => !usualHosts.includes(host))
+    return { peer, files, serialBefore: serialNumber, hosts: further }
+  } catch (error) {
+    if (options.certificate !== undefined) return { peer, files, serialBefore: null, hosts: [] }
+    const how = `skein certs issue --dir ${options.dir}, with --host for each further name`
+    const why = (error as Error).message
+    throw new CliError(`${why}; nothing was rotated; issue that one anew: ${how}`)
+  }
+}
+
+async function replace(
+  peer: PeerIdentity,
+  files: PeerFiles,
+  hosts: readonly string[],
+  options: RotateOptions
+) {
   const { certificate, key, dir, days } = options
   if (certificate !== undefined && key !== undefined) {
     await installPair({ certificateFile: certificate, keyFile: key }, files)
     return
   }
-  const hosts = await hostsOf(files.certificateFile)
   await issuePeer(dir, { peer, hosts }, { now: Date.now() as WallMs, days })
-}
-
-/** Further names of the old certificate go into the new one. */
-async function hostsOf(file: string): Promise<readonly string[]> {
-  const facts = await inspectCertificate(file).catch(() => null)
-  return (facts?.hosts ?? []).filter((host) => !usualHosts.includes(host))
 }
 
 const usualHosts = ['localhost', '127.0.0.1', '::1', '0:0:0:0:0:0:0:1']

@@ -20,14 +20,17 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
   },
   'Look:': {
     status: async (output) => (await import('./status-command.js')).statusCommand(output),
-    members: async (output) => (await import('./view-commands.js')).membersCommand(output),
+    members: async (output) => (await import('./members-command.js')).membersCommand(output),
     health: async (output) => (await import('./health-command.js')).healthCommand(output),
     metrics: async (output) => (await import('./view-commands.js')).metricsCommand(output),
     events: async (output) => (await import('./events-command.js')).eventsCommand(output),
     reachability: async (output) =>
       (await import('./reachability-command.js')).reachabilityCommand(output),
     hotspots: async (output) => (await import('./routing-commands.js')).hotspotsCommand(output),
-    deaths: async (output) => (await import('./deaths-command.js')).deathsCommand(output)
+    placement: async (output) => (await import('./placement-command.js')).placementCommand(output),
+    deaths: async (output) => (await import('./deaths-command.js')).deathsCommand(output),
+    transfers: async (output) => (await import('./transfers-command.js')).transfersCommand(output),
+    tenants: async (output) => (await import('./transfers-command.js')).tenantsCommand(output)
   },
   'Ask:': {
     query: async (output) => (await import('./query-command.js')).queryCommand(output),
@@ -35,12 +38,19 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     explain: async (output) => (await import('./route-commands.js')).explainCommand(output)
   },
   'Change:': {
+    drain: async (output) => (await import('./drain-commands.js')).drainCommand(output),
+    undrain: async (output) => (await import('./drain-commands.js')).undrainCommand(output),
+    switchover: async (output) => (await import('./drain-commands.js')).switchoverCommand(output),
+    'rolling-restart': async (output) =>
+      (await import('./rolling-restart-command.js')).rollingRestartCommand(output),
     strategy: async (output) => (await import('./routing-commands.js')).strategyCommand(output),
     metadata: async (output) => (await import('./metadata-command.js')).metadataCommand(output),
-    config: async (output) => (await import('./config-command.js')).configCommand(output)
+    config: async (output) => (await import('./config-command.js')).configCommand(output),
+    upgrade: async (output) => (await import('./upgrade-command.js')).upgradeCommand(output)
   },
   'Prove:': {
     simulate: async (output) => (await import('./simulate-command.js')).simulateCommand(output),
+    check: async (output) => (await import('./check-command.js')).checkCommand(output),
     inspect: async (output) => (await import('./inspect-command.js')).inspectCommand(output)
   }
 }

@@ -17,7 +17,7 @@ export interface ConnectionOptions {
 
 const timeoutMsDefault = 10_000
 
-export function addConnectionOptions(command: Command): Command {
+export function addConnectionOptions(command: Command, timeoutMs = timeoutMsDefault): Command {
   const options = [
     connectionOption('--admin <url>', 'admin API of any node')
       .env('SKEIN_ADMIN_URL')
@@ -32,7 +32,7 @@ export function addConnectionOptions(command: Command): Command {
     connectionOption('--key-file <file>', 'key of the certificate').env('SKEIN_KEY_FILE'),
     connectionOption('--timeout-ms <ms>', 'how long to wait for the answer')
       .argParser(parseCount)
-      .default(timeoutMsDefault)
+      .default(timeoutMs)
   ]
   for (const option of options) command.addOption(option)
   return command.option('--json', 'print JSON')

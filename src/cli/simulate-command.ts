@@ -77,7 +77,9 @@ const troubleNames = Object.keys({
   split: true,
   break: true,
   operator: true,
-  mail: true
+  mail: true,
+  compaction: true,
+  control: true
 } satisfies Record<Trouble, true>) as Trouble[]
 
 function troublesOption(text: string): Trouble[] {

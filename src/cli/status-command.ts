@@ -77,12 +77,14 @@ export function renderStatus(view: ClusterAnswer): string {
 function renderGroup(group: GroupStatus): string {
   const leader = group.leader ?? 'no leader known'
   const { term, commitIndex } = group
-  const head = `group ${group.group}: leader ${leader}, term ${term}, committed ${commitIndex}`
+  const head = `group ${group.name}: leader ${leader}, term ${term}, committed ${commitIndex}`
+  const listeners = group.learners.length === 0 ? '' : `, learners ${group.learners.join(' ')}`
+  const members = `voters ${group.voters.join(' ')}${listeners}`
   const own = `this node: ${group.role}, applied ${group.appliedIndex}, last ${group.lastIndex}`
   const failed =
     group.failed === null ? [] : [`this replica has stopped: ${printable(group.failed)}`]
   const behind = group.progress.map(
     (peer) => `${peer.nodeId}: matches ${peer.matchIndex}${peer.active ? '' : ', silent'}`
   )
-  return [head, own, ...failed, ...behind].join('\n  ')
+  return [head, members, own, ...failed, ...behind].join('\n  ')
 }

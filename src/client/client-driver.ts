@@ -237,7 +237,7 @@ export class ClientDriver {
   #withSeen(options: QueryOptions): QueryOptions {
     if (!this.#options.readYourWrites) return options
     const asked = options.atLeastIndex ?? 0
-    const seen = this.#seen.of(DEFAULT_GROUP)
+    const seen = this.#seen.of(options.group ?? DEFAULT_GROUP)
     return seen > asked ? { ...options, atLeastIndex: seen as LogIndex } : options
   }
 

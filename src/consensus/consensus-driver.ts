@@ -1,6 +1,7 @@
 /**
  * All of consensus on one node: the data directory, the founding, the log that its groups share,
- * and a replica per group. Everything is keyed by group; today the founding makes group 0.
+ * and a replica per group. The founding makes all groups at once, and who joins gets one replica
+ * of each.
  *
  * Owner's order: construct with the messenger and `open` before that one takes connections;
  * `start` when it does; `handOver`, then `stop`, while it still does.
@@ -13,12 +14,12 @@ import {
   InvalidArgumentError,
   LogCorruptedError,
   NotAuthorizedError,
-  NotFoundError,
-  NotLeaderError
+  NotFoundError
 } from '../core/errors.js'
 import type { ConsensusEvent } from '../core/events.js'
 import {
   type ClusterId,
+  CONTROL_GROUP,
   DEFAULT_GROUP,
   type GroupId,
   type LogIndex,
@@ -28,6 +29,11 @@ import {
   type ReplicaId,
   type Term
 } from '../core/ids.js'
+import type {
+  MemberChangeKind,
+  MemberChangeOptions,
+  MemberChangeReport
+} from '../core/member-changes.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Crypto } from '../core/ports/crypto.js'
 import type { Disk, DiskLock } from '../core/ports/disk.js'
@@ -39,7 +45,6 @@ import type { Random } from '../core/ports/random.js'
 import type { ReplicaObserver } from '../core/ports/replica-observer.js'
 import { factsOf } from '../core/remote-error.js'
 import type { TellQueue } from '../core/tell-queue.js'
-import type { TypeOf } from '../wire/codec.js'
 import { configurationOf, membersOf } from './configuration.js'
 import { type ConsensusCounters, consensusCounterNames } from './counters.js'
 import { encodeConfiguration } from './entry.js'
@@ -48,14 +53,25 @@ import { GroupDriver } from './group/group-driver.js'
 import {
   checkReport,
   checkVerdict,
+  memberChange,
   readIndexRequest,
   replicaHello,
-  replicaInvite
+  replicaInvite,
+  snapshotChunkRequest
 } from './group/group-messages.js'
 import { RaftDriver } from './group/raft-driver.js'
+import { type HostBeats, HostHeartbeats } from './host/host-heartbeats-driver.js'
+import { hostBeatAnswers, hostBeats } from './host/host-messages.js'
+import { LeaderBalanceDriver } from './host/leader-balance-driver.js'
 import { IdentityStore } from './identity/identity-driver.js'
 import { clusterIdOf, type ReplicaIdentity, selfOf } from './identity/replica-identity.js'
 import { ReplicaNames } from './identity/replica-names.js'
+import {
+  type ClusterKnowledge,
+  ClusterMembers,
+  memberChangeTimeoutMs
+} from './members/cluster-members-driver.js'
+import { MemberRequests, type ReplicaInvitation } from './members/member-requests-driver.js'
 import {
   fromWire,
   type RaftMessage,
@@ -77,6 +93,8 @@ export interface ConsensusComponents {
   /** Null on a node that never hosts a replica. */
   readonly engines: EngineProvider | null
   readonly logger: Logger
+  /** What other rooms know of groups and nodes; absent: this node's own replicas are all. */
+  readonly knowledge?: ClusterKnowledge | undefined
   /** For simulation. */
   readonly observer?: ReplicaObserver | undefined
 }
@@ -86,12 +104,12 @@ export interface ConsensusOptions {
   readonly clusterName: string
   /** The founders; null, or without this node: it founds nothing. */
   readonly bootstrapVoters: readonly NodeId[] | null
+  /** Sorted; where there is a cluster, its own are hosted. Absent: group 0. */
+  readonly foundedGroups?: readonly GroupId[]
   /** Absolute path of the engine's own directory. */
   engineDirectory(group: GroupId): string
   readonly config: Config['consensus']
 }
-
-type ReplicaInvitation = TypeOf<typeof replicaInvite.codec>
 
 const emptyGroup: RecoveredGroup = { hardState: { term: 0 as Term, vote: null }, entries: [] }
 
@@ -105,8 +123,16 @@ export class ConsensusDriver {
   readonly #options: ConsensusOptions
   readonly #identities: IdentityStore
   readonly #groups = new Map<GroupId, GroupDriver>()
+  #sorted: readonly GroupDriver[] = []
+  #sortedIds: readonly GroupId[] = []
   readonly #handlers: ((event: ConsensusEvent) => void)[] = []
   readonly #counters: ConsensusCounters = new Counters(consensusCounterNames)
+  readonly #heartbeats: HostHeartbeats
+  readonly #balance: LeaderBalanceDriver
+  readonly #memberRequests: MemberRequests
+  readonly #members: ClusterMembers
+  /** The same for all groups, so that their heartbeats leave together; another on each host. */
+  readonly #heartbeatPhaseMs: number
   #identity: ReplicaIdentity | null = null
   #founding: FoundingDriver | null = null
   #isFounded = false
@@ -121,6 +147,47 @@ export class ConsensusDriver {
     this.#components = components
     this.#options = options
     this.#identities = new IdentityStore(components)
+    const { clock, logger, messenger, random } = components
+    const { config, nodeId } = options
+    this.#heartbeats = new HostHeartbeats(
+      {
+        clock,
+        messenger,
+        names: this.#names,
+        counters: this.#counters,
+        self: () => selfOf(must(this.#identity, 'identity')),
+        groupOf: (group) => this.group(group),
+        groupCount: () => this.#groups.size
+      },
+      {
+        quiesceAfterMs: config.quiesceAfterMs,
+        heartbeatIntervalMs: config.heartbeatIntervalMs,
+        silenceMs: config.electionTimeoutMinMs,
+        life: random.split('life').nextUint32()
+      }
+    )
+    this.#memberRequests = new MemberRequests({
+      messenger,
+      groupOf: (group) => this.group(group),
+      hello: () => this.#hello(),
+      invitationTo: (group) => this.#invitationTo(group)
+    })
+    const knowledge = components.knowledge ?? this.#ownKnowledge()
+    this.#members = new ClusterMembers(
+      { clock, messenger, knowledge, requests: this.#memberRequests },
+      options
+    )
+    this.#balance = new LeaderBalanceDriver(
+      {
+        clock,
+        logger,
+        counters: this.#counters,
+        groups: () => this.groups(),
+        mayLead: (node) => knowledge.mayLead(node)
+      },
+      { nodeId, intervalMs: config.leaderBalanceIntervalMs }
+    )
+    this.#heartbeatPhaseMs = random.split('phase').nextInt(config.heartbeatIntervalMs)
     this.#listen()
   }
 
@@ -142,9 +209,11 @@ export class ConsensusDriver {
   async start(): Promise<void> {
     const { nodeId, bootstrapVoters } = this.#options
     const identity = must(this.#identity, 'identity: call open() first')
+    this.#balance.start()
     if (this.#isFounded) {
       const { logger } = this.#components
       if (bootstrapVoters !== null) logger.info({}, 'bootstrap is ignored: there is a log')
+      this.#tellOtherGroups(identity.groups)
       for (const [group, found] of this.#recovered) await this.#createGroup(group, found)
       this.#recovered = new Map()
     } else if (bootstrapVoters?.includes(nodeId)) {
@@ -153,26 +222,31 @@ export class ConsensusDriver {
   }
 
   /**
+   * Of every group of the cluster, whoever leads it; the same call again is harmless.
+   * @throws as `ClusterMembers.change`
+   */
+  changeMembers(
+    change: MemberChangeKind,
+    node: NodeId,
+    options: MemberChangeOptions
+  ): Promise<MemberChangeReport> {
+    return this.#members.change(change, node, options)
+  }
+
+  /**
    * Asks `node` to host a replica of the group that this node leads, and makes a voter of it when
-   * it keeps up. Again is harmless; a replica on an older storage of the node leaves.
-   * @throws as `GroupDriver.addReplica`; the errors of a request when the node does not answer
+   * it keeps up.
+   * @throws as `MemberRequests.addNode`
    */
   async addNode(id: GroupId, node: NodeId, deadline: MonotonicMs): Promise<void> {
-    const group = this.#expectGroup(id)
-    if (!group.isLeader) throw new NotLeaderError('this node does not lead the group')
-    const { messenger } = this.#components
-    const { clusterName } = this.#options
-    const founders = must(must(this.#identity, 'identity').founders, 'founders')
-    const invitation = { group: id, clusterName, founders }
-    const { self } = await messenger.request(node, replicaInvite, invitation, { deadline })
-    if (nodeOf(self) !== node) throw new NotAuthorizedError(`${node} says it is ${self}`)
-    await group.addReplica(self, deadline)
+    await this.#memberRequests.addNode(id, node, deadline)
   }
 
   /**
    * Campaigns no more, and gives leadership away where it can; what fails is logged, not thrown.
    */
   async handOver(deadline: MonotonicMs): Promise<void> {
+    this.#balance.stop()
     const transfers = this.groups().map(async (group) => {
       group.setCandidacy(false)
       if (!group.isLeader || group.status().voters.length < 2) return
@@ -188,7 +262,10 @@ export class ConsensusDriver {
   /** Everybody who waits is told; the log is closed and the directory unlocked. */
   async stop(): Promise<void> {
     this.#founding?.stop()
+    this.#balance.stop()
+    this.#members.stop()
     for (const group of this.groups()) await group.stop()
+    this.#heartbeats.stop()
     await this.#components.log.close()
     await this.#lock?.release()
     this.#lock = null
@@ -204,7 +281,12 @@ export class ConsensusDriver {
 
   /** In the order of their ids. */
   groups(): readonly GroupDriver[] {
-    return [...this.#groups.values()].sort((a, b) => a.group - b.group)
+    return this.#sorted
+  }
+
+  /** Of the groups that have a replica here, sorted. */
+  get groupIds(): readonly GroupId[] {
+    return this.#sortedIds
   }
 
   /** Null before the founding, and on nodes without a replica. */
@@ -232,6 +314,7 @@ export class ConsensusDriver {
 
   get counters(): ConsensusCounters {
     this.#counters.set('log_syncs', this.#components.log.syncCount)
+    this.#counters.set('groups_asleep', this.#heartbeats.sleeping)
     return this.#counters
   }
 
@@ -243,22 +326,52 @@ export class ConsensusDriver {
       logger.info({ tornBytes: recovered.tornBytes }, 'cut a torn write from the end of the log')
     }
     const hasLog = recovered.groups.size > 0
-    const identity = await this.#identities.open(nodeId, clusterName, hasLog)
+    const identity = await this.#withControlGroup(
+      await this.#identities.open(nodeId, clusterName, hasLog)
+    )
     this.#identity = identity
-    if (!hasLog) {
-      this.#recoverGuest(identity)
+    const { founders } = identity
+    if (founders === null) {
+      if (hasLog) throw new LogCorruptedError('there is a log of no cluster')
       return
     }
-    if (identity.founders === null) throw new LogCorruptedError('there is a log of no cluster')
+    // A founder without a log waits until the founding has taken place, here or elsewhere.
+    if (!hasLog && founders.includes(selfOf(identity))) return
     this.#isFounded = true
-    this.#recovered = recovered.groups
+    this.#recovered = await this.#completed(recovered.groups, identity)
   }
 
-  /** It was asked into a cluster that others founded, and has heard nothing of its log yet. */
-  #recoverGuest(identity: ReplicaIdentity): void {
-    if (identity.founders === null || identity.founders.includes(selfOf(identity))) return
-    this.#isFounded = true
-    this.#recovered = new Map([[DEFAULT_GROUP, emptyGroup]])
+  /** Every cluster has one: one that was founded without gets it when its founders start. */
+  async #withControlGroup(identity: ReplicaIdentity): Promise<ReplicaIdentity> {
+    const { founders, groups } = identity
+    const isWanted = this.#foundedGroups.includes(CONTROL_GROUP) && !groups.includes(CONTROL_GROUP)
+    if (founders === null || !isWanted) return identity
+    return this.#identities.pledge(founders, [...groups, CONTROL_GROUP])
+  }
+
+  /**
+   * A crash may have come between the groups' first entries, and a guest may have heard nothing of
+   * a group: what its log lacks never was, for the log is one.
+   */
+  async #completed(
+    found: ReadonlyMap<GroupId, RecoveredGroup>,
+    identity: ReplicaIdentity
+  ): Promise<ReadonlyMap<GroupId, RecoveredGroup>> {
+    const missing = identity.groups.filter((group) => !found.has(group))
+    if (missing.length === 0) return found
+    const founders = must(identity.founders, 'founders')
+    const isFounder = founders.includes(selfOf(identity))
+    const made = isFounder
+      ? await this.#writeFirstEntries(founders, missing)
+      : new Map(missing.map((group) => [group, emptyGroup]))
+    return new Map([...found, ...made].sort(([a], [b]) => a - b))
+  }
+
+  #tellOtherGroups(hosted: readonly GroupId[]): void {
+    const configured = this.#foundedGroups
+    if (configured.length === hosted.length) return
+    const facts = { configured: configured.length, groups: hosted.length }
+    this.#components.logger.warn(facts, 'cluster.groups is ignored: the founding has decided')
   }
 
   #found(voters: readonly NodeId[], identity: ReplicaIdentity): void {
@@ -269,30 +382,40 @@ export class ConsensusDriver {
         messenger,
         logger,
         identities: this.#identities,
-        onFounded: (founders) => {
-          this.#beginCluster(founders).catch((error: unknown) => this.#handleFailedFounding(error))
+        onFounded: (founders, groups) => {
+          this.#beginCluster(founders, groups).catch((error: unknown) =>
+            this.#handleFailedFounding(error)
+          )
         },
         onFailed: (error) => this.#handleFailedFounding(error)
       },
-      { voters },
+      { voters, groups: this.#foundedGroups },
       identity
     )
     this.#founding.start()
   }
 
-  async #beginCluster(founders: readonly ReplicaId[]): Promise<void> {
-    const first: LogEntry = {
-      index: 1 as LogIndex,
-      term: 0 as Term,
-      payload: encodeConfiguration(configurationOf(founders))
-    }
-    const hardState = { term: 0 as Term, vote: null }
-    await this.#components.log.persist([{ group: DEFAULT_GROUP, hardState, entries: [first] }])
-    this.#identity = { ...must(this.#identity, 'identity'), founders }
+  async #beginCluster(founders: readonly ReplicaId[], groups: readonly GroupId[]): Promise<void> {
+    const founded = await this.#writeFirstEntries(founders, groups)
+    this.#identity = { ...must(this.#identity, 'identity'), founders, groups }
     this.#isFounded = true
     const clusterId = this.clusterId()
-    this.#components.logger.info({ clusterId, founders }, 'the cluster is founded')
-    await this.#createGroup(DEFAULT_GROUP, { hardState, entries: [first] })
+    const facts = { clusterId, founders, groups: groups.length }
+    this.#components.logger.info(facts, 'the cluster is founded')
+    for (const [group, recovered] of founded) await this.#createGroup(group, recovered)
+  }
+
+  /** In one request, so that however many groups there are, one sync founds them. */
+  async #writeFirstEntries(
+    founders: readonly ReplicaId[],
+    groups: readonly GroupId[]
+  ): Promise<Map<GroupId, RecoveredGroup>> {
+    const payload = encodeConfiguration(configurationOf(founders))
+    const first: LogEntry = { index: 1 as LogIndex, term: 0 as Term, payload }
+    const { hardState } = emptyGroup
+    const entries = [first]
+    await this.#components.log.persist(groups.map((group) => ({ group, hardState, entries })))
+    return new Map(groups.map((group) => [group, { hardState, entries }]))
   }
 
   #handleFailedFounding(error: unknown): void {
@@ -302,36 +425,45 @@ export class ConsensusDriver {
   }
 
   async #createGroup(group: GroupId, recovered: RecoveredGroup): Promise<void> {
-    const { clock, messenger, random, log } = this.#components
+    const { clock, messenger, random, log, observer } = this.#components
     const { config } = this.#options
     const self = selfOf(must(this.#identity, 'identity'))
     const logger = this.#components.logger.child({ group })
     const directory = this.#options.engineDirectory(group)
-    const engine = this.#expectEngines().create({ group, directory, clock, logger })
+    const made = this.#expectEngines().create({ group, directory, clock, logger })
+    const engine = observer?.watched?.(group, made) ?? made
     const emit = (event: ConsensusEvent) => this.#emit(event)
     const driver = new GroupDriver(
       { clock, messenger, engine, logger, counters: this.#counters, emit },
       { group, self, config }
     )
-    const appliedIndex = await driver.open(recovered.entries.at(-1)?.index ?? (0 as LogIndex))
-    this.#components.observer?.onRecovered(group, self, recovered)
+    const opened = await driver.open(recovered)
+    if (opened.request !== null) await log.persist([opened.request])
+    observer?.onRecovered(group, self, opened.recovered)
     const raft = new Raft({
       group,
       self,
-      recovered,
-      appliedIndex,
+      recovered: opened.recovered,
+      appliedIndex: opened.appliedIndex,
       random: random.split(`raft ${group}`),
       options: config,
+      heartbeatPhaseMs: this.#heartbeatPhaseMs,
       now: clock.now()
     })
     this.#groups.set(group, driver)
+    this.#sorted = [...this.#groups.values()].sort((a, b) => a.group - b.group)
+    this.#sortedIds = this.#sorted.map((one) => one.group)
     driver.start(
       new RaftDriver({
         clock,
         raft,
         log,
-        observer: this.#components.observer,
-        send: (message) => this.#send(message),
+        observer,
+        send: (message) => this.#heartbeats.offer(message) || this.#send(message),
+        naps: {
+          onWoken: () => this.#heartbeats.handleWoken(group),
+          heardAt: (replica, asLeader) => this.#heartbeats.heardAt(replica, asLeader)
+        },
         onEvent: (event) => driver.handleRaftEvent(event),
         onFailed: (error) => driver.handleRaftFailed(error)
       })
@@ -357,6 +489,12 @@ export class ConsensusDriver {
         this.#receive(inbound)
       )
     }
+    messenger.onMessage(hostBeats, ({ from, body }) =>
+      this.#receiveBeats(from, body, (host) => this.#heartbeats.handleBeats(host, body))
+    )
+    messenger.onMessage(hostBeatAnswers, ({ from, body }) =>
+      this.#receiveBeats(from, body, (host) => this.#heartbeats.handleAnswers(host, body))
+    )
     messenger.onRequest(readIndexRequest, async ({ body, deadline }) => {
       const group = this.#expectGroup(body.group)
       const until = deadline ?? after(clock.now(), readIndexTimeoutMs)
@@ -369,8 +507,14 @@ export class ConsensusDriver {
     messenger.onMessage(checkVerdict, ({ from, body }) => {
       this.group(body.group)?.handleCheckVerdict(from, body)
     })
+    messenger.onRequest(snapshotChunkRequest, ({ body }) =>
+      this.#expectGroup(body.group).serveChunk(body)
+    )
     messenger.onRequest(replicaHello, async ({ from, body }) => this.#greet(from, body))
     messenger.onRequest(replicaInvite, ({ from, body }) => this.#host(from, body))
+    messenger.onRequest(memberChange, ({ body, deadline }) =>
+      this.#memberRequests.handle(body, deadline ?? after(clock.now(), memberChangeTimeoutMs))
+    )
     messenger.onPeer(({ nodeId, connected }) => this.#handlePeer(nodeId, connected))
   }
 
@@ -384,8 +528,23 @@ export class ConsensusDriver {
       return
     }
     this.#counters.add('messages_received')
+    this.#heartbeats.noteActivity(body.group)
     const sender = this.#names.replicaOf(from, body.from)
     group.raft.receive(fromWire(body, sender, this.#names.replicaOf(identity.nodeId, body.to)))
+  }
+
+  /** Between the storages of two hosts; the sender is who the connection has proved. */
+  #receiveBeats(
+    from: NodeId,
+    body: Pick<HostBeats, 'from' | 'to'>,
+    handle: (host: ReplicaId) => void
+  ): void {
+    if (body.to !== this.#identity?.storageId) {
+      this.#counters.add('messages_dropped')
+      return
+    }
+    this.#counters.add('messages_received')
+    handle(this.#names.replicaOf(from, body.from))
   }
 
   #greet(from: NodeId, hello: ReplicaHello): ReplicaHello {
@@ -393,18 +552,22 @@ export class ConsensusDriver {
     if (this.#identity === null) throw new NotFoundError('this node is not ready')
     this.#founding?.handleHello(from, hello)
     if (this.#founding !== null && !this.#isFounded) return this.#founding.hello()
-    return helloOf(this.#identity, this.#isFounded)
+    return this.#hello()
   }
 
-  /** Answers when the replica takes messages. */
+  #hello(): ReplicaHello {
+    return helloOf(must(this.#identity, 'identity'), this.#isFounded, this.#foundedGroups)
+  }
+
+  /** Answers when the replicas take messages. */
   async #host(from: NodeId, invitation: ReplicaInvitation): Promise<{ self: ReplicaId }> {
-    const { group, clusterName, founders } = invitation
+    const { group, groups = [group], clusterName, founders } = invitation
     if (clusterName !== this.#options.clusterName || founders.length === 0) {
       throw new NotAuthorizedError(`${from} invites to cluster ${clusterName}`)
     }
     const self = selfOf(must(this.#identity, 'identity'))
     if (!this.#groups.has(group)) {
-      this.#joining ??= this.#join(group, founders).finally(() => {
+      this.#joining ??= this.#join(groups, founders).finally(() => {
         this.#joining = null
       })
       await this.#joining
@@ -413,7 +576,7 @@ export class ConsensusDriver {
     return { self }
   }
 
-  async #join(group: GroupId, founders: readonly ReplicaId[]): Promise<void> {
+  async #join(groups: readonly GroupId[], founders: readonly ReplicaId[]): Promise<void> {
     const identity = must(this.#identity, 'identity')
     const pledge = identity.founders
     if (pledge !== null && pledge.join() !== founders.join()) {
@@ -424,9 +587,31 @@ export class ConsensusDriver {
     }
     this.#expectEngines()
     this.#founding?.stop()
-    this.#identity = await this.#identities.pledge(founders)
+    this.#identity = await this.#identities.pledge(founders, groups)
     this.#isFounded = true
-    await this.#createGroup(group, emptyGroup)
+    for (const group of groups) {
+      if (!this.#groups.has(group)) await this.#createGroup(group, emptyGroup)
+    }
+  }
+
+  get #foundedGroups(): readonly GroupId[] {
+    return this.#options.foundedGroups ?? [DEFAULT_GROUP]
+  }
+
+  #invitationTo(group: GroupId): ReplicaInvitation {
+    const { founders, groups } = must(this.#identity, 'identity')
+    const { clusterName } = this.#options
+    return { group, groups, clusterName, founders: must(founders, 'founders') }
+  }
+
+  #ownKnowledge(): ClusterKnowledge {
+    return {
+      groups: () => this.groups().map(({ group }) => group),
+      leaderOf: (group) => this.leaderOf(group),
+      refresh: () => null,
+      isMember: () => true,
+      mayLead: () => true
+    }
   }
 
   #handlePeer(nodeId: NodeId, connected: boolean): void {
@@ -437,6 +622,7 @@ export class ConsensusDriver {
         else group.raft.handlePeerLost(replica)
       }
     }
+    if (!connected) this.#heartbeats.handlePeerLost(nodeId)
   }
 
   #expectEngines(): EngineProvider {

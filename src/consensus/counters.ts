@@ -26,6 +26,26 @@ export const consensusCounterNames = [
   'log_syncs',
   'checks',
   'replicas_failed',
+  /** Messages that carry the heartbeats of all groups for another host. */
+  'host_beats',
+  'groups_put_to_sleep',
+  'groups_woken',
+  /** Now. */
+  'groups_asleep',
+  /** Leaderships given away so that leaders are spread evenly. */
+  'leaders_moved',
+  /** Entries forgotten because the engine holds them. */
+  'log_entries_compacted',
+  'snapshots_taken',
+  'snapshots_installed',
+  /** Not taken, or not taken in: no room, damaged, of another format. */
+  'snapshots_failed',
+  'snapshot_chunks_sent',
+  'snapshot_bytes_sent',
+  'snapshot_chunks_received',
+  'snapshot_bytes_received',
+  /** Asked for again: their checksums did not fit. */
+  'snapshot_chunks_damaged',
   'messages_sent',
   'messages_received',
   /** Of another replica than the sender's, or of a group that is not here. */

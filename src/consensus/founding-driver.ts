@@ -6,12 +6,21 @@
  * 1. A pledge is for life: a directory never takes part in two foundings.
  * 2. Nobody founds before every founder's pledge is durable; so an emptied directory cannot bring a
  *    second founding about: the others' pledges do not name its new replica id.
- * 3. Who hears that the founding it is pledged to has taken place founds without hearing everybody.
+ * 3. A founding has one list of groups: who has another in mind takes no part until that is put
+ *    right.
+ * 4. Who hears that the founding it is pledged to has taken place founds without hearing everybody.
  */
 import { DeadlineTimer } from '../core/deadline-timer.js'
 import { after } from '../core/deadlines.js'
 import { NotAuthorizedError } from '../core/errors.js'
-import { compareText, type NodeId, nodeOf, type ReplicaId } from '../core/ids.js'
+import {
+  compareText,
+  DEFAULT_GROUP,
+  type GroupId,
+  type NodeId,
+  nodeOf,
+  type ReplicaId
+} from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Logger } from '../core/ports/logger.js'
 import type { Messenger } from '../core/ports/messenger.js'
@@ -30,18 +39,21 @@ export interface FoundingComponents {
   readonly messenger: Messenger
   readonly logger: Logger
   readonly identities: IdentityStore
-  /** Told once. The pledge is durable; the first log entry is the owner's to write. */
-  onFounded(founders: readonly ReplicaId[]): void
+  /** Told once. The pledge is durable; the first log entries are the owner's to write. */
+  onFounded(founders: readonly ReplicaId[], groups: readonly GroupId[]): void
   onFailed(error: unknown): void
 }
 
 export interface FoundingOptions {
   readonly voters: readonly NodeId[]
+  /** Sorted; the same with every founder. */
+  readonly groups: readonly GroupId[]
 }
 
 export class FoundingDriver {
   readonly #components: FoundingComponents
   readonly #voters: readonly NodeId[]
+  readonly #groups: readonly GroupId[]
   readonly #known = new Map<NodeId, ReplicaHello>()
   readonly #timer: DeadlineTimer
   #identity: ReplicaIdentity
@@ -52,6 +64,8 @@ export class FoundingDriver {
   constructor(components: FoundingComponents, options: FoundingOptions, identity: ReplicaIdentity) {
     this.#components = components
     this.#voters = [...options.voters].sort(compareText)
+    // What was pledged stays, whatever is configured by now.
+    this.#groups = identity.founders === null ? options.groups : identity.groups
     this.#identity = identity
     this.#timer = new DeadlineTimer(components.clock, () => this.#ask())
   }
@@ -68,7 +82,7 @@ export class FoundingDriver {
 
   /** What this founder tells whoever asks. */
   hello(): ReplicaHello {
-    return helloOf(this.#identity, false)
+    return helloOf(this.#identity, false, this.#groups)
   }
 
   /** Another founder told about itself, asked or not. */
@@ -103,7 +117,10 @@ export class FoundingDriver {
     const pledge = this.#identity.founders
     const hellos = this.#others().map((voter) => this.#known.get(voter))
     const founding = hellos.find((hello) => hello?.founded)?.pledged ?? null
-    if (founding !== null && !founding.includes(self)) {
+    const others = hellos.find((hello) => hello && !isSame(groupsOf(hello), this.#groups))
+    if (others !== undefined) {
+      this.#complain('cluster.groups differs between founders; nothing is founded until it is one')
+    } else if (founding !== null && !founding.includes(self)) {
       this.#complain('the cluster was founded without this replica; it joins nothing by itself')
     } else if (pledge === null) {
       const founders = founding ?? this.#foundersKnown()
@@ -113,7 +130,7 @@ export class FoundingDriver {
       hellos.every((hello) => hello !== undefined && isSame(hello.pledged, pledge))
     ) {
       this.stop()
-      this.#components.onFounded(pledge)
+      this.#components.onFounded(pledge, this.#groups)
     } else if (hellos.some((hello) => hello?.pledged && !isSame(hello.pledged, pledge))) {
       this.#complain('founders have pledged themselves to different foundings')
     }
@@ -138,7 +155,7 @@ export class FoundingDriver {
 
   #pledge(founders: readonly ReplicaId[]): void {
     this.#isPledging = true
-    this.#components.identities.pledge(founders).then(
+    this.#components.identities.pledge(founders, this.#groups).then(
       (identity) => {
         this.#isPledging = false
         this.#identity = identity
@@ -159,17 +176,29 @@ export class FoundingDriver {
   #complain(what: string): void {
     if (this.#complained === what) return
     this.#complained = what
-    const known = [...this.#known.values()].map(({ self, pledged }) => ({ self, pledged }))
+    const known = [...this.#known.values()].map(({ self, pledged, groups }) => ({
+      self,
+      pledged,
+      groups: groups?.length ?? 1
+    }))
     this.#components.logger.error({ self: selfOf(this.#identity), known }, what)
   }
 }
 
-export const helloOf = (identity: ReplicaIdentity, founded: boolean): ReplicaHello => ({
+/** @param groups that it would found, as long as it has pledged itself to none */
+export const helloOf = (
+  identity: ReplicaIdentity,
+  founded: boolean,
+  groups: readonly GroupId[]
+): ReplicaHello => ({
   self: selfOf(identity),
   clusterName: identity.clusterName,
   pledged: identity.founders,
-  founded
+  founded,
+  groups: identity.founders === null ? groups : identity.groups
 })
+
+const groupsOf = ({ groups }: ReplicaHello): readonly GroupId[] => groups ?? [DEFAULT_GROUP]
 
 /** @throws NotAuthorizedError it speaks for another node, or of another cluster */
 export function expectHonest(from: NodeId, hello: ReplicaHello, clusterName: string): void {
@@ -177,5 +206,5 @@ export function expectHonest(from: NodeId, hello: ReplicaHello, clusterName: str
   throw new NotAuthorizedError(`${from} says it is ${hello.self} of cluster ${hello.clusterName}`)
 }
 
-const isSame = (a: readonly string[] | null, b: readonly string[]): boolean =>
+const isSame = <T>(a: readonly T[] | null, b: readonly T[]): boolean =>
   a !== null && a.length === b.length && a.every((value, i) => value === b[i])

@@ -14,13 +14,17 @@ export {
 } from './entry.js'
 export type { GroupDriver } from './group/group-driver.js'
 export { groupMessages } from './group/group-messages.js'
+export { hostMessages } from './host/host-messages.js'
+export { localKeyPrefix, reconcile } from './log/engine-base.js'
 export { SegmentedLog, type SegmentedLogOptions } from './log/segmented-log-driver.js'
+export type { ClusterKnowledge } from './members/cluster-members-driver.js'
 export { type RaftMessage, raftDeclarations } from './messages.js'
 export type { MemberChange, MemberRole } from './raft/configuration-change.js'
 export type { RaftOptions } from './raft/options.js'
 export { Raft } from './raft/raft.js'
 export type {
   ChangeOutcome,
+  CompactionLimits,
   ElectionRecord,
   ProposeOutcome,
   RaftEvent,

@@ -75,6 +75,22 @@ export const timeoutNowMessage = declareMessage({
   about: 'The leader hands over: its receiver campaigns at once.'
 })
 
+export const installSnapshotMessage = declareMessage({
+  number: 0x0209,
+  name: 'installSnapshot',
+  priority: Priorities.High,
+  body: raftBodies.installSnapshot,
+  about:
+    'Offers a snapshot to who lacks what the log does not hold any more; its parts are asked for.'
+})
+export const snapshotRefusedMessage = declareMessage({
+  number: 0x020a,
+  name: 'snapshotRefused',
+  priority: Priorities.High,
+  body: raftBodies.snapshotRefused,
+  about: 'Answers installSnapshot when the sender could not take the snapshot in.'
+})
+
 export type PreVote = Named<BodyOf<typeof preVoteMessage>>
 export type PreVoteResponse = Named<BodyOf<typeof preVoteResponseMessage>>
 export type Vote = Named<BodyOf<typeof voteMessage>>
@@ -84,6 +100,8 @@ export type AppendEntriesResponse = Named<BodyOf<typeof appendEntriesResponseMes
 export type Heartbeat = Named<BodyOf<typeof heartbeatMessage>>
 export type HeartbeatResponse = Named<BodyOf<typeof heartbeatResponseMessage>>
 export type TimeoutNow = Named<BodyOf<typeof timeoutNowMessage>>
+export type InstallSnapshot = Named<BodyOf<typeof installSnapshotMessage>>
+export type SnapshotRefused = Named<BodyOf<typeof snapshotRefusedMessage>>
 
 export type RaftMessage =
   | PreVote
@@ -95,6 +113,8 @@ export type RaftMessage =
   | Heartbeat
   | HeartbeatResponse
   | TimeoutNow
+  | InstallSnapshot
+  | SnapshotRefused
 
 /** A message between two storages, whose nodes the connection tells. */
 export type WireMessage = {
@@ -119,7 +139,9 @@ export const raftDeclarations = {
   appendEntriesResponse: appendEntriesResponseMessage,
   heartbeat: heartbeatMessage,
   heartbeatResponse: heartbeatResponseMessage,
-  timeoutNow: timeoutNowMessage
+  timeoutNow: timeoutNowMessage,
+  installSnapshot: installSnapshotMessage,
+  snapshotRefused: snapshotRefusedMessage
 } as const
 
 /** The same with replicas for ends. */

@@ -16,15 +16,18 @@ import {
   mapped,
   openStruct,
   readCount,
+  replicaId,
   shortGroupId,
   skipLaterFields,
   struct,
   type TypeOf,
   term,
+  u32,
   u64,
   withKind
 } from '../wire/codec.js'
 import { storageId } from '../wire/storage-id-codec.js'
+import { configurationMembersMax } from './configuration.js'
 
 /** Entries of one append message. */
 export const appendEntriesCountMax = 1_024
@@ -70,6 +73,31 @@ const appendEntries = mapped(
   })
 )
 
+const members = list(replicaId, configurationMembersMax)
+const configuration = struct({
+  voters: members,
+  votersOutgoing: members,
+  learners: members,
+  learnersNext: members
+})
+/** SHA-256. */
+export const snapshotHashBytes = 32
+
+const installSnapshot = openStruct({
+  ...envelope,
+  /** Everything up to here is in the snapshot, and was committed. */
+  index: logIndex,
+  /** Of the entry at `index`. */
+  indexTerm: term,
+  /** In force at `index`, and where it stands. */
+  configuration,
+  configurationIndex: logIndex,
+  format: u32,
+  sizeBytes: u64,
+  /** Of the whole; its parts are asked for by it. */
+  sha256: bytes(snapshotHashBytes)
+})
+
 export const raftShapes = {
   preVote: tagged('preVote', openStruct(vote)),
   preVoteResponse: tagged('preVoteResponse', openStruct(voteResponse)),
@@ -96,7 +124,9 @@ export const raftShapes = {
     openStruct({ ...envelope, commitIndex: logIndex, readContext: u64 })
   ),
   heartbeatResponse: tagged('heartbeatResponse', openStruct({ ...envelope, readContext: u64 })),
-  timeoutNow: tagged('timeoutNow', openStruct(envelope))
+  timeoutNow: tagged('timeoutNow', openStruct(envelope)),
+  installSnapshot: tagged('installSnapshot', installSnapshot),
+  snapshotRefused: tagged('snapshotRefused', openStruct({ ...envelope, index: logIndex }))
 } as const
 
 type Shapes = typeof raftShapes
@@ -294,7 +324,10 @@ export const raftBodies: Bodies = {
       skipLaterFields(reader)
       return body
     }
-  }
+  },
+  // These two are rare.
+  installSnapshot: raftShapes.installSnapshot,
+  snapshotRefused: raftShapes.snapshotRefused
 }
 
 function writeEnvelope(

@@ -1,6 +1,7 @@
 /** The facade's interface: what the admin API and embedders' own code may ask of a running node. */
 
 import type { ClusterConfig } from './cluster-config.js'
+import type { ClusterControl } from './cluster-control.js'
 import type { ClusterHealth } from './cluster-health.js'
 import type { ClusterMembership } from './cluster-membership.js'
 import type { ClusterMessage, ClusterMessages, ClusterRequest } from './cluster-message.js'
@@ -17,14 +18,22 @@ import type { ClusterEvent } from './events.js'
 import type { Hotspots } from './hotspots.js'
 import type { ClientId, ClusterId, GroupId, LogIndex, MonotonicMs, NodeId } from './ids.js'
 import type { Member } from './member.js'
+import type { MemberChangeOptions, MemberChangeReport, NodeReference } from './member-changes.js'
 import type { Channels } from './ports/channels.js'
 import type { ClientTag, GroupStatus } from './ports/replicated-group.js'
 import type { Address } from './ports/stream-network.js'
 import type { QueryOptions, QueryResult, RouteOptions } from './queries.js'
+import type {
+  ClusterOperations,
+  RollingRestart,
+  RollingRestartRequest,
+  RollingRestarts
+} from './rolling-restart.js'
 import type { RouteDecision, RouteExplanation } from './route-views.js'
 import type { RoutingStrategy, StrategyName } from './routing-strategy.js'
 import type { SecurityManager } from './security-manager.js'
 import type { SqlValue, Statement } from './sql.js'
+import type { StateSync } from './state-sync.js'
 
 export interface HealthCheck {
   readonly name: string
@@ -56,7 +65,7 @@ export interface EventSubscription<Event = ClusterEvent> extends AsyncIterable<E
   close(): void
 }
 
-export interface ClusterManager {
+export interface ClusterManager extends ClusterOperations {
   readonly nodeId: NodeId
   /** What is configured, and the part of it that may change while the node runs. */
   readonly config: ClusterConfig
@@ -80,12 +89,12 @@ export interface ClusterManager {
   /** One atomic command (or one snapshot, when all are reads), one result each. */
   executeQuery(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
   /**
-   * Makes a client known that numbers its own writes (`QueryOptions.client`): once, before its
-   * first write. Registering twice is harmless.
+   * Makes a client known that numbers its own writes (`QueryOptions.client`): once in each group,
+   * before its first write there. Registering twice is harmless.
    */
   registerClient(
     clientId: ClientId,
-    options?: Pick<QueryOptions, 'timeoutMs' | 'signal'>
+    options?: Pick<QueryOptions, 'timeoutMs' | 'signal' | 'group'>
   ): Promise<void>
   /**
    * For this node's own choices, from now on; other nodes keep theirs. Raises
@@ -118,6 +127,20 @@ export interface ClusterManager {
     message: ClusterMessage<Body>,
     options?: BroadcastOptions
   ): Promise<BroadcastReport>
+  /**
+   * Every group of the cluster gets a replica on the node, which becomes a voter when it keeps up.
+   * The node is a member already. The same call again is harmless, and goes on where one ended.
+   * @throws UnknownNodeError it is no member
+   * @throws MemberChangeFailedError some group stays as it is; `details` says which, and why
+   * @throws IndeterminateError whether some group has changed is not known; ask again
+   */
+  addNode(node: NodeReference, options?: MemberChangeOptions): Promise<MemberChangeReport>
+  /**
+   * The node's replicas leave every group, leaders hand over first; the node itself goes on as a
+   * member without data. Whoever has none is removed already.
+   * @throws as `addNode`
+   */
+  removeNode(node: NodeReference, options?: MemberChangeOptions): Promise<MemberChangeReport>
   subscribeToEvents(): EventSubscription
   /** @param excluded names of checks to pass over */
   healthCheck(excluded?: ReadonlySet<string>): HealthReport
@@ -132,6 +155,17 @@ export interface ClusterManager {
   /** What peers say of themselves. @throws NotStartedError, StoppedError */
   readonly health: ClusterHealth
   readonly routing: ClusterRouting
+  /** Plans of rolling restarts. @throws NotFoundError this node knows of no control group */
+  readonly restarts: RollingRestarts
+  /** As `restarts.start`. */
+  rollingRestart(request?: RollingRestartRequest): Promise<RollingRestart>
+  /** What the control group holds. @throws NotStartedError, StoppedError */
+  readonly control: ClusterControl
+  /**
+   * Files, states of services and metadata of tenants that nodes bring one another.
+   * @throws NotStartedError, StoppedError
+   */
+  readonly stateSync: StateSync
   getAllMetrics(): MetricsSnapshot
   /** Content hash of each replica that this node holds. */
   checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>

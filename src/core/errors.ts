@@ -38,6 +38,13 @@ export const errorCodes = [
   'ERR_SKEIN_DRAINING',
   'ERR_SKEIN_MEMBER_CHANGE_FAILED',
   'ERR_SKEIN_TRANSFER_FAILED',
+  'ERR_SKEIN_FENCED',
+  'ERR_SKEIN_PLAN_REFUSED',
+  'ERR_SKEIN_CONTINUED_ELSEWHERE',
+  'ERR_SKEIN_CHANGE_REFUSED',
+  'ERR_SKEIN_FILE_TRANSFER',
+  'ERR_SKEIN_STATE_CONFLICT',
+  'ERR_SKEIN_CIRCUIT_OPEN',
   'ERR_SKEIN_CLIENT_EXPIRED',
   'ERR_SKEIN_SERIAL_FORGOTTEN',
   'ERR_SKEIN_RESULT_NOT_KEPT',
@@ -48,6 +55,7 @@ export const errorCodes = [
   'ERR_SKEIN_SQL_REFUSED',
   'ERR_SKEIN_STATEMENT_TIMEOUT',
   'ERR_SKEIN_ENGINE_FAILED',
+  'ERR_SKEIN_SNAPSHOT_REFUSED',
   'ERR_SKEIN_DISK_FAILED',
   'ERR_SKEIN_LOG_CORRUPTED',
   'ERR_SKEIN_DATA_DIRECTORY_IN_USE',
@@ -299,6 +307,52 @@ export class TransferFailedError extends SkeinError {
   override readonly retryable = true
 }
 
+/** Somebody else has taken over what the asker believes to own; nothing was done. */
+export class FencedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_FENCED'
+}
+
+/** A rolling restart does not begin, or is not in a state for this; `details.reason` says why. */
+export class PlanRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_PLAN_REFUSED'
+}
+
+/** The node that was asked goes away itself; the plan goes on, and can be attached to by its id. */
+export class ContinuedElsewhereError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CONTINUED_ELSEWHERE'
+}
+
+/**
+ * The control group's state does not allow the change, and stays as it is. `details.section` and
+ * `details.reason` say why.
+ */
+export class ChangeRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CHANGE_REFUSED'
+}
+
+/**
+ * A file did not arrive, `details.reason` says why; what did arrive of it is kept, so that the next
+ * attempt goes on there.
+ */
+export class FileTransferError extends SkeinError {
+  readonly code = 'ERR_SKEIN_FILE_TRANSFER'
+  override readonly retryable = true
+}
+
+/** Two nodes changed a state apart, and its service rejects that; nothing was changed. */
+export class StateConflictError extends SkeinError {
+  readonly code = 'ERR_SKEIN_STATE_CONFLICT'
+}
+
+/**
+ * The peer failed too often a moment ago to be asked again now; it was not asked.
+ * `details.retryAfterMs` says when it will be.
+ */
+export class CircuitOpenError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CIRCUIT_OPEN'
+  override readonly retryable = true
+}
+
 /** The client's registration expired by log time, or never was: register again, and know that
  * commands without an answer may have been executed. */
 export class ClientExpiredError extends SkeinError {
@@ -344,6 +398,15 @@ export class StatementTimeoutError extends SkeinError {
 /** The engine failed where it may not: this replica stops serving. */
 export class EngineFailedError extends SkeinError {
   readonly code = 'ERR_SKEIN_ENGINE_FAILED'
+}
+
+/**
+ * A snapshot could not be taken, or not be taken in: damaged, of another format, no room. The
+ * engine is what it was.
+ */
+export class SnapshotRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_SNAPSHOT_REFUSED'
+  override readonly retryable = true
 }
 
 /** A write or sync of the log failed: this node stops, its durable state is unknown. */

@@ -2,11 +2,13 @@
  * Everything a subscriber of the facade can be told, as tagged unions. Rooms emit their own part;
  * the facade numbers and dates them.
  */
+import type { BreakerState } from './circuit-breaker.js'
 import type { HealthVerdict } from './health-verdict.js'
 import type { HotspotEvent } from './hotspots.js'
 import type { GroupId, LogIndex, NodeId, Term, WallMs } from './ids.js'
 import type { HealthStatus, Lifecycle, Member } from './member.js'
 import type { Address } from './ports/stream-network.js'
+import type { SyncResult, TenantMetadata, TransferView } from './state-sync.js'
 
 export type MemberEvent =
   | { readonly type: 'MemberJoined'; readonly member: Member }
@@ -91,6 +93,14 @@ export type ConsensusEvent =
       readonly role: RaftRole
       readonly reason: string
     }
+  /** Committed: who votes and who listens from now on; told by every replica of the group. */
+  | {
+      readonly type: 'ConfigurationChanged'
+      readonly group: GroupId
+      readonly index: LogIndex
+      readonly voters: readonly NodeId[]
+      readonly learners: readonly NodeId[]
+    }
   | {
       readonly type: 'ReplicaFailed'
       readonly group: GroupId
@@ -102,6 +112,28 @@ export type ConsensusEvent =
       readonly group: GroupId
       readonly index: LogIndex
       readonly nodes: readonly NodeId[]
+    }
+  /** Here, for followers that lack what is not in the log any more. */
+  | {
+      readonly type: 'SnapshotTaken'
+      readonly group: GroupId
+      readonly index: LogIndex
+      readonly sizeBytes: number
+    }
+  /** This node's replica goes on behind `index`. */
+  | {
+      readonly type: 'SnapshotInstalled'
+      readonly group: GroupId
+      readonly index: LogIndex
+      readonly sizeBytes: number
+      readonly from: NodeId
+    }
+  /** Not taken, or not taken in; it is tried again. */
+  | {
+      readonly type: 'SnapshotFailed'
+      readonly group: GroupId
+      readonly code: string
+      readonly message: string
     }
 
 export type TransportEvent =
@@ -184,8 +216,11 @@ export type SecurityEvent =
   | {
       readonly type: 'GossipKeysChanged'
       readonly version: number
+      /** Who made this version. */
+      readonly writer: string
       readonly primary: string
       readonly keys: readonly string[]
+      /** Who told this node of it. */
       readonly by: NodeId
     }
 
@@ -207,6 +242,66 @@ export type RoutingEvent =
   /** Its ejection is over; it is given work gradually. */
   | { readonly type: 'NodeReturned'; readonly nodeId: NodeId }
 
+/** What becomes of a rolling restart; told by every node with a replica of the control group. */
+export type RestartEvent =
+  | {
+      readonly type: 'RollingRestartChanged'
+      readonly plan: string
+      readonly revision: number
+      readonly status: string
+      readonly reason: string
+      readonly owner: NodeId | null
+    }
+  /** Another node carries it out from now on. */
+  | {
+      readonly type: 'RollingRestartOwned'
+      readonly plan: string
+      readonly revision: number
+      readonly owner: NodeId
+    }
+  | {
+      readonly type: 'RollingRestartStep'
+      readonly plan: string
+      readonly revision: number
+      readonly nodeId: NodeId
+      readonly phase: string
+      /** Empty where it went as it should. */
+      readonly reason: string
+    }
+
+/** What nodes bring one another: files, states of services, what is known of tenants. */
+export type StateSyncEvent =
+  | { readonly type: 'TransferStarted'; readonly transfer: TransferView }
+  /** In its last state: done, failed or cancelled. */
+  | { readonly type: 'TransferEnded'; readonly transfer: TransferView }
+  | {
+      readonly type: 'ServiceSynced'
+      readonly service: string
+      readonly tenant: string
+      readonly from: NodeId
+      readonly result: SyncResult
+    }
+  /** Rejected: the two states stay as they are until somebody decides. */
+  | {
+      readonly type: 'StateConflictFound'
+      readonly service: string
+      readonly tenant: string
+      readonly from: NodeId
+    }
+  /** `metadata` is null where the tenant was removed. */
+  | {
+      readonly type: 'TenantChanged'
+      readonly tenant: string
+      readonly metadata: TenantMetadata | null
+      readonly origin: NodeId
+    }
+  | {
+      readonly type: 'BreakerChanged'
+      readonly nodeId: NodeId
+      readonly previous: BreakerState
+      readonly state: BreakerState
+    }
+
 export type FacadeEvent =
   | { readonly type: 'NodeStarted'; readonly nodeId: NodeId }
   | { readonly type: 'NodeStopping'; readonly nodeId: NodeId }
@@ -225,6 +320,8 @@ export type ClusterEventBody =
   | HealthEvent
   | SecurityEvent
   | RoutingEvent
+  | RestartEvent
+  | StateSyncEvent
   | FacadeEvent
 
 /** As subscribers get it. */

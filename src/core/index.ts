@@ -1,6 +1,21 @@
 export { assert, InvariantError, must, unreachable } from './assert.js'
 export { BoundedQueue } from './bounded-queue.js'
+export {
+  type BreakerState,
+  BreakerStates,
+  type BreakerTicket,
+  CircuitBreaker,
+  type CircuitBreakerOptions
+} from './circuit-breaker.js'
 export type { ClusterConfig } from './cluster-config.js'
+export type {
+  AskControlOptions,
+  AuditedAction,
+  AuditRecord,
+  ClusterControl,
+  ClusterVersionView,
+  PlacementView
+} from './cluster-control.js'
 export type { ClusterHealth, PeerStatus } from './cluster-health.js'
 export type {
   ClusterManager,
@@ -52,10 +67,13 @@ export {
   BufferFullError,
   CancelledError,
   CertificateError,
+  ChangeRefusedError,
+  CircuitOpenError,
   ClientExpiredError,
   CommandTooLargeError,
   type ConfigFault,
   ConnectionLostError,
+  ContinuedElsewhereError,
   DataDirectoryForeignError,
   DataDirectoryInUseError,
   DialFailedError,
@@ -67,6 +85,8 @@ export {
   type ErrorFacts,
   type ErrorOptions,
   errorCodes,
+  FencedError,
+  FileTransferError,
   HandshakeRefusedError,
   IndeterminateError,
   InternalError,
@@ -89,6 +109,7 @@ export {
   NotStartedError,
   OverloadedError,
   PeerIdentityError,
+  PlanRefusedError,
   ProtocolError,
   ReplicaFailedError,
   RequestTimeoutError,
@@ -101,6 +122,7 @@ export {
   SqlError,
   SqlRefusedError,
   StaleRouteError,
+  StateConflictError,
   StatementTimeoutError,
   StoppedError,
   StreamResetError,
@@ -126,8 +148,10 @@ export {
   type PartitionKind,
   type RaftRole,
   RaftRoles,
+  type RestartEvent,
   type RoutingEvent,
   type SecurityEvent,
+  type StateSyncEvent,
   type TransportEvent
 } from './events.js'
 export { type HealthInputs, healthReportOf } from './health-report.js'
@@ -166,9 +190,11 @@ export type {
 export {
   type ClientId,
   type ClusterId,
+  CONTROL_GROUP,
   compareText,
   DEFAULT_GROUP,
   type GroupId,
+  groupName,
   type Incarnation,
   isNodeId,
   type LogIndex,
@@ -226,6 +252,14 @@ export {
   unstatedCapacity
 } from './member.js'
 export {
+  type GroupMemberChange,
+  type MemberChangeKind,
+  MemberChangeKinds,
+  type MemberChangeOptions,
+  type MemberChangeReport,
+  type NodeReference
+} from './member-changes.js'
+export {
   type AlternativeName,
   alternativeNamesIn,
   describePeer,
@@ -250,19 +284,22 @@ export type {
   RevocationFile,
   RevocationList
 } from './ports/credentials.js'
-export type { Crypto } from './ports/crypto.js'
+export type { Crypto, Sha256 } from './ports/crypto.js'
 export type { DatagramNetwork, DatagramSocket } from './ports/datagram-network.js'
-export type { Disk, DiskFile, DiskLock } from './ports/disk.js'
+export type { Disk, DiskFile, DiskLock, DiskReader } from './ports/disk.js'
 export type {
   Command,
   Engine,
   EngineCapabilities,
+  EngineRestore,
+  EngineSnapshot,
   EngineState,
   PlanContext,
   PlanOutcome,
   PlanRequest,
   ReadOptions,
   ReadOutcome,
+  SnapshotDescription,
   StatementFailure,
   SystemWrite
 } from './ports/engine.js'
@@ -273,7 +310,9 @@ export {
   StatementKinds
 } from './ports/engine-provider.js'
 export type {
+  BaseChange,
   HardState,
+  LogBase,
   LogEntry,
   LogStore,
   PersistRequest,
@@ -334,6 +373,26 @@ export {
 } from './reachability.js'
 export { factsOf, hasCode, RemoteError } from './remote-error.js'
 export { RingBuffer } from './ring-buffer.js'
+export {
+  type ClusterOperations,
+  type DrainPhase,
+  type DrainReport,
+  type DrainTimeouts,
+  drainPhases,
+  failureDomains,
+  type PlanAction,
+  planActions,
+  planStatuses,
+  type RestartOptions,
+  type RestartPlan,
+  type RestartPreview,
+  type RollingRestart,
+  type RollingRestartRequest,
+  type RollingRestarts,
+  type SwitchoverReport,
+  type SwitchoverRequest,
+  stepPhases
+} from './rolling-restart.js'
 export type { RouteCandidate, RouteDecision, RouteExplanation, RouteFactor } from './route-views.js'
 export {
   type AdaptiveWeights,
@@ -366,6 +425,29 @@ export {
   sqlValueFromJson,
   sqlValueToJson
 } from './sql.js'
+export {
+  type BreakerView,
+  type FetchOptions,
+  type FileOffer,
+  type MergeFunction,
+  MergeStrategies,
+  type MergeStrategyName,
+  type ServiceState,
+  type StateConflict,
+  type StateSync,
+  type SyncedService,
+  type SyncReport,
+  type SyncResult,
+  type SyncServiceOptions,
+  type TenantInput,
+  type TenantMetadata,
+  type Tenants,
+  type TransferOptions,
+  type TransferState,
+  TransferStates,
+  type TransferView,
+  type VersionVector
+} from './state-sync.js'
 export type { TellQueue } from './tell-queue.js'
 export { outsideTraces, traced, tracedNow } from './traced-driver.js'
 export { viewsDisagree } from './views.js'

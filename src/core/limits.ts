@@ -37,6 +37,9 @@ export const keptResultSizeBytesMax = 4 * 1024
 /** One statement's text. */
 export const sqlTextBytesMax = 512 * 1024
 
+/** Groups for data that a cluster may be founded with. */
+export const dataGroupsMax = 4_000
+
 /**
  * Writes that a node keeps open under its own client id, from the oldest to the newest; every
  * leader must keep answers for as many.

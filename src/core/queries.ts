@@ -30,6 +30,8 @@ export interface RouteOptions {
    * a preference and no promise.
    */
   readonly session?: string
+  /** Which group has what the query is about. Default: group 0. */
+  readonly group?: GroupId
 }
 
 export interface QueryOptions extends RouteOptions {

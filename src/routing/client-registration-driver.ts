@@ -1,6 +1,6 @@
 import { after } from '../core/deadlines.js'
 import { NoEligibleNodeError } from '../core/errors.js'
-import { type ClientId, DEFAULT_GROUP, type MonotonicMs } from '../core/ids.js'
+import type { ClientId, GroupId, MonotonicMs } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { QueryTools } from './query-tools-driver.js'
 import { isWaiting, Outcomes, outcomeOf } from './retry-policy.js'
@@ -30,12 +30,12 @@ export class ClientRegistrationDriver {
 
   /** A registration is idempotent, so any failure that may pass is tried again. */
   async register(
+    group: GroupId,
     clientId: ClientId,
     deadline: MonotonicMs,
     signal: AbortSignal | undefined
   ): Promise<void> {
     for (;;) {
-      const group = DEFAULT_GROUP
       const leader = this.#tools.placements.of(group)?.leader ?? null
       let failure: unknown = new NoEligibleNodeError(`no leader of group ${group} is known`)
       if (leader !== null) {

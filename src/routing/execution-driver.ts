@@ -1,12 +1,6 @@
 import { NotLeaderError, ResultTooLargeError } from '../core/errors.js'
 import { RaftRoles } from '../core/events.js'
-import {
-  type ClientId,
-  DEFAULT_GROUP,
-  type GroupId,
-  type LogIndex,
-  type MonotonicMs
-} from '../core/ids.js'
+import type { ClientId, GroupId, LogIndex, MonotonicMs } from '../core/ids.js'
 import { resultSizeBytesMax } from '../core/limits.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import { Priorities } from '../core/ports/messenger.js'
@@ -25,12 +19,10 @@ export interface Executed {
   readonly index: LogIndex
 }
 
-/** Groups of this node whose placement it tells others. */
-const localGroups: readonly GroupId[] = [DEFAULT_GROUP]
-
 /** Executes on this node's own replica, and nowhere else. */
 export class ExecutionDriver {
   readonly #groupOf: (group: GroupId) => ReplicatedGroup | undefined
+  readonly #localGroups: () => readonly GroupId[]
   readonly #learned: PlacementTable
   readonly #gate: ExecutionGate
   /** Of local groups, made again when their leadership changed. */
@@ -39,12 +31,15 @@ export class ExecutionDriver {
 
   constructor(components: {
     readonly groupOf: (group: GroupId) => ReplicatedGroup | undefined
+    /** Those that have a replica here. */
+    readonly localGroups: () => readonly GroupId[]
     readonly learned: PlacementTable
     readonly gate: ExecutionGate
     /** A query begins to be executed here. */
     readonly onExecution: (key: string | null, isForLeader: boolean) => void
   }) {
     this.#groupOf = components.groupOf
+    this.#localGroups = components.localGroups
     this.#learned = components.learned
     this.#gate = components.gate
     this.#onExecution = components.onExecution
@@ -56,7 +51,7 @@ export class ExecutionDriver {
 
   /** What this node's own replicas say of their groups. */
   placements(): Placement[] {
-    return localGroups.flatMap((group) => {
+    return this.#localGroups().flatMap((group) => {
       const local = this.placementOf(group)
       return local === null ? [] : [local]
     })

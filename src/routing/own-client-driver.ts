@@ -2,15 +2,15 @@ import { after } from '../core/deadlines.js'
 import { NoLeaderError } from '../core/errors.js'
 import {
   type ClientId,
-  DEFAULT_GROUP,
+  type GroupId,
   type MonotonicMs,
   type NodeId,
   toClientId
 } from '../core/ids.js'
+import { OwnClient } from '../core/own-client.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Random } from '../core/ports/random.js'
 import type { AttemptsDriver } from './attempts-driver.js'
-import { OwnClient } from './own-client.js'
 import { Outcomes, outcomeOf } from './retry-policy.js'
 
 interface Registration {
@@ -20,7 +20,10 @@ interface Registration {
   attempt: Promise<void> | null
 }
 
-/** The node's own client id: made when the first write needs it, registered through the log. */
+/**
+ * The node's own client ids, one in each group that it writes to: made when the first write needs
+ * it, registered through the log.
+ */
 export class OwnClientDriver {
   registerTimeoutMs: number
   readonly #clock: Clock
@@ -28,7 +31,8 @@ export class OwnClientDriver {
   readonly #attempts: AttemptsDriver
   readonly #nodeId: NodeId
   readonly #newClientId: () => ClientId
-  #current: Registration | null = null
+  /** Serials are each group's own, and so are the clients that number with them. */
+  readonly #current = new Map<GroupId, Registration>()
 
   constructor(
     components: {
@@ -48,38 +52,41 @@ export class OwnClientDriver {
     this.#newClientId = components.newClientId ?? (() => this.#newId())
   }
 
-  /** The registered client; null while it is not. */
-  get registered(): OwnClient | null {
-    return this.#current?.isRegistered ? this.#current.client : null
+  /** The client that is registered in the group; null while there is none. */
+  registered(group: GroupId): OwnClient | null {
+    const registration = this.#current.get(group)
+    return registration?.isRegistered ? registration.client : null
   }
 
   /**
    * One attempt to register at `leader`, joined by everyone who asks meanwhile.
    * @throws NoLeaderError not confirmed, which is harmless: registering twice is
    */
-  register(leader: NodeId): Promise<void> {
-    this.#current ??= {
-      client: new OwnClient(this.#newClientId()),
-      isRegistered: false,
-      attempt: null
-    }
-    const registration = this.#current
-    registration.attempt ??= this.#registerOnce(registration, leader).finally(() => {
+  register(group: GroupId, leader: NodeId): Promise<void> {
+    const registration = this.#current.get(group) ?? this.#begin(group)
+    registration.attempt ??= this.#registerOnce(registration, group, leader).finally(() => {
       registration.attempt = null
     })
     return registration.attempt
   }
 
-  /** The cluster does not know it any more; the next write makes another. */
-  forget(client: OwnClient): void {
-    if (this.#current?.client === client) this.#current = null
+  /** The group does not know it any more; the next write makes another. */
+  forget(group: GroupId, client: OwnClient): void {
+    if (this.#current.get(group)?.client === client) this.#current.delete(group)
   }
 
-  async #registerOnce(registration: Registration, leader: NodeId): Promise<void> {
+  #begin(group: GroupId): Registration {
+    const client = new OwnClient(this.#newClientId())
+    const registration: Registration = { client, isRegistered: false, attempt: null }
+    this.#current.set(group, registration)
+    return registration
+  }
+
+  async #registerOnce(registration: Registration, group: GroupId, leader: NodeId): Promise<void> {
     const deadline: MonotonicMs = after(this.#clock.now(), this.registerTimeoutMs)
     const { clientId } = registration.client
     try {
-      await this.#attempts.registerClient(leader, DEFAULT_GROUP, clientId, deadline)
+      await this.#attempts.registerClient(leader, group, clientId, deadline)
       registration.isRegistered = true
     } catch (cause) {
       if (outcomeOf(cause) !== Outcomes.Unknown) throw cause

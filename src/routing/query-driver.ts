@@ -19,7 +19,14 @@ import {
 import type { RoutingEvent } from '../core/events.js'
 import type { HealthVerdict } from '../core/health-verdict.js'
 import type { Hotspots } from '../core/hotspots.js'
-import type { ClientId, GroupId, LogIndex, MonotonicMs, NodeId } from '../core/ids.js'
+import {
+  type ClientId,
+  DEFAULT_GROUP,
+  type GroupId,
+  type LogIndex,
+  type MonotonicMs,
+  type NodeId
+} from '../core/ids.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import { Priorities, type Priority } from '../core/ports/messenger.js'
 import type { QueryOptions, QueryResult, RouteOptions } from '../core/queries.js'
@@ -138,6 +145,11 @@ export class QueryDriver {
     }
   }
 
+  /** Own and served ones. */
+  get inFlight(): number {
+    return this.#tools.admission.inFlight
+  }
+
   tellQueues(tell: TellQueue): void {
     const config = this.#config
     const { waiting, bytes } = this.#tools.buffer.counts
@@ -211,6 +223,16 @@ export class QueryDriver {
     return this.#tools.placements.of(group)?.leader ?? null
   }
 
+  /** Every group that this node knows of, with or without a replica. */
+  knownGroups(): readonly GroupId[] {
+    return this.#tools.placements.all().map(({ group }) => group)
+  }
+
+  /** Asks members where groups live; null when that was done just now. */
+  refreshPlacements(): Promise<void> | null {
+    return this.#tools.placements.refresh()
+  }
+
   /** @throws coded errors; an unknown outcome is IndeterminateError, never a timeout */
   execute(sql: string, options?: QueryOptions): Promise<QueryResult>
   execute(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
@@ -252,11 +274,16 @@ export class QueryDriver {
   /** For clients that number their own writes. Registering twice is harmless. */
   async registerClient(
     clientId: ClientId,
-    options: Pick<QueryOptions, 'timeoutMs' | 'signal'> = {}
+    options: Pick<QueryOptions, 'timeoutMs' | 'signal' | 'group'> = {}
   ): Promise<void> {
     const deadline = this.#deadlineIn(options.timeoutMs)
     await this.#admit(Priorities.High, () =>
-      this.#registration.register(clientId, deadline, options.signal)
+      this.#registration.register(
+        options.group ?? DEFAULT_GROUP,
+        clientId,
+        deadline,
+        options.signal
+      )
     )
   }
 

@@ -1,7 +1,7 @@
 /** Checks what a caller gave and brings it into one form. */
 
 import { InvalidArgumentError, MessageTooLargeError } from '../core/errors.js'
-import { DEFAULT_GROUP, type GroupId } from '../core/ids.js'
+import { DEFAULT_GROUP, type GroupId, toGroupId } from '../core/ids.js'
 import { sqlTextBytesMax } from '../core/limits.js'
 import { type StatementKind, StatementKinds } from '../core/ports/engine-provider.js'
 import { Priorities } from '../core/ports/messenger.js'
@@ -31,7 +31,7 @@ type Classify = (sql: string) => StatementKind
 /** @throws InvalidArgumentError, MessageTooLargeError, SqlError, SqlRefusedError */
 export function planQuery(
   given: string | readonly Statement[],
-  options: Pick<QueryOptions, 'params' | 'consistency' | 'key' | 'session' | 'priority'>,
+  options: Pick<QueryOptions, 'params' | 'consistency' | 'key' | 'session' | 'priority' | 'group'>,
   classify: Classify,
   keys: QueryKeys
 ): QueryPlan {
@@ -52,7 +52,7 @@ export function planQuery(
   checkRouteText('session', options.session)
   const sizeBytes = checkedSizeOf(statements)
   return {
-    group: DEFAULT_GROUP,
+    group: groupFrom(options.group),
     kind: kindOfAll(statements, classify),
     consistency,
     statements,
@@ -60,6 +60,10 @@ export function planQuery(
     session: options.session ?? null,
     sizeBytes
   }
+}
+
+function groupFrom(given: GroupId | undefined): GroupId {
+  return given === undefined ? DEFAULT_GROUP : toGroupId(given)
 }
 
 function checkRouteText(field: string, given: unknown): void {

@@ -74,7 +74,8 @@ export class QueryServerDriver {
     this.#messenger.onRequest(query, (inbound) => this.#serve(inbound))
     this.#messenger.onRequest(registerClient, async ({ peer, body, deadline }) => {
       const until = deadline ?? this.#calls.deadlineIn()
-      if (peer.kind === 'client') await this.#registration.register(body.clientId, until, undefined)
+      if (peer.kind === 'client')
+        await this.#registration.register(body.group, body.clientId, until, undefined)
       else await this.#tools.execution.registerClient(body.group, body.clientId, until)
       return {}
     })
@@ -136,9 +137,10 @@ export class QueryServerDriver {
 
   /** A client's own words about its statements are not believed. */
   #runForClient(inbound: Inbound<QueryBody>, deadline: MonotonicMs): Promise<Answered> {
-    const { consistency, statements, atLeastIndex, client, key, session } = inbound.body
+    const { consistency, statements, atLeastIndex, client, group, key, session } = inbound.body
     const plan = this.#calls.plan(statements, {
       consistency,
+      group,
       ...(key === undefined ? {} : { key }),
       ...(session === undefined ? {} : { session })
     })

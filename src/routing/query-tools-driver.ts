@@ -1,5 +1,11 @@
 import type { Config } from '../core/config/schema.js'
-import type { ClientId, ClusterId, GroupId, NodeId } from '../core/ids.js'
+import {
+  type ClientId,
+  type ClusterId,
+  DEFAULT_GROUP,
+  type GroupId,
+  type NodeId
+} from '../core/ids.js'
 import type { Member } from '../core/member.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { EngineProvider } from '../core/ports/engine-provider.js'
@@ -36,6 +42,8 @@ export interface QueryComponents {
   readonly members: () => readonly Member[]
   /** This node's replica of a group. */
   readonly groupOf: (group: GroupId) => ReplicatedGroup | undefined
+  /** Groups with a replica here, by number; absent: group 0, where it has one. */
+  readonly localGroups?: () => readonly GroupId[]
   /**
    * Why no leader is known, when too few voters are in reach.
    * @throws NoQuorumError
@@ -118,6 +126,7 @@ export function makeQueryTools(
   )
   const execution = new ExecutionDriver({
     groupOf,
+    localGroups: components.localGroups ?? (() => [DEFAULT_GROUP]),
     learned,
     gate,
     onExecution: (key, forLeader) => hotspots.record(key, forLeader)

@@ -22,6 +22,7 @@ import {
   StoppedError
 } from '../core/errors.js'
 import type { LogIndex, MonotonicMs, NodeId, Term } from '../core/ids.js'
+import type { OwnClient } from '../core/own-client.js'
 import type { Clock } from '../core/ports/clock.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import { Priorities, type Priority } from '../core/ports/messenger.js'
@@ -33,7 +34,6 @@ import { isForLeader } from './eligibility.js'
 import { termOfRefusal } from './fence.js'
 import type { LeaderBufferDriver, Turn } from './leader-buffer-driver.js'
 import type { RetryBudget } from './overload/retry-budget.js'
-import type { OwnClient } from './own-client.js'
 import type { OwnClientDriver } from './own-client-driver.js'
 import type { PlacementDriver } from './placement-driver.js'
 import type { QueryPlan } from './query-plan.js'
@@ -198,13 +198,14 @@ export class RunDriver {
     if (this.#request.client !== null) return this.#request.client
     if (this.#own === null) {
       const { ownClient, waiting } = this.#parts
-      if (ownClient.registered === null) {
+      const { group } = this.#request.plan
+      if (ownClient.registered(group) === null) {
         const { deadline, signal } = this.#request
-        const registering = ownClient.register(leader)
+        const registering = ownClient.register(group, leader)
         if (!(await waiting.settledBy(registering, deadline, signal))) return null
         await registering
       }
-      const client = ownClient.registered
+      const client = ownClient.registered(group)
       const serial = client?.open() ?? null
       if (client === null || serial === null) {
         this.#lastError = new BackpressureError('too many writes of this node are open')
@@ -283,7 +284,7 @@ export class RunDriver {
     if (!hasCode(thrown, 'ERR_SKEIN_CLIENT_EXPIRED')) return false
     if (this.#own === null || this.#doubt !== null) return false
     this.#own.client.close(this.#own.serial)
-    this.#parts.ownClient.forget(this.#own.client)
+    this.#parts.ownClient.forget(this.#request.plan.group, this.#own.client)
     this.#own = null
     return true
   }

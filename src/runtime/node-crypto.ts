@@ -1,12 +1,19 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
-import type { Crypto } from '../core/index.js'
+import type { Crypto, Sha256 } from '../core/index.js'
 
 const cipherName = 'aes-256-gcm'
 const tagBytes = 16
 
 /** The platform's OpenSSL. */
 export function nodeCrypto(): Crypto {
-  return { randomBytes: (length) => randomBytes(length), seal, open, deriveKey, sha256 }
+  return {
+    randomBytes: (length) => randomBytes(length),
+    seal,
+    open,
+    deriveKey,
+    sha256,
+    startSha256
+  }
 }
 
 function seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array) {
@@ -38,4 +45,9 @@ function deriveKey(key: Uint8Array, salt: Uint8Array, info: string, lengthBytes:
 
 function sha256(bytes: Uint8Array) {
   return createHash('sha256').update(bytes).digest()
+}
+
+function startSha256(): Sha256 {
+  const hash = createHash('sha256')
+  return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest() }
 }

@@ -1,7 +1,14 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { assert, type Disk, DiskFailedError, type DiskFile, type DiskLock } from '../core/index.js'
+import {
+  assert,
+  type Disk,
+  DiskFailedError,
+  type DiskFile,
+  type DiskLock,
+  type DiskReader
+} from '../core/index.js'
 import { lockDirectory } from './directory-lock.js'
 import { makeDirectory } from './make-directory.js'
 
@@ -29,11 +36,27 @@ export class NodeDisk implements Disk {
 
   open(path: string): Promise<DiskFile> {
     return attempt(`open ${path}`, async () => {
-      const flags = constants.O_RDWR | constants.O_CREAT
+      const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
       const handle = await open(this.#at(path), flags, 0o600)
       const { size } = await handle.stat()
       const openDurable = () => open(this.#at(path), constants.O_WRONLY | constants.O_DSYNC)
       return new NodeDiskFile(handle, openDurable, path, size)
+    })
+  }
+
+  openRead(path: string): Promise<DiskReader | null> {
+    return attempt(`open ${path}`, async () => {
+      // Whatever else lies there must neither be followed nor waited for.
+      const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+      const handle = await orMissing(open(this.#at(path), flags))
+      if (handle === null) return null
+      const stat = await handle.stat({ bigint: true })
+      if (stat.isFile()) {
+        const version = `${stat.ino}.${stat.size}.${stat.mtimeNs}`
+        return new NodeDiskReader(handle, path, Number(stat.size), version)
+      }
+      await handle.close()
+      throw new DiskFailedError(`${path} is no plain file`)
     })
   }
 
@@ -152,6 +175,38 @@ class NodeDiskFile implements DiskFile {
       this.#failure = error
       throw error
     }
+  }
+}
+
+class NodeDiskReader implements DiskReader {
+  readonly sizeBytes: number
+  readonly version: string
+  readonly #handle: FileHandle
+  readonly #path: string
+
+  constructor(handle: FileHandle, path: string, sizeBytes: number, version: string) {
+    this.#handle = handle
+    this.#path = path
+    this.sizeBytes = sizeBytes
+    this.version = version
+  }
+
+  read(offset: number, lengthMax: number): Promise<Uint8Array> {
+    return attempt(`read ${this.#path}`, async () => {
+      const bytes = Buffer.allocUnsafeSlow(lengthMax)
+      let length = 0
+      while (length < lengthMax) {
+        const at = offset + length
+        const { bytesRead } = await this.#handle.read(bytes, length, lengthMax - length, at)
+        if (bytesRead === 0) break
+        length += bytesRead
+      }
+      return bytes.subarray(0, length)
+    })
+  }
+
+  async close(): Promise<void> {
+    await attempt(`close ${this.#path}`, () => this.#handle.close())
   }
 }
 

@@ -1,8 +1,17 @@
 /**
- * Invariants 1 to 6, judged from what replicas say of themselves after each event. Everything here
- * is incremental: an event costs what changed in it.
+ * Invariants 1 to 6, and that a log's base stands for what was committed, judged from what replicas
+ * say of themselves after each event. Everything here is incremental: an event costs what changed
+ * in it.
  */
-import type { LogEntry, PersistRequest, RaftRole } from '../core/index.js'
+import { configurationIn } from '../consensus/index.js'
+import type {
+  BaseChange,
+  LogBase,
+  LogEntry,
+  PersistRequest,
+  RaftRole,
+  RecoveredGroup
+} from '../core/index.js'
 import { hostName } from './host-name.js'
 import { LogMirror } from './log-mirror.js'
 import { Invariants, type Violations } from './violations.js'
@@ -23,24 +32,31 @@ interface Replica {
   durable: { index: number; chain: number }
   checkedCommit: number
   appliedIndex: number
+  /** Of compactions in this event: what it committed is not known yet. */
+  newBases: LogBase[]
 }
 
 interface Committed {
   readonly chain: number
+  readonly term: number
   /** The term of the replica that was first seen to have committed it. */
   readonly seenInTerm: number
 }
 
 export class ConsensusInvariants {
-  readonly #violations: Violations
+  readonly #violations: Pick<Violations, 'report'>
   readonly #replicas: Replica[]
   readonly #leaderByTerm = new Map<number, number>()
   readonly #chainByPosition = new Map<string, number>()
   readonly #committed: Committed[] = []
   readonly #states = new Map<number, string>()
+  /** `term index` → the configuration that stands there, as text. */
+  readonly #configurationByPosition = new Map<string, string>()
+  readonly #committedConfigurations: { readonly index: number; readonly text: string }[] = []
+  #restores = 0
   #appliedIndexMax = 0
 
-  constructor(size: number, violations: Violations) {
+  constructor(size: number, violations: Pick<Violations, 'report'>) {
     this.#violations = violations
     this.#replicas = Array.from({ length: size }, newReplica)
   }
@@ -60,6 +76,11 @@ export class ConsensusInvariants {
     return this.#appliedIndexMax
   }
 
+  /** Engines whose content a snapshot has replaced. */
+  get restores(): number {
+    return this.#restores
+  }
+
   isLeader(host: number): boolean {
     return this.#replica(host).view?.role === 'leader'
   }
@@ -75,12 +96,19 @@ export class ConsensusInvariants {
   }
 
   /** The replica starts again with what its disk gave it. */
-  onRecovered(host: number, entries: readonly LogEntry[]): void {
+  onRecovered(host: number, { base, entries }: RecoveredGroup): void {
     const replica = this.#replica(host)
     const before = replica.durable
+    const old = replica.log
     replica.log = new LogMirror()
+    if (base) this.#reset(host, base)
     for (const entry of entries) this.#put(host, entry)
-    const kept = replica.log.chainAt(before.index)
+    // A crash came between engine and log; what the log had and nobody committed is void.
+    const isReplaced =
+      base &&
+      base.index > old.baseIndex &&
+      old.chainAt(base.index) !== replica.log.chainAt(base.index)
+    const kept = isReplaced ? before.chain : this.#chainAt(replica, before.index)
     if (before.index > 0 && kept !== before.chain) {
       this.#violations.report(
         Invariants.DurablePromises,
@@ -98,6 +126,7 @@ export class ConsensusInvariants {
   /** The core asks for this to be made durable; its own log has it from now on. */
   onPersist(host: number, request: PersistRequest): void {
     const replica = this.#replica(host)
+    if (request.base) this.#rebase(host, request.base)
     const first = request.entries[0]
     if (first === undefined) return
     const wasLeader = replica.view?.role === 'leader'
@@ -145,6 +174,7 @@ export class ConsensusInvariants {
       this.#checkNewLeader(host, view.term)
     }
     if (view.commitIndex > replica.checkedCommit) this.#checkCommit(host, view)
+    for (const base of replica.newBases.splice(0)) this.#checkBase(host, base)
   }
 
   /** An engine begins with what its disk kept. */
@@ -165,6 +195,44 @@ export class ConsensusInvariants {
     this.#checkState(host, index, state)
   }
 
+  /** A snapshot has replaced everything. */
+  onRestored(host: number, index: number, state: string): void {
+    this.#restores++
+    this.onApplied(host, index, state)
+  }
+
+  /** The engine holds the base, for good, and the log hears of it. */
+  #rebase(host: number, { base, replacesLog }: BaseChange): void {
+    const replica = this.#replica(host)
+    if (replacesLog) this.#reset(host, base)
+    else replica.newBases.push(base)
+    if (!replacesLog && replica.durable.index >= base.index) return
+    replica.durable = { index: base.index, chain: this.#chainAt(replica, base.index) ?? 0 }
+  }
+
+  #reset(host: number, base: LogBase): void {
+    this.#checkBase(host, base)
+    const chained = this.#committed[base.index - 1]?.chain ?? 0
+    this.#replica(host).log.reset(base.index, base.term, chained)
+  }
+
+  #checkBase(host: number, base: LogBase): void {
+    const { index, term, configurationIndex, configuration } = base
+    const newest = this.#committedConfigurations.findLast((one) => one.index <= index)
+    const isRight =
+      this.#committed[index - 1]?.term === term &&
+      newest?.index === configurationIndex &&
+      newest.text === textOf(configuration)
+    if (isRight) return
+    const detail = `${hostName(host)} has a base at ${index} that is not what was committed`
+    this.#violations.report(Invariants.StateMachineSafety, detail)
+  }
+
+  /** What is below a log's base was committed. */
+  #chainAt({ log }: Replica, index: number): number | undefined {
+    return index < log.baseIndex ? (this.#committed[index - 1]?.chain ?? 0) : log.chainAt(index)
+  }
+
   #checkState(host: number, index: number, state: string): void {
     const earlier = this.#states.get(index)
     if (earlier === undefined) this.#states.set(index, state)
@@ -182,6 +250,9 @@ export class ConsensusInvariants {
       return
     }
     const position = `${entry.term} ${entry.index}`
+    if (configurationIn(entry.payload) !== null) {
+      this.#configurationByPosition.set(position, textOf(entry.payload))
+    }
     const chained = log.chainAt(entry.index) ?? 0
     const earlier = this.#chainByPosition.get(position)
     if (earlier === undefined) this.#chainByPosition.set(position, chained)
@@ -228,7 +299,7 @@ export class ConsensusInvariants {
     }
     const chained = log.chainAt(commitIndex)
     const holders = this.#replicas.filter(
-      (other) => other.durable.index >= commitIndex && other.log.chainAt(commitIndex) === chained
+      (other) => other.durable.index >= commitIndex && this.#chainAt(other, commitIndex) === chained
     ).length
     if (holders >= Math.floor(this.#replicas.length / 2) + 1) return
     const leader = `leader ${hostName(host)} of term ${term}`
@@ -239,8 +310,7 @@ export class ConsensusInvariants {
   #checkHas(leader: number, term: number, index: number): void {
     if (index === 0) return
     const committed = this.#committed[index - 1] as Committed
-    const { log } = this.#replica(leader)
-    if (log.chainAt(index) === committed.chain) return
+    if (this.#chainAt(this.#replica(leader), index) === committed.chain) return
     const told = `leader ${hostName(leader)} of term ${term}`
     const detail = `${told} lacks what was committed up to ${index}`
     this.#violations.report(Invariants.LeaderCompleteness, detail)
@@ -250,7 +320,7 @@ export class ConsensusInvariants {
     const replica = this.#replica(host)
     const { log } = replica
     for (let index = replica.checkedCommit + 1; index <= view.commitIndex; index++) {
-      const chained = log.chainAt(index)
+      const chained = this.#chainAt(replica, index)
       const committed = this.#committed[index - 1]
       if (chained === undefined) {
         const detail = `${hostName(host)} commits ${index}, its log ends at ${log.lastIndex}`
@@ -258,7 +328,7 @@ export class ConsensusInvariants {
         return
       }
       if (committed === undefined) {
-        this.#committed.push({ chain: chained, seenInTerm: view.term })
+        this.#noteCommitted(chained, log.termAt(index), view.term)
         this.#checkLaterLeaders(index, view.term)
       } else if (committed.chain !== chained) {
         const own = `${hostName(host)} commits another log up to ${index}`
@@ -268,6 +338,13 @@ export class ConsensusInvariants {
       }
     }
     replica.checkedCommit = view.commitIndex
+  }
+
+  #noteCommitted(chained: number, term: number, seenInTerm: number): void {
+    this.#committed.push({ chain: chained, term, seenInTerm })
+    const index = this.#committed.length
+    const text = this.#configurationByPosition.get(`${term} ${index}`)
+    if (text !== undefined) this.#committedConfigurations.push({ index, text })
   }
 
   #checkLaterLeaders(index: number, term: number): void {
@@ -281,10 +358,13 @@ export class ConsensusInvariants {
   }
 }
 
+const textOf = (payload: Uint8Array): string => payload.join()
+
 const newReplica = (): Replica => ({
   log: new LogMirror(),
   view: null,
   durable: { index: 0, chain: 0 },
   checkedCommit: 0,
-  appliedIndex: 0
+  appliedIndex: 0,
+  newBases: []
 })

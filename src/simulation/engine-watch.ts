@@ -1,4 +1,5 @@
-import type { Engine, EngineProvider, SystemWrite } from '../core/index.js'
+import { localKeyPrefix } from '../consensus/index.js'
+import type { Engine, EngineRestore, SystemWrite } from '../core/index.js'
 import { chain } from './log-mirror.js'
 
 export interface EngineWatch {
@@ -6,6 +7,8 @@ export interface EngineWatch {
   onOpened(index: number, state: string): void
   /** Everything up to `index` is applied, and this is what it made. */
   onApplied(index: number, state: string): void
+  /** A snapshot has replaced what the engine held. */
+  onRestored(index: number, state: string): void
 }
 
 /**
@@ -13,14 +16,31 @@ export interface EngineWatch {
  * system writes. How many entries one apply brings is a replica's own business, so contents are
  * what can be compared.
  */
-export function watchEngine(provider: EngineProvider, watch: EngineWatch): EngineProvider {
-  return { ...provider, create: (context) => watched(provider.create(context), watch) }
-}
-
-function watched(engine: Engine, watch: EngineWatch): Engine {
-  const system = new SystemState()
+export function watchEngine(engine: Engine, watch: EngineWatch): Engine {
+  let system = new SystemState()
+  const restored = (restore: EngineRestore): EngineRestore => ({
+    write: (offset, bytes) => restore.write(offset, bytes),
+    abandon: () => restore.abandon(),
+    finish: async (writes) => {
+      const state = await restore.finish(writes)
+      system = new SystemState()
+      system.put(await engine.readSystem(''))
+      watch.onRestored(state.appliedIndex, await stateOf())
+      return state
+    }
+  })
+  const { snapshot, restore } = engine
+  const snapshots =
+    snapshot === undefined || restore === undefined
+      ? {}
+      : {
+          snapshot: () => snapshot.call(engine),
+          restore: async (description: Parameters<typeof restore>[0]) =>
+            restored(await restore.call(engine, description))
+        }
   const stateOf = async () => `${(await engine.checksum()).hash} ${system.hash}`
   return {
+    ...snapshots,
     open: async () => {
       const opened = await engine.open()
       system.put(await engine.readSystem(''))
@@ -55,6 +75,8 @@ class SystemState {
 
   put(writes: readonly SystemWrite[]): void {
     for (const { key, value } of writes) {
+      // A replica's own, in which they differ.
+      if (key.startsWith(localKeyPrefix)) continue
       const before = this.#hashes.get(key) ?? 0
       const after = value === null ? 0 : pairHash(key, value)
       this.#hashes.set(key, after)

@@ -37,7 +37,15 @@ const sources = {
   links_cut_revoked: ['security', 'links_cut_revoked'],
   gossip_key_changes: ['security', 'gossip_key_changes'],
   gossip_key_changes_refused: ['security', 'gossip_key_changes_refused'],
-  gossip_keys_fetched: ['security', 'gossip_keys_fetched']
+  gossip_keys_fetched: ['security', 'gossip_keys_fetched'],
+  log_entries_compacted: ['consensus', 'log_entries_compacted'],
+  snapshots_taken: ['consensus', 'snapshots_taken'],
+  snapshots_installed: ['consensus', 'snapshots_installed'],
+  snapshots_failed: ['consensus', 'snapshots_failed'],
+  snapshot_chunks_sent: ['consensus', 'snapshot_chunks_sent'],
+  control_changes_applied: ['control', 'changes_applied'],
+  control_changes_forwarded: ['control', 'changes_forwarded'],
+  control_changes_retried: ['control', 'changes_retried']
 } as const satisfies Record<string, readonly [string, string]>
 
 export type FeatureKind = keyof typeof sources | 'metadata_changes'

@@ -1,24 +1,30 @@
 /**
  * A small deterministic engine behind the `Engine` port. It lives in memory and survives only
  * through its own disk: `flush`, and every so many applies by itself, writes the whole state
- * beside the old one and renames it. After a crash the log is replayed from the durable index.
+ * beside the old one and renames it. After a crash the log is replayed from the durable index. A
+ * snapshot is the same text, in a file of its own.
  */
+
+import { createHash } from 'node:crypto'
 
 import { InvariantError } from '../core/assert.js'
 import { after } from '../core/deadlines.js'
-import { RequestTimeoutError } from '../core/errors.js'
-import { compareText, type LogIndex } from '../core/ids.js'
+import { RequestTimeoutError, SnapshotRefusedError } from '../core/errors.js'
+import { compareText, DEFAULT_GROUP, type GroupId, type LogIndex } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
-import type { Disk } from '../core/ports/disk.js'
+import type { Disk, DiskFile } from '../core/ports/disk.js'
 import type {
   Command,
   Engine,
   EngineCapabilities,
+  EngineRestore,
+  EngineSnapshot,
   EngineState,
   PlanOutcome,
   PlanRequest,
   ReadOptions,
   ReadOutcome,
+  SnapshotDescription,
   SystemWrite
 } from '../core/ports/engine.js'
 import type { EngineContext, EngineProvider, StatementKind } from '../core/ports/engine-provider.js'
@@ -30,9 +36,23 @@ export interface KvEngineOptions {
   readonly latencyMs: number
   /** The state is flushed by itself after so many applies; zero: only when asked. */
   readonly flushEveryApplies: number
+  /** A snapshot is larger by so much than what it holds. */
+  readonly snapshotPaddingBytes: number
+  /** On its disk; each group has its own. */
+  readonly directory: string
 }
 
-const defaults: KvEngineOptions = { latencyMs: 0, flushEveryApplies: 64 }
+const defaults: KvEngineOptions = {
+  latencyMs: 0,
+  flushEveryApplies: 64,
+  snapshotPaddingBytes: 0,
+  directory: 'kv'
+}
+const spaceCode = 32
+
+/** Where the state of a group lies. */
+export const kvDirectoryOf = (group: GroupId): string =>
+  group === DEFAULT_GROUP ? 'kv' : `kv-${group}`
 
 /** `diskOf` answers the disk that outlives the engine's process. */
 export function kvEngineProvider(
@@ -41,7 +61,10 @@ export function kvEngineProvider(
 ): EngineProvider {
   return {
     create: (context) =>
-      new KvEngine({ clock: context.clock, disk: diskOf(context) }, { ...defaults, ...options }),
+      new KvEngine(
+        { clock: context.clock, disk: diskOf(context) },
+        { directory: kvDirectoryOf(context.group), ...options }
+      ),
     classify: (statement: string): StatementKind => classifyKv(statement)
   }
 }
@@ -58,8 +81,8 @@ export class KvEngine implements Engine {
   readonly #clock: Clock
   readonly #disk: Disk
   readonly #options: KvEngineOptions
-  readonly #data = new Map<string, string>()
-  readonly #system = new Map<string, Uint8Array>()
+  #data = new Map<string, string>()
+  #system = new Map<string, Uint8Array>()
   readonly #planned = new Map<string, string | null>()
   readonly #waiters = new Set<() => void>()
   #hash: [number, number] = [0, 0]
@@ -70,26 +93,26 @@ export class KvEngine implements Engine {
 
   constructor(
     components: { readonly clock: Clock; readonly disk: Disk },
-    options: KvEngineOptions = defaults
+    options: Partial<KvEngineOptions> = {}
   ) {
     this.#clock = components.clock
     this.#disk = components.disk
-    this.#options = options
+    this.#options = { ...defaults, ...options }
   }
 
   async open(): Promise<EngineState> {
-    await this.#disk.makeDirectory('kv')
+    await this.#disk.makeDirectory(this.#options.directory)
     await this.#disk.syncDirectory('')
-    const bytes = await this.#disk.readFile('kv/state')
-    if (bytes !== null) this.#load(JSON.parse(new TextDecoder().decode(bytes)) as StoredState)
-    return {
-      appliedIndex: this.#appliedIndex as LogIndex,
-      durableIndex: this.#durableIndex as LogIndex
+    for (const name of [takenName, incomingName].map((one) => this.#file(one))) {
+      if ((await this.#disk.readFile(name)) !== null) await this.#disk.remove(name)
     }
+    const bytes = await this.#disk.readFile(this.#file('state'))
+    if (bytes !== null) this.#load(decodeState(bytes))
+    return this.#state
   }
 
   capabilities(): EngineCapabilities {
-    return { name: 'kv', interactiveTransactions: false, snapshots: false, language: 'kv' }
+    return { name: 'kv', interactiveTransactions: false, snapshots: true, language: 'kv' }
   }
 
   version(): number {
@@ -125,10 +148,7 @@ export class KvEngine implements Engine {
       const changes = JSON.parse(new TextDecoder().decode(bytes)) as readonly KvChange[]
       for (const [key, value] of changes) this.#put(key, value)
     }
-    for (const { key, value } of systemWrites) {
-      if (value === null) this.#system.delete(key)
-      else this.#system.set(key, value.slice())
-    }
+    for (const write of systemWrites) this.#putSystem(write)
     this.#appliedIndex = index
     for (const wake of [...this.#waiters]) wake()
     this.#appliesSinceFlush++
@@ -173,6 +193,52 @@ export class KvEngine implements Engine {
     return { index: this.#appliedIndex as LogIndex, hash }
   }
 
+  async snapshot(): Promise<EngineSnapshot> {
+    const index = this.#appliedIndex as LogIndex
+    // Spaces behind the text mean nothing, and make a snapshot of several parts.
+    const padding = new Uint8Array(this.#options.snapshotPaddingBytes).fill(spaceCode)
+    const bytes = Buffer.concat([this.#encode(), padding])
+    const taken = this.#file(takenName)
+    await this.#refusing(() => this.#write(taken, bytes))
+    const disk = this.#disk
+    return {
+      description: { index, format: kvFormat, sizeBytes: bytes.length, sha256: sha256Of(bytes) },
+      async read(offset, lengthBytes) {
+        const file = await disk.readFile(taken)
+        if (file === null) throw new InvariantError('the snapshot is closed')
+        return file.slice(offset, offset + lengthBytes)
+      },
+      close: () => disk.remove(taken)
+    }
+  }
+
+  async restore(description: SnapshotDescription): Promise<EngineRestore> {
+    const { format, sizeBytes } = description
+    if (format !== kvFormat) throw new SnapshotRefusedError(`a snapshot of format ${format}`)
+    const incoming = this.#file(incomingName)
+    const file = await this.#open(incoming)
+    let isOpen = true
+    const close = async () => {
+      if (!isOpen) return
+      isOpen = false
+      await file.close()
+      await this.#disk.remove(incoming)
+    }
+    return {
+      write: (offset, bytes) => this.#refusing(() => file.write(offset, [bytes])),
+      finish: async (systemWrites) => {
+        const bytes = await this.#disk.readFile(incoming)
+        await close()
+        if (bytes === null || bytes.length !== sizeBytes || !isOf(description, bytes)) {
+          throw new SnapshotRefusedError('the snapshot is damaged')
+        }
+        await this.#replace(bytes, systemWrites)
+        return this.#state
+      },
+      abandon: close
+    }
+  }
+
   async close(): Promise<void> {
     await this.#flushing
   }
@@ -180,6 +246,31 @@ export class KvEngine implements Engine {
   /** Changes a value behind everybody's back, so that replicas differ: for tests of divergence. */
   corrupt(key: string, value: string): void {
     this.#put(key, value)
+  }
+
+  get #state(): EngineState {
+    return {
+      appliedIndex: this.#appliedIndex as LogIndex,
+      durableIndex: this.#durableIndex as LogIndex
+    }
+  }
+
+  /** The content of another engine, and what is this one's own. */
+  async #replace(bytes: Uint8Array, systemWrites: readonly SystemWrite[]): Promise<void> {
+    await this.#flushing
+    this.#planned.clear()
+    this.#data = new Map()
+    this.#system = new Map()
+    this.#hash = [0, 0]
+    this.#load(decodeState(bytes))
+    for (const write of systemWrites) this.#putSystem(write)
+    await this.flush()
+    for (const wake of [...this.#waiters]) wake()
+  }
+
+  #putSystem({ key, value }: SystemWrite): void {
+    if (value === null) this.#system.delete(key)
+    else this.#system.set(key, value.slice())
   }
 
   #plannedValue(key: string): string | null {
@@ -233,19 +324,45 @@ export class KvEngine implements Engine {
 
   async #store(): Promise<void> {
     const index = this.#appliedIndex
+    await this.#write(this.#file('state.new'), this.#encode())
+    await this.#disk.rename(this.#file('state.new'), this.#file('state'))
+    await this.#disk.syncDirectory(this.#options.directory)
+    this.#durableIndex = index
+  }
+
+  #file(name: string): string {
+    return `${this.#options.directory}/${name}`
+  }
+
+  #encode(): Uint8Array {
     const state: StoredState = {
-      index,
+      index: this.#appliedIndex,
       data: [...this.#data],
       system: [...this.#system].map(([key, value]) => [key, [...value]] as const)
     }
-    const file = await this.#disk.open('kv/state.new')
+    return new TextEncoder().encode(JSON.stringify(state))
+  }
+
+  async #open(name: string): Promise<DiskFile> {
+    const file = await this.#disk.open(name)
     await file.truncate(0)
-    await file.write(0, [new TextEncoder().encode(JSON.stringify(state))])
+    return file
+  }
+
+  async #write(name: string, bytes: Uint8Array): Promise<void> {
+    const file = await this.#open(name)
+    await file.write(0, [bytes])
     await file.sync()
     await file.close()
-    await this.#disk.rename('kv/state.new', 'kv/state')
-    await this.#disk.syncDirectory('kv')
-    this.#durableIndex = index
+  }
+
+  /** What fails here is beside the content. */
+  async #refusing<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (cause) {
+      throw new SnapshotRefusedError('a file of the snapshot could not be written', { cause })
+    }
   }
 
   #load(state: StoredState): void {
@@ -255,6 +372,20 @@ export class KvEngine implements Engine {
     this.#durableIndex = state.index
   }
 }
+
+const kvFormat = 1
+/** Left behind by whoever died over it; removed at the next start. */
+const takenName = 'snapshot'
+const incomingName = 'incoming'
+
+const decodeState = (bytes: Uint8Array): StoredState =>
+  JSON.parse(new TextDecoder().decode(bytes)) as StoredState
+
+const sha256Of = (bytes: Uint8Array): Uint8Array =>
+  Uint8Array.from(createHash('sha256').update(bytes).digest())
+
+const isOf = ({ sha256 }: SnapshotDescription, bytes: Uint8Array): boolean =>
+  Buffer.compare(sha256, sha256Of(bytes)) === 0
 
 function runAll(
   statements: readonly Statement[],

@@ -5,27 +5,47 @@ import type { LogEntry } from '../core/index.js'
  * everything before it, so that comparing two prefixes is comparing two numbers.
  */
 export class LogMirror {
+  #baseIndex = 0
+  #baseTerm = 0
+  #baseChain = 0
   #terms: number[] = []
   #chains: number[] = []
 
+  /** What is at or below it is known of the last entry alone. */
+  get baseIndex(): number {
+    return this.#baseIndex
+  }
+
   get lastIndex(): number {
-    return this.#chains.length
+    return this.#baseIndex + this.#chains.length
   }
 
+  /** 0 where nothing is known. */
   termAt(index: number): number {
-    return this.#terms[index - 1] ?? 0
+    if (index === this.#baseIndex) return this.#baseTerm
+    return this.#terms[index - this.#baseIndex - 1] ?? 0
   }
 
-  /** 0 at index 0; undefined beyond the end. */
+  /** 0 at index 0; undefined below the base and beyond the end. */
   chainAt(index: number): number | undefined {
-    return index === 0 ? 0 : this.#chains[index - 1]
+    if (index === this.#baseIndex) return this.#baseChain
+    return this.#chains[index - this.#baseIndex - 1]
+  }
+
+  /** Goes on behind an entry of which this is known. */
+  reset(index: number, term: number, chained: number): void {
+    this.#baseIndex = index
+    this.#baseTerm = term
+    this.#baseChain = chained
+    this.#terms = []
+    this.#chains = []
   }
 
   /** Puts the entry at its index and drops what stood there and behind; false: it leaves a gap. */
   put(entry: LogEntry): boolean {
-    if (entry.index > this.#chains.length + 1 || entry.index < 1) return false
-    this.#terms.length = entry.index - 1
-    this.#chains.length = entry.index - 1
+    if (entry.index > this.lastIndex + 1 || entry.index <= this.#baseIndex) return false
+    this.#terms.length = entry.index - this.#baseIndex - 1
+    this.#chains.length = entry.index - this.#baseIndex - 1
     const previous = this.chainAt(entry.index - 1) ?? 0
     this.#terms.push(entry.term)
     this.#chains.push(chain(previous, entry.term, entry.payload))

@@ -9,7 +9,7 @@ import { Invariants, type Violations } from './violations.js'
 const nothingPromised: HardState = { term: 0 as HardState['term'], vote: null }
 
 export class PromiseInvariants {
-  readonly #violations: Violations
+  readonly #violations: Pick<Violations, 'report'>
   /** Up to where a host's log is durable. */
   readonly #durableIndex: (host: number) => number
   readonly #durable: HardState[] = []
@@ -21,7 +21,7 @@ export class PromiseInvariants {
   readonly #votes = new Map<string, string>()
   readonly #promisedTerms = new Map<string, number>()
 
-  constructor(violations: Violations, durableIndex: (host: number) => number) {
+  constructor(violations: Pick<Violations, 'report'>, durableIndex: (host: number) => number) {
     this.#violations = violations
     this.#durableIndex = durableIndex
   }
@@ -47,9 +47,9 @@ export class PromiseInvariants {
     if (hardState !== null) this.#terms[host] = hardState.term
   }
 
-  onPersisted(host: number, { hardState, entries }: PersistRequest): void {
+  onPersisted(host: number, { hardState, base, entries }: PersistRequest): void {
     if (hardState !== null) this.#durable[host] = hardState
-    const last = entries.at(-1)?.index ?? 0
+    const last = entries.at(-1)?.index ?? base?.base.index ?? 0
     this.#everDurable[host] = Math.max(this.#everDurable[host] ?? 0, last)
   }
 

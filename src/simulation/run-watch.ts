@@ -2,7 +2,7 @@
  * Sees every node after each of its events, through the facade's read-only views and the engine's
  * port, and hands what it sees to the invariants.
  */
-import type { EngineProvider, ReplicaObserver } from '../core/index.js'
+import { DEFAULT_GROUP, type GroupId, groupName, type ReplicaObserver } from '../core/index.js'
 import { ConsensusInvariants } from './consensus-invariants.js'
 import { watchEngine } from './engine-watch.js'
 import { hostName } from './host-name.js'
@@ -24,10 +24,16 @@ export interface RunWatchComponents {
 /** Rooms are asked for the lengths of their queues after so many events of a node. */
 const queuesEveryEvents = 4
 
+/** What is judged of one group. */
+interface GroupInvariants {
+  readonly consensus: ConsensusInvariants
+  readonly promises: PromiseInvariants
+}
+
 export class RunWatch implements ClusterWatch {
+  readonly #size: number
   readonly #violations: Violations
-  readonly #consensus: ConsensusInvariants
-  readonly #promises: PromiseInvariants
+  readonly #groups = new Map<GroupId, GroupInvariants>()
   readonly #membership: MembershipInvariants
   readonly #trust: TrustInvariants
   readonly #log: (line: string) => void
@@ -40,10 +46,8 @@ export class RunWatch implements ClusterWatch {
   }
 
   constructor({ size, violations, log, onCrash, trust }: RunWatchComponents) {
+    this.#size = size
     this.#violations = violations
-    this.#consensus = new ConsensusInvariants(size, violations)
-    const durableIndex = (host: number) => this.#consensus.durableIndex(host)
-    this.#promises = new PromiseInvariants(violations, durableIndex)
     this.#membership = new MembershipInvariants(violations)
     this.#trust = new TrustInvariants(violations, trust)
     this.#log = log
@@ -51,21 +55,21 @@ export class RunWatch implements ClusterWatch {
   }
 
   get elections(): number {
-    return this.#consensus.elections
+    return this.#data.elections
   }
 
   get committedIndex(): number {
-    return this.#consensus.committedIndex
+    return this.#data.committedIndex
   }
 
-  /** The highest index that any engine has applied. */
+  /** The highest index that any engine of group 0 has applied. */
   get appliedIndex(): number {
-    return this.#consensus.appliedIndex
+    return this.#data.appliedIndex
   }
 
-  /** What a leader has committed; zero when it does not lead. */
+  /** What a leader of group 0 has committed; zero when it does not lead. */
   ledCommitIndex(host: number): number {
-    return this.#consensus.ledCommitIndex(host)
+    return this.#data.ledCommitIndex(host)
   }
 
   observe(cluster: SimulatedCluster): void {
@@ -73,7 +77,7 @@ export class RunWatch implements ClusterWatch {
   }
 
   isLeader(host: number): boolean {
-    return this.#consensus.isLeader(host)
+    return this.#data.isLeader(host)
   }
 
   onStarted(host: number): void {
@@ -89,7 +93,7 @@ export class RunWatch implements ClusterWatch {
     this.#log(
       `fault: ${hostName(host)} ${exit === ProcessExits.Power ? 'loses power' : 'is killed'}`
     )
-    this.#consensus.onExit(host)
+    for (const { consensus } of this.#groups.values()) consensus.onExit(host)
     this.#onCrash(host)
     if (this.#cluster) this.#membership.onExit(this.#cluster.nodeIdOf(host))
   }
@@ -102,41 +106,43 @@ export class RunWatch implements ClusterWatch {
   /** A process that has crashed says nothing any more, whatever it was in the middle of. */
   observerOf(process: SimulatedProcess): ReplicaObserver {
     const { host } = process
-    const consensus = this.#consensus
-    const promises = this.#promises
     return {
-      onRecovered(_group, replica, { hardState, entries }) {
+      onRecovered: (group, replica, recovered) => {
         if (!process.alive) return
-        consensus.onRecovered(host, entries)
-        promises.onRecovered(host, replica, hardState)
+        const { consensus, promises } = this.#of(group)
+        consensus.onRecovered(host, recovered)
+        promises.onRecovered(host, replica, recovered.hardState)
       },
-      onPersist(request) {
+      onPersist: (request) => {
         if (!process.alive) return
+        const { consensus, promises } = this.#of(request.group)
         consensus.onPersist(host, request)
         promises.onPersist(host, request)
       },
-      onPersisted(request) {
+      onPersisted: (request) => {
         if (!process.alive) return
+        const { consensus, promises } = this.#of(request.group)
         consensus.onPersisted(host, request)
         promises.onPersisted(host, request)
       },
-      onSend(message) {
-        if (process.alive) promises.onSend(host, message)
+      onSend: (message) => {
+        if (process.alive) this.#of(message.group).promises.onSend(host, message)
+      },
+      watched: (group, engine) => {
+        const { consensus } = this.#of(group)
+        return watchEngine(engine, {
+          onOpened(index, state) {
+            if (process.alive) consensus.onEngineOpened(host, index, state)
+          },
+          onApplied(index, state) {
+            if (process.alive) consensus.onApplied(host, index, state)
+          },
+          onRestored(index, state) {
+            if (process.alive) consensus.onRestored(host, index, state)
+          }
+        })
       }
     }
-  }
-
-  wrapEngine(process: SimulatedProcess, provider: EngineProvider): EngineProvider {
-    const { host } = process
-    const consensus = this.#consensus
-    return watchEngine(provider, {
-      onOpened(index, state) {
-        if (process.alive) consensus.onEngineOpened(host, index, state)
-      },
-      onApplied(index, state) {
-        if (process.alive) consensus.onApplied(host, index, state)
-      }
-    })
   }
 
   /** The node whose event has just run and settled. */
@@ -145,11 +151,13 @@ export class RunWatch implements ClusterWatch {
     if (!node || node.process !== process || !node.isStarted) return
     const { groups, members, nodeId } = node.manager.getClusterView()
     for (const status of groups) {
-      const led = this.#consensus.isLeader(process.host)
-      this.#consensus.onView(process.host, status)
+      const { consensus } = this.#of(status.group)
+      const led = consensus.isLeader(process.host)
+      consensus.onView(process.host, status)
       const leads = status.role === 'leader'
       if (leads !== led) {
-        this.#log(`${nodeId} ${leads ? 'leads' : 'no longer leads: in'} term ${status.term}`)
+        const verb = leads ? 'leads' : 'no longer leads'
+        this.#log(`${nodeId} ${verb} group ${groupName(status.group)} in term ${status.term}`)
       }
       if (status.failed !== null) {
         this.#violations.report(Invariants.Liveness, `${hostName(process.host)}: ${status.failed}`)
@@ -171,5 +179,21 @@ export class RunWatch implements ClusterWatch {
         return liveness === 'alive' ? [] : [`${manager.nodeId} sees ${nodeId} ${liveness ?? 'not'}`]
       })
     })
+  }
+
+  get #data(): ConsensusInvariants {
+    return this.#of(DEFAULT_GROUP).consensus
+  }
+
+  #of(group: GroupId): GroupInvariants {
+    const known = this.#groups.get(group)
+    if (known !== undefined) return known
+    const name = groupName(group)
+    const violations = group === DEFAULT_GROUP ? this.#violations : this.#violations.of(name)
+    const consensus = new ConsensusInvariants(this.#size, violations)
+    const durableIndex = (host: number) => consensus.durableIndex(host)
+    const made = { consensus, promises: new PromiseInvariants(violations, durableIndex) }
+    this.#groups.set(group, made)
+    return made
   }
 }

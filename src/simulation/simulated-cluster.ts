@@ -9,7 +9,6 @@ import {
   type Clock,
   type ConfigInput,
   type Crypto,
-  type EngineProvider,
   type Logger,
   type NodeId,
   type Random,
@@ -64,7 +63,6 @@ export interface ClusterWatch {
   /** A process has opened a sealed datagram that it had opened before. */
   onOpenedTwice(process: SimulatedProcess): void
   observerOf(process: SimulatedProcess): ReplicaObserver
-  wrapEngine(process: SimulatedProcess, engine: EngineProvider): EngineProvider
   isLeader(host: number): boolean
   /** What a leader has committed; zero when it does not lead. */
   ledCommitIndex(host: number): number
@@ -97,6 +95,8 @@ interface Machine {
 }
 
 export const clusterName = 'simulated'
+/** So small that whole segments are deleted in a short run. */
+const smallSegmentBytes = 64 * 1024
 /** Datagrams are sealed as in production. */
 const gossipKey = new Uint8Array(32).fill(7)
 
@@ -269,13 +269,14 @@ export class SimulatedCluster implements FaultTarget {
     const clock = new NodeClock(time, machine.clock, process)
     const ofLife = random.split(`node ${host} ${process.incarnation}`)
     const identity = { kind: 'node', nodeId, clusterName } as const
-    const engine = kvEngineProvider(() => disk.mount())
+    const { snapshotPaddingBytes } = this.#options.swarm.log
+    const engine = kvEngineProvider(() => disk.mount(), { snapshotPaddingBytes })
     const trust = new SimulatedCredentials(this.#components.authority, file)
     machine.syncs = { inFlight: 0 }
     return create({
       config: this.#configOf(nodeId),
       preset: this.#options.swarm.preset,
-      engine: watch.wrapEngine(process, engine),
+      engine,
       messages: mailDeclarations,
       overrides: {
         clock,
@@ -296,7 +297,7 @@ export class SimulatedCluster implements FaultTarget {
 
   #configOf(nodeId: NodeId): ConfigInput {
     const ids = this.nodeIds()
-    const { security, transport } = this.#options.swarm
+    const { log, security, transport } = this.#options.swarm
     return {
       node: { id: nodeId, listenAddress: addressOf(nodeId), dataDirectory: '/simulated' },
       cluster: {
@@ -305,6 +306,15 @@ export class SimulatedCluster implements FaultTarget {
         bootstrap: { voters: ids }
       },
       transport,
+      ...(log.entriesMax === null
+        ? {}
+        : {
+            consensus: {
+              logEntriesMax: log.entriesMax,
+              logTailShare: log.tailShare,
+              logSegmentBytes: smallSegmentBytes
+            }
+          }),
       security: {
         insecure: true,
         linkAgeMaxMs: security.linkAgeMaxMs,

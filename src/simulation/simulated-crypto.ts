@@ -29,6 +29,7 @@ export function simulatedCrypto(
       return plaintext
     },
     deriveKey: (key, salt, info, lengthBytes) => real.deriveKey(key, salt, info, lengthBytes),
-    sha256: (bytes) => real.sha256(bytes)
+    sha256: (bytes) => real.sha256(bytes),
+    startSha256: () => real.startSha256()
   }
 }

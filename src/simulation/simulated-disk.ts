@@ -10,7 +10,7 @@ import { after } from '../core/deadlines.js'
 import { DataDirectoryInUseError } from '../core/errors.js'
 import { compareText } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
-import type { Disk, DiskFile, DiskLock } from '../core/ports/disk.js'
+import type { Disk, DiskFile, DiskLock, DiskReader } from '../core/ports/disk.js'
 import type { Random } from '../core/ports/random.js'
 import { SimulatedFile } from './simulated-file.js'
 
@@ -56,6 +56,7 @@ export class SimulatedDisk {
   readonly #locks = new Set<string>()
   #nameChanges: NameChange[] = []
   #life = 0
+  #filesMade = 0
   #syncFailures = 0
   #capacityBytes: number
   readonly faults: DiskFaults = {
@@ -211,7 +212,7 @@ export class SimulatedDisk {
     if (parent !== '' && this.#cachedNames.get(parent) !== 'directory') {
       throw systemError('ENOENT', path)
     }
-    const file = new SimulatedFile()
+    const file = new SimulatedFile(this.#filesMade++)
     this.#change({ kind: 'add', path, entry: file })
     return file
   }
@@ -313,6 +314,13 @@ class Mount implements Disk {
     )
   }
 
+  openRead(path: string): Promise<DiskReader | null> {
+    return this.#perform('none', (disk) => {
+      const file = disk.find(normalize(path))
+      return file === null ? null : new OpenReader(disk, this.#life, file)
+    })
+  }
+
   rename(from: string, to: string): Promise<void> {
     return this.#perform('none', (disk) => disk.rename(normalize(from), normalize(to)))
   }
@@ -392,6 +400,29 @@ class OpenFile implements DiskFile {
   #expectOpen(): void {
     if (this.#closed) throw systemError('EBADF', 'file is closed')
   }
+}
+
+class OpenReader implements DiskReader {
+  readonly sizeBytes: number
+  readonly version: string
+  readonly #disk: SimulatedDisk
+  readonly #life: number
+  readonly #file: SimulatedFile
+
+  constructor(disk: SimulatedDisk, life: number, file: SimulatedFile) {
+    this.#disk = disk
+    this.#life = life
+    this.#file = file
+    this.sizeBytes = file.sizeBytes
+    this.version = file.version
+  }
+
+  read(offset: number, lengthMax: number): Promise<Uint8Array> {
+    const read = () => this.#file.readAt(offset, lengthMax)
+    return this.#disk.perform(this.#life, 'none', read)
+  }
+
+  async close(): Promise<void> {}
 }
 
 function performChange(names: Map<string, Entry>, change: NameChange): void {

@@ -17,13 +17,25 @@ export interface CrashOutcome {
 }
 
 export class SimulatedFile {
+  /** Tells it from every other file of its disk. */
+  readonly #id: number
+  #changes = 0
   readonly #cached = new Image()
   readonly #durable = new Image()
   #operations: Operation[] = []
   #settledCount = 0
 
+  constructor(id: number) {
+    this.#id = id
+  }
+
   get sizeBytes(): number {
     return this.#cached.sizeBytes
+  }
+
+  /** Another after every change. */
+  get version(): string {
+    return `${this.#id}.${this.#changes}`
   }
 
   /** What a sync that begins now will make durable: hand it to `settle`. */
@@ -35,12 +47,18 @@ export class SimulatedFile {
     return this.#cached.copy()
   }
 
+  readAt(offset: number, lengthMax: number): Uint8Array {
+    return this.#cached.copy(offset, offset + lengthMax)
+  }
+
   write(offset: number, bytes: Uint8Array): void {
+    this.#changes++
     this.#cached.write(offset, bytes)
     this.#operations.push({ kind: 'write', offset, bytes })
   }
 
   truncate(sizeBytes: number): void {
+    this.#changes++
     this.#cached.truncate(sizeBytes)
     this.#operations.push({ kind: 'truncate', sizeBytes })
   }
@@ -70,6 +88,7 @@ export class SimulatedFile {
       }
     }
     this.#operations = []
+    this.#changes++
     this.#cached.become(this.#durable)
     return outcome
   }
@@ -101,8 +120,8 @@ class Image {
     return this.#sizeBytes
   }
 
-  copy(): Uint8Array {
-    return this.#bytes.slice(0, this.#sizeBytes)
+  copy(start = 0, end = this.#sizeBytes): Uint8Array {
+    return this.#bytes.slice(start, Math.min(end, this.#sizeBytes))
   }
 
   perform(operation: Operation): void {

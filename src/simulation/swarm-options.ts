@@ -80,6 +80,20 @@ export interface SwarmOptions {
     readonly compressionThresholdBytes: number
   }
   readonly security: SecurityOptions
+  readonly log: LogOptions
+  readonly control: {
+    /** Between two calls of the control group; null: there are none but the nodes' own. */
+    readonly meanIntervalMs: number | null
+    readonly readShare: number
+  }
+}
+
+export interface LogOptions {
+  /** Entries of a log before it is compacted; null: as in production, so never in a short run. */
+  readonly entriesMax: number | null
+  readonly tailShare: number
+  /** Snapshots are larger by so much, so that they travel in several parts. */
+  readonly snapshotPaddingBytes: number
 }
 
 export interface SecurityOptions {
@@ -145,8 +159,22 @@ export function drawSwarmOptions(random: Random): SwarmOptions {
     transport: {
       compressionThresholdBytes: draw.chance(0.5) ? 1 + draw.integer(3_000) : 8_192
     },
-    security: drawSecurity(draw)
+    security: drawSecurity(draw),
+    log: drawLog(draw),
+    control: {
+      meanIntervalMs: draw.chance(0.7) ? draw.between(50, 1_000) : null,
+      readShare: draw.between(0.1, 0.5)
+    }
   }
+}
+
+/** In some seeds logs are short, so that whoever was away needs a snapshot. */
+function drawLog(draw: Draw): LogOptions {
+  const isShort = draw.chance(0.5)
+  const entriesMax = 16 + draw.integer(150)
+  const tailShare = draw.between(0, 0.6)
+  const snapshotPaddingBytes = draw.chance(0.5) ? draw.integer(600_000) : 0
+  return { entriesMax: isShort ? entriesMax : null, tailShare, snapshotPaddingBytes }
 }
 
 function drawSecurity(draw: Draw): SecurityOptions {
@@ -176,7 +204,9 @@ export const troubles = [
   'split',
   'break',
   'operator',
-  'mail'
+  'mail',
+  'compaction',
+  'control'
 ] as const
 export type Trouble = (typeof troubles)[number]
 
@@ -197,6 +227,8 @@ export function withoutTroubles(swarm: SwarmOptions, left: readonly Trouble[]): 
     skew: isOut('skew') ? { rateMax: 1, wallOffsetMsMax: 0, meanIntervalMs: null } : skew,
     security: rate('operator', swarm.security),
     mail: rate('mail', swarm.mail),
+    log: isOut('compaction') ? { ...swarm.log, entriesMax: null } : swarm.log,
+    control: rate('control', swarm.control),
     link: {
       ...link,
       lossProbability: share('loss', link.lossProbability),

@@ -11,6 +11,7 @@ export function withSyncCount(disk: Disk, count: SyncCount): Disk {
     list: (path) => disk.list(path),
     readFile: (path) => disk.readFile(path),
     open: async (path) => countedFile(await disk.open(path), count),
+    openRead: (path) => disk.openRead(path),
     rename: (from, to) => disk.rename(from, to),
     remove: (path) => disk.remove(path),
     syncDirectory: (path) => counted(count, disk.syncDirectory(path)),

@@ -49,7 +49,7 @@ async function startAll(flock: Flock): Promise<ClusterNetworkManager[]> {
 
 function leaderOf(managers: readonly ClusterNetworkManager[]): ClusterNetworkManager {
   const leader = managers.find((manager) =>
-    manager.getClusterView().groups.some((group) => group.role === 'leader')
+    manager.getClusterView().groups.some(({ group, role }) => group === 0 && role === 'leader')
   )
   if (leader === undefined) throw new Error('nobody leads')
   return leader

@@ -4,14 +4,14 @@ import { resolveConfig } from '../../src/core/config/resolve.js'
 import type { Config } from '../../src/core/config/schema.js'
 import { after } from '../../src/core/deadlines.js'
 import type { ConsensusEvent } from '../../src/core/events.js'
-import { DEFAULT_GROUP, type MonotonicMs, type NodeId } from '../../src/core/ids.js'
-import type { Clock } from '../../src/core/ports/clock.js'
+import { DEFAULT_GROUP, type GroupId, type MonotonicMs, type NodeId } from '../../src/core/ids.js'
 import { type Logger, silentLogger } from '../../src/core/ports/logger.js'
 import type { ClientTag, WriteAnswer } from '../../src/core/ports/replicated-group.js'
 import { SplittableRandom } from '../../src/core/splittable-random.js'
-import { KvEngine, type KvEngineOptions } from '../../src/simulation/kv-engine.js'
+import { KvEngine, type KvEngineOptions, kvDirectoryOf } from '../../src/simulation/kv-engine.js'
 import { SimulatedDisk } from '../../src/simulation/simulated-disk.js'
 import { MemoryNetwork } from './memory-messenger.js'
+import { ProcessClock } from './process-clock.js'
 import { testCrypto } from './test-crypto.js'
 import { VirtualClock } from './virtual-clock.js'
 
@@ -26,33 +26,10 @@ export interface TestNode {
   isUp: boolean
 }
 
-/** The clock of one process: when it dies, nothing fires any more. */
-class ProcessClock implements Clock {
-  readonly #clock: Clock
-  isDead = false
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  now() {
-    return this.#clock.now()
-  }
-
-  wallNow() {
-    return this.#clock.wallNow()
-  }
-
-  schedule(at: MonotonicMs, callback: () => void) {
-    return this.#clock.schedule(at, () => {
-      if (!this.isDead) callback()
-    })
-  }
-}
-
 export interface TestClusterOptions {
   readonly nodes?: readonly string[]
   readonly seed?: number
+  readonly groups?: readonly GroupId[]
   readonly consensus?: Partial<Config['consensus']>
   readonly engine?: Partial<KvEngineOptions>
   readonly syncLatencyMs?: number
@@ -68,9 +45,11 @@ export class TestCluster {
   readonly #names: readonly string[]
   readonly #options: TestClusterOptions
   readonly #config: Config['consensus']
+  #groups: readonly GroupId[]
 
   constructor(options: TestClusterOptions = {}) {
     this.#options = options
+    this.#groups = options.groups ?? [DEFAULT_GROUP]
     this.random = SplittableRandom.fromSeed(options.seed ?? 1)
     this.#names = options.nodes ?? ['a', 'b', 'c']
     const cluster = { name: 'test', bootstrap: { voters: [...this.#names] } }
@@ -84,6 +63,11 @@ export class TestCluster {
       }
     })
     this.#config = { ...resolved.consensus, ...options.consensus }
+  }
+
+  /** What nodes that start from now on have in mind. */
+  configureGroups(groups: readonly GroupId[]): void {
+    this.#groups = groups
   }
 
   async startAll(): Promise<void> {
@@ -131,30 +115,31 @@ export class TestCluster {
     return node
   }
 
-  group(name: string) {
-    const group = this.node(name).driver.group(DEFAULT_GROUP)
+  group(name: string, id: GroupId = DEFAULT_GROUP) {
+    const group = this.node(name).driver.group(id)
     if (group === null) throw new Error(`${name} has no group`)
     return group
   }
 
   /** The node that leads, by the highest term; null when there is none. */
-  leader(): string | null {
+  leader(id: GroupId = DEFAULT_GROUP): string | null {
     const leading = [...this.nodes]
-      .filter(([, node]) => node.isUp && node.driver.group(DEFAULT_GROUP)?.isLeader)
-      .map(([name]) => ({ name, term: this.group(name).status().term }))
+      .filter(([, node]) => node.isUp && node.driver.group(id)?.isLeader)
+      .map(([name]) => ({ name, term: this.group(name, id).status().term }))
       .sort((x, y) => y.term - x.term)
     return leading[0]?.name ?? null
   }
 
   /** A leader that has applied an entry of its own term. */
-  async untilLeader(): Promise<string> {
+  async untilLeader(id: GroupId = DEFAULT_GROUP): Promise<string> {
     await this.clock.until(() => {
-      const name = this.leader()
+      const name = this.leader(id)
       if (name === null) return false
-      const { appliedIndex, commitIndex, term } = this.group(name).status()
-      return appliedIndex === commitIndex && this.group(name).raft.termAt(commitIndex) === term
+      const group = this.group(name, id)
+      const { appliedIndex, commitIndex, term } = group.status()
+      return appliedIndex === commitIndex && group.raft.termAt(commitIndex) === term
     })
-    return this.leader() as string
+    return this.leader(id) as string
   }
 
   deadline(ms = 5_000): MonotonicMs {
@@ -214,9 +199,12 @@ export class TestCluster {
         disk: mount,
         log,
         engines: {
-          create: () => {
-            node.engine = new KvEngine({ clock, disk: engineDisk.mount() }, options)
-            return node.engine
+          create: ({ group }) => {
+            const directory = kvDirectoryOf(group)
+            const components = { clock, disk: engineDisk.mount() }
+            const engine = new KvEngine(components, { ...options, directory })
+            if (group === DEFAULT_GROUP) node.engine = engine
+            return engine
           }
         },
         logger: this.#options.logger ?? silentLogger
@@ -225,6 +213,7 @@ export class TestCluster {
         nodeId: node.id,
         clusterName: 'test',
         bootstrapVoters: this.#names.includes(node.id) ? (this.#names as readonly NodeId[]) : null,
+        foundedGroups: this.#groups,
         engineDirectory: () => 'unused',
         config: this.#config
       }

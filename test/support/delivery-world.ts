@@ -241,4 +241,10 @@ export const reliabilities = ['acked', 'ordered'] as const satisfies readonly Re
 const unused = (): never => {
   throw new Error('the transport encrypts nothing itself')
 }
-const noCrypto = { seal: unused, open: unused, deriveKey: unused, sha256: unused }
+const noCrypto = {
+  seal: unused,
+  open: unused,
+  deriveKey: unused,
+  sha256: unused,
+  startSha256: unused
+}

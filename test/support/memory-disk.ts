@@ -1,5 +1,5 @@
 import { DiskFailedError } from '../../src/core/errors.js'
-import type { Disk, DiskFile, DiskLock } from '../../src/core/ports/disk.js'
+import type { Disk, DiskFile, DiskLock, DiskReader } from '../../src/core/ports/disk.js'
 
 /** Files in memory, at once; a test can let writes fail. Nothing is lost, nothing torn. */
 export class MemoryDisk implements Disk {
@@ -41,6 +41,18 @@ export class MemoryDisk implements Disk {
       writeDurably: write,
       truncate: async (sizeBytes) => void this.files.set(path, content().slice(0, sizeBytes)),
       sync: async () => {},
+      close: async () => {}
+    }
+  }
+
+  async openRead(path: string): Promise<DiskReader | null> {
+    const bytes = this.files.get(path)
+    if (bytes === undefined) return null
+    return {
+      sizeBytes: bytes.length,
+      version: `${bytes.length}`,
+      read: async (offset, lengthMax) =>
+        (this.files.get(path) ?? bytes).slice(offset, offset + lengthMax),
       close: async () => {}
     }
   }

@@ -10,6 +10,10 @@ export function testCrypto(random: Random): Crypto {
   return {
     randomBytes: (length) => Uint8Array.from({ length }, () => random.nextInt(256)),
     sha256: (bytes) => new Uint8Array(createHash('sha256').update(bytes).digest()),
+    startSha256() {
+      const hash = createHash('sha256')
+      return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest() }
+    },
     seal: unused,
     open: unused,
     deriveKey: unused

@@ -158,4 +158,10 @@ export class TransportWorld {
 const unused = (): never => {
   throw new Error('the transport encrypts nothing itself')
 }
-const noCrypto = { seal: unused, open: unused, deriveKey: unused, sha256: unused }
+const noCrypto = {
+  seal: unused,
+  open: unused,
+  deriveKey: unused,
+  sha256: unused,
+  startSha256: unused
+}

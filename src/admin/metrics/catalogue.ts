@@ -1,11 +1,13 @@
 import { admin } from './admin.js'
 import { communication } from './communication.js'
 import { consensus } from './consensus.js'
+import { control } from './control.js'
 import { delivery } from './delivery.js'
 import { health } from './health.js'
 import { loadBalancer } from './load-balancer.js'
 import type { Metric, MetricFamily, MetricUnit } from './metric.js'
 import { security } from './security.js'
+import { stateSync } from './state-sync.js'
 import { topology } from './topology.js'
 
 /** Every metric by category and name, as `getAllMetrics()` answers; `admin` is the server's own. */
@@ -15,8 +17,10 @@ export const metricCatalogue: Readonly<Record<string, MetricFamily>> = {
   delivery,
   load_balancer: loadBalancer,
   consensus,
+  control,
   health,
   security,
+  state_sync: stateSync,
   admin
 }
 

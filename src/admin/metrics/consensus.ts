@@ -1,4 +1,4 @@
-import { counter, type MetricFamily } from './metric.js'
+import { counter, gauge, type MetricFamily } from './metric.js'
 
 /** Replicated groups. */
 export const consensus: MetricFamily = {
@@ -19,6 +19,20 @@ export const consensus: MetricFamily = {
   log_syncs: counter('Writes of the log made durable.'),
   checks: counter('Comparisons of content hashes.'),
   replicas_failed: counter('Replicas that stopped.'),
+  host_beats: counter('Messages with the heartbeats of all groups for another host.'),
+  groups_put_to_sleep: counter('Idle groups that went to sleep here.'),
+  groups_woken: counter('Groups that woke from sleep.'),
+  groups_asleep: gauge('Groups that sleep here now.'),
+  leaders_moved: counter('Leaderships given away so that leaders are spread evenly.'),
+  log_entries_compacted: counter('Entries forgotten because the engine holds them.'),
+  snapshots_taken: counter('Snapshots taken for followers.'),
+  snapshots_installed: counter('Snapshots that replicas of this node were restored from.'),
+  snapshots_failed: counter('Snapshots not taken, or not taken in.'),
+  snapshot_chunks_sent: counter('Parts of snapshots sent.'),
+  snapshot_bytes_sent: counter('Bytes of them.'),
+  snapshot_chunks_received: counter('Parts of snapshots received.'),
+  snapshot_bytes_received: counter('Bytes of them.'),
+  snapshot_chunks_damaged: counter('Parts of snapshots asked for again: damaged.'),
   messages_sent: counter('Messages between replicas sent.'),
   messages_received: counter('Messages between replicas received.'),
   messages_dropped: counter('Messages for replicas that are not here.')

@@ -1,12 +1,15 @@
 /** The shapes of what is answered, for the API document; a test holds real answers against them. */
 import { z } from 'zod'
 import {
+  BreakerStates,
   Consistencies,
   HealthStatuses,
   Lifecycles,
   Livenesses,
+  MemberChangeKinds,
   RaftRoles,
-  ReachabilityFindings
+  ReachabilityFindings,
+  TransferStates
 } from '../../core/index.js'
 
 const count = z.number().int()
@@ -40,15 +43,43 @@ export const membersAnswer = z.object({ members: z.array(memberAnswer) })
 
 export const groupAnswer = z.looseObject({
   group: count,
+  name: words,
   role: z.enum(RaftRoles),
   term: count,
   leader: words.nullable(),
   voters: z.array(words),
+  learners: z.array(words),
   commitIndex: count,
   appliedIndex: count,
+  firstIndex: count,
   lastIndex: count,
   failed: words.nullable(),
-  progress: z.array(z.object({ nodeId: words, matchIndex: count, active: z.boolean() }))
+  progress: z.array(
+    z.object({
+      nodeId: words,
+      matchIndex: count,
+      active: z.boolean(),
+      getsSnapshot: z.boolean()
+    })
+  )
+})
+
+export const memberChangeAnswer = z.object({
+  nodeId: words,
+  change: z.enum(MemberChangeKinds),
+  dryRun: z.boolean(),
+  groups: z.array(
+    z.object({
+      group: count,
+      outcome: z.enum(['planned', 'changed', 'unchanged']),
+      votersBefore: z.array(words),
+      voters: z.array(words),
+      failuresToleratedBefore: count,
+      failuresTolerated: count,
+      quorumSurvives: z.boolean(),
+      warnings: z.array(words)
+    })
+  )
 })
 
 export const groupsAnswer = z.object({ groups: z.array(groupAnswer) })
@@ -116,9 +147,12 @@ export const queryAnswer = z.union([resultAnswer, z.array(resultAnswer)])
 export const clientAnswer = z.object({ clientId: words })
 
 export const auditAnswer = z.object({
+  /** `node`: the control group could not be asked, and these are this node's own. */
+  source: z.enum(['cluster', 'node']),
   records: z.array(
     z.object({
       at: words,
+      node: words,
       principal: words,
       role: words,
       address: words,
@@ -127,6 +161,26 @@ export const auditAnswer = z.object({
       status: count
     })
   )
+})
+
+export const placementAnswer = z.object({
+  version: count,
+  groups: z.array(z.object({ group: count, voters: z.array(words), leader: words.nullable() })),
+  tables: z.array(
+    z.object({
+      table: words,
+      shardKey: words,
+      ranges: z.array(z.object({ from: count, group: count }))
+    })
+  )
+})
+
+export const clusterVersionAnswer = z.object({
+  clusterVersion: count,
+  minVersion: count,
+  highestCommon: count.nullable(),
+  nodes: z.array(z.object({ node: words, min: count, max: count, software: words })),
+  silent: z.array(words)
 })
 
 const certificate = z.object({ serialNumber: words, notBefore: z.number(), notAfter: z.number() })
@@ -307,6 +361,40 @@ export const deathAnswer = z.looseObject({
   liveMembers: count,
   localHealthMultiplier: z.number(),
   lastLate: known(z.object({ at: ms, lateMs: ms }))
+})
+
+export const transfersAnswer = z.object({
+  transfers: z.array(
+    z.object({
+      id: words,
+      direction: z.enum(['in', 'out']),
+      peer: words,
+      file: words,
+      state: z.enum(TransferStates),
+      sizeBytes: known(count),
+      doneBytes: count,
+      resumedBytes: count,
+      chunksDamaged: count,
+      startedAgoMs: count,
+      endedAgoMs: known(count),
+      failure: known(words)
+    })
+  ),
+  breakers: z.array(z.object({ nodeId: words, state: z.enum(BreakerStates), retryInMs: known(ms) }))
+})
+
+export const tenantsAnswer = z.object({
+  tenants: z.array(
+    z.object({
+      tenant: words,
+      version: count,
+      origin: words,
+      services: z.array(words),
+      clients: count,
+      sizeBytes: count,
+      changedAt: z.number()
+    })
+  )
 })
 
 export const configAnswer = z.object({

@@ -8,9 +8,10 @@ import { assert, must } from '../../core/assert.js'
 import { LogCorruptedError } from '../../core/errors.js'
 import { compareText, type LogIndex, type Term } from '../../core/ids.js'
 import type { Command, Engine, SystemWrite } from '../../core/ports/engine.js'
-import type { LogEntry } from '../../core/ports/log-store.js'
+import type { LogBase, LogEntry, RecoveredGroup } from '../../core/ports/log-store.js'
 import { ClientTable, clientKeyPrefix } from '../client-table.js'
 import { decodeEntryPayload } from '../entry.js'
+import { baseKey, decodeBase, type Reconciled, reconcile } from '../log/engine-base.js'
 import { decodePayload, type GroupPayload } from './group-payload.js'
 
 /** Entries of a follower that are applied in one engine transaction, and their commands. */
@@ -54,18 +55,34 @@ export class Applier {
     return this.#table
   }
 
-  /** @throws LogCorruptedError the engine has applied what the log does not hold */
-  async open(lastLogIndex: LogIndex): Promise<LogIndex> {
+  /**
+   * Answers what the log is when the engine has had its say, and what it has to be told.
+   * @throws LogCorruptedError the engine has applied what the log does not hold, or lacks what it
+   * holds no more
+   */
+  async open(found: RecoveredGroup): Promise<Reconciled> {
     const { appliedIndex } = await this.#engine.open()
-    if (appliedIndex > lastLogIndex) {
-      throw new LogCorruptedError(
-        `the engine has applied ${appliedIndex}, the log ends at ${lastLogIndex}`
-      )
+    const [known] = await this.#engine.readSystem(baseKey)
+    const value = known?.key === baseKey ? known.value : null
+    const reconciled = reconcile(found, value === null ? null : decodeBase(value))
+    const { base, entries } = reconciled.recovered
+    const baseIndex = base?.index ?? 0
+    if (appliedIndex < baseIndex || appliedIndex > baseIndex + entries.length) {
+      const has = `${baseIndex + 1}…${baseIndex + entries.length}`
+      throw new LogCorruptedError(`the engine has applied ${appliedIndex}, the log has ${has}`)
     }
-    this.#table = ClientTable.restore(await this.#engine.readSystem(clientKeyPrefix))
+    await this.#readTable()
     this.#appliedIndex = appliedIndex
     this.#engineIndex = appliedIndex
-    return appliedIndex
+    return reconciled
+  }
+
+  /** The engine's content is another one. */
+  async handleRestored({ index, term }: LogBase): Promise<void> {
+    await this.#readTable()
+    this.#appliedIndex = index
+    this.#engineIndex = index
+    this.#appliedTerm = term
   }
 
   /** An entry without commands: Raft's own, or a check. */
@@ -93,6 +110,10 @@ export class Applier {
     await this.#engine.apply(planned ?? commands, sorted, last.index)
     this.#advance(last)
     this.#engineIndex = last.index
+  }
+
+  async #readTable(): Promise<void> {
+    this.#table = ClientTable.restore(await this.#engine.readSystem(clientKeyPrefix))
   }
 
   #keep({ payload, index }: DecodedEntry): SystemWrite[] {

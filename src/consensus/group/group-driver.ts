@@ -1,13 +1,16 @@
 /**
  * One replica of one group: Raft below, the engine above, callers beside.
  *
- * 1. One thing at a time is done with the engine's batch: apply what is committed, discard what was
- *    planned in vain, plan and propose what waits, in this order of preference.
+ * 1. One thing at a time is done with the engine's batch: discard what was planned in vain, take a
+ *    snapshot in or have the log compacted, apply what is committed, plan and propose what waits,
+ *    in this order of preference.
  * 2. A leader plans only when it has applied an entry of its own term and everything before it, so
  *    that the exactly-once table and the data are those at the end of the log.
  * 3. An error while applying is fail-stop for the replica: it steps down, campaigns no more, serves
  *    nothing; its log goes on voting and storing, which no engine is needed for.
- * 4. A replica whose content differs from the majority's stops serving likewise.
+ * 4. What a snapshot has brought is not applied again: it replaces the engine's content first, then
+ *    Raft hears of it.
+ * 5. A replica whose content differs from the majority's stops serving likewise.
  */
 import { InvariantError } from '../../core/assert.js'
 import type { Config } from '../../core/config/schema.js'
@@ -31,6 +34,7 @@ import type { ConsensusEvent } from '../../core/events.js'
 import {
   type ClientId,
   type GroupId,
+  groupName,
   type LogIndex,
   type MonotonicMs,
   type NodeId,
@@ -40,7 +44,7 @@ import {
 import { messageSizeBytesMax } from '../../core/limits.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Engine } from '../../core/ports/engine.js'
-import type { LogEntry } from '../../core/ports/log-store.js'
+import type { LogEntry, PersistRequest, RecoveredGroup } from '../../core/ports/log-store.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type { Messenger } from '../../core/ports/messenger.js'
 import type {
@@ -54,7 +58,7 @@ import type {
 } from '../../core/ports/replicated-group.js'
 import { factsOf } from '../../core/remote-error.js'
 import type { TellQueue } from '../../core/tell-queue.js'
-import { type Configuration, membersOf } from '../configuration.js'
+import { type Configuration, isJoint, membersOf } from '../configuration.js'
 import type { ConsensusCounters } from '../counters.js'
 import type { RaftEvent } from '../raft/types.js'
 import {
@@ -71,6 +75,8 @@ import { Pending } from './pending-write.js'
 import { ProposalPipeline } from './proposal-pipeline-driver.js'
 import type { RaftDriver } from './raft-driver.js'
 import { ReadRounds } from './read-rounds.js'
+import type { Chunk, ChunkRequest } from './snapshot-source-driver.js'
+import { Snapshots } from './snapshots-driver.js'
 import { statementError } from './statement-error.js'
 import { Waiters } from './waiters.js'
 
@@ -81,6 +87,15 @@ export interface GroupComponents {
   readonly logger: Logger
   readonly counters: ConsensusCounters
   emit(event: ConsensusEvent): void
+}
+
+/** A replica as its log and its engine together say. */
+export interface OpenedGroup {
+  readonly recovered: RecoveredGroup
+  /** What Raft must know at its start. */
+  readonly appliedIndex: LogIndex
+  /** To be durable before Raft starts; null: nothing. */
+  readonly request: PersistRequest | null
 }
 
 export interface GroupOptions {
@@ -97,7 +112,7 @@ export class GroupDriver implements ReplicatedGroup {
   readonly #components: GroupComponents
   readonly #options: GroupOptions
   readonly #applier: Applier
-  readonly #committed: LogEntry[] = []
+  #committed: LogEntry[] = []
   readonly #readRounds: ReadRounds
   readonly #applied = new Waiters<LogIndex, void>()
   readonly #transfers = new Waiters<null, void>()
@@ -107,6 +122,7 @@ export class GroupDriver implements ReplicatedGroup {
   #raft: RaftDriver | null = null
   #pipeline: ProposalPipeline | null = null
   #members: MemberChanges | null = null
+  #snapshots: Snapshots | null = null
   #running: Promise<void> | null = null
   /** Of a follower to its leader, for the round that is under way. */
   #readQuestion: AbortController | null = null
@@ -132,9 +148,15 @@ export class GroupDriver implements ReplicatedGroup {
     this.#checkTimer = new DeadlineTimer(clock, () => this.#checkInTime())
   }
 
-  /** Opens the engine; answers what it has applied, which Raft must know at its start. */
-  open(lastLogIndex: LogIndex): Promise<LogIndex> {
-    return this.#applier.open(lastLogIndex)
+  /** Opens the engine of the replica that the log has. */
+  async open(found: RecoveredGroup): Promise<OpenedGroup> {
+    const { recovered, change } = await this.#applier.open(found)
+    const { hardState } = recovered
+    return {
+      recovered,
+      appliedIndex: this.#applier.appliedIndex,
+      request: change && { group: this.group, hardState, base: change, entries: [] }
+    }
   }
 
   start(raft: RaftDriver): void {
@@ -144,6 +166,10 @@ export class GroupDriver implements ReplicatedGroup {
       this.#options.config
     )
     this.#members = new MemberChanges({ ...this.#components, raft })
+    this.#snapshots = new Snapshots(
+      { ...this.#components, raft, onWork: () => this.#wake() },
+      this.#options
+    )
     raft.start()
   }
 
@@ -157,6 +183,7 @@ export class GroupDriver implements ReplicatedGroup {
     this.#checkTimer.stop()
     this.#rejectCallers(() => new StoppedError('this node is stopping'))
     await this.#running
+    await this.#snapshots?.stop()
     await this.#components.engine.close()
   }
 
@@ -166,19 +193,28 @@ export class GroupDriver implements ReplicatedGroup {
     const own = {
       nodeId: nodeOf(this.#options.self),
       matchIndex: raft.durableIndex,
-      active: true
+      active: true,
+      getsSnapshot: false
     }
     const others = raft.progress
       .filter(({ isVoter }) => isVoter)
-      .map(({ replica, matchIndex, active }) => ({ nodeId: nodeOf(replica), matchIndex, active }))
+      .map(({ replica, matchIndex, active, mode }) => ({
+        nodeId: nodeOf(replica),
+        matchIndex,
+        active,
+        getsSnapshot: mode === 'snapshot'
+      }))
     return {
       group: this.group,
+      name: groupName(this.group),
       role: raft.role,
       term: raft.term,
       leader,
       voters: raft.configuration.voters.map(nodeOf),
+      learners: raft.configuration.learners.map(nodeOf),
       commitIndex: raft.commitIndex,
       appliedIndex: this.#applier.appliedIndex,
+      firstIndex: (raft.baseIndex + 1) as LogIndex,
       lastIndex: raft.lastIndex,
       failed: this.#failure?.code ?? null,
       progress: raft.role === 'leader' ? [own, ...others] : []
@@ -210,6 +246,7 @@ export class GroupDriver implements ReplicatedGroup {
     tell('consensus.clientsMax', this.#applier.table.size, clientsMax)
     this.#pipeline?.tellQueues(tell)
     this.#members?.tellQueues(tell)
+    this.#snapshots?.tellQueues(tell)
     if (this.#raft === null) return
     const { uncommittedBytes, pendingReads, progress } = this.#raft.status()
     tell('consensus.pendingReadsMax', pendingReads, pendingReadsMax)
@@ -328,6 +365,12 @@ export class GroupDriver implements ReplicatedGroup {
     return this.#started().raft
   }
 
+  /** Nobody waits for anything, and nothing is left to apply. */
+  get isIdle(): boolean {
+    if (this.#failure !== null || this.#isStopped || this.#running !== null) return false
+    return !this.#hasWork() && !this.#hasCallers() && this.#members?.isWaiting !== true
+  }
+
   get isLeader(): boolean {
     return this.#isLeader
   }
@@ -366,6 +409,11 @@ export class GroupDriver implements ReplicatedGroup {
         break
       case 'ConfigurationCommitted':
         this.#members?.check()
+        this.#tellConfiguration(event)
+        break
+      case 'SnapshotWanted':
+      case 'SnapshotOffered':
+        if (this.#failure === null) this.#snapshots?.handle(event)
         break
       case 'ConfigurationChanged':
         break
@@ -382,6 +430,17 @@ export class GroupDriver implements ReplicatedGroup {
     const { role, leader } = this.#started().raft.status()
     if (role !== 'leader') throw notLeader(leader)
     return this.readIndex(deadline)
+  }
+
+  /**
+   * One part of the snapshot that this replica offers.
+   * @throws NotFoundError, InvalidArgumentError
+   */
+  async serveChunk(request: ChunkRequest): Promise<Chunk> {
+    this.#expectServing()
+    const snapshots = this.#snapshots
+    if (snapshots === null) throw new NotFoundError('the replica is not ready')
+    return snapshots.serve(request)
   }
 
   handleCheckReport(replica: ReplicaId, index: LogIndex, hash: string): void {
@@ -450,6 +509,20 @@ export class GroupDriver implements ReplicatedGroup {
     this.#wake()
   }
 
+  #tellConfiguration({
+    configuration,
+    index
+  }: Extract<RaftEvent, { type: 'ConfigurationCommitted' }>): void {
+    if (isJoint(configuration)) return
+    this.#components.emit({
+      type: 'ConfigurationChanged',
+      group: this.group,
+      index,
+      voters: configuration.voters.map(nodeOf),
+      learners: configuration.learners.map(nodeOf)
+    })
+  }
+
   #beginReadRound(round: number, deadline: MonotonicMs): void {
     const { raft } = this.#started()
     this.#components.counters.add('read_rounds')
@@ -510,7 +583,8 @@ export class GroupDriver implements ReplicatedGroup {
 
   #hasWork(): boolean {
     if (this.#isStopped || this.#failure !== null) return false
-    return this.#committed.length > 0 || this.#mustDiscard || this.#canPropose()
+    if (this.#committed.length > 0 || this.#mustDiscard) return true
+    return (this.#snapshots?.hasWork ?? false) || this.#canPropose()
   }
 
   #canPropose(): boolean {
@@ -526,6 +600,8 @@ export class GroupDriver implements ReplicatedGroup {
         if (this.#mustDiscard) {
           this.#mustDiscard = false
           await this.#components.engine.discard()
+        } else if (this.#snapshots?.hasWork) {
+          await this.#workOnSnapshots(this.#snapshots)
         } else if (this.#committed.length > 0) {
           await this.#applyNext()
         } else {
@@ -535,6 +611,15 @@ export class GroupDriver implements ReplicatedGroup {
     } catch (error) {
       this.#fail(asFailure(error, 'the engine failed'))
     }
+  }
+
+  async #workOnSnapshots(snapshots: Snapshots): Promise<void> {
+    const base = await snapshots.work()
+    if (base === null) return
+    await this.#applier.handleRestored(base)
+    this.#committed = this.#committed.filter(({ index }) => index > base.index)
+    this.#started().raft.handleRestored(base)
+    this.#applied.resolveWhere((index) => index <= base.index, undefined)
   }
 
   async #proposeNext(): Promise<void> {
@@ -567,6 +652,7 @@ export class GroupDriver implements ReplicatedGroup {
     }
     pipeline.handleApplied(head.index, head.term)
     raft.handleApplied(this.#applier.appliedIndex)
+    this.#snapshots?.handleApplied()
     this.#applied.resolveWhere((index) => index <= this.#applier.appliedIndex, undefined)
   }
 

@@ -50,6 +50,10 @@ export class MemberChanges {
     tell('memberChangesMax', this.#steps.length, memberChangesMax)
   }
 
+  get isWaiting(): boolean {
+    return this.#steps.length > 0
+  }
+
   async add(newcomer: ReplicaId, deadline: MonotonicMs): Promise<void> {
     const { voters, learners } = this.#raft.core.configuration
     if (voters.includes(newcomer)) return
@@ -126,7 +130,7 @@ export class MemberChanges {
     const late = () => refused('it did not catch up in time')
     return this.#until(deadline, late, () => {
       const { role, progress } = this.#raft.status()
-      if (role !== 'leader') throw refused('this node does not lead any more')
+      if (role !== 'leader') throw refused('leadershipLost')
       const found = progress.find(({ replica }) => replica === newcomer)
       if (found === undefined) throw refused('another change has taken it out')
       if (!found.isCaughtUp && found.catchUpRounds >= catchUpRoundsMax) {
@@ -161,5 +165,20 @@ function isSettled({ check, deadline, late, resolve, reject }: Step, now: Monoto
   return true
 }
 
-const refused = (reason: string): MemberChangeFailedError =>
-  new MemberChangeFailedError(`the members stay as they are: ${reason}`, { details: { reason } })
+/** What to do about a refusal, by its reason. */
+const advice: Readonly<Record<string, string>> = {
+  changePending: 'another change is under way; try again when it is over',
+  leadershipLost: 'leadership was lost; try again',
+  noVoters: 'it is the only voter; add another node first',
+  notCaughtUp: 'it lags behind; try again when it keeps up',
+  quorumInactive: 'too few of the voters to be answer; bring them back first',
+  termNotCommitted: 'the leader is new; try again',
+  transferring: 'leadership is being handed over; try again'
+}
+
+const refused = (reason: string): MemberChangeFailedError => {
+  const told = advice[reason] ?? reason
+  return new MemberChangeFailedError(`the members stay as they are: ${told}`, {
+    details: { reason }
+  })
+}

@@ -4,19 +4,23 @@
  *
  * 1. `sendAfterPersist` of a record leaves when its `persist` and all earlier ones are durable.
  * 2. Events are told in order, one after the other; a handler may call back into the driver.
- * 3. After an error of the log, or of the core itself, nothing more is sent, persisted or told.
+ * 3. While it sleeps the core is not called; the first call wakes it, whoever makes it.
+ * 4. After an error of the log, or of the core itself, nothing more is sent, persisted or told.
  */
 import { DeadlineTimer } from '../../core/deadline-timer.js'
+import { NEVER } from '../../core/deadlines.js'
 import type { Effects } from '../../core/effects.js'
 import type { LogIndex, MonotonicMs, ReplicaId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
-import type { LogStore } from '../../core/ports/log-store.js'
+import type { SnapshotDescription } from '../../core/ports/engine.js'
+import type { LogBase, LogStore } from '../../core/ports/log-store.js'
 import type { ReplicaObserver } from '../../core/ports/replica-observer.js'
 import type { RaftMessage } from '../messages.js'
 import type { MemberChange } from '../raft/configuration-change.js'
 import type { Raft } from '../raft/raft.js'
 import type {
   ChangeOutcome,
+  CompactionLimits,
   ProposeOutcome,
   RaftEvent,
   RaftPersist,
@@ -30,9 +34,18 @@ export interface RaftDriverComponents {
   readonly observer?: ReplicaObserver | undefined
   /** False: the transport did not take it. */
   send(message: RaftMessage): boolean
+  /** Of the host, which stands by a group that sleeps; absent: it never does. */
+  readonly naps?: Naps | undefined
   onEvent(event: RaftEvent): void
   /** Told once; the driver has stopped. */
   onFailed(error: unknown): void
+}
+
+export interface Naps {
+  /** The group wakes: something is about to reach its core, or must be done. */
+  onWoken(): void
+  /** When a host was last heard on behalf of its sleeping groups. */
+  heardAt(replica: ReplicaId, asLeader: boolean): MonotonicMs
 }
 
 interface PersistSlot {
@@ -47,6 +60,7 @@ export class RaftDriver {
   readonly #timer: DeadlineTimer
   readonly #slots: PersistSlot[] = []
   #stopped = true
+  #isAsleep = false
   #settling = false
 
   constructor(components: RaftDriverComponents) {
@@ -77,6 +91,22 @@ export class RaftDriver {
 
   handlePeerConnected(peer: ReplicaId): void {
     this.#step((now) => this.#raft.handlePeerConnected(peer, now))
+  }
+
+  handlePeerUnreachable(peer: ReplicaId): void {
+    this.#step((now) => this.#raft.handlePeerUnreachable(peer, now))
+  }
+
+  /** No timer runs until something wakes it. False: it cannot, something is on its way to disk. */
+  fallAsleep(): boolean {
+    if (this.#stopped || this.#settling || this.#slots.length > 0) return false
+    this.#isAsleep = true
+    this.#timer.arm(NEVER)
+    return true
+  }
+
+  wake(): void {
+    if (this.#isAsleep) this.#step(() => {})
   }
 
   propose(payload: Uint8Array): ProposeOutcome {
@@ -111,12 +141,37 @@ export class RaftDriver {
     this.#step((now) => this.#raft.handleApplied(index, now))
   }
 
+  /** Answers how many entries the log has forgotten. */
+  compact(limits: CompactionLimits): number {
+    let count = 0
+    this.#step((now) => {
+      count = this.#raft.compact(limits, now)
+    })
+    return count
+  }
+
+  handleSnapshot(snapshot: SnapshotDescription | null): void {
+    this.#step((now) => this.#raft.handleSnapshot(snapshot, now))
+  }
+
+  handleRestored(base: LogBase): void {
+    this.#step((now) => this.#raft.handleRestored(base, now))
+  }
+
+  refuseSnapshot(index: LogIndex): void {
+    this.#step((now) => this.#raft.refuseSnapshot(index, now))
+  }
+
+  needsSnapshot(index: LogIndex): boolean {
+    return this.#raft.needsSnapshot(index)
+  }
+
   setCandidacy(allowed: boolean): void {
     this.#step(() => this.#raft.setCandidacy(allowed))
   }
 
   /** Its getters tell parts of the status without making all of it. */
-  get core(): Pick<Raft, 'role' | 'term' | 'leader' | 'configuration'> {
+  get core(): Pick<Raft, 'role' | 'term' | 'leader' | 'configuration' | 'logEntries' | 'logBytes'> {
     return this.#raft
   }
 
@@ -131,11 +186,21 @@ export class RaftDriver {
   #step(call: (now: MonotonicMs) => void): void {
     if (this.#stopped) return
     try {
-      call(this.#components.clock.now())
+      const now = this.#components.clock.now()
+      if (this.#isAsleep) this.#resume(now)
+      call(now)
       this.#settle()
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  #resume(now: MonotonicMs): void {
+    this.#isAsleep = false
+    const { naps } = this.#components
+    naps?.onWoken()
+    const never = Number.NEGATIVE_INFINITY as MonotonicMs
+    this.#raft.resume((replica, asLeader) => naps?.heardAt(replica, asLeader) ?? never, now)
   }
 
   #settle(): void {

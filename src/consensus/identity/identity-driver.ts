@@ -3,7 +3,7 @@
  * directory synced: after a crash it is the old or the new one.
  */
 import { DataDirectoryForeignError, LogCorruptedError } from '../../core/errors.js'
-import type { NodeId, ReplicaId } from '../../core/ids.js'
+import type { GroupId, NodeId, ReplicaId } from '../../core/ids.js'
 import type { Crypto } from '../../core/ports/crypto.js'
 import type { Disk } from '../../core/ports/disk.js'
 import {
@@ -49,9 +49,12 @@ export class IdentityStore {
   }
 
   /** Durable when it resolves. */
-  async pledge(founders: readonly ReplicaId[]): Promise<ReplicaIdentity> {
+  async pledge(
+    founders: readonly ReplicaId[],
+    groups: readonly GroupId[]
+  ): Promise<ReplicaIdentity> {
     if (this.#identity === null) throw new LogCorruptedError('the identity was not opened')
-    return this.#write({ ...this.#identity, founders })
+    return this.#write({ ...this.#identity, founders, groups })
   }
 
   async #write(identity: ReplicaIdentity): Promise<ReplicaIdentity> {

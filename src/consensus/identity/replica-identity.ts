@@ -11,11 +11,14 @@ import { LogCorruptedError } from '../../core/errors.js'
 import {
   type ClusterId,
   compareText,
+  DEFAULT_GROUP,
+  type GroupId,
   type NodeId,
   type ReplicaId,
   replicaIdOf,
   type StorageId,
   toClusterId,
+  toGroupId,
   toNodeId,
   toReplicaId,
   toStorageId
@@ -32,6 +35,8 @@ export interface ReplicaIdentity {
    * every founder's storage id is known, and for ever on a node that founds nothing.
    */
   readonly founders: readonly ReplicaId[] | null
+  /** Of that founding, sorted; nobody's before. Each has a replica here, be it an empty one. */
+  readonly groups: readonly GroupId[]
 }
 
 const firstLine = 'skein identity 1'
@@ -48,7 +53,8 @@ export const freshIdentity = (
   nodeId,
   storageId: toStorageId(hex(crypto.randomBytes(8))),
   clusterName,
-  founders: null
+  founders: null,
+  groups: []
 })
 
 /** The same on every founder, and never the same for another founding. */
@@ -62,8 +68,9 @@ export function clusterIdOf(
 }
 
 export function encodeIdentity(identity: ReplicaIdentity): Uint8Array {
-  const { nodeId, storageId, clusterName, founders } = identity
-  const lines = `${firstLine}\n${JSON.stringify({ nodeId, storageId, clusterName, founders })}\n`
+  const { nodeId, storageId, clusterName, founders, groups } = identity
+  const json = JSON.stringify({ nodeId, storageId, clusterName, founders, groups })
+  const lines = `${firstLine}\n${json}\n`
   return textEncoder.encode(`${lines}${checksumOf(lines)}\n`)
 }
 
@@ -83,11 +90,18 @@ export function decodeIdentity(bytes: Uint8Array): ReplicaIdentity {
       clusterName: String(fields.clusterName),
       founders: Array.isArray(fields.founders)
         ? fields.founders.map((founder) => toReplicaId(String(founder)))
-        : null
+        : null,
+      groups: groupsIn(fields)
     }
   } catch (cause) {
     throw new LogCorruptedError('the identity of the data directory cannot be read', { cause })
   }
+}
+
+/** A pledge without a list was made before there was more than one group. */
+function groupsIn({ founders, groups }: Record<string, unknown>): readonly GroupId[] {
+  if (Array.isArray(groups)) return groups.map((group) => toGroupId(Number(group)))
+  return founders === null ? [] : [DEFAULT_GROUP]
 }
 
 const checksumOf = (lines: string): string =>

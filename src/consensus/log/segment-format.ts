@@ -10,19 +10,33 @@
  * record  = u8 kind 1, group u32, first index u64, varint count, { term u64, varint length,
  * octets }…
  *         | u8 kind 2, group u32, term u64, nullable text vote
+ *         | u8 kind 3, group u32, index u64, term u64, configuration index u64,
+ *           varint length, configuration, u8 replaces the log
+ *         | u8 kind 4, first segment u64
  *
  * All numbers are big-endian. A frame is what one write and one sync made durable, so at most the
  * last frame of the last segment can be torn. Entries replace whatever their group has at and
  * after the first index; truncation is thereby part of the record that follows it. Frame numbers
  * rise by one and each frame names its predecessor's checksum, over segments too: a frame left
- * from an earlier life of the file cannot pass for a successor.
+ * from an earlier life of the file cannot pass for a successor. Kind 3 is a group's base, kind 4
+ * says that no segment before the named one holds anything of any group's live part.
  */
 import { ProtocolError } from '../../core/errors.js'
 import type { GroupId, LogIndex } from '../../core/ids.js'
-import type { HardState, LogEntry } from '../../core/ports/log-store.js'
+import { messageSizeBytesMax } from '../../core/limits.js'
+import type { BaseChange, HardState, LogEntry } from '../../core/ports/log-store.js'
 import { ByteReader } from '../../wire/byte-reader.js'
 import { ByteWriter } from '../../wire/byte-writer.js'
-import { groupId, nullable, replicaId, struct, term } from '../../wire/codec.js'
+import {
+  bool,
+  bytes,
+  groupId,
+  logIndex,
+  nullable,
+  replicaId,
+  struct,
+  term
+} from '../../wire/codec.js'
 import { crc32c } from '../../wire/crc32c.js'
 
 export const segmentFormatVersion = 1
@@ -35,9 +49,18 @@ export const framePayloadBytesMax = 16 * 1024 * 1024
 
 const segmentMagic = 0x534b4c47
 const frameMagic = 0x4652
-const recordKinds = { entries: 1, hardState: 2 } as const
+const recordKinds = { entries: 1, hardState: 2, base: 3, firstSegment: 4 } as const
 
 const hardStateRecord = struct({ group: groupId, term, vote: nullable(replicaId) })
+
+const baseRecord = struct({
+  group: groupId,
+  index: logIndex,
+  term,
+  configurationIndex: logIndex,
+  configuration: bytes(messageSizeBytesMax),
+  replacesLog: bool
+})
 
 /** Where a chain of frames stands. */
 export interface ChainPosition {
@@ -52,6 +75,8 @@ export const chainStart: ChainPosition = { nextFrame: 1, checksum: 0 }
 export type LogRecord =
   | { readonly kind: 'entries'; readonly group: GroupId; readonly entries: readonly LogEntry[] }
   | { readonly kind: 'hardState'; readonly group: GroupId; readonly hardState: HardState }
+  | { readonly kind: 'base'; readonly group: GroupId; readonly change: BaseChange }
+  | { readonly kind: 'firstSegment'; readonly number: number }
 
 export interface EncodedFrame {
   readonly bytes: Uint8Array
@@ -99,6 +124,16 @@ export class FrameEncoder {
   hardState(group: GroupId, hardState: HardState): void {
     this.#writer.u8(recordKinds.hardState)
     hardStateRecord.write(this.#writer, { group, ...hardState })
+  }
+
+  base(group: GroupId, { base, replacesLog }: BaseChange): void {
+    this.#writer.u8(recordKinds.base)
+    baseRecord.write(this.#writer, { group, ...base, replacesLog })
+  }
+
+  firstSegment(number: number): void {
+    this.#writer.u8(recordKinds.firstSegment)
+    this.#writer.u64(number)
   }
 
   /** Adds entries from `from` on until the frame is full; answers how many are in by now. */
@@ -232,6 +267,10 @@ function readRecords(payload: Uint8Array, into: LogRecord[]): void {
       into.push({ kind: 'hardState', group, hardState: { term: hardTerm, vote } })
     } else if (kind === recordKinds.entries) {
       into.push(readEntries(reader))
+    } else if (kind === recordKinds.base) {
+      into.push(readBase(reader))
+    } else if (kind === recordKinds.firstSegment) {
+      into.push({ kind: 'firstSegment', number: reader.u64() })
     } else {
       throw new ProtocolError(`log record of kind ${kind}`)
     }
@@ -249,4 +288,13 @@ function readEntries(reader: ByteReader): LogRecord {
     entries.push({ index: (first + i) as LogIndex, term: entryTerm, payload })
   }
   return { kind: 'entries', group, entries }
+}
+
+function readBase(reader: ByteReader): LogRecord {
+  const { group, configuration, replacesLog, ...rest } = baseRecord.read(reader)
+  return {
+    kind: 'base',
+    group,
+    change: { base: { ...rest, configuration: configuration.slice() }, replacesLog }
+  }
 }

@@ -3,18 +3,21 @@
  *
  * 1. One write and one sync at a time. Requests that come while they run wait for the next pair and
  *    share it (group commit).
- * 2. A new segment begins with the hard state of every group and is durable, name included, before
- *    anything else is written; so only the last segment's last frame can be torn.
+ * 2. A new segment begins with the hard state and the base of every group and is durable, name
+ *    included, before anything else is written; so only the last segment's last frame can be torn.
  * 3. What recovery cuts from the tail is cut durably before the first new write.
- * 4. After the first error of the disk nothing is written or synced again: every call fails with
+ * 4. A segment all of whose entries are at or below their groups' bases is deleted, oldest first,
+ *    when these bases are durable and a record that says so; what a crash leaves of it is deleted
+ *    at the next start.
+ * 5. After the first error of the disk nothing is written or synced again: every call fails with
  *    it.
  */
 import { DiskFailedError, LogCorruptedError, StoppedError } from '../../core/errors.js'
-import type { GroupId } from '../../core/ids.js'
-import { compareText } from '../../core/ids.js'
+import { compareText, type GroupId } from '../../core/ids.js'
 import type { Disk, DiskFile } from '../../core/ports/disk.js'
 import type {
   HardState,
+  LogBase,
   LogEntry,
   LogStore,
   PersistRequest,
@@ -47,15 +50,39 @@ interface Waiting {
 
 interface NamedSegment {
   readonly name: string
+  readonly number: number
   readonly bytes: Uint8Array
   readonly scanned: ScannedSegment | null
 }
+
+/** Of each group the highest index that a segment holds. */
+type Tops = Map<GroupId, number>
+
+interface KeptSegment {
+  readonly number: number
+  readonly tops: Tops
+}
+
+/** What the frame to be written says: a segment that begins before it must not know it yet. */
+interface Encoded {
+  readonly tops: Tops
+  readonly bases: Map<GroupId, LogBase>
+  firstSegment: number | null
+}
+
+const nothingEncoded = (): Encoded => ({ tops: new Map(), bases: new Map(), firstSegment: null })
 
 export class SegmentedLog implements LogStore {
   readonly #disk: Disk
   readonly #options: SegmentedLogOptions
   readonly #encoder = new FrameEncoder()
   readonly #hardStates = new Map<GroupId, HardState>()
+  readonly #bases = new Map<GroupId, LogBase>()
+  /** Oldest first; the last one is written to. */
+  #segments: KeptSegment[] = []
+  /** Everything live is in this segment or behind it. */
+  #firstSegment = 1
+  #encoded = nothingEncoded()
   #file: DiskFile | null = null
   #number = 0
   #sizeBytes = 0
@@ -78,15 +105,30 @@ export class SegmentedLog implements LogStore {
     const { directory } = this.#options
     await this.#disk.makeDirectory(directory)
     await this.#disk.syncDirectory('')
-    const segments = await this.#readSegments()
-    const abandoned = takeAbandoned(segments)
-    expectWhole(segments, abandoned === null)
+    const found = await this.#readSegments()
+    const abandoned = takeAbandoned(found)
+    this.#firstSegment = firstLiveOf(found)
+    const segments = found.filter(({ number }) => number >= this.#firstSegment)
+    expectWhole(segments, { mayBeTorn: abandoned === null, firstSegment: this.#firstSegment })
     const groups = new RecoveredGroups()
-    for (const { scanned } of segments)
-      for (const record of scanned?.records ?? []) groups.add(record)
+    for (const { number, scanned } of segments) {
+      const tops: Tops = new Map()
+      for (const record of scanned?.records ?? []) {
+        if (record.kind !== 'firstSegment') groups.add(record)
+        if (record.kind === 'entries') raise(tops, record.group, record.entries.at(-1))
+      }
+      this.#segments.push({ number, tops })
+    }
     const recovered = groups.result()
-    for (const [group, { hardState }] of recovered) this.#hardStates.set(group, hardState)
-    const tornBytes = await this.#guarded(() => this.#continue(segments, abandoned))
+    for (const [group, { hardState, base }] of recovered) {
+      this.#hardStates.set(group, hardState)
+      if (base) this.#bases.set(group, base)
+    }
+    const dead = found.filter(({ number }) => number < this.#firstSegment)
+    const tornBytes = await this.#guarded(async () => {
+      for (const { number } of dead) await this.#remove(number)
+      return this.#continue(segments, abandoned)
+    })
     return { groups: recovered, tornBytes }
   }
 
@@ -117,34 +159,69 @@ export class SegmentedLog implements LogStore {
       this.#waiting = []
       try {
         await this.#guarded(() => this.#write(batch))
+        for (const { resolve } of batch) resolve()
+        await this.#guarded(() => this.#removeDead())
       } catch (error) {
         for (const { reject } of [...batch, ...this.#waiting]) reject(error as Error)
         this.#waiting = []
         break
       }
-      for (const { resolve } of batch) resolve()
     }
     this.#flushing = null
   }
 
   async #write(batch: readonly Waiting[]): Promise<void> {
+    let hasBase = false
     for (const { requests } of batch) {
-      for (const { group, hardState, entries } of requests) {
+      for (const { group, hardState, base, entries } of requests) {
         if (hardState !== null) {
           this.#hardStates.set(group, hardState)
           this.#encoder.hardState(group, hardState)
         }
+        if (base) {
+          this.#encoder.base(group, base)
+          this.#encoded.bases.set(group, base.base)
+          hasBase = true
+        }
         await this.#addEntries(group, entries)
       }
     }
+    if (hasBase) this.#noteDead()
     if (!this.#encoder.isEmpty) await this.#writeFrame()
   }
 
   async #addEntries(group: GroupId, entries: readonly LogEntry[]): Promise<void> {
     for (let from = 0; from < entries.length; ) {
       if (this.#encoder.isFull) await this.#writeFrame()
-      from = this.#encoder.entries(group, entries, from)
+      const until = this.#encoder.entries(group, entries, from)
+      raise(this.#encoded.tops, group, entries[until - 1])
+      from = until
     }
+  }
+
+  /** A frame is on its way behind which the oldest segments are not needed any more. */
+  #noteDead(): void {
+    const baseOf = (group: GroupId) => this.#encoded.bases.get(group) ?? this.#bases.get(group)
+    const isDead = ({ number, tops }: KeptSegment) =>
+      number !== this.#number &&
+      [...tops].every(([group, top]) => top <= (baseOf(group)?.index ?? 0))
+    const first = this.#segments.find((segment) => !isDead(segment))?.number ?? this.#number
+    if (first <= this.#firstSegment) return
+    this.#encoder.firstSegment(first)
+    this.#encoded.firstSegment = first
+  }
+
+  async #removeDead(): Promise<void> {
+    for (;;) {
+      const oldest = this.#segments[0]
+      if (oldest === undefined || oldest.number >= this.#firstSegment) return
+      await this.#remove(oldest.number)
+      this.#segments.shift()
+    }
+  }
+
+  #remove(number: number): Promise<void> {
+    return this.#disk.remove(`${this.#options.directory}/${segmentName(number)}`)
   }
 
   async #writeFrame(): Promise<void> {
@@ -155,6 +232,16 @@ export class SegmentedLog implements LogStore {
     this.#syncCount++
     this.#sizeBytes += frame.bytes.length
     this.#position = frame.next
+    this.#noteWritten()
+  }
+
+  #noteWritten(): void {
+    const { tops, bases, firstSegment } = this.#encoded
+    const held = this.#segments.at(-1)?.tops
+    for (const [group, top] of tops) held?.set(group, Math.max(top, held.get(group) ?? 0))
+    for (const [group, base] of bases) this.#bases.set(group, base)
+    this.#firstSegment = firstSegment ?? this.#firstSegment
+    this.#encoded = nothingEncoded()
   }
 
   async #roll(): Promise<void> {
@@ -166,10 +253,14 @@ export class SegmentedLog implements LogStore {
     const file = await this.#disk.open(`${this.#options.directory}/${segmentName(number)}`)
     this.#file = file
     const chunks = [encodeSegmentHeader(number, this.#position)]
-    if (this.#hardStates.size > 0) {
+    if (this.#hardStates.size + this.#bases.size > 0) {
       const encoder = new FrameEncoder()
-      for (const group of [...this.#hardStates.keys()].sort((a, b) => a - b)) {
-        encoder.hardState(group, this.#hardStates.get(group) as HardState)
+      if (this.#firstSegment > 1) encoder.firstSegment(this.#firstSegment)
+      for (const [group, hardState] of inOrder(this.#hardStates)) {
+        encoder.hardState(group, hardState)
+      }
+      for (const [group, base] of inOrder(this.#bases)) {
+        encoder.base(group, { base, replacesLog: false })
       }
       const frame = encoder.finish(this.#position)
       chunks.push(frame.bytes)
@@ -180,6 +271,7 @@ export class SegmentedLog implements LogStore {
     await this.#sync(file)
     await this.#disk.syncDirectory(this.#options.directory)
     this.#number = number
+    this.#segments.push({ number, tops: new Map() })
     this.#sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
   }
 
@@ -198,7 +290,8 @@ export class SegmentedLog implements LogStore {
     const segments: NamedSegment[] = []
     for (const name of names.filter((file) => /^\d{16}\.log$/.test(file)).sort(compareText)) {
       const bytes = (await this.#disk.readFile(`${this.#options.directory}/${name}`)) as Uint8Array
-      segments.push({ name, bytes, scanned: scanned(name, bytes) })
+      const number = Number(name.slice(0, -'.log'.length))
+      segments.push({ name, number, bytes, scanned: scanned(name, bytes) })
     }
     return segments
   }
@@ -253,6 +346,24 @@ function scanned(name: string, bytes: Uint8Array): ScannedSegment | null {
   }
 }
 
+const inOrder = <T>(groups: ReadonlyMap<GroupId, T>): [GroupId, T][] =>
+  [...groups].sort(([a], [b]) => a - b)
+
+function raise(tops: Tops, group: GroupId, last: LogEntry | undefined): void {
+  tops.set(group, Math.max(last?.index ?? 0, tops.get(group) ?? 0))
+}
+
+/** Segments before it may be there, whole or not, and hold nothing that counts. */
+function firstLiveOf(segments: readonly NamedSegment[]): number {
+  let first = 1
+  for (const { scanned: segment } of segments) {
+    for (const record of segment?.records ?? []) {
+      if (record.kind === 'firstSegment') first = Math.max(first, record.number)
+    }
+  }
+  return first
+}
+
 /** Takes the last segment out when a crash came before it was begun: it holds nothing. */
 function takeAbandoned(segments: NamedSegment[]): NamedSegment | null {
   const last = segments.at(-1)
@@ -271,7 +382,10 @@ function takeAbandoned(segments: NamedSegment[]): NamedSegment | null {
  * @throws LogCorruptedError anything but a torn tail of the last segment; and when a segment was
  * about to begin behind it, its predecessor was whole too
  */
-function expectWhole(segments: readonly NamedSegment[], mayBeTorn: boolean): void {
+function expectWhole(
+  segments: readonly NamedSegment[],
+  { mayBeTorn, firstSegment }: { readonly mayBeTorn: boolean; readonly firstSegment: number }
+): void {
   let end: ChainPosition | null = null
   for (const [i, { name, bytes, scanned: segment }] of segments.entries()) {
     if (segment === null) throw new LogCorruptedError(`${name}: the header is damaged`)
@@ -285,7 +399,7 @@ function expectWhole(segments: readonly NamedSegment[], mayBeTorn: boolean): voi
         details: { segment: name, offset: segment.validBytes }
       })
     }
-    if (end === null ? segment.number !== 1 : !isSame(end, segment.start)) {
+    if (end === null ? segment.number !== firstSegment : !isSame(end, segment.start)) {
       throw new LogCorruptedError(`${name} does not follow its predecessor: a segment is missing`)
     }
     end = segment.end

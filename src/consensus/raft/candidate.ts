@@ -83,6 +83,9 @@ export class Candidate implements Role {
     return this.#campaignEndsAt
   }
 
+  /** Who campaigns does not sleep. */
+  resume(): void {}
+
   isLeaderAtWork(): boolean {
     return false
   }

@@ -1,15 +1,25 @@
 /**
- * Follows a leader: takes its entries, cuts its own log back only where the two differ, and
- * campaigns when the leader has been silent for a randomised time. A learner follows and never
- * campaigns.
+ * Follows a leader: takes its entries, cuts its own log back only where the two differ, has its
+ * engine restored where the leader's log begins behind its own, and campaigns when the leader has
+ * been silent for a randomised time. A learner follows and never campaigns.
  */
 import { after, NEVER } from '../../core/deadlines.js'
 import { type RaftRole, RaftRoles } from '../../core/events.js'
-import type { LogIndex, MonotonicMs, ReplicaId } from '../../core/ids.js'
-import type { LogEntry } from '../../core/ports/log-store.js'
-import type { AppendEntries, Heartbeat, RaftMessage, TimeoutNow } from '../messages.js'
+import type { LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
+import type { LogBase, LogEntry } from '../../core/ports/log-store.js'
+import { configurationFault } from '../configuration.js'
+import { encodeConfiguration } from '../entry.js'
+import type {
+  AppendEntries,
+  Heartbeat,
+  InstallSnapshot,
+  RaftMessage,
+  TimeoutNow
+} from '../messages.js'
+import { snapshotHashBytes } from '../raft-bodies.js'
 import type { Replica } from './replica.js'
 import type { Role, Transitions } from './role.js'
+import type { HeardAt } from './types.js'
 
 export class Follower implements Role {
   readonly #replica: Replica
@@ -45,6 +55,10 @@ export class Follower implements Role {
         this.#follow(message.from)
         this.#handleHeartbeat(message)
         break
+      case 'installSnapshot':
+        this.#follow(message.from)
+        this.#handleOffer(message)
+        break
       case 'timeoutNow':
         this.#handleTimeoutNow(message)
         break
@@ -78,12 +92,41 @@ export class Follower implements Role {
     return this.#replica.isElectable && this.#replica.isCandidacyAllowed ? this.#electionAt : NEVER
   }
 
+  /**
+   * The leader counts as heard when its host was. A silence that is long enough already is followed
+   * by a campaign, after a moment for what may wait to be read.
+   */
+  resume(heardAt: HeardAt): void {
+    const replica = this.#replica
+    const { leader, now, options } = replica
+    const heard = leader === null ? now : heardAt(leader, true)
+    if (leader !== null) replica.noteLeaderHeard(heard)
+    const at = after(heard, replica.drawElectionTimeoutMs())
+    const soon = after(now, replica.random.nextInt(options.heartbeatIntervalMs))
+    this.#electionAt = Math.max(at, soon) as MonotonicMs
+  }
+
   isLeaderAtWork(): boolean {
     const silentMs = this.#replica.leaderSilentMs
     return silentMs !== null && silentMs < this.#replica.options.electionTimeoutMinMs
   }
 
   leave(): void {}
+
+  /** The engine has been restored; whoever leads goes on behind it. */
+  handleRestored(base: LogBase): void {
+    const replica = this.#replica
+    this.#keepingRole(() => replica.restoreTo(base))
+    if (replica.leader !== null) this.#accept(replica.leader, replica.term, base.index)
+  }
+
+  /** The engine was not restored to `index`. */
+  refuseSnapshot(index: LogIndex): void {
+    const replica = this.#replica
+    const { leader } = replica
+    if (leader === null) return
+    replica.reply({ kind: 'snapshotRefused', ...replica.envelope(leader), index })
+  }
 
   #follow(leader: ReplicaId): void {
     this.#replica.setLeader(leader)
@@ -96,7 +139,7 @@ export class Follower implements Role {
     if (!isWellFormed(message)) {
       replica.messagesIgnored++
     } else if (message.prevIndex < commitIndex) {
-      this.#accept(message, commitIndex)
+      this.#accept(message.from, message.term, commitIndex)
     } else if (log.termAt(message.prevIndex) !== message.prevTerm) {
       this.#reject(message)
     } else {
@@ -106,15 +149,49 @@ export class Follower implements Role {
       }
       const matched = (message.prevIndex + message.entries.length) as LogIndex
       replica.commitTo(Math.min(message.commitIndex, matched) as LogIndex)
-      this.#accept(message, matched)
+      this.#accept(message.from, message.term, matched)
     }
   }
 
-  /** May make a voter of a learner, or the reverse. */
+  /**
+   * Nothing to do for what is committed here already, nor where the log agrees (R-S05). An offer
+   * that contradicts itself is ignored (R-S14).
+   */
+  #handleOffer(message: InstallSnapshot): void {
+    const replica = this.#replica
+    const { index, indexTerm, configuration, configurationIndex, from } = message
+    if (!isSound(message)) {
+      replica.messagesIgnored++
+    } else if (index <= replica.commitIndex) {
+      this.#accept(from, message.term, replica.commitIndex)
+    } else if (replica.log.termAt(index) === indexTerm) {
+      replica.commitTo(index)
+      this.#accept(from, message.term, index)
+    } else {
+      const { format, sizeBytes, sha256 } = message
+      replica.effects.emit({
+        type: 'SnapshotOffered',
+        from,
+        base: {
+          index,
+          term: indexTerm,
+          configurationIndex,
+          configuration: encodeConfiguration(configuration)
+        },
+        snapshot: { index, format, sizeBytes, sha256: sha256.slice() }
+      })
+    }
+  }
+
   #append(entries: readonly LogEntry[]): void {
+    this.#keepingRole(() => this.#replica.append(entries))
+  }
+
+  /** May make a voter of a learner, or the reverse. */
+  #keepingRole(change: () => void): void {
     const replica = this.#replica
     const before = this.name
-    replica.append(entries)
+    change()
     const { name: role } = this
     if (role === before) return
     const { term, leader } = replica
@@ -123,14 +200,14 @@ export class Follower implements Role {
     replica.effects.emit({ type: 'RoleChanged', term, role, leader, reason })
   }
 
-  #accept(message: AppendEntries, index: LogIndex): void {
+  #accept(leader: ReplicaId, term: Term, index: LogIndex): void {
     this.#replica.effects.sendAfterPersist({
       kind: 'appendEntriesResponse',
-      ...this.#replica.envelope(message.from),
+      ...this.#replica.envelope(leader),
       rejected: false,
       index,
       hintIndex: index,
-      hintTerm: message.term
+      hintTerm: term
     })
   }
 
@@ -175,3 +252,11 @@ function isWellFormed(message: AppendEntries): boolean {
   }
   return term <= message.term
 }
+
+/** Of something that can have been committed, with a configuration that can have been in force. */
+const isSound = (offer: InstallSnapshot): boolean =>
+  offer.index > 0 &&
+  offer.indexTerm <= offer.term &&
+  offer.configurationIndex <= offer.index &&
+  offer.sha256.length === snapshotHashBytes &&
+  configurationFault(offer.configuration) === null

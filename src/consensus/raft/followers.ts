@@ -6,11 +6,13 @@
  * Invariants:
  * 1. The leader itself is not among them; they are sorted.
  * 2. Who left is forgotten when the removal is committed and it was told so, or is silent for an
- *    election timeout.
+ *    election timeout, or lacks what is not in the log any more: it gets no snapshot.
+ * 3. At most `snapshotsInFlightMax` are given a snapshot at a time.
  */
 import { compareText, type LogIndex, type ReplicaId } from '../../core/ids.js'
 import { configurationMembersMax, membersOf } from '../configuration.js'
 import { CatchUp } from './catch-up.js'
+import { snapshotsInFlightMax } from './options.js'
 import { Progress } from './progress.js'
 import type { Replica } from './replica.js'
 import type { ReplicaProgress } from './types.js'
@@ -75,15 +77,48 @@ export class Followers {
     return true
   }
 
+  /** True: it is given a snapshot, or was already. */
+  admitToSnapshot(replica: ReplicaId): boolean {
+    const progress = this.#progress.get(replica)
+    if (progress === undefined || this.#leaving.has(replica)) return false
+    if (!progress.isAnswering || this.#isSilent(progress)) return false
+    if (progress.mode === 'snapshot') return true
+    const count = [...this.#progress.values()].filter(({ mode }) => mode === 'snapshot').length
+    if (count >= snapshotsInFlightMax) return false
+    progress.becomeSnapshot()
+    return true
+  }
+
+  /** The lowest index that somebody who is at it was offered; none: infinite. */
+  get offeredIndexMin(): number {
+    const offered = [...this.#progress.values()]
+      .filter(({ mode, offeredIndex }) => mode === 'snapshot' && offeredIndex > 0)
+      .map(({ offeredIndex }) => offeredIndex)
+    return Math.min(Number.POSITIVE_INFINITY, ...offered)
+  }
+
+  /** Who is silent takes no snapshot: another may have its place. */
+  releaseSilent(): void {
+    for (const progress of this.#progress.values()) {
+      if (progress.mode === 'snapshot' && this.#isSilent(progress)) progress.becomeProbe()
+    }
+  }
+
+  #isSilent({ heardAt }: Progress): boolean {
+    const { now, options } = this.#replica
+    return now - heardAt >= options.electionTimeoutMaxMs
+  }
+
   /** Forgets those who have left and know it, or cannot be told. */
   dismiss(): void {
     if (this.#leaving.size === 0) return
-    const { commitIndex, now, options } = this.#replica
-    const stays = (id: ReplicaId, { match, sentCommit, heardAt }: Progress): boolean => {
+    const { commitIndex, log, now, options } = this.#replica
+    const stays = (id: ReplicaId, { match, next, sentCommit, heardAt }: Progress): boolean => {
       const end = this.#leaving.get(id)
       if (end === undefined || end > commitIndex) return true
       const isTold = match >= end && sentCommit >= end
-      return !isTold && now - heardAt < options.electionTimeoutMaxMs
+      const isLost = next <= log.baseIndex
+      return !isTold && !isLost && now - heardAt < options.electionTimeoutMaxMs
     }
     const staying = [...this.#progress].filter(([id, progress]) => stays(id, progress))
     this.#progress = new Map(staying)

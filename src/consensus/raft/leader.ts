@@ -13,9 +13,16 @@
 import { after } from '../../core/deadlines.js'
 import { type RaftRole, RaftRoles } from '../../core/events.js'
 import { compareText, type LogIndex, type MonotonicMs, type ReplicaId } from '../../core/ids.js'
-import { type Configuration, isJoint } from '../configuration.js'
-import { encodeConfiguration, encodeEntryPayload } from '../entry.js'
-import type { AppendEntriesResponse, HeartbeatResponse, RaftMessage } from '../messages.js'
+import type { SnapshotDescription } from '../../core/ports/engine.js'
+import type { LogBase } from '../../core/ports/log-store.js'
+import { type Configuration, isJoint, noConfiguration } from '../configuration.js'
+import { configurationIn, encodeConfiguration, encodeEntryPayload } from '../entry.js'
+import type {
+  AppendEntriesResponse,
+  HeartbeatResponse,
+  RaftMessage,
+  SnapshotRefused
+} from '../messages.js'
 import { appendEntriesCountMax } from '../raft-bodies.js'
 import { changeConfiguration, leaveJoint, type MemberChange } from './configuration-change.js'
 import { Followers } from './followers.js'
@@ -25,7 +32,19 @@ import { ReadRounds } from './read-index.js'
 import type { Replica } from './replica.js'
 import type { Role, Transitions } from './role.js'
 import { Transfer } from './transfer.js'
-import type { ChangeOutcome, ProposeOutcome, ReplicaProgress, TransferOutcome } from './types.js'
+import type {
+  ChangeOutcome,
+  HeardAt,
+  ProposeOutcome,
+  ReplicaProgress,
+  TransferOutcome
+} from './types.js'
+
+/** A snapshot that the owner holds, and what stands for it in a log. */
+interface KnownSnapshot {
+  readonly snapshot: SnapshotDescription
+  readonly base: LogBase
+}
 
 type ChangeRefusal = Extract<ChangeOutcome, { kind: 'refused' }>['reason']
 
@@ -36,17 +55,19 @@ export class Leader implements Role {
   readonly #followers: Followers
   readonly #reads: ReadRounds
   readonly #transfer = new Transfer()
+  #snapshot: KnownSnapshot | null = null
+  #isSnapshotWanted = false
   #uncommittedBytes = 0
   #heartbeatAt: MonotonicMs
   #quorumCheckAt: MonotonicMs
 
   constructor(replica: Replica, transitions: Transitions) {
-    const { heartbeatIntervalMs, electionTimeoutMaxMs, pendingReadsMax } = replica.options
+    const { electionTimeoutMaxMs, pendingReadsMax } = replica.options
     this.#replica = replica
     this.#transitions = transitions
     this.#followers = new Followers(replica)
     this.#reads = new ReadRounds(pendingReadsMax)
-    this.#heartbeatAt = after(replica.now, heartbeatIntervalMs)
+    this.#heartbeatAt = replica.nextHeartbeatAt()
     this.#quorumCheckAt = after(replica.now, electionTimeoutMaxMs)
   }
 
@@ -143,13 +164,34 @@ export class Leader implements Role {
     if (progress === undefined) {
       this.#replica.messagesIgnored++
     } else if (message.kind === 'appendEntriesResponse') {
-      progress.heardAt = this.#replica.now
+      progress.hear(this.#replica.now)
       if (message.rejected) this.#handleRejection(progress, message)
       else this.#handleAcceptance(progress, message)
     } else if (message.kind === 'heartbeatResponse') {
-      progress.heardAt = this.#replica.now
+      progress.hear(this.#replica.now)
       this.#handleHeartbeatResponse(progress, message)
+    } else if (message.kind === 'snapshotRefused') {
+      progress.hear(this.#replica.now)
+      this.#handleSnapshotRefused(progress, message)
     }
+  }
+
+  /**
+   * The owner holds this snapshot from now on; null: none, or it could not take one, and is asked
+   * again.
+   */
+  handleSnapshot(snapshot: SnapshotDescription | null): void {
+    const { commitIndex, log } = this.#replica
+    const isOfUse =
+      snapshot !== null && snapshot.index >= log.baseIndex && snapshot.index <= commitIndex
+    this.#snapshot = isOfUse ? { snapshot, base: log.baseAt(snapshot.index) } : null
+    this.#isSnapshotWanted = false
+    if (isOfUse) for (const member of this.#followers.ids) this.#replicateTo(member, false)
+  }
+
+  /** What a compaction may not reach, so that whoever takes a snapshot in can go on from it. */
+  get snapshotIndexMin(): number {
+    return this.#followers.offeredIndexMin
   }
 
   /** Somebody would campaign: perhaps it does not know that it is no member any more. */
@@ -165,8 +207,9 @@ export class Leader implements Role {
       this.#maybeLeaveJoint()
     }
     if (replica.now < this.#heartbeatAt) return
-    this.#heartbeatAt = after(replica.now, replica.options.heartbeatIntervalMs)
+    this.#heartbeatAt = replica.nextHeartbeatAt()
     this.#followers.dismiss()
+    this.#followers.releaseSilent()
     this.#broadcastHeartbeat()
     if (this.#transfer.target !== null) this.#maybeTellTarget(this.#transfer.target)
   }
@@ -176,7 +219,7 @@ export class Leader implements Role {
   }
 
   handlePeerLost(peer: ReplicaId): void {
-    this.#followers.get(peer)?.becomeProbe()
+    this.#followers.get(peer)?.lose()
   }
 
   handlePeerConnected(peer: ReplicaId): void {
@@ -186,6 +229,21 @@ export class Leader implements Role {
 
   nextDeadline(): MonotonicMs {
     return Math.min(this.#heartbeatAt, this.#quorumCheckAt, this.#transfer.endsAt) as MonotonicMs
+  }
+
+  /** Everybody is told at once that it is awake: who slept on its word must not sleep on. */
+  resume(heardAt: HeardAt): void {
+    const replica = this.#replica
+    const { configuration, now, options } = replica
+    for (const member of this.#followers.ids) {
+      const progress = this.#followers.get(member)
+      const heard = heardAt(member, false)
+      if (progress !== undefined && heard > progress.heardAt) progress.heardAt = heard
+    }
+    const healthyUntil = after(this.#quorumHeardAt(configuration), options.electionTimeoutMaxMs)
+    this.#quorumCheckAt = Math.max(healthyUntil, now) as MonotonicMs
+    this.#heartbeatAt = replica.nextHeartbeatAt()
+    this.#broadcastHeartbeat()
   }
 
   isLeaderAtWork(): boolean {
@@ -260,6 +318,10 @@ export class Leader implements Role {
     const progress = this.#followers.get(member)
     if (progress === undefined) return
     const { log, options } = this.#replica
+    if (progress.next <= log.baseIndex) {
+      this.#offerSnapshot(member, progress)
+      return
+    }
     const end = this.#followers.endOf(member)
     let mayBeEmpty = evenIfEmpty || progress.sentCommit < this.#replica.commitIndex
     while (!progress.isPaused && (mayBeEmpty || progress.next <= end)) {
@@ -277,6 +339,37 @@ export class Leader implements Role {
       })
       progress.noteSent(entries.at(-1)?.index ?? null, this.#replica.commitIndex)
     }
+  }
+
+  /**
+   * To who answers: one at a time, and again when the follower has answered a heartbeat meanwhile.
+   */
+  #offerSnapshot(member: ReplicaId, progress: Progress): void {
+    const { effects, log } = this.#replica
+    if (!this.#followers.admitToSnapshot(member) || progress.isPaused) return
+    const known = this.#snapshot
+    if (known === null || known.base.index < log.baseIndex) {
+      if (!this.#isSnapshotWanted) effects.emit({ type: 'SnapshotWanted' })
+      this.#isSnapshotWanted = true
+      return
+    }
+    const { base, snapshot } = known
+    effects.send({
+      kind: 'installSnapshot',
+      ...this.#replica.envelope(member),
+      index: base.index,
+      indexTerm: base.term,
+      configuration: configurationIn(base.configuration) ?? noConfiguration,
+      configurationIndex: base.configurationIndex,
+      format: snapshot.format,
+      sizeBytes: snapshot.sizeBytes,
+      sha256: snapshot.sha256
+    })
+    progress.noteOffered(base.index)
+  }
+
+  #handleSnapshotRefused(progress: Progress, message: SnapshotRefused): void {
+    if (message.index === progress.offeredIndex) progress.handleSnapshotRefused()
   }
 
   #broadcastHeartbeat(): void {
@@ -340,9 +433,15 @@ export class Leader implements Role {
     return quorumValue(configuration, heardAt) as MonotonicMs
   }
 
+  /** By their answers in this term: that the election counts as one would let a dead voter in. */
   #isQuorumActive(configuration: Configuration): boolean {
-    const { now, options } = this.#replica
-    return now - this.#quorumHeardAt(configuration) < options.electionTimeoutMaxMs
+    const { now, options, self } = this.#replica
+    const isActive = (voter: ReplicaId): boolean => {
+      const progress = this.#followers.get(voter)
+      if (progress === undefined || progress.match === 0) return false
+      return now - progress.heardAt < options.electionTimeoutMaxMs
+    }
+    return quorumValue(configuration, (one) => Number(one === self || isActive(one))) === 1
   }
 
   #maybeStepDown(): boolean {

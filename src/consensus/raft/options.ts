@@ -19,6 +19,8 @@ export type RaftOptions = Pick<
 export const committedEntriesMax = 256
 /** Entries handed over as committed that the owner has not applied yet. */
 export const unappliedEntriesMax = 4_096
+/** Followers that are given a snapshot at a time; the others wait. */
+export const snapshotsInFlightMax = 2
 /** Decisions kept for `explainElection`; the oldest is dropped. */
 export const electionRecordsMax = 64
 

@@ -3,10 +3,13 @@
  * of the log *as it stands now* it covers: truncation lowers the mark of every request on its
  * way. A late confirmation of bytes that were overwritten meanwhile therefore confirms nothing,
  * even when the same index and term were appended again (R-P05).
+ *
+ * A base is durable before it is noted: its owner asks for it when the engine holds for good what
+ * it stands for.
  */
 import { assert } from '../../core/assert.js'
 import type { GroupId, LogIndex, MonotonicMs } from '../../core/ids.js'
-import type { HardState } from '../../core/ports/log-store.js'
+import type { BaseChange, HardState } from '../../core/ports/log-store.js'
 import type { RaftLog } from './raft-log.js'
 import type { RaftPersist } from './types.js'
 
@@ -23,6 +26,7 @@ export class PersistTracker {
   #sequence = 0
   #isHardStateDirty = false
   #dirtyFrom: LogIndex | null = null
+  #dirtyBase: BaseChange | null = null
 
   constructor(durableIndex: LogIndex) {
     this.#durableIndex = durableIndex
@@ -56,16 +60,32 @@ export class PersistTracker {
     for (const request of this.#requests) if (request.upTo > kept) request.upTo = kept
   }
 
+  /** The log has another base, and perhaps nothing else. */
+  noteBase({ base, replacesLog }: BaseChange): void {
+    const { index } = base
+    if (replacesLog) {
+      this.noteTruncated((index + 1) as LogIndex)
+      this.#dirtyFrom = null
+    } else if (this.#dirtyFrom !== null && this.#dirtyFrom <= index) {
+      this.#dirtyFrom = (index + 1) as LogIndex
+    }
+    if (this.#durableIndex < index) this.#durableIndex = index
+    const replaces = replacesLog || (this.#dirtyBase?.replacesLog ?? false)
+    this.#dirtyBase = { base, replacesLog: replaces }
+  }
+
   /** The request for everything noted since the last one. */
   take(group: GroupId, hardState: HardState, log: RaftLog, now: MonotonicMs): RaftPersist | null {
-    if (!this.#isHardStateDirty && this.#dirtyFrom === null) return null
+    const base = this.#dirtyBase
+    if (!this.#isHardStateDirty && this.#dirtyFrom === null && base === null) return null
     const entries = this.#dirtyFrom === null ? [] : log.between(this.#dirtyFrom, log.lastIndex)
     const sequence = ++this.#sequence
     const hasHardState = this.#isHardStateDirty
     this.#requests.push({ sequence, hasHardState, since: now, upTo: log.lastIndex })
     this.#isHardStateDirty = false
     this.#dirtyFrom = null
-    return { group, sequence, hardState: hasHardState ? hardState : null, entries }
+    this.#dirtyBase = null
+    return { group, sequence, hardState: hasHardState ? hardState : null, base, entries }
   }
 
   confirm(sequence: number): void {

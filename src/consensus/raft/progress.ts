@@ -2,7 +2,9 @@
  * A leader's view of one other replica.
  *
  * `probe`: where the logs agree is not known; one append at a time, and another at each heartbeat's
- * answer. `replicate`: appends are sent ahead of their answers, up to a window.
+ * answer. `replicate`: appends are sent ahead of their answers, up to a window. `snapshot`: what it
+ * lacks is not in the log any more; it gets no appends, and is offered a snapshot at each
+ * heartbeat's answer until it has one (R-S02).
  *
  * Invariants: `match` never falls; `next` is above `match`.
  */
@@ -10,12 +12,18 @@ import { assert } from '../../core/assert.js'
 import { BoundedQueue } from '../../core/bounded-queue.js'
 import type { LogIndex, MonotonicMs } from '../../core/ids.js'
 
+export type ProgressMode = 'probe' | 'replicate' | 'snapshot'
+
 export class Progress {
   match = 0 as LogIndex
   next: LogIndex
-  mode: 'probe' | 'replicate' = 'probe'
+  mode: ProgressMode = 'probe'
+  /** In mode `snapshot`: of the one that it was offered last; 0 before. */
+  offeredIndex = 0 as LogIndex
   /** When it last answered in this term; the election counts as an answer. */
   heardAt: MonotonicMs
+  /** It has answered since its connection was lost last, or since the election. */
+  isAnswering = false
   /** The highest commit index that it was sent. */
   sentCommit = 0 as LogIndex
   /**
@@ -23,7 +31,8 @@ export class Progress {
    * lost.
    */
   matchAtHeartbeat = 0 as LogIndex
-  #isProbePaused = false
+  /** Of a probe or an offer: one message at a time. */
+  #isAwaited = false
   /** The last index of each append on its way. */
   readonly #inFlight: BoundedQueue<LogIndex>
 
@@ -33,8 +42,19 @@ export class Progress {
     this.#inFlight = new BoundedQueue(appendsInFlightMax)
   }
 
+  hear(now: MonotonicMs): void {
+    this.heardAt = now
+    this.isAnswering = true
+  }
+
+  /** Its connection broke. */
+  lose(): void {
+    this.isAnswering = false
+    this.becomeProbe()
+  }
+
   get isPaused(): boolean {
-    return this.mode === 'probe' ? this.#isProbePaused : this.#inFlight.isFull
+    return this.mode === 'replicate' ? this.#inFlight.isFull : this.#isAwaited
   }
 
   get appendsInFlight(): number {
@@ -44,11 +64,17 @@ export class Progress {
   noteSent(last: LogIndex | null, commitIndex: LogIndex): void {
     if (commitIndex > this.sentCommit) this.sentCommit = commitIndex
     if (this.mode === 'probe') {
-      this.#isProbePaused = true
+      this.#isAwaited = true
     } else if (last !== null) {
       this.#inFlight.push(last)
       this.next = (last + 1) as LogIndex
     }
+  }
+
+  /** A snapshot up to `index` was offered. */
+  noteOffered(index: LogIndex): void {
+    this.offeredIndex = index
+    this.#isAwaited = true
   }
 
   /** False: nothing new, such as an old answer that was overtaken. */
@@ -57,7 +83,7 @@ export class Progress {
     const isNews = index > this.match || (index === this.match && this.mode === 'probe')
     if (!isNews) return false
     this.match = index
-    if (this.mode === 'probe') {
+    if (this.mode !== 'replicate') {
       this.mode = 'replicate'
       this.next = (index + 1) as LogIndex
     } else if (this.next <= index) {
@@ -68,14 +94,14 @@ export class Progress {
 
   /** `agreed` is the highest index where the logs may agree. False: an old answer. */
   handleRejected(rejected: LogIndex, agreed: LogIndex): boolean {
-    if (rejected <= this.match) return false
+    if (rejected <= this.match || this.mode === 'snapshot') return false
     if (this.mode === 'probe' && rejected !== this.next - 1) return false
     if (this.mode === 'replicate') {
       this.becomeProbe()
       return true
     }
     this.next = Math.max(Math.min(rejected, agreed + 1), this.match + 1) as LogIndex
-    this.#isProbePaused = false
+    this.#isAwaited = false
     assert(this.next > this.match, 'next is above match')
     return true
   }
@@ -85,12 +111,26 @@ export class Progress {
     this.mode = 'probe'
     this.next = (this.match + 1) as LogIndex
     this.#inFlight.takeAll()
-    this.#isProbePaused = false
+    this.#isAwaited = false
+  }
+
+  /** The log does not hold what it needs next. */
+  becomeSnapshot(): void {
+    this.becomeProbe()
+    this.mode = 'snapshot'
+    this.offeredIndex = 0 as LogIndex
+  }
+
+  /** It does not take the snapshot: others may get one until it is heard again. */
+  handleSnapshotRefused(): void {
+    if (this.mode !== 'snapshot') return
+    this.becomeProbe()
+    this.#isAwaited = true
   }
 
   /** A sign of life: one more message may go. */
   resume(): void {
-    this.#isProbePaused = false
+    this.#isAwaited = false
     if (this.mode === 'replicate' && this.#inFlight.isFull) this.#inFlight.shift()
   }
 }

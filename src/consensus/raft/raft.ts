@@ -20,7 +20,8 @@
  * 2. `handlePersisted(sequence)` when the request is durable, in order; never after an error.
  * 3. Hand over only messages whose sender is the node that it says; read reads' answers as
  *    applied state at or above the index of `ReadReady`.
- * 4. `handleApplied` as the entries of `Committed` are applied: more come only then.
+ * 4. `handleApplied` as the entries of `Committed` are applied: more come only then. After
+ *    `handleRestored`, entries of `Committed` up to its base are not applied any more.
  * 5. On RoleChanged away from leader: the outcome of what was proposed and is not committed is
  *    unknown.
  */
@@ -28,6 +29,8 @@ import { assert } from '../../core/assert.js'
 import type { Effects } from '../../core/effects.js'
 import type { RaftRole } from '../../core/events.js'
 import type { LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
+import type { SnapshotDescription } from '../../core/ports/engine.js'
+import type { LogBase } from '../../core/ports/log-store.js'
 import { type Configuration, isJoint } from '../configuration.js'
 import type { RaftMessage, Vote } from '../messages.js'
 import { Candidate } from './candidate.js'
@@ -40,7 +43,9 @@ import { Replica } from './replica.js'
 import type { Transitions } from './role.js'
 import type {
   ChangeOutcome,
+  CompactionLimits,
   ElectionRecord,
+  HeardAt,
   ProposeOutcome,
   RaftEvent,
   RaftInit,
@@ -108,6 +113,43 @@ export class Raft {
   handleApplied(index: LogIndex, now: MonotonicMs): void {
     this.#replica.now = now
     this.#replica.noteApplied(index)
+  }
+
+  /** Forgets entries that are applied and not needed any more; answers how many. */
+  compact({ durableIndex, tail, heedsSnapshots }: CompactionLimits, now: MonotonicMs): number {
+    const replica = this.#replica
+    replica.now = now
+    const { appliedIndex, log } = replica
+    const role = this.#role
+    const offered = heedsSnapshots && role instanceof Leader ? role.snapshotIndexMin : appliedIndex
+    const index = Math.min(durableIndex, offered, log.tailBelow(appliedIndex, tail)) as LogIndex
+    return replica.compactTo(index)
+  }
+
+  /**
+   * The snapshot that can be offered from now on; null: there is none, also after `SnapshotWanted`.
+   */
+  handleSnapshot(snapshot: SnapshotDescription | null, now: MonotonicMs): void {
+    this.#replica.now = now
+    if (this.#role instanceof Leader) this.#role.handleSnapshot(snapshot)
+  }
+
+  /** Whether an engine that holds everything up to `index` would bring this replica further. */
+  needsSnapshot(index: LogIndex): boolean {
+    return index > this.#replica.commitIndex && !(this.#role instanceof Leader)
+  }
+
+  /** The engine holds for good everything up to `base`, above what it had applied. */
+  handleRestored(base: LogBase, now: MonotonicMs): void {
+    this.#replica.now = now
+    if (this.#role instanceof Follower) this.#role.handleRestored(base)
+    else this.#replica.restoreTo(base)
+  }
+
+  /** The engine is what it was: the offer of a snapshot up to `index` was not taken. */
+  refuseSnapshot(index: LogIndex, now: MonotonicMs): void {
+    this.#replica.now = now
+    if (this.#role instanceof Follower) this.#role.refuseSnapshot(index)
   }
 
   /**
@@ -189,6 +231,15 @@ export class Raft {
     this.#replica.isCandidacyAllowed = isAllowed
   }
 
+  /**
+   * It was not called for a while, because its host stood by it. `heardAt` tells when a replica's
+   * host was last heard: its own heartbeats, where it leads, or else its answers to ours.
+   */
+  resume(heardAt: HeardAt, now: MonotonicMs): void {
+    this.#replica.now = now
+    this.#role.resume(heardAt)
+  }
+
   drain(): Effects<RaftMessage, RaftPersist, RaftEvent> {
     const { effects, group, log, now, persists, term, vote } = this.#replica
     const request = persists.take(group, { term, vote }, log, now)
@@ -200,7 +251,7 @@ export class Raft {
     return this.#role.nextDeadline()
   }
 
-  /** The term of the entry at `index`; undefined beyond the end of the log. */
+  /** The term of the entry at `index`; undefined below the log's base and beyond its end. */
   termAt(index: LogIndex): Term | undefined {
     return this.#replica.log.termAt(index)
   }
@@ -222,6 +273,17 @@ export class Raft {
     return this.#replica.log.configuration
   }
 
+  /** Entries that the log holds in memory. */
+  get logEntries(): number {
+    const { log } = this.#replica
+    return log.lastIndex - log.baseIndex
+  }
+
+  /** Of their payloads. */
+  get logBytes(): number {
+    return this.#replica.log.sizeBytes
+  }
+
   status(): RaftStatus {
     const { commitIndex, emittedIndex, leader, log, messagesIgnored, persists, term, vote } =
       this.#replica
@@ -236,6 +298,7 @@ export class Raft {
       commitIndex,
       emittedIndex,
       durableIndex: persists.durableIndex,
+      baseIndex: log.baseIndex,
       lastIndex: log.lastIndex,
       lastTerm: log.lastTerm,
       uncommittedBytes: leading?.uncommittedBytes ?? 0,
@@ -276,7 +339,7 @@ export class Raft {
   #handleStaleTerm(message: RaftMessage): void {
     const replica = this.#replica
     const envelope = replica.envelope(message.from)
-    if (message.kind === 'appendEntries' || message.kind === 'heartbeat') {
+    if (isLeaders(message)) {
       replica.reply({ kind: 'heartbeatResponse', ...envelope, readContext: 0 })
     } else if (message.kind === 'vote') {
       replica.reply({ kind: 'voteResponse', ...envelope, granted: false })
@@ -288,15 +351,15 @@ export class Raft {
    * else.
    */
   #followTerm(message: RaftMessage): void {
-    const isLeaders = message.kind === 'appendEntries' || message.kind === 'heartbeat'
+    const isOfLeader = isLeaders(message)
     const { term } = this.#replica
     assert(
-      !isLeaders || message.term > term || !(this.#role instanceof Leader),
+      !isOfLeader || message.term > term || !(this.#role instanceof Leader),
       `${message.from} and this replica lead term ${term}`
     )
     if (message.term > term) {
-      this.#becomeFollower(message.term, isLeaders ? message.from : null, 'higherTerm')
-    } else if (isLeaders && this.#role instanceof Candidate) {
+      this.#becomeFollower(message.term, isOfLeader ? message.from : null, 'higherTerm')
+    } else if (isOfLeader && this.#role instanceof Candidate) {
       this.#becomeFollower(term, message.from, 'leaderFound')
     }
   }
@@ -335,3 +398,7 @@ export class Raft {
     effects.emit({ type: 'RoleChanged', term, role: role.name, leader, reason })
   }
 }
+
+/** It is a leader's alone to send. */
+const isLeaders = ({ kind }: RaftMessage): boolean =>
+  kind === 'appendEntries' || kind === 'heartbeat' || kind === 'installSnapshot'

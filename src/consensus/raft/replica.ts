@@ -9,9 +9,10 @@
  * 4. a message that promises durable state leaves behind it.
  */
 import { assert } from '../../core/assert.js'
+import { after } from '../../core/deadlines.js'
 import { EffectsBuffer } from '../../core/effects.js'
 import type { GroupId, LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
-import type { LogEntry } from '../../core/ports/log-store.js'
+import type { LogBase, LogEntry } from '../../core/ports/log-store.js'
 import type { Random } from '../../core/ports/random.js'
 import { RingBuffer } from '../../core/ring-buffer.js'
 import { type Configuration, votesIn } from '../configuration.js'
@@ -41,6 +42,7 @@ export class Replica {
   now: MonotonicMs
   isCandidacyAllowed = true
   messagesIgnored = 0
+  readonly #heartbeatPhaseMs: number | null
   #term: Term
   #vote: ReplicaId | null
   #leader: ReplicaId | null = null
@@ -58,7 +60,8 @@ export class Replica {
     this.options = init.options
     this.random = init.random
     this.now = init.now
-    this.log = new RaftLog(init.recovered.entries)
+    this.#heartbeatPhaseMs = init.heartbeatPhaseMs ?? null
+    this.log = new RaftLog(init.recovered.base ?? null, init.recovered.entries)
     this.persists = new PersistTracker(this.log.lastIndex)
     this.#term = init.recovered.hardState.term
     this.#vote = init.recovered.hardState.vote
@@ -66,6 +69,7 @@ export class Replica {
     this.#emittedIndex = init.appliedIndex
     this.#appliedIndex = init.appliedIndex
     assert(init.appliedIndex <= this.log.lastIndex, 'the engine is ahead of the log')
+    assert(init.appliedIndex >= this.log.baseIndex, 'the engine lacks what the log has no more')
     assert(this.log.lastTerm <= this.#term, 'the log is ahead of the term')
   }
 
@@ -87,6 +91,10 @@ export class Replica {
 
   get emittedIndex(): LogIndex {
     return this.#emittedIndex
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#appliedIndex
   }
 
   /** Committed entries wait in the log, because those before them wait to be applied. */
@@ -128,6 +136,14 @@ export class Replica {
     return this.#leaderHeardAt === null ? null : this.now - this.#leaderHeardAt
   }
 
+  /** Of a leader. */
+  nextHeartbeatAt(): MonotonicMs {
+    const { heartbeatIntervalMs } = this.options
+    if (this.#heartbeatPhaseMs === null) return after(this.now, heartbeatIntervalMs)
+    const beats = Math.floor((this.now - this.#heartbeatPhaseMs) / heartbeatIntervalMs) + 1
+    return (this.#heartbeatPhaseMs + beats * heartbeatIntervalMs) as MonotonicMs
+  }
+
   drawElectionTimeoutMs(): number {
     const { electionTimeoutMinMs, electionTimeoutMaxMs } = this.options
     return electionTimeoutMinMs + this.random.nextInt(electionTimeoutMaxMs - electionTimeoutMinMs)
@@ -160,6 +176,11 @@ export class Replica {
     if (isNews) this.effects.emit({ type: 'LeaderChanged', term: this.#term, leader })
   }
 
+  /** Its host was heard on its behalf. */
+  noteLeaderHeard(at: MonotonicMs): void {
+    if (this.#leaderHeardAt === null || at > this.#leaderHeardAt) this.#leaderHeardAt = at
+  }
+
   /** The leader may be replaced without waiting until it has been silent for long enough. */
   distrustLeader(): void {
     this.#leaderHeardAt = null
@@ -190,15 +211,9 @@ export class Replica {
   commitTo(index: LogIndex): void {
     if (index <= this.#commitIndex) return
     assert(index <= this.log.lastIndex, `commit of ${index}, but the log ends sooner`)
-    const { configuration, configurationIndex } = this.log
-    if (configurationIndex > this.#commitIndex && configurationIndex <= index) {
-      this.effects.emit({
-        type: 'ConfigurationCommitted',
-        configuration,
-        index: configurationIndex
-      })
-    }
+    const wasCommitted = this.isConfigurationCommitted
     this.#commitIndex = index
+    if (!wasCommitted && this.isConfigurationCommitted) this.#emitConfigurationCommitted()
     this.emitCommitted()
   }
 
@@ -220,6 +235,45 @@ export class Replica {
       this.#unappliedBytes -= entry.payload.length
     }
     this.#appliedIndex = index
+    this.emitCommitted()
+  }
+
+  /** The engine holds everything up to `index` for good. Answers how many entries are forgotten. */
+  compactTo(index: LogIndex): number {
+    assert(index <= this.#appliedIndex, `compaction to ${index}, ${this.#appliedIndex} is applied`)
+    const count = index - this.log.baseIndex
+    if (count <= 0) return 0
+    this.log.compactTo(index)
+    this.persists.noteBase({ base: this.log.baseAt(index), replacesLog: false })
+    return count
+  }
+
+  /**
+   * The engine's content has been replaced, for good, by what the group had at `base`. Where the
+   * log has other entries it has nothing that was committed behind them: all of it goes (R-S06).
+   */
+  restoreTo(base: LogBase): void {
+    const { index, term } = base
+    assert(index > this.#appliedIndex, `restored to ${index}, ${this.#appliedIndex} was applied`)
+    assert(term <= this.#term, `restored to term ${term} in ${this.#term}`)
+    const before = this.log.configuration
+    const wasCommitted = this.isConfigurationCommitted
+    const replacesLog = this.log.termAt(index) !== term
+    if (replacesLog) {
+      assert(index > this.#commitIndex, `committed entry ${index} is not the group's`)
+      this.log.reset(base)
+    } else {
+      this.log.compactTo(index)
+    }
+    this.persists.noteBase({ base: this.log.baseAt(index), replacesLog })
+    this.#noteRestored(index)
+    const { configuration } = this.log
+    if (configuration !== before) {
+      this.effects.emit({ type: 'ConfigurationChanged', configuration })
+    }
+    if (this.isConfigurationCommitted && (configuration !== before || !wasCommitted)) {
+      this.#emitConfigurationCommitted()
+    }
     this.emitCommitted()
   }
 
@@ -245,6 +299,20 @@ export class Replica {
       leader: this.#leader,
       leaderSilentMs: this.leaderSilentMs
     })
+  }
+
+  #emitConfigurationCommitted(): void {
+    const { configuration, configurationIndex: index } = this.log
+    this.effects.emit({ type: 'ConfigurationCommitted', configuration, index })
+  }
+
+  #noteRestored(index: LogIndex): void {
+    this.#appliedIndex = index
+    if (this.#commitIndex < index) this.#commitIndex = index
+    if (this.#emittedIndex < index) this.#emittedIndex = index
+    this.#unappliedBytes = 0
+    const handedOver = this.log.between((index + 1) as LogIndex, this.#emittedIndex)
+    for (const { payload } of handedOver) this.#unappliedBytes += payload.length
   }
 
   /** One entry goes whatever its size, when all before it are applied. */

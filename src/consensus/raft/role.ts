@@ -1,6 +1,7 @@
 import type { RaftRole } from '../../core/events.js'
 import type { MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
 import type { RaftMessage } from '../messages.js'
+import type { HeardAt } from './types.js'
 
 /** What a replica does in one role. Messages arrive with the replica's own term. */
 export interface Role {
@@ -11,6 +12,8 @@ export interface Role {
   handlePersisted(): void
   handlePeerLost(peer: ReplicaId): void
   nextDeadline(): MonotonicMs
+  /** It was not called for a while; the host of others was heard at these times. */
+  resume(heardAt: HeardAt): void
   /** Whether a leader is known to be at work, so that nobody may campaign against it. */
   isLeaderAtWork(): boolean
   /** The last call: what only this role could answer is refused. */

@@ -1,34 +1,60 @@
 /** The values that pass between a Raft core and its owner. */
 import type { RaftRole } from '../../core/events.js'
 import type { GroupId, LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
-import type { HardState, LogEntry, PersistRequest } from '../../core/ports/log-store.js'
+import type { SnapshotDescription } from '../../core/ports/engine.js'
+import type {
+  BaseChange,
+  LogBase,
+  LogEntry,
+  PersistRequest,
+  RecoveredGroup
+} from '../../core/ports/log-store.js'
 import type { Random } from '../../core/ports/random.js'
 import type { Configuration } from '../configuration.js'
 import type { ChangeRefusal } from './configuration-change.js'
 import type { RaftOptions } from './options.js'
+import type { ProgressMode } from './progress.js'
+import type { LogTail } from './raft-log.js'
 
 export interface RaftInit {
   readonly group: GroupId
   readonly self: ReplicaId
-  /** What the log store found, which is durable. */
-  readonly recovered: {
-    readonly hardState: HardState
-    /** Contiguous from index 1; a founder's first entry is the founding configuration, term 0. */
-    readonly entries: readonly LogEntry[]
-  }
+  /**
+   * What the log store found, which is durable. A founder's first entry is the founding
+   * configuration, term 0.
+   */
+  readonly recovered: RecoveredGroup
   /**
    * The engine has applied the log up to here, so it is committed; `Committed` goes on behind it.
    */
   readonly appliedIndex: LogIndex
   readonly random: Random
   readonly options: RaftOptions
+  /**
+   * A leader's heartbeats leave at this, and whole intervals later, so that those of many groups
+   * leave together. Absent: an interval after it won, and so on.
+   */
+  readonly heartbeatPhaseMs?: number | undefined
   readonly now: MonotonicMs
 }
 
 export interface RaftPersist extends PersistRequest {
   /** Rises by one with each request of this core; `handlePersisted` takes it back. */
   readonly sequence: number
+  readonly base: BaseChange | null
 }
+
+/** What a compaction may forget. */
+export interface CompactionLimits {
+  /** The engine holds everything up to here for good. */
+  readonly durableIndex: LogIndex
+  /** Kept below what is applied. */
+  readonly tail: LogTail
+  /** False: what followers need behind their snapshots goes too, and they get others. */
+  readonly heedsSnapshots: boolean
+}
+
+export type HeardAt = (replica: ReplicaId, asLeader: boolean) => MonotonicMs
 
 export type ReadRefusal = 'notLeader' | 'backpressure'
 export type TransferOutcome = 'steppedDown' | 'timedOut' | 'replaced' | 'refused'
@@ -53,6 +79,18 @@ export type RaftEvent =
       readonly type: 'ConfigurationCommitted'
       readonly configuration: Configuration
       readonly index: LogIndex
+    }
+  /**
+   * A follower needs what is not in the log any more, and no snapshot is known that would bring it
+   * there: `handleSnapshot` tells of one.
+   */
+  | { readonly type: 'SnapshotWanted' }
+  /** The leader would have this replica's engine restored; `handleRestored` when it is. */
+  | {
+      readonly type: 'SnapshotOffered'
+      readonly from: ReplicaId
+      readonly base: LogBase
+      readonly snapshot: SnapshotDescription
     }
   /** Whoever has applied `index` may answer the read. */
   | { readonly type: 'ReadReady'; readonly requestId: number; readonly index: LogIndex }
@@ -103,7 +141,7 @@ export interface ReplicaProgress {
   readonly isVoter: boolean
   /** No member any more: it is told so, and then forgotten. */
   readonly isLeaving: boolean
-  readonly mode: 'probe' | 'replicate'
+  readonly mode: ProgressMode
   /** Durable there. */
   readonly matchIndex: LogIndex
   readonly nextIndex: LogIndex
@@ -128,6 +166,8 @@ export interface RaftStatus {
   readonly emittedIndex: LogIndex
   /** Durable here. */
   readonly durableIndex: LogIndex
+  /** The log begins behind it. */
+  readonly baseIndex: LogIndex
   readonly lastIndex: LogIndex
   readonly lastTerm: Term
   readonly uncommittedBytes: number

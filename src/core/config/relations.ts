@@ -57,6 +57,12 @@ const relations: readonly Relation[] = [
     holds: ({ transport }) => transport.idleTimeoutMs >= 3 * transport.keepAliveIntervalMs
   },
   {
+    path: 'sync.breakerBackoffMaxMs',
+    others: ['sync.breakerBackoffMinMs'],
+    message: 'must not be below breakerBackoffMinMs',
+    holds: ({ sync }) => sync.breakerBackoffMaxMs >= sync.breakerBackoffMinMs
+  },
+  {
     path: 'cluster.bootstrap.voters',
     others: [],
     message: 'must name each voter once',

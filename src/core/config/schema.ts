@@ -5,7 +5,7 @@
  * `presets.ts`.
  */
 import { z } from 'zod'
-import { openSerialsMax } from '../limits.js'
+import { dataGroupsMax, openSerialsMax } from '../limits.js'
 
 const ms = (min: number, max: number) => z.number().int().min(min).max(max)
 const count = (min: number, max: number) => z.number().int().min(min).max(max)
@@ -57,7 +57,12 @@ const cluster = z.strictObject({
   /** Addresses asked at start; any one that answers is enough. */
   seeds: z.array(address).max(64).default([]),
   /** The founding voters, the same list on each of them; absent on everyone else. */
-  bootstrap: z.strictObject({ voters: z.array(nodeId).min(1).max(7) }).optional()
+  bootstrap: z.strictObject({ voters: z.array(nodeId).min(1).max(7) }).optional(),
+  /**
+   * Replicated groups for data, numbered from 0, the same on all founders; the founding decides,
+   * later values are ignored. More: more leaders to share the work, a database each.
+   */
+  groups: count(1, dataGroupsMax).default(1)
 })
 
 const security = z.strictObject({
@@ -296,10 +301,34 @@ const consensus = z.strictObject({
    * least 1,024, what a node itself leaves open. Higher: clients may leave more open, for memory.
    */
   clientAnswersMax: count(1, 65_536).default(1_024),
+  /**
+   * A group of which nobody has asked for so long, and whose members have all of it, sends no
+   * heartbeats until it is needed; those of its host stand for it. Lower: less idle traffic and
+   * more falling asleep and waking. Zero: never. A node with one group keeps it awake.
+   */
+  quiesceAfterMs: ms(0, 3_600_000).default(2_000),
+  /**
+   * Leaders of several groups are spread evenly over the nodes, once they have stayed the same for
+   * so long. Lower: sooner, and more moves while nodes come and go. Zero: never.
+   */
+  leaderBalanceIntervalMs: ms(0, 3_600_000).default(5_000),
   /** Content hashes of all replicas are compared at this interval. Zero: never. */
   checkIntervalMs: ms(0, 86_400_000).default(0),
   /** A new segment file begins at this size. */
-  logSegmentBytes: count(65_536, 1_073_741_824).default(16 * 1024 * 1024)
+  logSegmentBytes: count(65_536, 1_073_741_824).default(16 * 1024 * 1024),
+  /**
+   * A group's log that is longer is compacted: what its engine holds for good goes. Higher:
+   * followers that were away for longer are caught up without a snapshot, for memory and disk.
+   */
+  logEntriesMax: count(16, 16_777_216).default(65_536),
+  /** The same by the size of the entries. */
+  logBytesMax: count(65_536, 4_294_967_296).default(64 * 1024 * 1024),
+  /** Of both so much stays, for followers that are a bit behind. */
+  logTailShare: z.number().min(0).max(0.9).default(0.25),
+  /** A snapshot of which nothing was asked for so long is given up. Higher: disk space longer. */
+  snapshotKeepMs: ms(1_000, 86_400_000).default(60_000),
+  /** How long a part of a snapshot is waited for before it is asked for again. */
+  snapshotChunkTimeoutMs: ms(50, 600_000).default(5_000)
 })
 
 const routing = z.strictObject({
@@ -506,6 +535,42 @@ const health = z.strictObject({
   recordsMax: count(1, 65_536).default(256)
 })
 
+/** Files and states that nodes bring one another. */
+const sync = z.strictObject({
+  /** Data of one chunk. Larger: fewer messages; smaller: less is sent again when one is damaged. */
+  chunkBytes: count(4_096, 524_288).default(262_144),
+  /** Chunks of one file on the way at the same time. Higher: faster over long ways, for memory. */
+  chunksInFlightMax: count(1, 64).default(4),
+  /** What this node sends of files, all together. Zero: as much as it can. */
+  bytesPerSecond: count(0, 1_000_000_000_000).default(0),
+  /** Files that this node receives at the same time; further ones are refused. */
+  transfersMax: count(1, 1_024).default(16),
+  /** Files that this node sends at the same time; further ones are asked for again later. */
+  transfersServedMax: count(1, 1_024).default(16),
+  /** Files that have not arrived whole and are kept to go on with; the oldest is forgotten. */
+  partialsMax: count(1, 1_024).default(64),
+  /** Without a chunk for so long the sender is asked again. */
+  stallTimeoutMs: ms(100, 3_600_000).default(10_000),
+  /** A transfer that gets no further for so long has failed. */
+  giveUpAfterMs: ms(100, 604_800_000).default(600_000),
+  /** Transfers that have ended and are still told of. */
+  recordsMax: count(1, 4_096).default(64),
+  /** The state of one tenant of a service; a larger one is not exchanged. */
+  stateBytesMax: count(1_024, 1_073_741_824).default(64 * 1024 * 1024),
+  /** States that are being exchanged, asked for and answered each; beyond it they are refused. */
+  serviceSyncsMax: count(1, 1_024).default(16),
+  /** Tenants known, removed ones that are remembered included. */
+  tenantsMax: count(1, 1_048_576).default(4_096),
+  /** What is known of tenants is compared with one member this often. */
+  tenantIntervalMs: ms(100, 3_600_000).default(30_000),
+  /** So many failures to reach a peer within the window, and it is not asked for a while. */
+  breakerFailuresMax: count(1, 1_000).default(5),
+  breakerWindowMs: ms(100, 3_600_000).default(10_000),
+  /** The first pause; doubles with each failed attempt after it, up to the maximum. */
+  breakerBackoffMinMs: ms(1, 600_000).default(100),
+  breakerBackoffMaxMs: ms(1, 3_600_000).default(30_000)
+})
+
 const admin = z.strictObject({
   /** Absent: no admin server. */
   listenAddress: address.optional(),
@@ -587,6 +652,7 @@ export const configSchema = z.strictObject({
   routing: routing.prefault({}),
   engine: engine.prefault({}),
   health: health.prefault({}),
+  sync: sync.prefault({}),
   admin: admin.prefault({}),
   facade: facade.prefault({})
 })
@@ -611,5 +677,7 @@ export const reloadable = [
   'routing.queryTimeoutMs',
   'routing.retriesMax',
   'routing.retryBackoffMs',
-  'routing.queriesInFlightMax'
+  'routing.queriesInFlightMax',
+  'sync.bytesPerSecond',
+  'sync.chunksInFlightMax'
 ] as const

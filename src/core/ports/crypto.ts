@@ -1,3 +1,9 @@
+/** A digest that is put together piece by piece; `digest` ends it. */
+export interface Sha256 {
+  update(bytes: Uint8Array): void
+  digest(): Uint8Array
+}
+
 /** Primitives from the platform. Synchronous; the simulator uses the real ones. */
 export interface Crypto {
   /** From the operating system's generator (in the simulator: from the seed). */
@@ -14,4 +20,6 @@ export interface Crypto {
   /** HKDF-SHA-256. */
   deriveKey(key: Uint8Array, salt: Uint8Array, info: string, lengthBytes: number): Uint8Array
   sha256(bytes: Uint8Array): Uint8Array
+  /** For what is too large to be hashed at once. */
+  startSha256(): Sha256
 }

@@ -20,6 +20,8 @@ export interface PlanRequest {
 }
 
 export interface PlanContext {
+  /** Where the command will stand in the log, if it is ever proposed. */
+  readonly index?: LogIndex
   /** Statements that run longer are interrupted and fail with ERR_SKEIN_STATEMENT_TIMEOUT. */
   readonly deadline: MonotonicMs
 }
@@ -71,6 +73,42 @@ export interface ReadOptions {
   readonly signal?: AbortSignal
 }
 
+/** What a snapshot is, for whoever takes it in. */
+export interface SnapshotDescription {
+  /** Everything up to here is in it, nothing behind. */
+  readonly index: LogIndex
+  /** Of the engine that took it; one that reads another refuses it. */
+  readonly format: number
+  readonly sizeBytes: number
+  /** Of all its bytes. */
+  readonly sha256: Uint8Array
+}
+
+/** A consistent copy of all that an engine holds, system keys included. */
+export interface EngineSnapshot {
+  readonly description: SnapshotDescription
+  /** Within the size; exactly so many bytes. */
+  read(offset: number, lengthBytes: number): Promise<Uint8Array>
+  /** Its space is free again; nothing is read any more. */
+  close(): Promise<void>
+}
+
+/** A snapshot on its way into an engine, which goes on as it was until `finish`. */
+export interface EngineRestore {
+  /** Each byte is written at least once, in any order. */
+  write(offset: number, bytes: Uint8Array): Promise<void>
+  /**
+   * Checks all of it, then replaces the engine's content by it and by `systemWrites`, durably and
+   * in one step: a crash leaves the one or the other. Nothing else is called meanwhile but `read`,
+   * which waits.
+   * @throws SnapshotRefusedError damaged, or of another format: the content is what it was; any
+   * other error is fail-stop for this replica
+   */
+  finish(systemWrites: readonly SystemWrite[]): Promise<EngineState>
+  /** Gives it up; harmless when it has ended. */
+  abandon(): Promise<void>
+}
+
 /**
  * The embedder's database, one per data group and node. Every method takes and gives cloneable
  * values, so an engine may live in its own threads.
@@ -85,6 +123,8 @@ export interface ReadOptions {
  *    back first.
  * 5. A plan that fails leaves the batch as it was before it.
  * 6. An error thrown by `apply`, `flush` or `open` is fail-stop for this replica.
+ * 7. An engine that says so in its capabilities has `snapshot` and `restore`. `open` removes what
+ *    unfinished ones left behind. Of a group whose engine has neither the log is kept whole.
  */
 export interface Engine {
   open(): Promise<EngineState>
@@ -110,5 +150,16 @@ export interface Engine {
   flush(): Promise<LogIndex>
   /** Content hash of all user data at the applied index, lower-case hex. */
   checksum(): Promise<{ readonly index: LogIndex; readonly hash: string }>
+  /**
+   * Of what is applied at one moment between call and answer; applies go on meanwhile. At most one
+   * is open at a time.
+   * @throws SnapshotRefusedError there is no room for it; the engine goes on
+   */
+  snapshot?(): Promise<EngineSnapshot>
+  /**
+   * At most one is under way.
+   * @throws SnapshotRefusedError of another format, or there is no room for it
+   */
+  restore?(description: SnapshotDescription): Promise<EngineRestore>
   close(): Promise<void>
 }

@@ -15,18 +15,39 @@ export interface LogEntry {
 }
 
 /**
- * What one group asks to make durable. Entries replace whatever stands at and after the first
- * one.
+ * Stands for everything up to `index`: the group's engine holds it for good, its log no longer.
+ */
+export interface LogBase {
+  readonly index: LogIndex
+  readonly term: Term
+  /** Where the newest configuration at or below `index` stood. */
+  readonly configurationIndex: LogIndex
+  /** The payload of that entry. Encoded by the consensus room; opaque to the store. */
+  readonly configuration: Uint8Array
+}
+
+export interface BaseChange {
+  readonly base: LogBase
+  /** Nothing of the log before stays; otherwise the entries behind the base do. */
+  readonly replacesLog: boolean
+}
+
+/**
+ * What one group asks to make durable, in this order. Entries replace whatever stands at and after
+ * the first one.
  */
 export interface PersistRequest {
   readonly group: GroupId
   readonly hardState: HardState | null
+  readonly base?: BaseChange | null
   readonly entries: readonly LogEntry[]
 }
 
 export interface RecoveredGroup {
   readonly hardState: HardState
-  /** Contiguous, from the group's first kept index. */
+  /** Absent, or null: the log begins with index 1. */
+  readonly base?: LogBase | null
+  /** Contiguous, from the index behind the base. */
   readonly entries: readonly LogEntry[]
 }
 
@@ -43,6 +64,7 @@ export interface RecoveredLog {
  * 1. When `persist` resolves, all its requests and all earlier ones are durable.
  * 2. After an error of the disk every later call fails: the node stops.
  * 3. A truncated suffix does not come back, whatever a crash tears.
+ * 4. What lies behind the bases of all groups may be deleted when those are durable, not before.
  */
 export interface LogStore {
   /** @throws LogCorruptedError damage that is not a torn tail: the replica must not serve */

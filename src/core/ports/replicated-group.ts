@@ -46,23 +46,30 @@ export interface Leadership {
 
 export interface GroupStatus {
   readonly group: GroupId
+  /** For people: `0`, `1`, …, or `control`. */
+  readonly name: string
   readonly role: RaftRole
   readonly term: Term
   readonly leader: NodeId | null
   readonly voters: readonly NodeId[]
+  /** They get the log, and neither vote nor serve. */
+  readonly learners: readonly NodeId[]
   readonly commitIndex: LogIndex
   readonly appliedIndex: LogIndex
+  /** The log begins here; what was before is in the engine alone. */
+  readonly firstIndex: LogIndex
   readonly lastIndex: LogIndex
   /** A coded reason when this replica has stopped. */
   readonly failed: string | null
   /**
-   * Leader only: last index known on each voter, and whether it answered within an election
-   * timeout.
+   * Leader only: last index known on each voter, whether it answered within an election timeout,
+   * and whether it is being given a snapshot.
    */
   readonly progress: readonly {
     readonly nodeId: NodeId
     readonly matchIndex: LogIndex
     readonly active: boolean
+    readonly getsSnapshot: boolean
   }[]
 }
 

@@ -1,5 +1,5 @@
 import type { ErrorFacts } from '../../core/errors.js'
-import type { Command, SystemWrite } from '../../core/ports/engine.js'
+import type { Command, SnapshotDescription, SystemWrite } from '../../core/ports/engine.js'
 import type { Statement } from '../../core/sql.js'
 
 /**
@@ -31,7 +31,25 @@ export type EngineCallBody =
   | { readonly op: 'flush' }
   | { readonly op: 'read'; readonly statements: readonly Statement[]; readonly budgetMs: number }
   | { readonly op: 'checksum' }
+  /** Removes what a process before this one left of snapshots; the writer's first. */
+  | { readonly op: 'sweep' }
+  /** The file that was checked takes the database's place; the writer goes on with it. */
+  | { readonly op: 'swap' }
+  | CopierCallBody
   | { readonly op: 'close' }
+
+export type CopierCallBody =
+  | { readonly op: 'takeSnapshot' }
+  | { readonly op: 'readSnapshot'; readonly offset: number; readonly lengthBytes: number }
+  | { readonly op: 'dropSnapshot' }
+  | { readonly op: 'beginRestore'; readonly description: SnapshotDescription }
+  | { readonly op: 'writeRestore'; readonly offset: number; readonly bytes: Uint8Array }
+  | {
+      readonly op: 'checkRestore'
+      readonly description: SnapshotDescription
+      readonly writes: readonly SystemWrite[]
+    }
+  | { readonly op: 'dropRestore' }
 
 export interface EngineCall {
   readonly id: number
@@ -45,7 +63,7 @@ export interface EngineReply {
   readonly error?: ErrorFacts
 }
 
-export type HostKind = 'writer' | 'reader'
+export type HostKind = 'writer' | 'reader' | 'copier'
 
 export interface ChannelHandlers {
   onReplies(replies: readonly EngineReply[]): void
@@ -53,7 +71,7 @@ export interface ChannelHandlers {
   onExit(reason: string): void
 }
 
-/** The way to one writer or reader, wherever it runs. Calls are executed in order. */
+/** The way to one writer, reader or copier, wherever it runs. Calls are executed in order. */
 export interface EngineChannel {
   post(calls: readonly EngineCall[]): void
   /**

@@ -9,7 +9,7 @@ import type {
   EngineChannel,
   EngineReply
 } from './channel.js'
-import { EngineHost, type HostOptions } from './host-store.js'
+import { executorOf, type HostOptions } from './host-store.js'
 import { Isolations, type SqliteEngineSettings } from './options.js'
 
 const entry = new URL('./host-worker.js', import.meta.url)
@@ -40,7 +40,7 @@ function threadChannel(options: HostOptions, handlers: ChannelHandlers): EngineC
     env: { ...process.env, NODE_OPTIONS: '' }
   })
   let isKilled = false
-  worker.on('message', (replies: EngineReply[]) => {
+  worker.on('message', (replies: readonly EngineReply[]) => {
     if (!isKilled) handlers.onReplies(replies)
   })
   worker.on('error', (error) => {
@@ -98,12 +98,15 @@ function processChannel(options: HostOptions, handlers: ChannelHandlers): Engine
 
 /** Executes in a later microtask, as if it were elsewhere. */
 function inlineChannel(options: HostOptions, handlers: ChannelHandlers): EngineChannel {
-  const host = new EngineHost(options)
+  const execute = executorOf(options)
   let isKilled = false
   return {
     post(calls) {
-      queueMicrotask(() => {
-        if (!isKilled) handlers.onReplies(calls.map((call) => host.execute(call)))
+      queueMicrotask(async () => {
+        if (isKilled) return
+        const replies = execute(calls)
+        const done = replies instanceof Promise ? await replies : replies
+        if (!isKilled) handlers.onReplies(done)
       })
     },
     async kill() {

@@ -1,7 +1,7 @@
-import { unreachable } from '../../core/assert.js'
 import { EngineFailedError } from '../../core/errors.js'
 import { factsOf } from '../../core/remote-error.js'
 import type { EngineCall, EngineCallBody, EngineReply, HostKind } from './channel.js'
+import { CopierStore, sweep } from './copier-store.js'
 import type { SqliteEngineSettings } from './options.js'
 import { ReaderStore } from './reader-store.js'
 import { WriterStore } from './writer-store.js'
@@ -14,8 +14,23 @@ export interface HostOptions {
 
 const now = (): number => performance.now()
 
-/** Executes calls on one connection: the same code in a thread, in a process, and inline. */
-export class EngineHost {
+/** Replies to the calls, at once or when all are done. */
+export type Executor = (
+  calls: readonly EngineCall[]
+) => readonly EngineReply[] | Promise<readonly EngineReply[]>
+
+/** The same code in a thread, in a process, and inline. */
+export function executorOf(options: HostOptions): Executor {
+  if (options.kind === 'copier') {
+    const host = new CopierHost(options.directory)
+    return (calls) => Promise.all(calls.map((call) => host.execute(call)))
+  }
+  const host = new EngineHost(options)
+  return (calls) => calls.map((call) => host.execute(call))
+}
+
+/** Executes calls on one connection. */
+class EngineHost {
   readonly #options: HostOptions
   #writer: WriterStore | null = null
   #reader: ReaderStore | null = null
@@ -34,6 +49,7 @@ export class EngineHost {
   }
 
   #write(body: EngineCallBody): unknown {
+    if (body.op === 'sweep') return sweep(this.#options.directory)
     if (body.op === 'open') return this.#openWriter()
     if (body.op === 'close' && this.#writer === null) return undefined
     if (this.#writer === null) throw new EngineFailedError('the writer is not open')
@@ -56,11 +72,12 @@ export class EngineHost {
         this.#writer.close()
         this.#writer = null
         return undefined
-      case 'read':
-      case 'checksum':
-        throw new EngineFailedError('the writer does not read')
+      case 'swap':
+        this.#writer.giveWay()
+        this.#writer = null
+        return this.#openWriter()
       default:
-        return unreachable(body)
+        throw new EngineFailedError(`a writer does not ${body.op}`)
     }
   }
 
@@ -86,5 +103,49 @@ export class EngineHost {
     if (body.op === 'read') return this.#reader.read(body.statements, now() + body.budgetMs)
     if (body.op === 'checksum') return this.#reader.checksum()
     throw new EngineFailedError(`a reader does not ${body.op}`)
+  }
+}
+
+/** Executes calls in order, though some of them wait. */
+class CopierHost {
+  readonly #copier: CopierStore
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(directory: string) {
+    this.#copier = new CopierStore(directory)
+  }
+
+  execute({ id, body }: EngineCall): Promise<EngineReply> {
+    const reply = this.#last.then(async () => {
+      try {
+        return { id, value: await this.#copy(body) }
+      } catch (thrown) {
+        return { id, error: factsOf(thrown) }
+      }
+    })
+    this.#last = reply
+    return reply
+  }
+
+  #copy(body: EngineCallBody): unknown {
+    switch (body.op) {
+      case 'takeSnapshot':
+        return this.#copier.take()
+      case 'readSnapshot':
+        return this.#copier.read(body.offset, body.lengthBytes)
+      case 'dropSnapshot':
+        return this.#copier.dropTaken()
+      case 'beginRestore':
+        return this.#copier.begin(body.description)
+      case 'writeRestore':
+        return this.#copier.write(body.offset, body.bytes)
+      case 'checkRestore':
+        this.#copier.check(body.description, body.writes)
+        return this.#copier.closeIncoming()
+      case 'dropRestore':
+        return this.#copier.dropIncoming()
+      default:
+        throw new EngineFailedError(`a copier does not ${body.op}`)
+    }
   }
 }

@@ -1,21 +1,27 @@
 /** The entry of a writer's or reader's own thread or process. */
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import type { EngineCall, EngineReply } from './channel.js'
-import { EngineHost, type HostOptions } from './host-store.js'
+import { executorOf, type HostOptions } from './host-store.js'
 
-const handler = (options: HostOptions) => {
-  const host = new EngineHost(options)
-  return (calls: readonly EngineCall[]): EngineReply[] => calls.map((call) => host.execute(call))
+/** Replies to each batch of calls when it is done. */
+function answering(options: HostOptions, post: (replies: readonly EngineReply[]) => void) {
+  const execute = executorOf(options)
+  return (calls: readonly EngineCall[]) => {
+    const replies = execute(calls)
+    if (replies instanceof Promise) replies.then(post)
+    else post(replies)
+  }
 }
 
 if (parentPort !== null) {
   const port = parentPort
-  const execute = handler(workerData as HostOptions)
-  port.on('message', (calls: readonly EngineCall[]) => port.postMessage(execute(calls)))
+  const answer = answering(workerData as HostOptions, (replies) => port.postMessage(replies))
+  port.on('message', answer)
 } else {
-  const execute = handler(JSON.parse(process.argv[2] ?? '') as HostOptions)
+  const options = JSON.parse(process.argv[2] ?? '') as HostOptions
+  const answer = answering(options, (replies) => process.send?.(replies))
   // A parent that ends closes the channel, and nothing else keeps this process alive.
-  process.on('message', (calls) => process.send?.(execute(calls as EngineCall[])))
+  process.on('message', (calls) => answer(calls as EngineCall[]))
   const guard = new Worker(new URL('./orphan-guard-worker.js', import.meta.url), {
     workerData: process.ppid
   })

@@ -47,6 +47,9 @@ export class ReaderPoolDriver {
   #appliedIndex = 0
   #armedAt: MonotonicMs = NEVER
   #isClosed = false
+  /** While no connection may be open. */
+  #isSuspended = false
+  #onIdle: (() => void) | null = null
 
   constructor(
     components: { clock: Clock; logger: Logger; openChannel: ChannelOpener },
@@ -81,6 +84,30 @@ export class ReaderPoolDriver {
     const early = this.#early
     this.#early = []
     for (const job of early) this.#enqueue(job)
+    this.#dispatch()
+  }
+
+  /** Resolves when what runs has ended and no connection is open; what is asked for waits. */
+  async suspend(): Promise<void> {
+    this.#isSuspended = true
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve
+      this.#dispatch()
+    })
+    const readers = this.#readers
+    this.#readers = []
+    for (const { rpc } of readers) {
+      await rpc.call({ op: 'close' })
+      await rpc.kill()
+    }
+  }
+
+  /** The database is another one, perhaps. */
+  async resume(): Promise<void> {
+    this.#isSuspended = false
+    const missing = this.#settings.readers - Math.min(this.#abandoned, this.#settings.readers)
+    for (let i = 0; i < missing; i++) this.#addReader()
+    await Promise.all(this.#readers.map(({ rpc }) => rpc.call({ op: 'open' })))
     this.#dispatch()
   }
 
@@ -122,6 +149,12 @@ export class ReaderPoolDriver {
   }
 
   #dispatch(): void {
+    if (this.#isSuspended) {
+      if (this.#readers.some(({ job }) => job !== null)) return
+      this.#onIdle?.()
+      this.#onIdle = null
+      return
+    }
     for (const reader of this.#readers) {
       if (reader.job !== null) continue
       let job = this.#ready.shift()
@@ -179,11 +212,13 @@ export class ReaderPoolDriver {
     this.#readers = this.#readers.filter((other) => other !== reader)
     this.#abandoned++
     this.#logger.warn({ abandoned: this.#abandoned }, 'a read ran beyond its deadline')
-    if (this.#abandoned <= this.#settings.abandonedReadersMax) this.#addReader()
+    const mayReplace = !this.#isSuspended && this.#abandoned <= this.#settings.abandonedReadersMax
+    if (mayReplace) this.#addReader()
     reader.rpc.kill().then((isStopped) => {
       if (!isStopped || this.#isClosed) return
       this.#abandoned--
-      if (this.#readers.length < this.#settings.readers) this.#addReader()
+      const isShort = !this.#isSuspended && this.#readers.length < this.#settings.readers
+      if (isShort) this.#addReader()
       this.#dispatch()
     }, this.#noteFault)
   }

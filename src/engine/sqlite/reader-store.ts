@@ -8,6 +8,7 @@ import type { Statement, StatementResult } from '../../core/sql.js'
 import { ByteWriter } from '../../wire/byte-writer.js'
 import { selectAll } from './capture-sql.js'
 import { Connection, type Row } from './connection-store.js'
+import { databaseFile } from './copier-store.js'
 import { engineFailed, failureOf } from './failures.js'
 import { isInternalName, isReservedName, stateTable } from './names.js'
 import type { SqliteEngineSettings } from './options.js'
@@ -15,7 +16,6 @@ import { RowReader } from './row-reader-store.js'
 import { hasSequences, shapeOf, userTables } from './schema-store.js'
 import { newBudget, StatementRunner } from './statement-runner-store.js'
 import { type StoredValue, storedValue } from './stored-value.js'
-import { databaseFile } from './writer-store.js'
 
 const hashBufferBytes = 64 * 1024
 

@@ -7,18 +7,22 @@ import type {
   Command,
   Engine,
   EngineCapabilities,
+  EngineRestore,
+  EngineSnapshot,
   EngineState,
   PlanContext,
   PlanOutcome,
   PlanRequest,
   ReadOptions,
   ReadOutcome,
+  SnapshotDescription,
   SystemWrite
 } from '../../core/ports/engine.js'
 import type { PrepareOutcome } from '../../core/ports/engine-prepare.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type { Statement } from '../../core/sql.js'
 import type { ChannelOpener } from './channel.js'
+import { CopiesDriver } from './copies-driver.js'
 import type { SqliteEngineSettings } from './options.js'
 import { ReaderPoolDriver } from './reader-pool-driver.js'
 import { commandVersion } from './row-change.js'
@@ -39,6 +43,7 @@ export class SqliteEngineDriver implements Engine {
   readonly #openChannel: ChannelOpener
   readonly #settings: SqliteEngineSettings
   readonly #readers: ReaderPoolDriver
+  readonly #copies: CopiesDriver
   readonly #timer: DeadlineTimer
   #writer: EngineRpc | null = null
   /** Oldest first. */
@@ -64,18 +69,20 @@ export class SqliteEngineDriver implements Engine {
     this.#openChannel = components.openChannel
     this.#settings = settings
     this.#readers = new ReaderPoolDriver(components, settings)
+    this.#copies = new CopiesDriver(components.openChannel)
     this.#timer = new DeadlineTimer(components.clock, (now) => this.#handleTimeout(now))
   }
 
   async open(): Promise<EngineState> {
     this.#writer = this.#newWriter()
+    await this.#writer.call({ op: 'sweep' })
     const state = await this.#writer.call<EngineState>({ op: 'open' })
     await this.#readers.open(state.appliedIndex)
     return state
   }
 
   capabilities(): EngineCapabilities {
-    return { name: 'sqlite', interactiveTransactions: false, snapshots: false, language: 'sql' }
+    return { name: 'sqlite', interactiveTransactions: false, snapshots: true, language: 'sql' }
   }
 
   version(): number {
@@ -126,8 +133,17 @@ export class SqliteEngineDriver implements Engine {
     return this.#readers.checksum()
   }
 
+  snapshot(): Promise<EngineSnapshot> {
+    return this.#copies.snapshot()
+  }
+
+  restore(description: SnapshotDescription): Promise<EngineRestore> {
+    return this.#copies.restore(description, () => this.#swap())
+  }
+
   async close(): Promise<void> {
     this.#timer.stop()
+    await this.#copies.close()
     await this.#readers.close()
     const writer = this.#writer
     this.#writer = null
@@ -160,6 +176,19 @@ export class SqliteEngineDriver implements Engine {
       this.#send(plan)
       this.#armFor(plan.deadline)
     })
+  }
+
+  /** Nobody may have the database open while another takes its place. */
+  async #swap(): Promise<EngineState> {
+    await this.#readers.suspend()
+    try {
+      const state = await this.#call<EngineState>({ op: 'swap' })
+      this.#forgetBatch()
+      this.#readers.onApplied(state.appliedIndex)
+      return state
+    } finally {
+      await this.#readers.resume()
+    }
   }
 
   /** The writer keeps what it planned: it need not travel back. */

@@ -1,7 +1,15 @@
-import { closeSync, fdatasyncSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { assert } from '../../core/assert.js'
-import { EngineFailedError } from '../../core/errors.js'
+import { EngineFailedError, SnapshotRefusedError } from '../../core/errors.js'
 import type { LogIndex } from '../../core/ids.js'
 import type {
   Command,
@@ -16,6 +24,7 @@ import { Applier } from './apply-store.js'
 import { Capture } from './capture-store.js'
 import type { StatementShape } from './classifier.js'
 import { Connection } from './connection-store.js'
+import { databaseFile, incomingFile } from './copier-store.js'
 import { engineFailed, failureOf } from './failures.js'
 import { stateTable, systemTable } from './names.js'
 import type { SqliteEngineSettings } from './options.js'
@@ -25,7 +34,8 @@ import { hasSequences } from './schema-store.js'
 import { refuseShift, shiftingNames } from './shifting-names-store.js'
 import { newBudget, StatementRunner } from './statement-runner-store.js'
 
-export const databaseFile = 'data.sqlite'
+/** How long a swap waits for readers that were told to end. */
+const swapPatienceMs = 1_000
 
 /**
  * The one writer of a database. A batch is an open transaction: `plan` runs a request in it once
@@ -39,6 +49,7 @@ export class WriterStore {
   readonly #runner: StatementRunner
   readonly #now: () => number
   readonly #walFd: number
+  readonly #directory: string
   #mode: 'unset' | 'plan' | 'apply' = 'unset'
   #appliedIndex: number
   #hasSequences = false
@@ -53,6 +64,7 @@ export class WriterStore {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     const file = join(directory, databaseFile)
     this.#now = now
+    this.#directory = directory
     this.#connection = new Connection(file, { ...settings, readonly: false })
     const { db } = this.#connection
     db.pragma('journal_mode = WAL')
@@ -206,6 +218,29 @@ export class WriterStore {
     this.discard()
     closeSync(this.#walFd)
     this.#connection.close()
+  }
+
+  /**
+   * Closes the database, which the incoming one then replaces: a crash leaves the one or the other.
+   * No journal may be left beside it: SQLite would bring the old one's pages into the new.
+   * @throws SnapshotRefusedError somebody else has it open; this writer goes on
+   */
+  giveWay(): void {
+    this.discard()
+    const file = join(this.#directory, databaseFile)
+    const { db } = this.#connection
+    this.#connection.forgetStatements()
+    db.pragma(`busy_timeout = ${swapPatienceMs}`)
+    try {
+      db.pragma('journal_mode = DELETE')
+    } catch (cause) {
+      throw new SnapshotRefusedError('a reader holds the database', { cause })
+    }
+    this.close()
+    if (existsSync(`${file}-wal`)) throw new EngineFailedError('a journal is left')
+    syncDirectory(this.#directory)
+    renameSync(join(this.#directory, incomingFile), file)
+    syncDirectory(this.#directory)
   }
 
   #runStatement(

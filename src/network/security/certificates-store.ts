@@ -250,7 +250,7 @@ const peerOfName = (kind: string, id: string, clusterName: string): PeerIdentity
 
 /** By the record, and by the certificate that lies there, which may be older than the record. */
 async function serialsOf(directory: string, peer: PeerIdentity, now: WallMs): Promise<string[]> {
-  const text = await readFile(join(directory, issuedName), 'utf8').catch(() => '')
+  const text = await readIssued(join(directory, issuedName))
   const records = text
     .split('\n')
     .filter((line) => line !== '')
@@ -265,6 +265,16 @@ async function serialsOf(directory: string, peer: PeerIdentity, now: WallMs): Pr
   if (present !== null) serials.add(present.serialNumber)
   if (serials.size > 0) return [...serials]
   throw new CertificateError(`${directory}: nothing was issued to ${peerNameOf(peer)}`)
+}
+
+/** Empty before anything was issued. */
+async function readIssued(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw new CertificateError(`${file}: ${(cause as Error).message}`, { cause })
+  }
 }
 
 async function readRevoked(file: string): Promise<RevokedRecord> {

@@ -66,6 +66,26 @@ export function diskContract(name: string, make: (t: Tap) => Promise<Disk>): voi
     t.same(await disk.list('nowhere'), [])
   })
 
+  t.test(`${name}: a reader reads any part, and knows one content from another`, async (t) => {
+    const disk = await make(t)
+    t.equal(await disk.openRead('nothing'), null)
+    const file = await opened(t, disk, 'long')
+    await file.write(0, [text('0123456789')])
+    const reader = await disk.openRead('long')
+    t.teardown(() => reader?.close())
+    t.equal(reader?.sizeBytes, 10)
+    const part = async (offset: number, lengthMax: number) =>
+      new TextDecoder().decode(await reader?.read(offset, lengthMax))
+    t.equal(await part(0, 4), '0123')
+    t.equal(await part(6, 100), '6789')
+    t.equal(await part(10, 5), '')
+    t.equal(await versionOf(disk, 'long'), reader?.version)
+    await file.write(10, [text('x')])
+    t.not(await versionOf(disk, 'long'), reader?.version)
+    await (await opened(t, disk, 'other')).write(0, [text('0123456789x')])
+    t.not(await versionOf(disk, 'other'), await versionOf(disk, 'long'))
+  })
+
   t.test(`${name}: list names what is directly below, sorted`, async (t) => {
     const disk = await make(t)
     await disk.makeDirectory('d/inner')
@@ -100,6 +120,12 @@ export function diskContract(name: string, make: (t: Tap) => Promise<Disk>): voi
     const again = await disk.lock('lock')
     await again.release()
   })
+}
+
+async function versionOf(disk: Disk, path: string): Promise<string | undefined> {
+  const reader = await disk.openRead(path)
+  await reader?.close()
+  return reader?.version
 }
 
 export type Tap = { teardown(handler: () => unknown): void }

@@ -1,6 +1,15 @@
+import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { LogIndex, MonotonicMs } from '../../../src/core/ids.js'
-import type { Command, Engine, PlanOutcome } from '../../../src/core/ports/engine.js'
+import type {
+  Command,
+  Engine,
+  EngineRestore,
+  EngineSnapshot,
+  PlanOutcome,
+  SnapshotDescription,
+  SystemWrite
+} from '../../../src/core/ports/engine.js'
 import type { Statement, StatementResult } from '../../../src/core/sql.js'
 
 /** What the suite needs of an engine, in the engine's own language. */
@@ -176,6 +185,81 @@ export function engineContract(subject: EngineSubject): void {
     t.equal(await reading, '1')
   })
 
+  test('R-S11 a snapshot brings data, system keys and index to another engine', async (t, h) => {
+    const system = [{ key: 's/a', value: Uint8Array.of(7, 0, 255) }]
+    await h.engine.apply([await planned(h, set('a', '1'), set('b', '2'))], system, at(10))
+    const taken = await snapshotOf(h.engine)
+    await h.engine.apply([await planned(h, set('a', 'later'))], [], at(11))
+    const { description } = taken
+    t.equal(description.index, 10)
+    t.same(description.sha256, sha256(await contentOf(taken)))
+    const other = await open(t, await subject.make(t), subject)
+    await other.engine.apply([await planned(other, set('c', 'gone'))], [], at(3))
+    const local = { key: 'local/x', value: Uint8Array.of(1) }
+    t.match(await restored(other.engine, taken, [local]), { appliedIndex: 10, durableIndex: 10 })
+    await taken.close()
+    const state = await other.reopen()
+    t.same(state, { appliedIndex: 10, durableIndex: 10 }, 'durable, without a flush')
+    const found = [await read(other, 'a'), await read(other, 'b'), await read(other, 'c')]
+    t.same(found, ['1', '2', null])
+    const keys = (await other.engine.readSystem('')).map(({ key }) => key)
+    t.same(keys, ['local/x', 's/a'])
+    const commands = [await planned(other, set('a', 'later'))]
+    await other.engine.apply(commands, [], at(11))
+    t.same(await other.engine.checksum(), await h.engine.checksum(), 'it goes on from there')
+  })
+
+  test('R-S08 until its end a restore changes nothing; given up, nothing is left', async (t, h) => {
+    const source = await open(t, await subject.make(t), subject)
+    await source.engine.apply([await planned(source, set('a', 'new'))], [], at(10))
+    const taken = await snapshotOf(source.engine)
+    await h.engine.apply([await planned(h, set('a', 'old'))], [], at(5))
+    const restore = await restoreOf(h.engine, taken.description)
+    await writeAll(restore, await contentOf(taken))
+    await h.engine.apply([await planned(h, set('b', 'meanwhile'))], [], at(6))
+    t.same([await read(h, 'a'), await read(h, 'b')], ['old', 'meanwhile'])
+    await restore.abandon()
+    await restore.abandon()
+    t.same([await read(h, 'a'), await read(h, 'b')], ['old', 'meanwhile'])
+    await restored(h.engine, taken, [])
+    t.same([await read(h, 'a'), await read(h, 'b')], ['new', null])
+  })
+
+  test('X-39 a damaged, foreign or short snapshot is refused, the content stays', async (t, h) => {
+    await h.engine.apply([await planned(h, set('a', '1'))], [], at(10))
+    const taken = await snapshotOf(h.engine)
+    const { description } = taken
+    const bytes = await contentOf(taken)
+    const other = await open(t, await subject.make(t), subject)
+    await other.engine.apply([await planned(other, set('a', 'own'))], [], at(3))
+    const refused = { code: 'ERR_SKEIN_SNAPSHOT_REFUSED' }
+    const finishing = async (claimed: SnapshotDescription, sent: Uint8Array) => {
+      const restore = await restoreOf(other.engine, claimed)
+      await writeAll(restore, sent)
+      await restore.finish([])
+    }
+    const flipped = bytes.slice()
+    flipped[flipped.length >> 1] = (flipped[flipped.length >> 1] ?? 0) ^ 4
+    await t.rejects(finishing(description, flipped), refused, 'a flipped bit')
+    await t.rejects(finishing(description, bytes.subarray(0, bytes.length - 1)), refused, 'short')
+    const foreign = { ...description, format: description.format + 1 }
+    await t.rejects(finishing(foreign, bytes), refused, 'another format')
+    t.equal(await read(other, 'a'), 'own')
+    const { appliedIndex } = await other.reopen()
+    t.ok(appliedIndex <= 3)
+    await finishing(description, bytes)
+    t.equal(await read(other, 'a'), '1')
+  })
+
+  test('a read that waits for what a snapshot brings gets it', async (t, harness) => {
+    const source = await open(t, await subject.make(t), subject)
+    await source.engine.apply([await planned(source, set('a', '1'))], [], at(10))
+    const taken = await snapshotOf(source.engine)
+    const reading = read(harness, 'a', 10)
+    await restored(harness.engine, taken, [])
+    t.equal(await reading, '1')
+  })
+
   test('an apply without commands moves the index', async (t, harness) => {
     await harness.engine.apply([], [], at(10))
     t.equal((await harness.engine.checksum()).index, 10)
@@ -187,6 +271,7 @@ interface Tap extends TeardownTap {
   not(found: unknown, wanted: unknown, message?: string): void
   same(found: unknown, wanted: unknown, message?: string): void
   match(found: unknown, pattern: unknown, message?: string): void
+  rejects(promise: Promise<unknown>, wanted: object, message?: string): Promise<unknown>
   ok(value: unknown, message?: string): void
   notOk(value: unknown, message?: string): void
 }
@@ -213,6 +298,43 @@ async function open(t: TeardownTap, place: EnginePlace, subject: EngineSubject):
   }
   return harness
 }
+
+async function snapshotOf(engine: Engine): Promise<EngineSnapshot> {
+  if (engine.snapshot === undefined) throw new Error('the engine takes no snapshots')
+  return engine.snapshot()
+}
+
+async function restoreOf(engine: Engine, description: SnapshotDescription): Promise<EngineRestore> {
+  if (engine.restore === undefined) throw new Error('the engine takes no snapshots in')
+  return engine.restore(description)
+}
+
+const partBytes = 1_000
+
+async function contentOf({ description, read }: EngineSnapshot): Promise<Uint8Array> {
+  const content = new Uint8Array(description.sizeBytes)
+  for (let offset = 0; offset < content.length; offset += partBytes) {
+    content.set(await read(offset, Math.min(partBytes, content.length - offset)), offset)
+  }
+  return content
+}
+
+/** Backwards: parts come in any order. */
+async function writeAll(restore: EngineRestore, content: Uint8Array): Promise<void> {
+  const count = Math.ceil(content.length / partBytes)
+  for (let part = count - 1; part >= 0; part--) {
+    await restore.write(part * partBytes, content.slice(part * partBytes, (part + 1) * partBytes))
+  }
+}
+
+async function restored(engine: Engine, taken: EngineSnapshot, writes: readonly SystemWrite[]) {
+  const restore = await restoreOf(engine, taken.description)
+  await writeAll(restore, await contentOf(taken))
+  return restore.finish(writes)
+}
+
+const sha256 = (bytes: Uint8Array): Uint8Array =>
+  Uint8Array.from(createHash('sha256').update(bytes).digest())
 
 const plan = ({ engine }: Harness, ...statements: Statement[]): Promise<PlanOutcome> =>
   engine.plan({ statements }, { deadline })

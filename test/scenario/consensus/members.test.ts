@@ -197,7 +197,8 @@ t.test('R-M17 members change while nodes die: what was acknowledged is there', a
       if ((await cluster.read(leader, `w${i}`)) !== String(i)) t.fail(`seed ${seed} lost w${i}`)
     }
     t.ok(acknowledged.length > 20, `seed ${seed}: ${acknowledged.length} acknowledged`)
-    const isKnown = /^ERR_SKEIN_(NOT_LEADER|NO_LEADER|INDETERMINATE|TIMEOUT|MEMBER|NOT_FOUND|CONN)/
+    const isKnown =
+      /^ERR_SKEIN_(NOT_LEADER|NO_LEADER|INDETERMINATE|TIMEOUT|MEMBER|NOT_FOUND|CONN|BACKPRESSURE)/
     t.same(
       failures.filter((code) => !isKnown.test(code)),
       [],

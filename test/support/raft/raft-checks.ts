@@ -9,14 +9,46 @@ import {
   type RaftMessage,
   type RaftPersist
 } from '../../../src/consensus/index.js'
-import type { HardState, LogEntry, LogIndex, ReplicaId, Term } from '../../../src/core/index.js'
+import type {
+  HardState,
+  LogBase,
+  LogEntry,
+  LogIndex,
+  ReplicaId,
+  Term
+} from '../../../src/core/index.js'
 import { haveDisjointQuorums } from './disjoint-quorums.js'
 
-/** What survives a crash, with a hash chain over the entries. */
+/** What survives a crash. */
 export interface Image {
   hardState: HardState
+  base: LogBase | null
+  /** Behind the base. */
   entries: LogEntry[]
 }
+
+export const lastOf = ({ base, entries }: Image): number => (base?.index ?? 0) + entries.length
+
+const termOf = ({ base, entries }: Image, index: number): number =>
+  index === base?.index ? base.term : (entries[index - (base?.index ?? 0) - 1]?.term ?? 0)
+
+/** What stands there, as far as its configuration goes. */
+const configurationEntry = (base: LogBase): LogEntry => ({
+  index: base.configurationIndex,
+  term: base.term,
+  payload: base.configuration
+})
+
+/** With the request's base, without its entries. */
+export function rebased(image: Image, request: RaftPersist): Image {
+  if (request.base === null) return image
+  const { base, replacesLog } = request.base
+  const entries = replacesLog ? [] : image.entries.filter(({ index }) => index > base.index)
+  return { ...image, base, entries }
+}
+
+const entryOf = ({ base, entries }: Image, index: number): LogEntry | undefined =>
+  entries[index - (base?.index ?? 0) - 1]
 
 export class RaftViolation extends Error {
   constructor(
@@ -51,7 +83,10 @@ export class RaftChecks {
     commitIndex: LogIndex
   ): void {
     const first = request.entries[0]
-    const before = image.entries.slice(0, (first?.index ?? 1) - 1)
+    if (request.base !== null) this.#based(replica, request.base.base)
+    const log = rebased(image, request)
+    const before = log.entries.filter(({ index }) => index < (first?.index ?? 1))
+    if (log.base !== null) before.unshift(configurationEntry(log.base))
     for (const [i, entry] of request.entries.entries()) {
       if (configurationIn(entry.payload) === null) continue
       const isOwn = leads === entry.term
@@ -65,17 +100,12 @@ export class RaftChecks {
     }
     if (first === undefined) return
     if (leads !== null && leads === first.term) {
-      hold(
-        '2 append-only',
-        first.index > image.entries.length,
-        `${replica} overwrote ${first.index}`
-      )
+      hold('2 append-only', first.index > lastOf(log), `${replica} overwrote ${first.index}`)
     }
     for (const entry of request.entries) {
-      const previous =
-        request.entries[entry.index - first.index - 1] ?? image.entries[entry.index - 2]
+      const previous = request.entries[entry.index - first.index - 1]?.term
       const key = `${entry.index}/${entry.term}`
-      const content = `${previous?.term ?? 0}/${text(entry)}`
+      const content = `${previous ?? termOf(log, entry.index - 1)}/${text(entry)}`
       const known = this.#previousTerm.get(key)
       hold('3 log matching', known === undefined || known === content, `${replica} at ${key}`)
       this.#previousTerm.set(key, content)
@@ -85,7 +115,8 @@ export class RaftChecks {
   /** `durable` is the sender's image at the moment at which the message leaves. */
   sent(message: RaftMessage, durable: Image): void {
     const { from, kind, term } = message
-    const { hardState, entries } = durable
+    const { hardState } = durable
+    const last = lastOf(durable)
     const isForecast = kind === 'preVote' || (kind === 'preVoteResponse' && message.granted)
     hold('7 term durable', isForecast || term <= hardState.term, `${from} told ${term} in ${kind}`)
     if (kind === 'voteResponse' && message.granted) this.#voted(from, term, message.to, hardState)
@@ -93,8 +124,8 @@ export class RaftChecks {
     if (kind === 'appendEntriesResponse' && !message.rejected) {
       hold(
         '9 ack durable',
-        term < hardState.term || message.index <= entries.length,
-        `${from} acknowledged ${message.index} with ${entries.length} on disk`
+        term < hardState.term || message.index <= last,
+        `${from} acknowledged ${message.index} with ${last} on disk`
       )
     }
   }
@@ -144,6 +175,19 @@ export class RaftChecks {
     hold('10 one change', isFinal, `${entry.index} while ${last.index} is pending`)
   }
 
+  /** It stands for nothing but what was committed, and for the configuration in force at it. */
+  #based(replica: ReplicaId, base: LogBase): void {
+    const entry = this.committed[base.index - 1]
+    const isRight = entry?.term === base.term
+    hold('base committed', isRight, `${replica} has base ${base.index}/${base.term}`)
+    const newest = this.committed
+      .slice(0, base.index)
+      .findLast(({ payload }) => configurationIn(payload) !== null)
+    const isSame =
+      newest?.index === base.configurationIndex && text(newest) === base.configuration.join(',')
+    hold('base configuration', isSame, `${replica} at base ${base.index}`)
+  }
+
   readAsked(replica: ReplicaId, requestId: number): void {
     this.#readFloors.set(`${replica}/${requestId}`, this.acknowledgedIndex)
   }
@@ -177,7 +221,10 @@ export class RaftChecks {
     this.elections++
     // A late vote may still elect a leader of an older term than the commit's; it cannot commit.
     const lost = this.committed.find(
-      (entry, i) => (this.#commitTerms[i] ?? 0) <= term && !same(entry, image.entries[i])
+      (entry, i) =>
+        (this.#commitTerms[i] ?? 0) <= term &&
+        entry.index > (image.base?.index ?? 0) &&
+        !same(entry, entryOf(image, entry.index))
     )
     hold('4 leader completeness', lost === undefined, `${replica} leads without ${lost?.index}`)
   }
@@ -206,6 +253,12 @@ export class ApplyCheck {
 
   /** The core has heard that all of it is applied. */
   told(): void {
+    this.#unappliedBytes = 0
+  }
+
+  /** A snapshot has brought everything up to `index`. */
+  restored(index: LogIndex): void {
+    this.applied = index
     this.#unappliedBytes = 0
   }
 

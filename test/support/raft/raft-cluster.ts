@@ -1,8 +1,9 @@
 /**
  * A cluster of pure Raft cores on virtual time, driven by one seed: loss, duplicates, reordering,
  * one-way cuts, slow and stalled disks, crashes that lose what was not synced, pauses, transfers,
- * answers of older terms, changes of members, and in half of the seeds one of two nemeses. Messages
- * pass through their codecs. Everything is checked after every event.
+ * answers of older terms, changes of members, in half of the seeds one of two nemeses, and in half
+ * of them logs that are compacted, with snapshots. Messages pass through their codecs. Everything
+ * is checked after every event.
  */
 import {
   type ChangeOutcome,
@@ -17,13 +18,14 @@ import {
   type RaftMessage,
   type RaftOptions,
   type RaftPersist,
-  raftDeclarations
+  raftDeclarations,
+  reconcile
 } from '../../../src/consensus/index.js'
 import { fromWire, toWire } from '../../../src/consensus/messages.js'
 import {
   DEFAULT_GROUP,
   type Effects,
-  type HardState,
+  type LogBase,
   type LogIndex,
   type MonotonicMs,
   must,
@@ -38,7 +40,7 @@ import {
 import { ByteReader, ByteWriter } from '../../../src/wire/index.js'
 import { type MembersHands, MembersNemesis } from './members-nemesis.js'
 import { OldTermsNemesis } from './old-terms-nemesis.js'
-import { ApplyCheck, hold, type Image, RaftChecks } from './raft-checks.js'
+import { ApplyCheck, hold, type Image, lastOf, RaftChecks, rebased } from './raft-checks.js'
 
 interface DiskRequest {
   readonly request: RaftPersist
@@ -55,6 +57,11 @@ interface Node {
   raft: Raft | null
   disk: DiskRequest[]
   apply: ApplyCheck
+  /** What its engine keeps whatever happens, and what that was restored to last. */
+  engineDurable: LogIndex
+  engineBase: LogBase | null
+  /** A snapshot that it takes, or takes in. */
+  transfer: { readonly doneAt: number; readonly finish: (raft: Raft) => void } | null
   appliedWhenHealed: number
   leads: Term | null
   pausedUntil: number
@@ -97,6 +104,9 @@ export class RaftCluster {
   /** Every new leader is soon cut off with some others: short terms, unfinished entries. */
   readonly #isStormy: boolean
   readonly #nemesis: OldTermsNemesis | MembersNemesis | null
+  readonly #snapshots: SplittableRandom
+  /** Logs are compacted. */
+  readonly #isCompacting: boolean
   /** Members come and go. */
   readonly #isChanging: boolean
   #isFaulty = true
@@ -112,6 +122,8 @@ export class RaftCluster {
   constructor(seed: number) {
     const random = SplittableRandom.fromSeed(seed).split('cluster')
     this.#random = random
+    this.#snapshots = SplittableRandom.fromSeed(seed).split('snapshots')
+    this.#isCompacting = this.#snapshots.nextInt(2) === 0
     const isOldTerms = seed % 4 === 0
     const isMembers = seed % 4 === 2
     const count = isMembers ? 5 : isOldTerms ? 3 + random.nextInt(3) : 1 + random.nextInt(5)
@@ -142,6 +154,7 @@ export class RaftCluster {
     const founding = { index: 1 as LogIndex, term: 0 as Term, payload }
     const imageOf = (id: ReplicaId): Image => ({
       hardState: { term: 0 as Term, vote: null },
+      base: null,
       entries: outsiders.includes(id) ? [] : [founding]
     })
     this.#nodes = ids.map((id) => ({
@@ -151,6 +164,9 @@ export class RaftCluster {
       raft: null,
       disk: [],
       apply: new ApplyCheck(0 as LogIndex, this.options.unappliedBytesMax),
+      engineDurable: 0 as LogIndex,
+      engineBase: null,
+      transfer: null,
       appliedWhenHealed: 0,
       leads: null,
       pausedUntil: 0,
@@ -211,6 +227,7 @@ export class RaftCluster {
     this.#tickAt = this.now + 0.5 + this.#random.nextInt(8)
     if (this.#isFaulty) this.#trouble()
     this.#apply(pick(this.#random, this.#nodes))
+    if (this.#isCompacting) this.#workOnSnapshots()
     this.#work()
   }
 
@@ -226,6 +243,66 @@ export class RaftCluster {
     if (node.raft === null || node.pausedUntil > this.now) return
     node.apply.told()
     this.#call(node, (raft, now) => raft.handleApplied(node.apply.applied, now))
+  }
+
+  #workOnSnapshots(): void {
+    const random = this.#snapshots
+    for (const node of this.#nodes) {
+      const { transfer } = node
+      if (transfer === null || node.pausedUntil > this.now || transfer.doneAt > this.now) continue
+      node.transfer = null
+      this.#call(node, transfer.finish)
+    }
+    const node = pick(random, this.#nodes)
+    if (random.nextInt(6) !== 0 || node.raft === null || node.pausedUntil > this.now) return
+    // Some engines make durable only a part of what they have applied.
+    const { applied } = node.apply
+    const undurable = random.nextInt(3) === 0 ? random.nextInt(applied - node.engineDurable + 1) : 0
+    node.engineDurable = (applied - undurable) as LogIndex
+    const { engineDurable: durableIndex } = node
+    const tail = { entriesMax: random.nextInt(12), bytesMax: random.nextInt(500) }
+    const heedsSnapshots = random.nextInt(4) !== 0
+    node.apply.told()
+    this.#call(node, (raft, now) => {
+      raft.handleApplied(applied, now)
+      if (raft.compact({ durableIndex, tail, heedsSnapshots }, now) > 0) this.#count('compaction')
+    })
+  }
+
+  #takeSnapshot(node: Node): void {
+    const isTaken = this.#snapshots.nextInt(5) !== 0
+    const index = node.apply.applied
+    const sha256 = new Uint8Array(32)
+    this.#later(node, (raft) => {
+      const snapshot = isTaken ? { index, format: 1, sizeBytes: 1, sha256 } : null
+      raft.handleSnapshot(snapshot, this.now as MonotonicMs)
+    })
+  }
+
+  #takeIn(node: Node, base: LogBase): void {
+    if (node.transfer !== null) return
+    const fate = this.#snapshots.nextInt(8)
+    this.#later(node, (raft) => {
+      const now = this.now as MonotonicMs
+      if (!raft.needsSnapshot(base.index)) return
+      if (fate === 0) {
+        raft.refuseSnapshot(base.index, now)
+        return
+      }
+      node.engineDurable = base.index
+      node.engineBase = base
+      node.apply.restored(base.index)
+      // It may die between its engine and its log.
+      if (fate === 1 && this.#isFaulty) this.#crash(node)
+      else raft.handleRestored(base, now)
+      this.#count('install')
+    })
+  }
+
+  #later(node: Node, finish: (raft: Raft) => void): void {
+    // Some take so long that another leader's log overtakes them.
+    const longestMs = this.#isFaulty && this.#snapshots.nextInt(4) === 0 ? 3_000 : 300
+    node.transfer = { doneAt: this.now + this.#snapshots.nextInt(longestMs), finish }
   }
 
   #handsOf(random: SplittableRandom, nodes: readonly Node[]): MembersHands {
@@ -290,7 +367,8 @@ export class RaftCluster {
   #call(node: Node, act: (raft: Raft, now: MonotonicMs) => void): void {
     if (node.raft === null) return
     act(node.raft, this.now as MonotonicMs)
-    this.#carryOut(node, node.raft.drain())
+    const { raft } = node
+    if (raft !== null) this.#carryOut(node, raft.drain())
   }
 
   #carryOut(node: Node, effects: Effects<RaftMessage, RaftPersist, RaftEvent>): void {
@@ -309,7 +387,9 @@ export class RaftCluster {
     for (const event of effects.emit) {
       if (event.type === 'RoleChanged') node.leads = event.role === 'leader' ? event.term : null
       this.checks.emitted(node.id, event, node.view, term)
-      node.apply.emitted(node.id, event, node.image.entries.length)
+      node.apply.emitted(node.id, event, Math.max(lastOf(node.image), node.engineDurable))
+      if (event.type === 'SnapshotWanted') this.#takeSnapshot(node)
+      if (event.type === 'SnapshotOffered') this.#takeIn(node, event.base)
     }
   }
 
@@ -507,13 +587,19 @@ export class RaftCluster {
     node.disk = []
     node.leads = null
     node.pausedUntil = 0
+    node.transfer = null
   }
 
   #start(node: Node): void {
     // The engine may have lost what it had not flushed; it is never ahead of what it applied.
-    const appliedIndex = this.#random.nextInt(node.apply.applied + 1) as LogIndex
-    const recovered = { hardState: node.image.hardState, entries: [...node.image.entries] }
-    node.view = { ...recovered, entries: [...recovered.entries] }
+    const lost = this.#random.nextInt(node.apply.applied - node.engineDurable + 1)
+    const appliedIndex = (node.apply.applied - lost) as LogIndex
+    const { recovered } = reconcile(node.image, node.engineBase)
+    const { hardState, base = null, entries } = recovered
+    node.image.hardState = hardState
+    node.image.base = base
+    node.image.entries = [...entries]
+    node.view = { hardState, base, entries: [...entries] }
     node.apply = new ApplyCheck(appliedIndex, this.options.unappliedBytesMax)
     node.raft = new Raft({
       group: DEFAULT_GROUP,
@@ -533,6 +619,7 @@ export class RaftCluster {
     for (const node of this.#nodes) {
       node.pausedUntil = 0
       node.stalledUntil = 0
+      if (node.transfer !== null) node.transfer = { ...node.transfer, doneAt: this.now }
       if (node.raft === null) this.#start(node)
       node.appliedWhenHealed = node.apply.applied
     }
@@ -567,12 +654,16 @@ export class RaftCluster {
 }
 
 function write(image: Image, request: RaftPersist): void {
-  const hardState: HardState | null = request.hardState
+  const { hardState, entries } = request
   if (hardState !== null) image.hardState = hardState
-  const first = request.entries[0]
+  const log = rebased(image, request)
+  image.base = log.base
+  image.entries = [...log.entries]
+  const first = entries[0]
   if (first === undefined) return
-  image.entries.length = Math.min(image.entries.length, first.index - 1)
-  image.entries.push(...request.entries)
+  const kept = first.index - (image.base?.index ?? 0) - 1
+  image.entries.length = Math.min(image.entries.length, kept)
+  image.entries.push(...entries)
 }
 
 /** Over the wire and back. */

@@ -17,6 +17,7 @@ import {
 import {
   DEFAULT_GROUP,
   type HardState,
+  type LogBase,
   type LogEntry,
   type LogIndex,
   type MonotonicMs,
@@ -65,7 +66,10 @@ export interface Seat {
   readonly id: ReplicaId
   raft: Raft
   hardState: HardState
+  base: LogBase | null
   entries: LogEntry[]
+  /** What the engine holds when the process starts again. */
+  engineIndex: LogIndex
   readonly events: RaftEvent[]
   readonly sent: RaftMessage[]
   readonly persists: RaftPersist[]
@@ -236,8 +240,44 @@ export class RaftTable {
 
   /** The process dies and starts again on what is durable. */
   restart(name: string): void {
-    const { hardState, entries } = this.seat(name)
-    this.#sit(name, hardState, entries)
+    const { hardState, entries, base, engineIndex } = this.seat(name)
+    this.#sit(name, hardState, entries, base, engineIndex)
+  }
+
+  /** The engine holds everything for good; of the log `keep` applied entries stay. */
+  compact(name: string, keep: number, heedsSnapshots = true): number {
+    const seat = this.seat(name)
+    const durableIndex = seat.raft.status().emittedIndex
+    seat.engineIndex = durableIndex
+    const tail = { entriesMax: keep, bytesMax: Number.POSITIVE_INFINITY }
+    return this.act(name, (raft, now) => raft.compact({ durableIndex, tail, heedsSnapshots }, now))
+  }
+
+  /** The engine of `name` has taken a snapshot of what it has applied. */
+  snapshot(name: string): void {
+    const index = this.raft(name).status().emittedIndex
+    const sha256 = new Uint8Array(32).fill(index)
+    this.act(name, (raft, now) =>
+      raft.handleSnapshot({ index, format: 1, sizeBytes: 100, sha256 }, now)
+    )
+  }
+
+  /** The engine of `name` is restored from what it was offered last. */
+  restore(name: string): void {
+    const { base } = this.#lastOffer(name)
+    this.seat(name).engineIndex = base.index
+    this.act(name, (raft, now) => raft.handleRestored(base, now))
+  }
+
+  /** It is not. */
+  refuse(name: string): void {
+    const { base } = this.#lastOffer(name)
+    this.act(name, (raft, now) => raft.refuseSnapshot(base.index, now))
+  }
+
+  #lastOffer(name: string) {
+    const offers = this.seat(name).events.filter((event) => event.type === 'SnapshotOffered')
+    return must(offers.at(-1), 'an offer')
   }
 
   /** Messages to and from `names` are lost. */
@@ -254,12 +294,18 @@ export class RaftTable {
     return this.seat(name).events.flatMap((e) => (e.type === 'Committed' ? e.entries : []))
   }
 
-  #sit(name: string, hardState: HardState, entries: readonly LogEntry[]): void {
+  #sit(
+    name: string,
+    hardState: HardState,
+    entries: readonly LogEntry[],
+    base: LogBase | null = null,
+    engineIndex = 0 as LogIndex
+  ): void {
     const raft = new Raft({
       group: DEFAULT_GROUP,
       self: replica(name),
-      recovered: { hardState, entries },
-      appliedIndex: 0 as LogIndex,
+      recovered: { hardState, base, entries },
+      appliedIndex: engineIndex,
       random: SplittableRandom.fromSeed(this.#seed).split(`${name}${this.now}`),
       options: this.options,
       now: at(this.now)
@@ -268,7 +314,9 @@ export class RaftTable {
       id: replica(name),
       raft,
       hardState,
+      base,
       entries: [...entries],
+      engineIndex,
       events: [],
       sent: [],
       persists: [],
@@ -305,7 +353,12 @@ export class RaftTable {
 
 function store(seat: Seat, request: RaftPersist): void {
   if (request.hardState !== null) seat.hardState = request.hardState
+  if (request.base !== null) {
+    const { base, replacesLog } = request.base
+    seat.base = base
+    seat.entries = replacesLog ? [] : seat.entries.filter(({ index }) => index > base.index)
+  }
   const first = request.entries[0]
-  if (first !== undefined) seat.entries.splice(first.index - 1)
+  if (first !== undefined) seat.entries = seat.entries.filter(({ index }) => index < first.index)
   seat.entries.push(...request.entries)
 }

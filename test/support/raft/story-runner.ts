@@ -189,6 +189,22 @@ const commands: Readonly<Record<string, Command>> = {
     if (outcome.kind === 'unchanged') story.say(`${name} has nothing to change`)
     if (outcome.kind === 'refused') story.say(`${name} refuses the change: ${outcome.reason}`)
   },
+  /** compact a N: of what a has applied N entries stay; `compactAll` heeds nobody's snapshot. */
+  compact: (story, [name = '', keep = '0']) => {
+    const count = story.table.compact(name, Number(keep))
+    story.say(`${name} forgets ${count} entries`)
+  },
+  compactAll: (story, [name = '']) => {
+    const count = story.table.compact(name, 0, false)
+    story.say(`${name} forgets ${count} entries`)
+  },
+  /** The engine of a has taken a snapshot. */
+  snapshot: ({ table }, [name = '']) => table.snapshot(name),
+  noSnapshot: ({ table }, [name = '']) =>
+    table.act(name, (raft, now) => raft.handleSnapshot(null, now)),
+  /** The engine of a holds what a was offered last, or could not take it. */
+  restore: ({ table }, [name = '']) => table.restore(name),
+  refuse: ({ table }, [name = '']) => table.refuse(name),
   /** disconnect a b: a hears that its connection to b broke. */
   disconnect: ({ table }, [name = '', peer = '']) =>
     table.act(name, (raft, now) => raft.handlePeerLost(replica(peer), now)),
@@ -233,14 +249,16 @@ function isOn(link: string, message: RaftMessage): boolean {
 const nameOf = (id: ReplicaId | null): string => (id === null ? 'nobody' : (id.split('/')[0] ?? ''))
 
 function stateText(name: string, table: RaftTable): string {
-  const { role, term, vote, leader, commitIndex, durableIndex } = table.raft(name).status()
-  const terms = Array.from({ length: table.raft(name).status().lastIndex }, (_, i) =>
-    table.raft(name).termAt((i + 1) as LogEntry['index'])
+  const status = table.raft(name).status()
+  const { role, term, vote, leader, commitIndex, durableIndex, baseIndex, lastIndex } = status
+  const terms = Array.from({ length: lastIndex - baseIndex }, (_, i) =>
+    table.raft(name).termAt((baseIndex + i + 1) as LogEntry['index'])
   )
-  const log = terms.length > 20 ? `${terms.length} entries` : terms.join(' ')
+  const base = baseIndex === 0 ? '' : `behind ${baseIndex}: `
+  const log = base + (terms.length > 20 ? `${terms.length} entries` : terms.join(' '))
   return (
     `${name} is ${role} of term ${term}, voted ${nameOf(vote)}, leader ${nameOf(leader)}, ` +
-    `commit ${commitIndex}, durable ${durableIndex}, terms ${log}`
+    `commit ${commitIndex}, durable ${durableIndex}, terms ${log}`.trimEnd()
   )
 }
 
@@ -270,12 +288,20 @@ function messageText(message: RaftMessage): string {
       return `${head}, read ${message.readContext}`
     case 'timeoutNow':
       return head
+    case 'installSnapshot': {
+      const has = configurationText(message.configuration)
+      return `${head}, up to ${message.index}/${message.indexTerm}, ${has}`
+    }
+    case 'snapshotRefused':
+      return `${head}, up to ${message.index}`
   }
 }
 
-function persistText({ sequence, hardState, entries }: RaftPersist): string {
+function persistText({ sequence, hardState, base, entries }: RaftPersist): string {
   const state = hardState === null ? '' : ` term ${hardState.term} vote ${nameOf(hardState.vote)}`
-  return `#${sequence}${state}${entries.length === 0 ? '' : ` ${entriesText(entries)}`}`
+  const rest = base?.replacesLog ? ' alone' : ''
+  const from = base === null ? '' : ` base ${base.base.index}/${base.base.term}${rest}`
+  return `#${sequence}${state}${from}${entries.length === 0 ? '' : ` ${entriesText(entries)}`}`
 }
 
 function eventText(event: RaftEvent): string {
@@ -290,6 +316,10 @@ function eventText(event: RaftEvent): string {
       return `has ${configurationText(event.configuration)}`
     case 'ConfigurationCommitted':
       return `keeps ${configurationText(event.configuration)}`
+    case 'SnapshotWanted':
+      return 'wants a snapshot'
+    case 'SnapshotOffered':
+      return `is offered everything up to ${event.base.index}/${event.base.term}`
     case 'ReadReady':
       return `may answer read ${event.requestId} at ${event.index}`
     case 'ReadRefused':

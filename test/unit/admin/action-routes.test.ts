@@ -155,3 +155,40 @@ t.test('X-44 an action replayed under its key is done once and answered alike', 
     ['200', '400', '200', '200'].map((status) => `${status} /v1/routing_strategy`)
   )
 })
+
+t.test('members are added and removed by administrators, or that is only tried', async (t) => {
+  const { manager, ask } = await serve(t)
+  const body = { nodeId: 'c' }
+  t.match(await ask('POST', '/v1/members', body, { role: 'operate' }), { status: 403 })
+  t.match(await ask('DELETE', '/v1/members/c', undefined, { role: 'operate' }), { status: 403 })
+  t.same(manager.asked, [])
+  t.match(await ask('POST', '/v1/members?dryRun=true', body), {
+    status: 200,
+    json: { nodeId: 'c', change: 'add', dryRun: true, groups: [{ outcome: 'planned' }] }
+  })
+  const key = 'once'
+  for (const _ of [1, 2]) {
+    t.match(await ask('POST', '/v1/members?timeoutMs=90000', body, { key }), {
+      status: 200,
+      json: { groups: [{ outcome: 'changed', voters: ['a', 'b', 'c'] }] }
+    })
+  }
+  t.match(await ask('DELETE', '/v1/members/c'), { json: { change: 'remove', dryRun: false } })
+  t.same(manager.asked, [
+    { call: 'addNode', query: 'c', options: { dryRun: true } },
+    { call: 'addNode', query: 'c', options: { dryRun: false, timeoutMs: 90_000 } },
+    { call: 'removeNode', query: 'c', options: { dryRun: false } }
+  ])
+  for (const [method, path, given] of [
+    ['POST', '/v1/members', { nodeId: 'C!' }],
+    ['POST', '/v1/members', { node: 'c' }],
+    ['POST', '/v1/members?dryRun=maybe', body],
+    ['DELETE', '/v1/members/c?timeoutMs=0', undefined]
+  ] as const) {
+    t.match(await ask(method, path, given), { status: 400 }, path)
+  }
+  const { records } = (await ask('GET', '/v1/audit')).json
+  const paths = records.map(({ method, path }: Record<string, string>) => `${method} ${path}`)
+  t.ok(paths.includes('POST /v1/members?dryRun=true'), 'a dry run is told apart')
+  t.ok(paths.includes('DELETE /v1/members/c'))
+})

@@ -234,7 +234,7 @@ t.test('wrong paths, methods, types and bodies get coded answers', async (t) => 
   const wrong = await get('/v1/query')
   t.match(wrong, { status: 405, json: { code: 'ERR_SKEIN_METHOD_NOT_ALLOWED' } })
   t.equal(wrong.headers.get('allow'), 'POST')
-  t.equal((await post('/v1/members/b', {})).headers.get('allow'), 'GET')
+  t.equal((await post('/v1/members/b', {})).headers.get('allow'), 'GET, DELETE')
   t.match(await post('/v1/query', '{"sql":'), { status: 400, json: { details: { field: 'body' } } })
   t.match(await post('/v1/query', ''), {
     status: 400,

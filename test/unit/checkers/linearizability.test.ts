@@ -42,7 +42,7 @@ t.test('rejects a stale read, and the witness needs no other read', async (t) =>
 })
 
 t.test(
-  'an operation of unknown outcome may take effect late, or never, but not twice',
+  'J-07 an operation of unknown outcome may take effect late, or never, but not twice',
   async (t) => {
     const unknown = [
       ...sequential('a', 'write', 1),

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -43,6 +44,25 @@ t.test('skein certs makes what a node needs', async (t) => {
   t.equal((await skein('certs', 'issue', '--dir', dir, '--client', 'app', '--days', '7')).status, 0)
   const again = await skein('certs', 'init', '--dir', dir)
   t.match(again, { status: 1, stderr: /has an authority; use another directory/ })
+})
+
+t.test('skein certs rotate keeps further names, or changes nothing', async (t) => {
+  const dir = join(await temporaryDirectory(t), 'certs')
+  const certs = (...args: string[]) => skein('certs', ...args, '--dir', dir)
+  await certs('init', '--cluster', 'flock')
+  await certs('issue', '--node', 'a', '--host', 'a.example')
+  await certs('issue', '--node', 'b')
+  const rotated = await certs('rotate', '--json')
+  t.equal(rotated.status, 0, rotated.stderr)
+  const file = join(dir, 'node-a.crt')
+  const kept = await readFile(file, 'utf8')
+  t.match(new X509Certificate(kept).subjectAltName, /a\.example/)
+
+  await writeFile(join(dir, 'node-b.crt'), 'no certificate')
+  const refused = await certs('rotate')
+  t.equal(refused.status, 1)
+  t.match(refused.stderr, /node-b\.crt.*nothing was rotated.*certs issue/)
+  t.equal(await readFile(file, 'utf8'), kept)
 })
 
 t.test('who closes the output early sees no fault', async (t) => {
@@ -219,6 +239,7 @@ t.test('status shows members, leader and what is behind', async (t) => {
         term: 2,
         leader: 'a',
         voters: ['a', 'b'],
+        learners: ['c'],
         commitIndex: 5,
         appliedIndex: 5,
         lastIndex: 6,
@@ -231,6 +252,7 @@ t.test('status shows members, leader and what is behind', async (t) => {
   t.match(text, /not founded/)
   t.match(text, /leader a, term 2, committed 5/)
   t.match(text, /b: matches 3, silent/)
+  t.match(text, /voters a b, learners c/)
   t.match(text, /has stopped: disk/)
 })
 

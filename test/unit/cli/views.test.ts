@@ -44,6 +44,24 @@ t.test('members, health and metrics are shown as tables and as JSON', async (t) 
   t.match((await ask('metrics', '--json')).stdout, /"ping_count":12/)
 })
 
+t.test('transfers and tenants are shown as tables and as JSON', async (t) => {
+  const { address } = await serve(t)
+  const ask = (name: string, ...args: string[]) =>
+    skein(name, '--admin', `http://${address}`, ...args)
+  const transfers = await ask('transfers')
+  t.equal(transfers.status, 0)
+  t.match(transfers.stdout, /^way +node +file +state +bytes +damaged +since\n/)
+  t.match(transfers.stdout, /\nin +b +backup\.tar +moving +1000 of 4000 \(25 %\) +1 +1\.0 s\n/)
+  t.match(transfers.stdout, /\nout +c +other +failed: ERR_SKEIN_FILE_TRANSFER /)
+  t.match(transfers.stdout, /\nnode +breaker +asked again in\nc +open +0\.3 s/)
+  t.match(JSON.parse((await ask('transfers', '--json')).stdout), {
+    transfers: [{ startedAgoMs: 1_000, endedAgoMs: null }, { endedAgoMs: 800 }],
+    breakers: [{ nodeId: 'c' }]
+  })
+  const tenants = await ask('tenants')
+  t.match(tenants.stdout, /\nacme +billing mail +7 +900 +b +2023-11-14T22:13:20\.000Z/)
+})
+
 t.test('route and explain say which node, and why', async (t) => {
   const { manager, address } = await serve(t)
   const ask = (name: string, ...args: string[]) =>

@@ -34,7 +34,8 @@ function clientOf(cluster: FakeCluster, changes: Partial<ClientConfigInput> = {}
     seal: unused,
     open: unused,
     deriveKey: unused,
-    sha256: unused
+    sha256: unused,
+    startSha256: unused
   }
   const config: ClientConfig = resolveClientConfig({
     addresses: ['a:1', 'b:1', 'c:1'],

@@ -221,12 +221,15 @@ class FakeReplica implements ReplicatedGroup {
     const index = this.#cluster.executed.length as LogIndex
     return {
       group: this.group,
+      name: '0',
       role: leader === this.#nodeId ? RaftRoles.Leader : RaftRoles.Follower,
       term: term as Term,
       leader,
       voters,
+      learners: [],
       commitIndex: index,
       appliedIndex: index,
+      firstIndex: 1 as LogIndex,
       lastIndex: index,
       failed: null,
       progress: []

@@ -1,12 +1,15 @@
 import t from 'tap'
+import { configurationOf, encodeConfiguration } from '../../../src/consensus/index.js'
 import type {
   GroupId,
+  LogBase,
   LogEntry,
   LogIndex,
   Member,
   ObservedMessage,
   PersistRequest,
   RaftRole,
+  RecoveredGroup,
   ReplicaId,
   Term
 } from '../../../src/core/index.js'
@@ -33,7 +36,7 @@ t.test('a healthy history breaks nothing', async (t) => {
   promises.onSend(0, { ...message('appendEntriesResponse', 1), index: 2 as LogIndex })
   invariants.onView(0, view('leader', 1, 2))
   invariants.onView(1, view('follower', 1, 2))
-  invariants.onRecovered(0, entries([1, 1], [2, 1]))
+  invariants.onRecovered(0, recovered([1, 1], [2, 1]))
   promises.onRecovered(0, A, hardState(1, A))
   invariants.onView(1, view('leader', 2, 2))
   t.strictSame(found(), [])
@@ -108,7 +111,7 @@ t.test('7: a restart that forgets its term, its vote, its durable log', async (t
   promises.onSend(0, message('voteResponse', 4))
   promises.onPersisted(0, { ...request(), hardState: hardState(3, B) })
   promises.onSend(0, { ...message('voteResponse', 3), granted: true })
-  invariants.onRecovered(0, entries([1, 1]))
+  invariants.onRecovered(0, recovered([1, 1]))
   promises.onRecovered(0, A, hardState(3, null))
   t.strictSame(found(), [
     Invariants.DurablePromises,
@@ -128,6 +131,47 @@ t.test('8: two votes in one term, a crash between them', async (t) => {
   promises.onPersisted(0, { ...request(), hardState: hardState(3, C) })
   promises.onSend(0, { ...vote, to: C })
   t.strictSame(found(), [Invariants.OneVotePerTerm])
+})
+
+t.test('a base that stands for what was committed, and ones that do not', async (t) => {
+  const agreeing = () => {
+    const made = make()
+    const { invariants } = made
+    for (const host of [0, 1]) {
+      const { entries: rest } = request([2, 1], [3, 1])
+      const asked = { ...request(), entries: [founding, ...rest] }
+      invariants.onPersist(host, asked)
+      invariants.onPersisted(host, asked)
+      invariants.onView(host, { ...view('follower', 1, 3), appliedIndex: 3 })
+    }
+    return made
+  }
+  const rebase = (change: Partial<LogBase>, replacesLog: boolean, host = 0): string[] => {
+    const { invariants, found } = agreeing()
+    const base = { ...right, ...change }
+    invariants.onPersist(host, { ...request(), base: { base, replacesLog } })
+    invariants.onView(host, { ...view('follower', 1, 3), appliedIndex: 3 })
+    return found()
+  }
+  const broken = [Invariants.StateMachineSafety]
+  for (const replacesLog of [false, true]) {
+    t.strictSame(rebase({}, replacesLog), [])
+    t.strictSame(rebase({ term: 2 as Term }, replacesLog), broken)
+    t.strictSame(rebase({ configurationIndex: 2 as LogIndex }, replacesLog), broken)
+    t.strictSame(rebase({ configuration: Uint8Array.of(9) }, replacesLog), broken)
+  }
+  const { invariants, found } = agreeing()
+  invariants.onPersist(2, { ...request(), base: { base: right, replacesLog: true } })
+  t.equal(invariants.durableIndex(2), 2, 'its engine holds it')
+  invariants.onRestored(2, 2, 'state')
+  invariants.onPersist(2, request([3, 1]))
+  invariants.onPersisted(2, request([3, 1]))
+  invariants.onView(2, { ...view('follower', 1, 3), appliedIndex: 2 })
+  invariants.onRecovered(2, { ...recovered([3, 1]), base: right })
+  t.strictSame(found(), [])
+  t.equal(invariants.restores, 1)
+  invariants.onRecovered(2, { ...recovered(), base: right })
+  t.strictSame(found(), [Invariants.DurablePromises], 'an entry behind its base is lost')
 })
 
 t.test('2b: an entry that is replaced by itself', async (t) => {
@@ -224,19 +268,37 @@ function make() {
 }
 
 function message(kind: string, term: number): ObservedMessage {
-  return { kind, from: A, to: B, term: term as Term }
+  return { group: 0 as GroupId, kind, from: A, to: B, term: term as Term }
 }
 
 function view(role: RaftRole, term: number, commitIndex: number) {
   return { role, term, commitIndex, appliedIndex: 0 }
 }
 
+const founding: LogEntry = {
+  index: 1 as LogIndex,
+  term: 0 as Term,
+  payload: encodeConfiguration(configurationOf([A, B, C]))
+}
+
+const right: LogBase = {
+  index: 2 as LogIndex,
+  term: 1 as Term,
+  configurationIndex: 1 as LogIndex,
+  configuration: founding.payload
+}
+
 function entries(...positions: [number, number][]): LogEntry[] {
   return positions.map(([index, term]) => ({
     index: index as LogIndex,
     term: term as Term,
-    payload: Uint8Array.of(index)
+    // Of no kind that says who is a member.
+    payload: Uint8Array.of(100 + index)
   }))
+}
+
+function recovered(...positions: [number, number][]): RecoveredGroup {
+  return { hardState: hardState(1, null), entries: entries(...positions) }
 }
 
 function request(...positions: [number, number][]): PersistRequest {

@@ -1,13 +1,19 @@
 import t from 'tap'
 import { IdentityStore } from '../../../../src/consensus/identity/identity-driver.js'
 import { clusterIdOf, selfOf } from '../../../../src/consensus/identity/replica-identity.js'
-import type { NodeId, ReplicaId } from '../../../../src/core/ids.js'
+import {
+  CONTROL_GROUP,
+  type GroupId,
+  type NodeId,
+  type ReplicaId
+} from '../../../../src/core/ids.js'
 import { SplittableRandom } from '../../../../src/core/splittable-random.js'
 import { SimulatedDisk } from '../../../../src/simulation/simulated-disk.js'
 import { testCrypto } from '../../../support/test-crypto.js'
 import { VirtualClock } from '../../../support/virtual-clock.js'
 
 const a = 'a' as NodeId
+const groups = [0, 1, CONTROL_GROUP] as GroupId[]
 const founders = ['a/0000000000000001', 'b/0000000000000002'] as ReplicaId[]
 
 function makeStore(seed: number) {
@@ -34,14 +40,14 @@ t.test('R-P10 a pledge survives whole or not at all', async (t) => {
     const store = open()
     const before = await store.open(a, 'skein', false)
     let pledged = false
-    store.pledge(founders).then(() => {
+    store.pledge(founders, groups).then(() => {
       pledged = true
     })
     for (let turn = random.nextInt(60); turn > 0; turn--) await null
     disk.crash(random)
     const found = await open().open(a, 'skein', false)
     t.equal(found.storageId, before.storageId)
-    if (pledged) t.same(found.founders, founders)
+    if (pledged) t.match(found, { founders, groups })
     else t.ok(found.founders === null || found.founders.length === 2)
     seen.add(found.founders !== null)
   }

@@ -2,6 +2,7 @@ import t from 'tap'
 import { SegmentedLog } from '../../../../src/consensus/log/segmented-log-driver.js'
 import type { GroupId, LogIndex, ReplicaId, Term } from '../../../../src/core/ids.js'
 import type {
+  BaseChange,
   LogEntry,
   PersistRequest,
   RecoveredLog
@@ -202,4 +203,148 @@ t.test('R-P12 a full disk is an error, and what was durable stays readable', asy
   await t.rejects(log.persist([request([entry(2, 1, 500)])]), { code: 'ERR_SKEIN_DISK_FAILED' })
   disk.setCapacityBytes(1 << 20)
   t.same(termsOf(await reopen(disk)), [1])
+})
+
+const baseAt = (index: number, term: number, replacesLog = false): BaseChange => ({
+  base: {
+    index: index as LogIndex,
+    term: term as Term,
+    configurationIndex: 1 as LogIndex,
+    configuration: Uint8Array.of(index, term)
+  },
+  replacesLog
+})
+
+const segmentNames = (disk: SimulatedDisk): Promise<string[]> => disk.mount().list('log')
+
+t.test('R-P07 a base comes back, with what stays behind it', async (t) => {
+  const { disk } = makeDisk()
+  const log = logOn(disk)
+  await log.open()
+  await log.persist([request([entry(1, 1), entry(2, 1), entry(3, 2)], 2)])
+  await log.persist([{ ...request([]), base: baseAt(2, 1) }])
+  await log.persist([request([entry(4, 2)])])
+  await log.close()
+  const kept = (await reopen(disk)).groups.get(group)
+  t.same(kept?.base, baseAt(2, 1).base)
+  t.same(kept?.entries, [entry(3, 2), entry(4, 2)])
+  t.same(kept?.hardState.term, 2)
+  const again = logOn(disk)
+  await again.open()
+  await again.persist([{ ...request([entry(10, 3)], 3), base: baseAt(9, 3, true) }])
+  await again.close()
+  const replaced = (await reopen(disk)).groups.get(group)
+  t.same([replaced?.base?.index, replaced?.entries], [9, [entry(10, 3)]])
+})
+
+t.test('R-S13 segments that hold nothing live are deleted, of all groups', async (t) => {
+  const { disk } = makeDisk()
+  const other = 7 as GroupId
+  const log = logOn(disk, 1_000)
+  await log.open()
+  await log.persist([request([entry(1, 1)], 1), request([entry(1, 1)], 1, other)])
+  for (let i = 2; i <= 30; i++) await log.persist([request([entry(i, 1, 300)])])
+  const before = await segmentNames(disk)
+  await log.persist([{ ...request([]), base: baseAt(28, 1) }])
+  t.same(await segmentNames(disk), before, 'the other group still has its first entry there')
+  await log.persist([{ ...request([], undefined, other), base: baseAt(1, 1) }])
+  await log.persist([request([entry(31, 1, 300)])])
+  const after = await segmentNames(disk)
+  t.ok(after.length <= 4 && after[0] !== before[0], after.join(' '))
+  await log.persist([request([entry(2, 2)], 2, other)])
+  await log.close()
+  const { groups } = await reopen(disk)
+  t.same(groups.get(group)?.base?.index, 28)
+  t.same(
+    groups.get(group)?.entries.map(({ index }) => index),
+    [29, 30, 31]
+  )
+  t.same(groups.get(other)?.entries, [entry(2, 2)])
+  t.equal(groups.get(group)?.hardState.term, 1, 'of a segment that is gone')
+  await disk.mount().remove(`log/${after[0]}`)
+  await t.rejects(reopen(disk), { code: 'ERR_SKEIN_LOG_CORRUPTED' }, 'a live one is missing')
+})
+
+t.test('what a crash leaves of deleted segments is no part of the log', async (t) => {
+  const { disk } = makeDisk()
+  const log = logOn(disk, 1_000)
+  await log.open()
+  for (let i = 1; i <= 12; i++) await log.persist([request([entry(i, 1, 300)], 1)])
+  const names = await segmentNames(disk)
+  const [first = '', second = ''] = names
+  const bytes = await disk.mount().readFile(`log/${first}`)
+  await log.persist([{ ...request([]), base: baseAt(11, 1) }])
+  await log.close()
+  const file = await disk.mount().open(`log/${first}`)
+  await file.write(0, [bytes as Uint8Array])
+  await file.close()
+  const damaged = await disk.mount().open(`log/${second}`)
+  await damaged.write(0, [new Uint8Array(100)])
+  await damaged.close()
+  t.same((await reopen(disk)).groups.get(group)?.entries, [entry(12, 1, 300)])
+  t.notOk((await segmentNames(disk)).some((name) => name === first || name === second))
+})
+
+t.test('a base that falls, or lies beyond the entries, is refused', async (t) => {
+  for (const wrong of [baseAt(1, 1), baseAt(9, 1)]) {
+    const { disk } = makeDisk()
+    const log = logOn(disk)
+    await log.open()
+    await log.persist([request([entry(1, 1), entry(2, 1), entry(3, 1)], 1)])
+    await log.persist([{ ...request([]), base: baseAt(2, 1) }])
+    await log.persist([{ ...request([]), base: wrong }])
+    await log.close()
+    await t.rejects(reopen(disk), { code: 'ERR_SKEIN_LOG_CORRUPTED' })
+  }
+})
+
+t.test('R-P16 compacted and crashed at any moment, the log is what it was', async (t) => {
+  const seen = { deletions: 0, resets: 0 }
+  for (let seed = 0; seed < 120; seed++) {
+    const { disk, clock, random } = makeDisk(seed, 3)
+    // The dumb twin: where the base is, and the term of each entry behind it, as last answered.
+    let sure = { base: 0, terms: [] as number[] }
+    let asked: (typeof sure)[] = []
+    for (let life = 1; life <= 4; life++) {
+      const log = logOn(disk, 1_500)
+      const recovered = (await clock.settle(log.open())).groups.get(group)
+      const found = {
+        base: Number(recovered?.base?.index ?? 0),
+        terms: (recovered?.entries ?? []).map(({ term }) => Number(term))
+      }
+      const states = [sure, ...asked]
+      const isKnown = states.some((state) => JSON.stringify(state) === JSON.stringify(found))
+      t.ok(isKnown, `seed ${seed}, life ${life}: ${JSON.stringify({ found, states })}`)
+      sure = found
+      asked = []
+      let now = found
+      for (let step = 0; step < 2 + random.nextInt(10); step++) {
+        const end = now.base + now.terms.length
+        const what = random.nextInt(4)
+        let change: PersistRequest
+        if (what === 0 && now.terms.length > 2) {
+          const count = 1 + random.nextInt(now.terms.length - 1)
+          change = { ...request([]), base: baseAt(now.base + count, now.terms[count - 1] ?? 0) }
+          now = { base: now.base + count, terms: now.terms.slice(count) }
+          seen.deletions++
+        } else if (what === 1 && random.nextInt(4) === 0) {
+          change = { ...request([]), base: baseAt(end + 5, life, true) }
+          now = { base: end + 5, terms: [] }
+          seen.resets++
+        } else {
+          change = request([entry(end + 1, life, 100 + random.nextInt(900))])
+          now = { base: now.base, terms: [...now.terms, life] }
+        }
+        const state = now
+        asked.push(state)
+        log.persist([change]).then(() => {
+          sure = state
+          asked = asked.slice(asked.indexOf(state) + 1)
+        })
+        await clock.advance(random.nextInt(6))
+      }
+      disk.crash(random)
+    }
+  }
+  t.ok(seen.deletions > 200 && seen.resets > 50, JSON.stringify(seen))
 })

@@ -163,7 +163,7 @@ t.test('R-M10 a configuration is rolled back with its entry', async (t) => {
     type: 'ConfigurationChanged',
     configuration: { learners: [replica('d')] }
   })
-  const log = new RaftLog(logOf([replica('a')], [1]))
+  const log = new RaftLog(null, logOf([replica('a')], [1]))
   log.append([entry(3, 2, encodeConfiguration(configurationOf([replica('a'), replica('b')])))])
   t.same([log.configurationIndex, namesOf(log.configurationBefore.voters)], [3, 'a'])
   log.truncateFrom(index(3))

@@ -245,7 +245,7 @@ t.test('R-R12 an answer of an older term counts for nothing', async (t) => {
 })
 
 t.test('R-R13 R-F03 appends are paged by size, an entry above it goes alone', async (t) => {
-  const log = new RaftLog(logOf([replica('a')], [1, 1, 1]))
+  const log = new RaftLog(null, logOf([replica('a')], [1, 1, 1]))
   log.append([entry(5, 1, new Uint8Array(5_000)), entry(6, 1)])
   const page = (from: number) =>
     log.page(from as LogIndex, 10, 100).map(({ index }) => index as number)
@@ -269,7 +269,7 @@ t.test('R-F02 uncommitted entries are bounded, and flat without a quorum', async
 })
 
 t.test('R-M10 a configuration holds when appended and is rolled back when truncated', async (t) => {
-  const log = new RaftLog(logOf([replica('a')], [1]))
+  const log = new RaftLog(null, logOf([replica('a')], [1]))
   const [newer] = logOf([replica('a'), replica('b')], [])
   log.append([entry(3, 2, newer?.payload)])
   t.same(log.configuration.voters, [replica('a'), replica('b')])
@@ -324,6 +324,15 @@ t.test('every message comes back from its bytes as it was', async (t) => {
   table.settle()
   table.act('a', (raft, now) => raft.transferLeadership(replica('b'), now))
   table.advance(200)
+  table.elect('a')
+  table.join('d')
+  table.compact('a', 0)
+  table.snapshot('a')
+  table.change('a', { d: 'learner' })
+  table.advance(200)
+  table.snapshot('a')
+  table.advance(200)
+  table.refuse('d')
   const seen = new Set<string>()
   for (const message of table.seats.flatMap(({ sent }) => sent)) {
     const { codec } = raftDeclarations[message.kind] as typeof appendEntriesMessage

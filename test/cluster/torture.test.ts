@@ -1,0 +1,24 @@
+/** What `npm run torture` does, as short as it says something. */
+import { join } from 'node:path'
+import t from 'tap'
+import { skein } from '../support/run-skein.js'
+import { temporaryDirectory } from '../support/temporary-directory.js'
+import { runTorture } from '../torture/torture-run.js'
+import { workloadNames } from '../torture/workloads.js'
+
+t.test('J-01 J-03 J-04 J-05 nodes are struck, and keep what they acknowledged', async (t) => {
+  const historyFile = join(await temporaryDirectory(t), 'history.jsonl')
+  const options = { minutes: 0.3, seed: 1, nodes: 3, workloads: workloadNames, historyFile }
+  const report = await runTorture({ ...options, nemeses: null }, (line) => t.comment(line))
+  const { histories, ...rest } = report
+  t.match(rest, { ok: true, acknowledged_lost: 0, consistent: true, crashes: [] })
+  t.ok(rest.operations > 100, `${rest.operations} operations`)
+  t.same(
+    Object.values(histories).map(({ verdict }) => verdict),
+    ['accepted', 'accepted', 'accepted']
+  )
+  t.match(await skein('check', historyFile, '--model=list-append', '--keys=list/'), {
+    status: 0,
+    stdout: /^accepted: \d+ operations/
+  })
+})

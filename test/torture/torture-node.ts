@@ -1,0 +1,125 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import type { NodeMessage } from '../../src/cli/node-channel.js'
+import { assert } from '../../src/core/index.js'
+
+export interface TortureNodeOptions {
+  readonly id: string
+  /** What runs it, anew for each start. */
+  command(): readonly [string, readonly string[]]
+  readonly logFile: string
+  readonly dataDirectory: string
+  /** Host and port for other nodes and clients. */
+  readonly address: string
+  /** Base URL of the admin API. */
+  readonly admin: string
+  /** It ended, and nobody had asked for it. */
+  onCrash(how: string): void
+}
+
+const startTimeoutMs = 120_000
+/** A node that has not stopped by then is killed. */
+const stopTimeoutMs = 30_000
+const logTailLines = 12
+
+/** One node process, from start to start. */
+export class TortureNode {
+  readonly options: TortureNodeOptions
+  #child: ChildProcess | null = null
+  #exited: Promise<void> = Promise.resolve()
+  #isEndExpected = false
+  #isPaused = false
+
+  constructor(options: TortureNodeOptions) {
+    this.options = options
+  }
+
+  get isRunning(): boolean {
+    return this.#child !== null
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  /** Resolves when it serves. */
+  async start(): Promise<void> {
+    assert(this.#child === null, `${this.options.id} runs`)
+    this.#isEndExpected = false
+    this.#isPaused = false
+    const log = openSync(this.options.logFile, 'a', 0o600)
+    const [file, args] = this.options.command()
+    const { NODE_OPTIONS: _, ...env } = process.env
+    const child = spawn(file, args, { env, stdio: ['ignore', log, log, 'ipc'] })
+    closeSync(log)
+    this.#child = child
+    const ended = new Promise<string>((resolve) => {
+      child.once('error', ({ message }) => resolve(message))
+      child.once('exit', (code, signal) => resolve(signal ?? `status ${code}`))
+    })
+    this.#exited = ended.then((how) => this.#onEnd(how))
+    const ready = new Promise<null>((resolve) => {
+      child.on('message', ({ type }: NodeMessage) => {
+        if (type === 'ready') resolve(null)
+      })
+    })
+    const trouble = await within(Promise.race([ready, ended]), startTimeoutMs)
+    if (trouble === null) return
+    const isWanted = this.#isEndExpected
+    await this.kill()
+    if (isWanted) return
+    throw new Error(`${this.options.id} does not start: ${trouble}\n${await this.#logTail()}`)
+  }
+
+  /** Nothing is handed over, flushed or said; resolves when the process is gone. */
+  async kill(): Promise<void> {
+    this.#signal('SIGKILL')
+    await this.#exited
+  }
+
+  /** Leadership is handed over and what is on the way finished. */
+  async stop(): Promise<void> {
+    this.#signal('SIGTERM')
+    const timer = setTimeout(() => this.#signal('SIGKILL'), stopTimeoutMs)
+    await this.#exited
+    clearTimeout(timer)
+  }
+
+  pause(): void {
+    this.#child?.kill('SIGSTOP')
+    this.#isPaused = this.#child !== null
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT')
+    this.#isPaused = false
+  }
+
+  #signal(signal: 'SIGKILL' | 'SIGTERM'): void {
+    this.#isEndExpected = true
+    this.#child?.kill(signal)
+  }
+
+  #onEnd(how: string): void {
+    this.#child = null
+    this.#isPaused = false
+    if (!this.#isEndExpected) this.options.onCrash(how)
+  }
+
+  async #logTail(): Promise<string> {
+    const lines = (await readFile(this.options.logFile, 'utf8')).trimEnd().split('\n')
+    return lines.slice(-logTailLines).join('\n')
+  }
+}
+
+/** What it resolves with, or that it took too long. */
+async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T | string> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve(`nothing for ${timeoutMs} ms`), timeoutMs)
+  })
+  const first = await Promise.race([promise, late])
+  clearTimeout(timer)
+  return first
+}

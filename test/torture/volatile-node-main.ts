@@ -1,0 +1,68 @@
+/**
+ * A node like `skein node`, on a disk that forgets what was not synced when the process is killed.
+ * Arguments: the configuration file, and a seed that says which un-synced writes reach the disk
+ * nevertheless.
+ */
+import { readFile } from 'node:fs/promises'
+import { createAdminServer, parseTokens } from '../../lib/admin.js'
+import { ClusterNetworkManager } from '../../lib/cluster-network-manager.js'
+import { sqliteEngine } from '../../lib/sqlite.js'
+import { readConfig } from '../../src/cli/config-file.js'
+import { type RunningNode, runNode } from '../../src/cli/node-runner.js'
+import {
+  type Config,
+  type ConfigInput,
+  type Logger,
+  SplittableRandom
+} from '../../src/core/index.js'
+import { NodeDisk, nodeLogger } from '../../src/runtime/index.js'
+import { keepingCopies } from './engine-keeper.js'
+import { VolatileDisk } from './volatile-disk.js'
+import type { WriteBack } from './volatile-file.js'
+
+/** Half of the un-synced writes stay in memory; a quarter is torn. */
+function writeBackBy(seed: number): WriteBack {
+  const random = SplittableRandom.fromSeed(seed)
+  return (sizeBytes) => {
+    const fate = random.nextInt(4)
+    if (fate < 2) return 0
+    return fate === 2 ? sizeBytes : random.nextInt(sizeBytes + 1)
+  }
+}
+
+async function start(config: Config, seed: number, logger: Logger): Promise<RunningNode> {
+  const disk = new VolatileDisk(new NodeDisk(config.node.dataDirectory), writeBackBy(seed))
+  const manager = ClusterNetworkManager.create({
+    config: config as ConfigInput,
+    // In the node's process, so that it dies with it.
+    engine: keepingCopies(sqliteEngine({ ...config.engine, isolation: 'thread' })),
+    overrides: { logger, disk }
+  })
+  await manager.start()
+  const { listenAddress = '', tokenFile = '', clientRoles, eventSubscribersMax } = config.admin
+  const server = createAdminServer(manager, {
+    listenAddress,
+    tokens: parseTokens(await readFile(tokenFile, 'utf8'), tokenFile),
+    tls: null,
+    clientRoles,
+    logger,
+    eventSubscribersMax
+  })
+  const { address } = await server.start()
+  return {
+    manager,
+    admin: `http://${address}`,
+    async stop() {
+      await manager.stop({ drain: true })
+      await server.stop()
+    }
+  }
+}
+
+const [, , configFile = '', seed = '0'] = process.argv
+const logger = nodeLogger({ level: 'info', bindings: {}, fileDescriptor: 2 })
+const exitCode = await runNode(process, logger, async () => {
+  const config = await readConfig(configFile, {})
+  return start(config, Number(seed), logger.child({ node: config.node.id }))
+})
+process.exit(exitCode)
