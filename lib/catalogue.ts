@@ -1,7 +1,9 @@
 /** Every message of the house: what a node speaks, and what is declared for rooms to come. */
 import { groupMessages, hostMessages, raftDeclarations } from '../src/consensus/index.js'
+import { controlGroupMessages } from '../src/control/index.js'
 import { InvalidArgumentError } from '../src/core/index.js'
 import {
+  drainMessages,
   sessionMessages,
   stateTransferMessages,
   transactionMessages
@@ -25,8 +27,10 @@ const spoken = [
   ...Object.values(raftDeclarations),
   ...groupMessages,
   ...hostMessages,
+  ...controlGroupMessages,
   ...routingMessages,
   ...healthMessages,
+  ...drainMessages,
   ...customMessages
 ]
 

@@ -10,6 +10,7 @@ import {
   type Channels,
   type ClientId,
   type ClusterConfig,
+  type ClusterControl,
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
@@ -24,6 +25,8 @@ import {
   type ConfigInput,
   DEFAULT_GROUP,
   DrainingError,
+  type DrainReport,
+  type DrainTimeouts,
   type EngineProvider,
   EventHub,
   type EventSubscription,
@@ -46,11 +49,15 @@ import {
   must,
   type NodeId,
   type NodeReference,
+  NotFoundError,
   NotStartedError,
   type PresetName,
   type QueryOptions,
   type QueryResult,
   type RequestMessageOptions,
+  type RollingRestart,
+  type RollingRestartRequest,
+  type RollingRestarts,
   type RouteDecision,
   type RouteExplanation,
   type RouteOptions,
@@ -62,10 +69,13 @@ import {
   StoppedError,
   type StrategyFactory,
   type StrategyName,
+  type SwitchoverReport,
+  type SwitchoverRequest,
   type TellQueue,
   toNodeId,
   viewsDisagree
 } from '../src/core/index.js'
+import type { RestartHook } from '../src/failover/index.js'
 import { clusterHealthOf } from '../src/health/index.js'
 import { CustomHandlers, restrictionFaults } from '../src/network/index.js'
 import { strategyFaults } from '../src/routing/index.js'
@@ -87,6 +97,11 @@ export interface CreateOptions {
   readonly messages?: readonly CustomDeclaration[]
   /** Routing strategies of your own, by the name that `routing.strategy` may then have. */
   readonly strategies?: Readonly<Record<string, StrategyFactory>>
+  /**
+   * Has this node's process replaced when a rolling restart comes to it, such as by ending it
+   * under a supervisor; without one the plan waits until somebody has restarted the node.
+   */
+  readonly restart?: RestartHook
   /** Ports of your own, for tests and simulation. */
   readonly overrides?: Partial<Ports>
 }
@@ -325,6 +340,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#running().membership.view
   }
 
+  get control(): ClusterControl {
+    return this.#running().control.view
+  }
+
   get metadata(): ClusterMetadata {
     return this.#running().membership.metadata
   }
@@ -340,6 +359,28 @@ export class ClusterNetworkManager implements ClusterManager {
 
   setRoutingStrategy(strategy: StrategyName | (string & {}) | RoutingStrategy): void {
     this.#running().queries.setStrategy(strategy)
+  }
+
+  drain(node: NodeId, timeouts?: Partial<DrainTimeouts>): Promise<DrainReport> {
+    return this.#entered(({ planned }) => planned.operations.drain(node, timeouts))
+  }
+
+  undrain(node: NodeId): Promise<void> {
+    return this.#entered(({ planned }) => planned.operations.undrain(node))
+  }
+
+  switchover(request: SwitchoverRequest): Promise<SwitchoverReport> {
+    return this.#entered(({ planned }) => planned.operations.switchover(request))
+  }
+
+  get restarts(): RollingRestarts {
+    const { restarts } = this.#running().planned
+    if (restarts === null) throw new NotFoundError('this node knows of no control group')
+    return restarts
+  }
+
+  rollingRestart(request?: RollingRestartRequest): Promise<RollingRestart> {
+    return this.#entered(() => this.restarts.start(request))
   }
 
   subscribeToEvents(): EventSubscription {
@@ -366,7 +407,9 @@ export class ClusterNetworkManager implements ClusterManager {
     const rooms = this.#rooms
     if (rooms === null) return
     const { transport, delivery, membership, consensus, queries, health, heartbeat } = rooms
-    const told = [transport, delivery, membership, consensus, queries, health, heartbeat]
+    const { driver, recorder } = rooms.control
+    const data = [transport, delivery, membership, consensus, queries]
+    const told = [...data, driver, recorder, health, heartbeat]
     for (const room of told) room.tellQueues(tell)
   }
 
@@ -381,6 +424,10 @@ export class ClusterNetworkManager implements ClusterManager {
       delivery: delivery.counters.snapshot(),
       load_balancer: queries.counters.snapshot(),
       consensus: consensus.counters.snapshot(),
+      control: {
+        ...rooms.control.driver.counters.snapshot(),
+        audit_dropped: rooms.control.recorder.dropped
+      },
       health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
       security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() }
     }
@@ -406,7 +453,9 @@ export class ClusterNetworkManager implements ClusterManager {
       strategies: this.#options.strategies ?? {},
       gossipKeys,
       listenAddress: bound.address,
-      advertiseAddress: this.#address()
+      advertiseAddress: this.#address(),
+      restart: this.#options.restart ?? null,
+      isReady: () => this.healthCheck().ready
     })
     this.#rooms = rooms
     this.#subscribe(rooms)
@@ -416,9 +465,11 @@ export class ClusterNetworkManager implements ClusterManager {
     await watch.during('reading certificates and keys', () => rooms.security.start())
     await watch.during('listening', () => rooms.transport.start())
     await watch.during('starting membership', () => rooms.membership.start())
+    rooms.control.driver.start()
     await watch.during('opening the engines', () => rooms.consensus.start())
     this.#tellVoters(rooms.membership)
     rooms.queries.start()
+    rooms.control.upkeep.start()
     rooms.loop.start()
     rooms.health.start()
     rooms.heartbeat.start()
@@ -427,11 +478,13 @@ export class ClusterNetworkManager implements ClusterManager {
   /** What one room must know of another's doings, and what subscribers hear. */
   #subscribe(rooms: Rooms): void {
     const { transport, membership, consensus, queries, health, heartbeat, security } = rooms
+    const { control } = rooms
     for (const room of [health, heartbeat, security]) room.onEvent((event) => this.#publish(event))
     health.onEvent((event) => {
       if (event.type === 'HealthVerdictChanged') queries.handleVerdict(event.verdict)
     })
     transport.onEvent((event) => this.#publish(event))
+    rooms.planned.restarts?.onEvent((event) => this.#publish(event))
     queries.onEvent((event) => this.#publish(event))
     membership.onEvent((event) => {
       this.#publish(event)
@@ -446,7 +499,13 @@ export class ClusterNetworkManager implements ClusterManager {
     consensus.onEvent((event) => {
       this.#publish(event)
       this.#tellVoters(membership)
+      control.driver.handleEvent(event)
       if (event.type === 'LeaderChanged') queries.handleLeaderChanged(event)
+    })
+    security.onEvent((event) => {
+      if (event.type !== 'GossipKeysChanged') return
+      control.keys.learn(event)
+      control.upkeep.lookSoon()
     })
   }
 
@@ -467,7 +526,9 @@ export class ClusterNetworkManager implements ClusterManager {
   }
 
   async #drain(): Promise<void> {
-    const { membership, consensus, queries, heartbeat } = must(this.#rooms, 'rooms')
+    const { membership, consensus, queries, heartbeat, planned } = must(this.#rooms, 'rooms')
+    planned.operations.stop()
+    planned.restarts?.stop()
     const deadline = this.#deadlineIn(this.#config.facade.drainTimeoutMs)
     membership.setLifecycle(Lifecycles.Draining)
     heartbeat.announce()
@@ -483,7 +544,12 @@ export class ClusterNetworkManager implements ClusterManager {
       rooms.heartbeat.stop()
       await rooms.health.stop()
       rooms.loop.stop()
+      rooms.planned.operations.stop()
+      rooms.planned.restarts?.stop()
+      rooms.planned.node.stop()
       await rooms.queries.stop(this.now())
+      rooms.control.upkeep.stop()
+      rooms.control.driver.stop()
       await rooms.membership.stop()
       await rooms.consensus.stop()
       rooms.security.stop()

@@ -14,6 +14,7 @@ import {
   type Address,
   type Clock,
   type ClusterId,
+  CONTROL_GROUP,
   type Compression,
   type Config,
   type Credentials,
@@ -21,6 +22,7 @@ import {
   type DatagramNetwork,
   type Disk,
   type EngineProvider,
+  type GroupId,
   isServing,
   Lifecycles,
   Livenesses,
@@ -35,8 +37,10 @@ import {
   type StreamNetwork,
   type Tracer,
   toGroupId,
+  VerdictStatuses,
   type Workers
 } from '../src/core/index.js'
+import type { RestartHook } from '../src/failover/index.js'
 import {
   HealthDriver,
   HeartbeatDriver,
@@ -53,6 +57,8 @@ import {
 } from '../src/network/index.js'
 import { QueryDriver } from '../src/routing/index.js'
 import type { Catalogue } from '../src/wire/index.js'
+import { type ControlRooms, composeControl } from './control-rooms.js'
+import { composePlanned, type PlannedRooms } from './planned-rooms.js'
 import { version } from './version.js'
 
 /** What an embedder, a test or the simulator may put in the place of Node's own. */
@@ -90,11 +96,16 @@ export interface Composition {
   /** What is bound, with a port that is not 0. */
   readonly listenAddress: Address
   readonly advertiseAddress: Address
+  /** Has this node's process replaced; null: it is restarted from outside. */
+  readonly restart: RestartHook | null
+  /** Whether the node as a whole should be given work. */
+  readonly isReady: () => boolean
 }
 
 /** The rooms of one manager, in the order in which they start. */
 export interface Rooms {
   readonly consensus: ConsensusDriver
+  readonly control: ControlRooms
   readonly transport: TransportDriver
   readonly delivery: DeliveryDriver
   readonly membership: MembershipDriver
@@ -103,6 +114,7 @@ export interface Rooms {
   readonly health: HealthDriver
   readonly heartbeat: HeartbeatDriver
   readonly security: SecurityDriver
+  readonly planned: PlannedRooms
   readonly clusterId: () => ClusterId | null
 }
 
@@ -117,11 +129,13 @@ const TOKENS = {
   delivery: token<DeliveryDriver>('DeliveryDriver'),
   membership: token<MembershipDriver>('MembershipDriver'),
   consensus: token<ConsensusDriver>('ConsensusDriver'),
+  control: token<ControlRooms>('ControlRooms'),
   queries: token<QueryDriver>('QueryDriver'),
   loop: token<LoopWatch>('LoopWatch'),
   health: token<HealthDriver>('HealthDriver'),
   heartbeat: token<HeartbeatDriver>('HeartbeatDriver'),
   security: token<SecurityDriver>('SecurityDriver'),
+  planned: token<PlannedRooms>('PlannedRooms'),
   learned: token<LearnedClusterId>('LearnedClusterId')
 }
 
@@ -152,13 +166,16 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.delivery, makeDelivery)
   register(container, TOKENS.membership, makeMembership)
   register(container, TOKENS.consensus, makeConsensus)
+  register(container, TOKENS.control, makeControl)
   register(container, TOKENS.queries, makeQueries)
   register(container, TOKENS.loop, makeLoop)
   register(container, TOKENS.health, makeHealth)
   register(container, TOKENS.heartbeat, makeHeartbeat)
   register(container, TOKENS.security, makeSecurity)
+  register(container, TOKENS.planned, makePlanned)
   return {
     consensus: container.resolve(TOKENS.consensus),
+    control: container.resolve(TOKENS.control),
     transport: container.resolve(TOKENS.transport),
     delivery: container.resolve(TOKENS.delivery),
     membership: container.resolve(TOKENS.membership),
@@ -167,6 +184,7 @@ export function compose(composition: Composition): Rooms {
     health: container.resolve(TOKENS.health),
     heartbeat: container.resolve(TOKENS.heartbeat),
     security: container.resolve(TOKENS.security),
+    planned: container.resolve(TOKENS.planned),
     clusterId: () => clusterIdIn(container)
   }
 }
@@ -274,7 +292,7 @@ function makeMembership(container: DependencyContainer): MembershipDriver {
 }
 
 function makeConsensus(container: DependencyContainer): ConsensusDriver {
-  const { config, ports, engine } = container.resolve(TOKENS.composition)
+  const { config, ports } = container.resolve(TOKENS.composition)
   const { clock, random, crypto, disk, logger } = ports
   return new ConsensusDriver(
     {
@@ -284,7 +302,7 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
       messenger: container.resolve(TOKENS.transport),
       disk,
       log: container.resolve(TOKENS.log),
-      engines: engine,
+      engines: enginesIn(container),
       knowledge: knowledgeIn(container),
       logger: logger.child({ room: 'consensus' }),
       observer: ports.observer
@@ -293,7 +311,7 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
       nodeId: config.node.id as NodeId,
       clusterName: config.cluster.name,
       bootstrapVoters: (config.cluster.bootstrap?.voters ?? null) as readonly NodeId[] | null,
-      foundedGroups: Array.from({ length: config.cluster.groups }, (_, group) => toGroupId(group)),
+      foundedGroups: [...dataGroupsOf(config), CONTROL_GROUP],
       engineDirectory: (group) => `${config.node.dataDirectory}/engine-${group}`,
       config: config.consensus
     }
@@ -315,6 +333,38 @@ function knowledgeIn(container: DependencyContainer): ClusterKnowledge {
     isMember: (node) => members().some(isThere(node)),
     mayLead: (node) => members().some((member) => member.nodeId === node && isServing(member))
   }
+}
+
+const dataGroupsOf = (config: Config): GroupId[] =>
+  Array.from({ length: config.cluster.groups }, (_, group) => toGroupId(group))
+
+/** The control group's engine is ours, every other one the embedder's. */
+function enginesIn(container: DependencyContainer): EngineProvider | null {
+  const { engine } = container.resolve(TOKENS.composition)
+  if (engine === null) return null
+  return {
+    create: (context) =>
+      context.group === CONTROL_GROUP
+        ? container.resolve(TOKENS.control).driver.createEngine()
+        : engine.create(context)
+  }
+}
+
+function makeControl(container: DependencyContainer): ControlRooms {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { clock, random, crypto, disk, logger } = ports
+  const membership = container.resolve(TOKENS.membership)
+  return composeControl({
+    nodeId: config.node.id as NodeId,
+    clock,
+    random: random.split('control'),
+    crypto,
+    disk,
+    messenger: container.resolve(TOKENS.transport),
+    logger: logger.child({ room: 'control' }),
+    consensus: container.resolve(TOKENS.consensus),
+    members: () => membership.members()
+  })
 }
 
 function makeQueries(container: DependencyContainer): QueryDriver {
@@ -426,4 +476,31 @@ function makeSecurity(container: DependencyContainer): SecurityDriver {
     },
     { nodeId: config.node.id as NodeId, gossipKeys, config: config.security }
   )
+}
+
+function makePlanned(container: DependencyContainer): PlannedRooms {
+  const { config, ports, restart, isReady } = container.resolve(TOKENS.composition)
+  const { clock, crypto, logger } = ports
+  const membership = container.resolve(TOKENS.membership)
+  const health = container.resolve(TOKENS.health)
+  return composePlanned({
+    nodeId: config.node.id as NodeId,
+    clock,
+    crypto,
+    messenger: container.resolve(TOKENS.transport),
+    logger: logger.child({ room: 'failover' }),
+    consensus: container.resolve(TOKENS.consensus),
+    control: container.resolve(TOKENS.control).driver,
+    hook: restart,
+    members: () => membership.members(),
+    verdictOn: (node) => health.verdictOn(node)?.status ?? VerdictStatuses.Unknown,
+    lifecycle: () => membership.self().lifecycle,
+    setLifecycle(lifecycle) {
+      membership.setLifecycle(lifecycle)
+      container.resolve(TOKENS.heartbeat).announce()
+    },
+    isReady,
+    inFlight: () => container.resolve(TOKENS.queries).inFlight,
+    serviceLevel: () => ({ errorRate: null, p99Ms: null })
+  })
 }

@@ -1,4 +1,4 @@
-// Plants a bug in a copy of the built sources and lets one of the three harnesses look for it.
+// Plants a bug in a copy of the built sources and lets one of the harnesses look for it.
 import { spawn } from 'node:child_process'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -8,16 +8,22 @@ const build = resolve('.build')
 const parts = ['lib', 'src', 'test/support', 'test/unit/routing']
 /** Virtual time with faults of one seed of the cores. */
 const coreFaultsMs = 6_000
+/** And of one seed of two-phase commit. */
+const twoPhaseFaultsMs = 4_000
+
+export const plant = ({ name, ...edit }, place) => plantAll({ name, edits: [edit] }, place)
 
 /** The copy stands beside what it is a copy of: it must find the same node_modules. */
-export function plant({ name, file, find, replace }, place) {
+export function plantAll({ name, edits }, place) {
   const root = join(build, 'mutants', String(place))
   rmSync(root, { recursive: true, force: true })
   for (const part of parts) cpSync(join(build, part), join(root, part), { recursive: true })
-  const path = join(root, file)
-  const pieces = readFileSync(path, 'utf8').split(find)
-  if (pieces.length !== 2) throw new Error(`${name}: found ${pieces.length - 1} times in ${file}`)
-  writeFileSync(path, pieces.join(replace))
+  for (const { file, find, replace } of edits) {
+    const path = join(root, file)
+    const pieces = readFileSync(path, 'utf8').split(find)
+    if (pieces.length !== 2) throw new Error(`${name}: found ${pieces.length - 1} times in ${file}`)
+    writeFileSync(path, pieces.join(replace))
+  }
   return root
 }
 
@@ -51,6 +57,37 @@ export async function huntInRouting(root, seeds) {
   const code = `
     const { runSeeds } = await import(${JSON.stringify(harness)})
     const failure = await runSeeds(${seeds})
+    console.log(JSON.stringify(failure && { seed: failure.seed, why: failure.reason }))
+    process.exit(0)`
+  return JSON.parse(await lastLine(['--input-type=module', '--eval', code]))
+}
+
+/** Two-phase commit alone: every crash under every partition, then seeds; null, or what shows the bug. */
+export async function huntInTwoPhase(root, seeds) {
+  const support = join(root, 'test/support/two-phase')
+  const [matrix, runs] = ['crash-matrix.js', 'run-seeds.js'].map(
+    (file) => pathToFileURL(join(support, file)).href
+  )
+  const code = `
+    const { allCases, runCase } = await import(${JSON.stringify(matrix)})
+    const { runSeeds } = await import(${JSON.stringify(runs)})
+    const say = (found) => { console.log(JSON.stringify(found)); process.exit(0) }
+    const { failure } = runSeeds(${seeds}, ${twoPhaseFaultsMs})
+    if (failure) say({ by: 'seed ' + failure.seed, why: failure.reason })
+    let count = 0
+    for (const one of allCases()) {
+      try { runCase(++count, one) } catch (error) { say({ by: 'case ' + count, why: error.message }) }
+    }
+    say(null)`
+  return JSON.parse(await lastLine(['--input-type=module', '--eval', code]))
+}
+
+/** Rolling restarts of a model cluster, with the real drivers. */
+export async function huntInRestarts(root, seeds) {
+  const harness = pathToFileURL(join(root, 'test/support/restart/run-seeds.js')).href
+  const code = `
+    const { runSeeds } = await import(${JSON.stringify(harness)})
+    const { failure } = await runSeeds(${seeds})
     console.log(JSON.stringify(failure && { seed: failure.seed, why: failure.reason }))
     process.exit(0)`
   return JSON.parse(await lastLine(['--input-type=module', '--eval', code]))

@@ -6,7 +6,7 @@ import t from 'tap'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const rows = readFileSync(`${root}docs/scenarios.md`, 'utf8')
   .split('\n')
-  .filter((line) => /^\| (?:R-[A-Z]|[DJSX]-)\d\d \|/.test(line))
+  .filter((line) => /^\| (?:R-[A-Z]|[DJLMSTX]-)\d\d \|/.test(line))
   .map((line) => line.split('|').map((cell) => cell.trim()))
 
 t.test('each scenario has one row, with a proof that names it or a reason', async (t) => {

@@ -45,9 +45,11 @@ import { acceptJsonOnly } from './json-parser.js'
 import { documentUrl, openApiHead, schemaOf } from './openapi.js'
 import { type Route, smallBodyBytesMax } from './route.js'
 import { configRoutes } from './routes/config-routes.js'
+import { controlRoutes } from './routes/control-routes.js'
 import { healthRoutes } from './routes/health-routes.js'
 import { memberRoutes } from './routes/member-routes.js'
 import { membershipRoutes } from './routes/membership-routes.js'
+import { plannedRoutes } from './routes/planned-routes.js'
 import { isVerbose, probeRoutes } from './routes/probe-routes.js'
 import { queryRoutes } from './routes/query-routes.js'
 import { roleRoutes } from './routes/role-routes.js'
@@ -139,7 +141,7 @@ function createParts(manager: ClusterManager, options: AdminServerOptions): Part
     options,
     counters: createAdminCounters(),
     streams: new EventStreams({ manager, logger }, { eventSubscribersMax }),
-    audit: new AuditTrail(),
+    audit: new AuditTrail(() => manager.control),
     authenticator: new Authenticator(holders, { tokens, clientRoles, clusterName }),
     holders,
     answers: new IdempotentAnswers(),
@@ -163,7 +165,9 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
   ...routingRoutes(manager),
   ...membershipRoutes(manager),
   ...memberRoutes(manager),
+  ...controlRoutes(manager),
   ...securityRoutes(manager),
+  ...plannedRoutes(manager),
   ...configRoutes(manager)
 ]
 
@@ -274,6 +278,7 @@ function addHooks(app: FastifyInstance, parts: Parts): void {
     const { name, role } = principals.get(request) ?? { name: 'nobody', role: 'none' }
     const record = {
       at: new Date().toISOString(),
+      node: manager.nodeId,
       principal: name,
       role,
       address: request.ip,

@@ -3,7 +3,7 @@
  * follow its conventions: prefix `skein_`, base units, `_total` on counters.
  */
 import { Counter, Gauge, Registry } from 'prom-client'
-import type { ClusterManager, MetricsSnapshot } from '../core/index.js'
+import { type ClusterManager, groupName, type MetricsSnapshot } from '../core/index.js'
 import { exposedAs } from './metrics/catalogue.js'
 
 /** Groups that have lines of their own; the first ones, by number. */
@@ -61,7 +61,7 @@ function exposeNode(manager: ClusterManager, registry: Registry): void {
   const committed = gauge('group_commit_index', 'Last committed index.', ['group'])
   const applied = gauge('group_applied_index', 'Last applied index.', ['group'])
   for (const status of view.groups.slice(0, exposedGroupsMax)) {
-    const group = String(status.group)
+    const group = groupName(status.group)
     isLeader.set({ group }, status.role === 'leader' ? 1 : 0)
     term.set({ group }, status.term)
     committed.set({ group }, status.commitIndex)

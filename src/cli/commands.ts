@@ -27,6 +27,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     reachability: async (output) =>
       (await import('./reachability-command.js')).reachabilityCommand(output),
     hotspots: async (output) => (await import('./routing-commands.js')).hotspotsCommand(output),
+    placement: async (output) => (await import('./placement-command.js')).placementCommand(output),
     deaths: async (output) => (await import('./deaths-command.js')).deathsCommand(output)
   },
   'Ask:': {
@@ -35,9 +36,15 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     explain: async (output) => (await import('./route-commands.js')).explainCommand(output)
   },
   'Change:': {
+    drain: async (output) => (await import('./drain-commands.js')).drainCommand(output),
+    undrain: async (output) => (await import('./drain-commands.js')).undrainCommand(output),
+    switchover: async (output) => (await import('./drain-commands.js')).switchoverCommand(output),
+    'rolling-restart': async (output) =>
+      (await import('./rolling-restart-command.js')).rollingRestartCommand(output),
     strategy: async (output) => (await import('./routing-commands.js')).strategyCommand(output),
     metadata: async (output) => (await import('./metadata-command.js')).metadataCommand(output),
-    config: async (output) => (await import('./config-command.js')).configCommand(output)
+    config: async (output) => (await import('./config-command.js')).configCommand(output),
+    upgrade: async (output) => (await import('./upgrade-command.js')).upgradeCommand(output)
   },
   'Prove:': {
     simulate: async (output) => (await import('./simulate-command.js')).simulateCommand(output),

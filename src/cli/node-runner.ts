@@ -25,7 +25,7 @@ export interface NodeHost {
 }
 
 /** Under the supervisor's own patience of ten seconds. */
-const stopTimeoutMs = 9_000
+export const stopTimeoutMs = 9_000
 
 /** Resolves with the exit status when the node has stopped. */
 export async function runNode(

@@ -79,7 +79,8 @@ const troubleNames = Object.keys({
   operator: true,
   mail: true,
   members: true,
-  compaction: true
+  compaction: true,
+  control: true
 } satisfies Record<Trouble, true>) as Trouble[]
 
 function troublesOption(text: string): Trouble[] {

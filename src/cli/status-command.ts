@@ -77,7 +77,7 @@ export function renderStatus(view: ClusterAnswer): string {
 function renderGroup(group: GroupStatus): string {
   const leader = group.leader ?? 'no leader known'
   const { term, commitIndex } = group
-  const head = `group ${group.group}: leader ${leader}, term ${term}, committed ${commitIndex}`
+  const head = `group ${group.name}: leader ${leader}, term ${term}, committed ${commitIndex}`
   const listeners = group.learners.length === 0 ? '' : `, learners ${group.learners.join(' ')}`
   const members = `voters ${group.voters.join(' ')}${listeners}`
   const own = `this node: ${group.role}, applied ${group.appliedIndex}, last ${group.lastIndex}`

@@ -432,12 +432,13 @@ export class ConsensusDriver {
   }
 
   async #createGroup(group: GroupId, recovered: RecoveredGroup): Promise<void> {
-    const { clock, messenger, random, log } = this.#components
+    const { clock, messenger, random, log, observer } = this.#components
     const { config } = this.#options
     const self = selfOf(must(this.#identity, 'identity'))
     const logger = this.#components.logger.child({ group })
     const directory = this.#options.engineDirectory(group)
-    const engine = this.#expectEngines().create({ group, directory, clock, logger })
+    const made = this.#expectEngines().create({ group, directory, clock, logger })
+    const engine = observer?.watched?.(group, made) ?? made
     const emit = (event: ConsensusEvent) => this.#emit(event)
     const driver = new GroupDriver(
       { clock, messenger, engine, logger, counters: this.#counters, emit },
@@ -445,7 +446,7 @@ export class ConsensusDriver {
     )
     const opened = await driver.open(recovered)
     if (opened.request !== null) await log.persist([opened.request])
-    this.#components.observer?.onRecovered(group, self, opened.recovered)
+    observer?.onRecovered(group, self, opened.recovered)
     const raft = new Raft({
       group,
       self,
@@ -464,7 +465,7 @@ export class ConsensusDriver {
         clock,
         raft,
         log,
-        observer: this.#components.observer,
+        observer,
         send: (message) => this.#heartbeats.offer(message) || this.#send(message),
         naps: {
           onWoken: () => this.#heartbeats.handleWoken(group),

@@ -21,6 +21,8 @@ export type Incarnation = Brand<number, 'Incarnation'>
 export type ClientId = Brand<string, 'ClientId'>
 /** Counts a client's commands, from 1. */
 export type Serial = Brand<number, 'Serial'>
+/** A distributed transaction; says how old it is (`transaction-id.ts`). */
+export type TransactionId = Brand<string, 'TransactionId'>
 /** Milliseconds of the process-wide monotonic clock; differences alone mean something. */
 export type MonotonicMs = Brand<number, 'MonotonicMs'>
 /** Milliseconds since 1970 by the wall clock: display, certificates, log time; never deadlines. */

@@ -1,6 +1,7 @@
 /** The facade's interface: what the admin API and embedders' own code may ask of a running node. */
 
 import type { ClusterConfig } from './cluster-config.js'
+import type { ClusterControl } from './cluster-control.js'
 import type { ClusterHealth } from './cluster-health.js'
 import type { ClusterMembership } from './cluster-membership.js'
 import type { ClusterMessage, ClusterMessages, ClusterRequest } from './cluster-message.js'
@@ -22,6 +23,12 @@ import type { Channels } from './ports/channels.js'
 import type { ClientTag, GroupStatus } from './ports/replicated-group.js'
 import type { Address } from './ports/stream-network.js'
 import type { QueryOptions, QueryResult, RouteOptions } from './queries.js'
+import type {
+  ClusterOperations,
+  RollingRestart,
+  RollingRestartRequest,
+  RollingRestarts
+} from './rolling-restart.js'
 import type { RouteDecision, RouteExplanation } from './route-views.js'
 import type { RoutingStrategy, StrategyName } from './routing-strategy.js'
 import type { SecurityManager } from './security-manager.js'
@@ -57,7 +64,7 @@ export interface EventSubscription<Event = ClusterEvent> extends AsyncIterable<E
   close(): void
 }
 
-export interface ClusterManager {
+export interface ClusterManager extends ClusterOperations {
   readonly nodeId: NodeId
   /** What is configured, and the part of it that may change while the node runs. */
   readonly config: ClusterConfig
@@ -147,6 +154,12 @@ export interface ClusterManager {
   /** What peers say of themselves. @throws NotStartedError, StoppedError */
   readonly health: ClusterHealth
   readonly routing: ClusterRouting
+  /** Plans of rolling restarts. @throws NotFoundError this node knows of no control group */
+  readonly restarts: RollingRestarts
+  /** As `restarts.start`. */
+  rollingRestart(request?: RollingRestartRequest): Promise<RollingRestart>
+  /** What the control group holds. @throws NotStartedError, StoppedError */
+  readonly control: ClusterControl
   getAllMetrics(): MetricsSnapshot
   /** Content hash of each replica that this node holds. */
   checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>

@@ -38,6 +38,10 @@ export const errorCodes = [
   'ERR_SKEIN_DRAINING',
   'ERR_SKEIN_MEMBER_CHANGE_FAILED',
   'ERR_SKEIN_TRANSFER_FAILED',
+  'ERR_SKEIN_FENCED',
+  'ERR_SKEIN_PLAN_REFUSED',
+  'ERR_SKEIN_CONTINUED_ELSEWHERE',
+  'ERR_SKEIN_CHANGE_REFUSED',
   'ERR_SKEIN_CLIENT_EXPIRED',
   'ERR_SKEIN_SERIAL_FORGOTTEN',
   'ERR_SKEIN_RESULT_NOT_KEPT',
@@ -298,6 +302,29 @@ export class MemberChangeFailedError extends SkeinError {
 export class TransferFailedError extends SkeinError {
   readonly code = 'ERR_SKEIN_TRANSFER_FAILED'
   override readonly retryable = true
+}
+
+/** Somebody else has taken over what the asker believes to own; nothing was done. */
+export class FencedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_FENCED'
+}
+
+/** A rolling restart does not begin, or is not in a state for this; `details.reason` says why. */
+export class PlanRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_PLAN_REFUSED'
+}
+
+/** The node that was asked goes away itself; the plan goes on, and can be attached to by its id. */
+export class ContinuedElsewhereError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CONTINUED_ELSEWHERE'
+}
+
+/**
+ * The control group's state does not allow the change, and stays as it is. `details.section` and
+ * `details.reason` say why.
+ */
+export class ChangeRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_CHANGE_REFUSED'
 }
 
 /** The client's registration expired by log time, or never was: register again, and know that

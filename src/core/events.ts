@@ -214,8 +214,11 @@ export type SecurityEvent =
   | {
       readonly type: 'GossipKeysChanged'
       readonly version: number
+      /** Who made this version. */
+      readonly writer: string
       readonly primary: string
       readonly keys: readonly string[]
+      /** Who told this node of it. */
       readonly by: NodeId
     }
 
@@ -237,6 +240,33 @@ export type RoutingEvent =
   /** Its ejection is over; it is given work gradually. */
   | { readonly type: 'NodeReturned'; readonly nodeId: NodeId }
 
+/** What becomes of a rolling restart; told by every node with a replica of the control group. */
+export type RestartEvent =
+  | {
+      readonly type: 'RollingRestartChanged'
+      readonly plan: string
+      readonly revision: number
+      readonly status: string
+      readonly reason: string
+      readonly owner: NodeId | null
+    }
+  /** Another node carries it out from now on. */
+  | {
+      readonly type: 'RollingRestartOwned'
+      readonly plan: string
+      readonly revision: number
+      readonly owner: NodeId
+    }
+  | {
+      readonly type: 'RollingRestartStep'
+      readonly plan: string
+      readonly revision: number
+      readonly nodeId: NodeId
+      readonly phase: string
+      /** Empty where it went as it should. */
+      readonly reason: string
+    }
+
 export type FacadeEvent =
   | { readonly type: 'NodeStarted'; readonly nodeId: NodeId }
   | { readonly type: 'NodeStopping'; readonly nodeId: NodeId }
@@ -255,6 +285,7 @@ export type ClusterEventBody =
   | HealthEvent
   | SecurityEvent
   | RoutingEvent
+  | RestartEvent
   | FacadeEvent
 
 /** As subscribers get it. */

@@ -3,6 +3,7 @@
  * be done.
  */
 import type { HealthCheck, HealthReport } from './cluster-manager.js'
+import { CONTROL_GROUP } from './ids.js'
 import { type Lifecycle, Lifecycles, Livenesses, type Member } from './member.js'
 import type { GroupStatus } from './ports/replicated-group.js'
 
@@ -30,6 +31,7 @@ export function healthReportOf(inputs: HealthInputs): HealthReport {
     membershipCheck(inputs),
     leaderCheck(inputs),
     replicasCheck(inputs),
+    controlCheck(inputs),
     loopCheck(inputs),
     ...(inputs.others ?? [])
   ].filter(({ name }) => inputs.excluded?.has(name) !== true)
@@ -73,7 +75,8 @@ const leaderCheck = ({ leaderKnown }: HealthInputs): HealthCheck => ({
   detail: leaderKnown ? 'a leader is known' : 'no leader is known'
 })
 
-function replicasCheck({ groups }: HealthInputs): HealthCheck {
+function replicasCheck(inputs: HealthInputs): HealthCheck {
+  const groups = inputs.groups.filter(({ group }) => group !== CONTROL_GROUP)
   const failed = groups.filter((group) => group.failed !== null)
   return {
     name: 'replicas',
@@ -82,6 +85,21 @@ function replicasCheck({ groups }: HealthInputs): HealthCheck {
       failed.length === 0
         ? `${groups.length} replicas serve`
         : failed.map((group) => `group ${group.group}: ${group.failed}`).join(', ')
+  }
+}
+
+/** Queries are answered without the control group; changes of the cluster are not. */
+function controlCheck({ groups }: HealthInputs): HealthCheck {
+  const own = groups.find(({ group }) => group === CONTROL_GROUP)
+  const name = 'control'
+  if (own === undefined) return { name, ok: true, detail: 'no replica of the control group here' }
+  if (own.failed !== null) return { name, ok: false, detail: `its replica failed: ${own.failed}` }
+  const { leader } = own
+  return {
+    name,
+    ok: leader !== null,
+    detail:
+      leader === null ? 'the control group has no leader' : `${leader} leads the control group`
   }
 }
 

@@ -29,6 +29,7 @@ export type {
   Serial,
   StorageId,
   Term,
+  TransactionId,
   WallMs
 } from './brands.js'
 
@@ -98,5 +99,9 @@ export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b
 
 /** The group that exists in every cluster and holds tables without a shard key. */
 export const DEFAULT_GROUP = 0 as GroupId
-/** The group whose state machine is the cluster's own: placement, plans, decisions. */
+/** The group whose state machine is the cluster's own: placement, plans, versions, audit. */
 export const CONTROL_GROUP = 0xffff_fffe as GroupId
+
+/** For people: `0`, `1`, …, or `control`. */
+export const groupName = (group: GroupId): string =>
+  group === CONTROL_GROUP ? 'control' : String(group)

@@ -1,6 +1,14 @@
 export { assert, InvariantError, must, unreachable } from './assert.js'
 export { BoundedQueue } from './bounded-queue.js'
 export type { ClusterConfig } from './cluster-config.js'
+export type {
+  AskControlOptions,
+  AuditedAction,
+  AuditRecord,
+  ClusterControl,
+  ClusterVersionView,
+  PlacementView
+} from './cluster-control.js'
 export type { ClusterHealth, PeerStatus } from './cluster-health.js'
 export type {
   ClusterManager,
@@ -52,10 +60,12 @@ export {
   BufferFullError,
   CancelledError,
   CertificateError,
+  ChangeRefusedError,
   ClientExpiredError,
   CommandTooLargeError,
   type ConfigFault,
   ConnectionLostError,
+  ContinuedElsewhereError,
   DataDirectoryForeignError,
   DataDirectoryInUseError,
   DialFailedError,
@@ -67,6 +77,7 @@ export {
   type ErrorFacts,
   type ErrorOptions,
   errorCodes,
+  FencedError,
   HandshakeRefusedError,
   IndeterminateError,
   InternalError,
@@ -89,6 +100,7 @@ export {
   NotStartedError,
   OverloadedError,
   PeerIdentityError,
+  PlanRefusedError,
   ProtocolError,
   ReplicaFailedError,
   RequestTimeoutError,
@@ -126,6 +138,7 @@ export {
   type PartitionKind,
   type RaftRole,
   RaftRoles,
+  type RestartEvent,
   type RoutingEvent,
   type SecurityEvent,
   type TransportEvent
@@ -170,6 +183,7 @@ export {
   compareText,
   DEFAULT_GROUP,
   type GroupId,
+  groupName,
   type Incarnation,
   isNodeId,
   type LogIndex,
@@ -348,6 +362,26 @@ export {
 } from './reachability.js'
 export { factsOf, hasCode, RemoteError } from './remote-error.js'
 export { RingBuffer } from './ring-buffer.js'
+export {
+  type ClusterOperations,
+  type DrainPhase,
+  type DrainReport,
+  type DrainTimeouts,
+  drainPhases,
+  failureDomains,
+  type PlanAction,
+  planActions,
+  planStatuses,
+  type RestartOptions,
+  type RestartPlan,
+  type RestartPreview,
+  type RollingRestart,
+  type RollingRestartRequest,
+  type RollingRestarts,
+  type SwitchoverReport,
+  type SwitchoverRequest,
+  stepPhases
+} from './rolling-restart.js'
 export type { RouteCandidate, RouteDecision, RouteExplanation, RouteFactor } from './route-views.js'
 export {
   type AdaptiveWeights,

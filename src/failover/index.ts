@@ -1,3 +1,54 @@
+export { drainMessages } from './drain/messages.js'
+export {
+  type DrainedGroup,
+  NodeDrainDriver,
+  type RestartHook,
+  type SessionMover
+} from './drain/node-drain-driver.js'
+export { OperationsDriver } from './drain/operations-driver.js'
+export { ClusterLook, type LookComponents } from './rolling-restart/cluster-look-driver.js'
+export type { ClusterSight, NodeStatus, ServiceLevel } from './rolling-restart/cluster-view.js'
+export {
+  type RestartComponents,
+  RestartDriver,
+  type RestartDriverOptions,
+  restartDriverDefaults
+} from './rolling-restart/restart-driver.js'
+export { restartsSection } from './rolling-restart/restarts-section.js'
 export { type MigrationReason, migrationReasons, sessionMessages } from './session/messages.js'
 export { stateTransferMessages } from './state-transfer/messages.js'
+export {
+  type Change,
+  changesMax,
+  decodeChanges,
+  encodeChanges
+} from './two-phase/changes.js'
+export {
+  type BranchPlan,
+  Coordinator,
+  type CoordinatorEvent,
+  type CoordinatorOptions,
+  type CoordinatorSend,
+  type TransactionPlan,
+  type Vote
+} from './two-phase/coordinator.js'
+export type { LockKey, LockKeys, Locks } from './two-phase/lock-holders.js'
+export { LockTable, type LockWait } from './two-phase/lock-table.js'
 export { transactionMessages } from './two-phase/messages.js'
+export {
+  Participant,
+  type ParticipantEvent,
+  type ParticipantOptions,
+  type ParticipantSend,
+  type Planned,
+  type PrepareRequest
+} from './two-phase/participant.js'
+export { transactionKeyPrefix } from './two-phase/transaction-records.js'
+export { reportTransactions, type TransactionReport } from './two-phase/transaction-report.js'
+export {
+  type AppliedAt,
+  type BranchState,
+  type ChangeAnswer,
+  TransactionState,
+  type TransactionView
+} from './two-phase/transaction-state.js'

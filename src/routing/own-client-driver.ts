@@ -7,10 +7,10 @@ import {
   type NodeId,
   toClientId
 } from '../core/ids.js'
+import { OwnClient } from '../core/own-client.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Random } from '../core/ports/random.js'
 import type { AttemptsDriver } from './attempts-driver.js'
-import { OwnClient } from './own-client.js'
 import { Outcomes, outcomeOf } from './retry-policy.js'
 
 interface Registration {

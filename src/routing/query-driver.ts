@@ -145,6 +145,11 @@ export class QueryDriver {
     }
   }
 
+  /** Own and served ones. */
+  get inFlight(): number {
+    return this.#tools.admission.inFlight
+  }
+
   tellQueues(tell: TellQueue): void {
     const config = this.#config
     const { waiting, bytes } = this.#tools.buffer.counts

@@ -1,5 +1,5 @@
 import { localKeyPrefix } from '../consensus/index.js'
-import type { Engine, EngineProvider, EngineRestore, GroupId, SystemWrite } from '../core/index.js'
+import type { Engine, EngineRestore, SystemWrite } from '../core/index.js'
 import { chain } from './log-mirror.js'
 
 export interface EngineWatch {
@@ -16,17 +16,7 @@ export interface EngineWatch {
  * system writes. How many entries one apply brings is a replica's own business, so contents are
  * what can be compared.
  */
-export function watchEngine(
-  provider: EngineProvider,
-  watchOf: (group: GroupId) => EngineWatch
-): EngineProvider {
-  return {
-    ...provider,
-    create: (context) => watched(provider.create(context), watchOf(context.group))
-  }
-}
-
-function watched(engine: Engine, watch: EngineWatch): Engine {
+export function watchEngine(engine: Engine, watch: EngineWatch): Engine {
   let system = new SystemState()
   const restored = (restore: EngineRestore): EngineRestore => ({
     write: (offset, bytes) => restore.write(offset, bytes),

@@ -46,7 +46,10 @@ const sources = {
   snapshots_taken: ['consensus', 'snapshots_taken'],
   snapshots_installed: ['consensus', 'snapshots_installed'],
   snapshots_failed: ['consensus', 'snapshots_failed'],
-  snapshot_chunks_sent: ['consensus', 'snapshot_chunks_sent']
+  snapshot_chunks_sent: ['consensus', 'snapshot_chunks_sent'],
+  control_changes_applied: ['control', 'changes_applied'],
+  control_changes_forwarded: ['control', 'changes_forwarded'],
+  control_changes_retried: ['control', 'changes_retried']
 } as const satisfies Record<string, readonly [string, string]>
 
 /** Counted by whoever brings them about. */

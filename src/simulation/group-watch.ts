@@ -1,5 +1,5 @@
 /** The invariants of every group, each judged by itself; what is seen is handed to the right one. */
-import { DEFAULT_GROUP, type GroupId } from '../core/index.js'
+import { CONTROL_GROUP, DEFAULT_GROUP, type GroupId, groupName } from '../core/index.js'
 import { ConsensusInvariants } from './consensus-invariants.js'
 import { PromiseInvariants } from './promise-invariants.js'
 import type { Violations } from './violations.js'
@@ -22,13 +22,8 @@ export class GroupWatch {
   of(group: GroupId): JudgedGroup {
     const known = this.#groups.get(group)
     if (known !== undefined) return known
-    const violations: Pick<Violations, 'report'> =
-      group === DEFAULT_GROUP
-        ? this.#violations
-        : {
-            report: (invariant, detail) =>
-              this.#violations.report(invariant, `group ${group}: ${detail}`)
-          }
+    const violations =
+      group === DEFAULT_GROUP ? this.#violations : this.#violations.of(groupName(group))
     const consensus = new ConsensusInvariants(this.#size, violations)
     const promises = new PromiseInvariants(violations, (host) => consensus.durableIndex(host))
     const judged = { consensus, promises }
@@ -36,7 +31,7 @@ export class GroupWatch {
     return judged
   }
 
-  /** Terms that had a leader, of all groups. */
+  /** Terms that had a leader, of all groups for data. */
   get elections(): number {
     return this.#sum(({ elections }) => elections)
   }
@@ -45,8 +40,9 @@ export class GroupWatch {
     return this.#sum(({ committedIndex }) => committedIndex)
   }
 
+  /** Of some group for data. */
   isLeader(host: number): boolean {
-    return [...this.#groups.values()].some(({ consensus }) => consensus.isLeader(host))
+    return this.#data().some((consensus) => consensus.isLeader(host))
   }
 
   /** What a host has committed as a leader; zero when it leads nothing. */
@@ -59,6 +55,12 @@ export class GroupWatch {
   }
 
   #sum(of: (consensus: ConsensusInvariants) => number): number {
-    return [...this.#groups.values()].reduce((sum, { consensus }) => sum + of(consensus), 0)
+    return this.#data().reduce((sum, consensus) => sum + of(consensus), 0)
+  }
+
+  #data(): readonly ConsensusInvariants[] {
+    return [...this.#groups].flatMap(([group, { consensus }]) =>
+      group === CONTROL_GROUP ? [] : [consensus]
+    )
   }
 }

@@ -2,7 +2,7 @@
  * Sees every node after each of its events, through the facade's read-only views and the engine's
  * port, and hands what it sees to the invariants.
  */
-import type { EngineProvider, GroupId, ReplicaObserver } from '../core/index.js'
+import { type GroupId, groupName, type ReplicaObserver } from '../core/index.js'
 import { watchEngine } from './engine-watch.js'
 import { GroupWatch } from './group-watch.js'
 import { hostName } from './host-name.js'
@@ -100,46 +100,42 @@ export class RunWatch implements ClusterWatch {
     const { host } = process
     const groups = this.#groups
     return {
-      onRecovered(group, replica, recovered) {
+      onRecovered: (group, replica, recovered) => {
         if (!process.alive) return
         const { consensus, promises } = groups.of(group)
         consensus.onRecovered(host, replica, recovered)
         promises.onRecovered(host, replica, recovered.hardState)
       },
-      onPersist(request) {
+      onPersist: (request) => {
         if (!process.alive) return
         const { consensus, promises } = groups.of(request.group)
         consensus.onPersist(host, request)
         promises.onPersist(host, request)
       },
-      onPersisted(request) {
+      onPersisted: (request) => {
         if (!process.alive) return
         const { consensus, promises } = groups.of(request.group)
         consensus.onPersisted(host, request)
         promises.onPersisted(host, request)
       },
-      onSend(message) {
+      onSend: (message) => {
         if (process.alive) groups.of(message.group).promises.onSend(host, message)
+      },
+      watched: (group, engine) => {
+        const { consensus } = groups.of(group)
+        return watchEngine(engine, {
+          onOpened(index, state) {
+            if (process.alive) consensus.onEngineOpened(host, index, state)
+          },
+          onApplied(index, state) {
+            if (process.alive) consensus.onApplied(host, index, state)
+          },
+          onRestored(index, state) {
+            if (process.alive) consensus.onRestored(host, index, state)
+          }
+        })
       }
     }
-  }
-
-  wrapEngine(process: SimulatedProcess, provider: EngineProvider): EngineProvider {
-    const { host } = process
-    return watchEngine(provider, (group) => {
-      const { consensus } = this.#groups.of(group)
-      return {
-        onOpened(index, state) {
-          if (process.alive) consensus.onEngineOpened(host, index, state)
-        },
-        onApplied(index, state) {
-          if (process.alive) consensus.onApplied(host, index, state)
-        },
-        onRestored(index, state) {
-          if (process.alive) consensus.onRestored(host, index, state)
-        }
-      }
-    })
   }
 
   /** The node whose event has just run and settled. */
@@ -153,8 +149,8 @@ export class RunWatch implements ClusterWatch {
       consensus.onView(process.host, status)
       const leads = status.role === 'leader'
       if (leads !== led) {
-        const what = `${leads ? 'leads' : 'no longer leads: in'} term ${status.term}`
-        this.#log(`${nodeId} ${what} of group ${status.group}`)
+        const verb = leads ? 'leads' : 'no longer leads'
+        this.#log(`${nodeId} ${verb} group ${groupName(status.group)} in term ${status.term}`)
       }
       if (status.failed !== null) {
         this.#violations.report(Invariants.Liveness, `${hostName(process.host)}: ${status.failed}`)

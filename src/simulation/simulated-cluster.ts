@@ -9,7 +9,6 @@ import {
   type Clock,
   type ConfigInput,
   type Crypto,
-  type EngineProvider,
   type Logger,
   type NodeId,
   type Random,
@@ -64,7 +63,6 @@ export interface ClusterWatch {
   /** A process has opened a sealed datagram that it had opened before. */
   onOpenedTwice(process: SimulatedProcess): void
   observerOf(process: SimulatedProcess): ReplicaObserver
-  wrapEngine(process: SimulatedProcess, engine: EngineProvider): EngineProvider
   isLeader(host: number): boolean
   /** What a leader has committed; zero when it does not lead. */
   ledCommitIndex(host: number): number
@@ -284,7 +282,7 @@ export class SimulatedCluster implements FaultTarget {
     return create({
       config: this.#configOf(nodeId),
       preset: this.#options.swarm.preset,
-      engine: watch.wrapEngine(process, engine),
+      engine,
       messages: mailDeclarations,
       overrides: {
         clock,

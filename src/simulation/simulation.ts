@@ -13,12 +13,13 @@ import {
   SplittableRandom,
   silentLogger
 } from '../core/index.js'
+import { type ControlCounts, ControlWorkload } from './control-workload.js'
 import { type FaultCounts, noFaults } from './fault-counts.js'
 import { FaultScheduler } from './fault-scheduler.js'
 import type { FeatureCounts } from './feature-counts.js'
 import { judgeHistory } from './history-judgement.js'
 import { Links } from './links.js'
-import { type MailCounts, MailWorkload } from './mail-workload.js'
+import { type MailComponents, type MailCounts, MailWorkload } from './mail-workload.js'
 import type { CreateManager } from './manager.js'
 import { MemberOperator } from './member-operator.js'
 import { Operator } from './operator.js'
@@ -74,6 +75,7 @@ export interface SimulationResult {
   readonly features: FeatureCounts
   readonly operations: OperationCounts
   readonly mail: MailCounts
+  readonly control: ControlCounts
   /** Terms that had a leader. */
   readonly elections: number
   readonly committedIndex: number
@@ -127,6 +129,7 @@ class Run {
   readonly #scheduler: FaultScheduler
   readonly #workload: Workload
   readonly #mail: MailWorkload
+  readonly #control: ControlWorkload
   readonly #operator: Operator
   readonly #members: MemberOperator
   readonly #log: (line: string) => void
@@ -157,15 +160,8 @@ class Run {
       onCrash: (host) => this.#scheduler.handleCrash(host),
       trust: { authority, openEnds: (process) => streams.openEnds(process) }
     })
-    this.#mail = new MailWorkload(
-      {
-        time,
-        random: random.split('mail'),
-        cluster: () => this.#cluster,
-        violations: this.#violations
-      },
-      this.#swarm.mail
-    )
+    this.#mail = new MailWorkload(this.#workloadParts(random, 'mail'), this.#swarm.mail)
+    this.#control = new ControlWorkload(this.#workloadParts(random, 'control'), this.#swarm.control)
     this.#cluster = new SimulatedCluster(
       {
         time,
@@ -208,6 +204,12 @@ class Run {
       },
       this.#swarm.workload
     )
+  }
+
+  #workloadParts(random: Random, name: string): MailComponents {
+    const violations = this.#violations
+    const cluster = () => this.#cluster
+    return { time: this.#time, random: random.split(name), cluster, violations }
   }
 
   #buildOperator(authority: SimulatedAuthority, random: Random): Operator {
@@ -277,6 +279,7 @@ class Run {
     this.#cluster.start()
     this.#workload.start()
     this.#mail.start()
+    this.#control.start()
     this.#time.post(this.#swarm.calmMs, 'faults', null, () => {
       this.#scheduler.start()
       this.#operator.start()
@@ -305,6 +308,7 @@ class Run {
     })
     this.#workload.stop()
     this.#mail.stop()
+    this.#control.stop()
     const { electionTimeoutMaxMs } = this.#electionConfig()
     const deadline = healedAt + healBudgetElections * electionTimeoutMaxMs
     await this.#untilIdle(deadline)
@@ -314,6 +318,7 @@ class Run {
     await this.#untilConverged(this.#time.now + healBudgetElections * electionTimeoutMaxMs)
     if (this.#violations.any) return
     this.#healedInMs = this.#time.now - healedAt
+    await this.#readControl()
     await this.#untilMembersAgree(healedAt)
   }
 
@@ -337,6 +342,16 @@ class Run {
         return
       }
       await this.#until(this.#time.now + pollMs)
+    }
+  }
+
+  /** Every node writes what it has to record; then every node tells all that is recorded. */
+  async #readControl(): Promise<void> {
+    for (const isWhole of [false, true]) {
+      for (const node of this.#cluster.startedNodes()) this.#control.readBack(node, isWhole)
+      while (!this.#violations.any && this.#control.open > 0) {
+        await this.#until(this.#time.now + pollMs)
+      }
     }
   }
 
@@ -448,6 +463,7 @@ class Run {
       },
       operations: this.#workload.counts,
       mail: this.#mail.counts,
+      control: this.#control.counts,
       elections: this.#watch.elections,
       committedIndex: this.#watch.committedIndex,
       healedInMs: this.#healedInMs === null ? null : Math.round(this.#healedInMs),

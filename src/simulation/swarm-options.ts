@@ -81,6 +81,11 @@ export interface SwarmOptions {
   }
   readonly security: SecurityOptions
   readonly log: LogOptions
+  readonly control: {
+    /** Between two calls of the control group; null: there are none but the nodes' own. */
+    readonly meanIntervalMs: number | null
+    readonly readShare: number
+  }
   readonly members: MemberOptions
   readonly groups: GroupOptions
 }
@@ -173,6 +178,10 @@ export function drawSwarmOptions(random: Random, nodes: number): SwarmOptions {
     },
     security: drawSecurity(draw),
     log: drawLog(draw),
+    control: {
+      meanIntervalMs: draw.chance(0.7) ? draw.between(50, 1_000) : null,
+      readShare: draw.between(0.1, 0.5)
+    },
     members: drawMembers(new Draw(random.split('members')), nodes),
     groups: drawGroups(new Draw(random.split('groups')))
   }
@@ -234,7 +243,8 @@ export const troubles = [
   'operator',
   'mail',
   'members',
-  'compaction'
+  'compaction',
+  'control'
 ] as const
 export type Trouble = (typeof troubles)[number]
 
@@ -260,6 +270,7 @@ export function withoutTroubles(swarm: SwarmOptions, left: readonly Trouble[]): 
       isOut('members') ? { ...swarm.members, founders: null } : swarm.members
     ),
     log: isOut('compaction') ? { ...swarm.log, entriesMax: null } : swarm.log,
+    control: rate('control', swarm.control),
     link: {
       ...link,
       lossProbability: share('loss', link.lossProbability),

@@ -41,6 +41,8 @@ export const Invariants = {
   QueueBounds: 'queue_bounds',
   /** A message is handled at most once, in order where asked, and its sender told the truth. */
   Delivery: 'delivery',
+  /** What a node was given to record in the control group is there once and in order. */
+  ControlRecords: 'control_records',
   Linearizable: 'linearizable',
   /** A linearizable read answers from a state that has all that was committed when it began. */
   StaleRead: 'stale_read',
@@ -86,6 +88,13 @@ export class Violations {
   report(invariant: Invariant, detail: string): void {
     if (this.#found.length >= keptMax) return
     this.#found.push({ invariant, at: Math.round(this.#now()), detail })
+  }
+
+  /** Reports here, with the name of a group before what is told. */
+  of(group: string): Pick<Violations, 'report'> {
+    return {
+      report: (invariant, detail) => this.report(invariant, `group ${group}: ${detail}`)
+    }
   }
 
   toArray(): readonly Violation[] {

@@ -3,8 +3,9 @@
  * declaration. Numbers are append-only: a number that was ever used keeps its meaning.
  *
  * Ranges: 0x0000 control, 0x0100 membership, 0x0200 consensus, 0x0300 queries and routing,
- * 0x0400 health, 0x0500 transactions, 0x0600 sessions, 0x0700 services, 0x0800 state transfer,
- * 0x0900 streams, 0xF000 the embedder's own.
+ * 0x0400 health, 0x0500 transactions, 0x0600 sessions, 0x0640 drains and restarts, 0x0700
+ * services, 0x0800 state transfer, 0x0900 streams, 0x0A00 the control group, 0xF000 the
+ * embedder's own.
  *
  * Who may send and who may receive is denied unless a declaration allows it.
  */

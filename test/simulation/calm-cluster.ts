@@ -1,4 +1,4 @@
-import { ClusterNetworkManager } from '../../lib/index.js'
+import { ClusterNetworkManager, type CreateOptions } from '../../lib/index.js'
 import { SplittableRandom, silentLogger } from '../../src/core/index.js'
 import { nodeCrypto } from '../../src/runtime/index.js'
 import { noFaults } from '../../src/simulation/fault-counts.js'
@@ -25,13 +25,17 @@ const watch: ClusterWatch = {
     onPersisted: nothing,
     onSend: nothing
   }),
-  wrapEngine: (_, engine) => engine,
   isLeader: () => false,
   ledCommitIndex: () => 0
 }
 
 /** A simulated cluster in which nothing happens but what its test does. */
-export function calmCluster(seed: number, size: number, config: Record<string, object>) {
+export function calmCluster(
+  seed: number,
+  size: number,
+  config: Record<string, object>,
+  parts: Pick<CreateOptions, 'restart'> = {}
+) {
   const authority = new SimulatedAuthority()
   const random = SplittableRandom.fromSeed(seed)
   const time = new VirtualTime(new TraceHash())
@@ -61,7 +65,7 @@ export function calmCluster(seed: number, size: number, config: Record<string, o
       datagrams: new SimulatedDatagramWorld(time, links),
       crypto: nodeCrypto(),
       create: (init) =>
-        ClusterNetworkManager.create({ ...init, config: { ...init.config, ...config } }),
+        ClusterNetworkManager.create({ ...init, ...parts, config: { ...init.config, ...config } }),
       loggerOf: () => silentLogger,
       watch,
       authority,

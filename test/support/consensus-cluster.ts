@@ -6,13 +6,13 @@ import type { Config } from '../../src/core/config/schema.js'
 import { after } from '../../src/core/deadlines.js'
 import type { ConsensusEvent } from '../../src/core/events.js'
 import { DEFAULT_GROUP, type GroupId, type MonotonicMs, type NodeId } from '../../src/core/ids.js'
-import type { Clock } from '../../src/core/ports/clock.js'
 import { type Logger, silentLogger } from '../../src/core/ports/logger.js'
 import type { ClientTag, WriteAnswer } from '../../src/core/ports/replicated-group.js'
 import { SplittableRandom } from '../../src/core/splittable-random.js'
 import { KvEngine, type KvEngineOptions, kvDirectoryOf } from '../../src/simulation/kv-engine.js'
 import { SimulatedDisk } from '../../src/simulation/simulated-disk.js'
 import { MemoryNetwork } from './memory-messenger.js'
+import { ProcessClock } from './process-clock.js'
 import { testCrypto } from './test-crypto.js'
 import { VirtualClock } from './virtual-clock.js'
 
@@ -25,30 +25,6 @@ export interface TestNode {
   readonly events: ConsensusEvent[]
   readonly clock: ProcessClock
   isUp: boolean
-}
-
-/** The clock of one process: when it dies, nothing fires any more. */
-class ProcessClock implements Clock {
-  readonly #clock: Clock
-  isDead = false
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  now() {
-    return this.#clock.now()
-  }
-
-  wallNow() {
-    return this.#clock.wallNow()
-  }
-
-  schedule(at: MonotonicMs, callback: () => void) {
-    return this.#clock.schedule(at, () => {
-      if (!this.isDead) callback()
-    })
-  }
 }
 
 export interface TestClusterOptions {

@@ -102,6 +102,7 @@ const ranges: Readonly<Record<number, string>> = {
   7: 'service',
   8: 'failover',
   9: 'stream',
+  10: 'control',
   240: 'network'
 }
 

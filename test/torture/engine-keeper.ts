@@ -1,15 +1,20 @@
 /**
  * SQLite writes its files itself, beyond the `Disk` port, and its write-ahead file is synced by
- * `flush` and `open` alone. What power loss may leave of them is kept beside: a copy of the
- * engine's directory as it was when such a sync had ended. `putBack` lays it in the directory's
+ * `open` and `flush`, and by a snapshot that was taken in. What power loss may leave of them is kept
+ * beside: a copy of the files as they were when such a sync had ended. `putBack` lays it in their
  * place after the process has died, as if nothing later had reached the disk.
  */
-import { cp, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { cp, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Engine, EngineProvider, LogIndex } from '../../src/core/index.js'
 
-/** Of SQLite, made anew from the others when it is missing. */
-const isShared = (file: string): boolean => file.endsWith('-shm')
+/** The third, `-shm`, is made anew from these when it is missing. */
+const databaseFiles: readonly string[] = ['data.sqlite', 'data.sqlite-wal']
+
+/** Of an engine that takes snapshots in. */
+interface Restore {
+  finish(...args: readonly unknown[]): Promise<object>
+}
 
 /** The provider's engines, each of which leaves a copy whenever its files are durable. */
 export function keepingCopies(provider: EngineProvider): EngineProvider {
@@ -28,7 +33,9 @@ export function keepingCopies(provider: EngineProvider): EngineProvider {
           const own = Reflect.get(kept, name)
           if (own !== undefined) return own
           const value: unknown = Reflect.get(target, name)
-          return typeof value === 'function' ? value.bind(target) : value
+          if (typeof value !== 'function') return value
+          const bound = value.bind(target)
+          return name === 'restore' ? keeper.restoring(bound) : bound
         }
       })
     },
@@ -50,6 +57,23 @@ class EngineKeeper {
     return done
   }
 
+  /** What was taken in is durable when it is finished. */
+  restoring(restore: (...args: readonly unknown[]) => Promise<Restore>): typeof restore {
+    return async (...args) => {
+      const under = await restore(...args)
+      return new Proxy(under, {
+        get: (target, name) => {
+          const value: unknown = Reflect.get(target, name)
+          if (typeof value !== 'function') return value
+          const bound = value.bind(target)
+          if (name !== 'finish') return bound
+          return (...given: readonly unknown[]) =>
+            this.alone(() => bound(...given).then((state: object) => this.copied(state)))
+        }
+      })
+    }
+  }
+
   async copied<T extends LogIndex | object>(answer: T): Promise<T> {
     const { parent, name } = placesOf(this.#directory)
     const number = 1 + Math.max(0, ...(await copiesIn(this.#directory)))
@@ -57,7 +81,7 @@ class EngineKeeper {
     await rm(waiting, { recursive: true, force: true })
     await cp(this.#directory, waiting, {
       recursive: true,
-      filter: (file) => !isShared(file)
+      filter: (file) => file === this.#directory || databaseFiles.includes(basename(file))
     })
     await rename(waiting, join(parent, `${name}.copy-${number}`))
     await rm(join(parent, `${name}.copy-${number - 1}`), { recursive: true, force: true })
@@ -65,16 +89,23 @@ class EngineKeeper {
   }
 }
 
-/** The engine's process must be gone. Without a copy nothing had ever been durable. */
-export async function putBack(directory: string): Promise<void> {
-  const { parent, name } = placesOf(directory)
-  const copies = await copiesIn(directory)
-  await rm(directory, { recursive: true, force: true })
-  if (copies.length === 0) await mkdir(directory, { recursive: true, mode: 0o700 })
-  else {
-    const latest = join(parent, `${name}.copy-${Math.max(...copies)}`)
-    await cp(latest, directory, { recursive: true })
+/**
+ * For every engine of a node, whose process must be gone.
+ *
+ * @returns how many
+ */
+export async function putBack(dataDirectory: string): Promise<number> {
+  const engines = (await readdir(dataDirectory)).filter((name) => /^engine-\d+$/.test(name))
+  let count = 0
+  for (const name of engines) {
+    const directory = join(dataDirectory, name)
+    const copies = await copiesIn(directory)
+    if (copies.length === 0) continue
+    await rm(directory, { recursive: true, force: true })
+    await cp(`${directory}.copy-${Math.max(...copies)}`, directory, { recursive: true })
+    count++
   }
+  return count
 }
 
 async function copiesIn(directory: string): Promise<number[]> {

@@ -1,6 +1,6 @@
 /** Which faults strike a cluster, when and whom: all of it drawn from the seed. */
 import { pick, type SplittableRandom, shuffle } from '../../src/core/index.js'
-import { pause, type TortureCluster } from './torture-cluster.js'
+import { pause, poll, type TortureCluster } from './torture-cluster.js'
 
 export const nemesisKinds = [
   'kill_leader',
@@ -13,6 +13,7 @@ export const nemesisKinds = [
   'pause_majority',
   'pause_all',
   'handover',
+  'member_change',
   'partition_leader',
   'partition_halves',
   'partition_bridge',
@@ -32,14 +33,20 @@ const needHosts: readonly NemesisKind[] = [
 /** In a smaller ring everybody is everybody's neighbour. */
 const ringSizeMin = 5
 
+/** Where strikes are to be made. */
+export interface Ground {
+  readonly hasHosts: boolean
+  /** Whether nodes can be removed from groups and added. */
+  readonly changesMembers: boolean
+  readonly nodes: number
+}
+
 /** Kinds that cannot strike there, and why. */
-export function skippedKinds(
-  hosts: 'namespaces' | 'none',
-  nodes: number
-): Partial<Record<NemesisKind, string>> {
+export function skippedKinds(ground: Ground): Partial<Record<NemesisKind, string>> {
   const skipped: Partial<Record<NemesisKind, string>> = {}
-  if (nodes < ringSizeMin) skipped.partition_ring = `needs ${ringSizeMin} nodes`
-  if (hosts === 'none') {
+  if (ground.nodes < ringSizeMin) skipped.partition_ring = `needs ${ringSizeMin} nodes`
+  if (!ground.changesMembers) skipped.member_change = 'the admin API does not offer it'
+  if (!ground.hasHosts) {
     for (const kind of needHosts) skipped[kind] = 'network namespaces are not permitted'
   }
   return skipped
@@ -56,6 +63,8 @@ export interface Strike {
 }
 
 export const strikeIntervalMs = 5_000
+/** Until a node that was removed has all data and votes again. */
+const memberTimeoutMs = 180_000
 const holdMs = { min: 600, max: 4_200 } as const
 
 /** Each kind once before any comes again. */
@@ -105,6 +114,8 @@ export async function strike(
       return halt(cluster, cluster.ids, hold)
     case 'handover':
       return handOver(cluster, leader, hold)
+    case 'member_change':
+      return replaceMember(cluster, pick(random, cluster.ids), hold)
     case 'partition_leader':
       return cut(cluster, split([leader], followers), hold)
     case 'partition_halves':
@@ -153,6 +164,18 @@ async function handOver(cluster: TortureCluster, leader: string, hold: number): 
   await pause(hold / 4)
   await cluster.startAll()
   return leader
+}
+
+/** A node loses its replicas and its votes, and gets them back. */
+async function replaceMember(cluster: TortureCluster, id: string, hold: number): Promise<string> {
+  const outcome = await cluster.changeMember('remove', id)
+  await pause(hold)
+  let added = ''
+  await poll(`${id} votes again`, memberTimeoutMs, async () => {
+    added = await cluster.changeMember('add', id)
+    return added === 'answer'
+  })
+  return `${id} (removed: ${outcome}, added: ${added})`
 }
 
 async function cut(cluster: TortureCluster, cuts: readonly Cut[], hold: number): Promise<string> {

@@ -2,7 +2,6 @@
  * All nodes die at once, and with them every byte and name that was not synced: what was
  * acknowledged before must be there when the power is back.
  */
-import { join } from 'node:path'
 import { must, SplittableRandom } from '../../src/core/index.js'
 import { putBack } from './engine-keeper.js'
 import { type Judgement, judge } from './judgement.js'
@@ -98,7 +97,6 @@ async function runOn(
     await load.stop()
     await load.readLast(clients.slice(0, 1))
     const isIdentical = await cluster.replicasIdentical(identicalTimeoutMs)
-    await recorder.write(options.historyFile)
     const histories = judge(recorder, options.workloads)
     const areAccepted = Object.values(histories).every(({ verdict }) => verdict === 'accepted')
     const consistent = isIdentical && areAccepted
@@ -119,6 +117,7 @@ async function runOn(
     }
   } finally {
     await load.stop()
+    await recorder.write(options.historyFile)
     await close()
   }
 }
@@ -150,8 +149,7 @@ async function failPower(
   let putBackCount = 0
   for (const { options } of cluster.nodes) {
     if (random.nextInt(2) === 0) continue
-    await putBack(join(options.dataDirectory, 'engine-0'))
-    putBackCount++
+    putBackCount += await putBack(options.dataDirectory)
   }
   await cluster.startAll()
   await cluster.untilWhole(wholeTimeoutMs)

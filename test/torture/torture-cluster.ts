@@ -24,6 +24,7 @@ const clusterName = 'torture'
 const hostPort = 7946
 const askTimeoutMs = 2_000
 const checksumTimeoutMs = 10_000
+const memberChangeTimeoutMs = 20_000
 const wholeTimeoutMs = 180_000
 const adminSockets = 32
 const validity = { now: Date.now() as WallMs, days: 30 }
@@ -109,6 +110,30 @@ export class TortureCluster {
   /** The node that says that it leads, in the highest term that anyone knows. */
   async leader(): Promise<string | null> {
     return leaderAmong(await this.#views())
+  }
+
+  /** Whether the admin API takes nodes out of groups and into them. */
+  async changesMembers(): Promise<boolean> {
+    const outcome = await this.admin(must(this.ids[0], 'a node')).get(
+      '/v1/openapi.json',
+      askTimeoutMs
+    )
+    if (outcome.kind !== 'answer') return false
+    const { paths } = outcome.body as { readonly paths: Record<string, Record<string, unknown>> }
+    return paths['/v1/members']?.post !== undefined
+  }
+
+  /** Asked of another node. @returns what became of it */
+  async changeMember(change: 'add' | 'remove', nodeId: string): Promise<string> {
+    const admin = this.admin(must(this.others(nodeId)[0], 'another node'))
+    const timeout = `timeoutMs=${memberChangeTimeoutMs}`
+    const patienceMs = memberChangeTimeoutMs + askTimeoutMs
+    const outcome =
+      change === 'add'
+        ? await admin.post(`/v1/members?${timeout}`, { nodeId }, patienceMs)
+        : await admin.change('DELETE', `/v1/members/${nodeId}?${timeout}`, null, patienceMs)
+    if (outcome.kind !== 'refused') return outcome.kind
+    return `${outcome.error.code}: ${outcome.error.message}`
   }
 
   /** Every node is ready and has applied what was committed when this was asked. */

@@ -1,6 +1,7 @@
 import { admin } from './admin.js'
 import { communication } from './communication.js'
 import { consensus } from './consensus.js'
+import { control } from './control.js'
 import { delivery } from './delivery.js'
 import { health } from './health.js'
 import { loadBalancer } from './load-balancer.js'
@@ -15,6 +16,7 @@ export const metricCatalogue: Readonly<Record<string, MetricFamily>> = {
   delivery,
   load_balancer: loadBalancer,
   consensus,
+  control,
   health,
   security,
   admin

@@ -41,6 +41,7 @@ export const membersAnswer = z.object({ members: z.array(memberAnswer) })
 
 export const groupAnswer = z.looseObject({
   group: count,
+  name: words,
   role: z.enum(RaftRoles),
   term: count,
   leader: words.nullable(),
@@ -144,9 +145,12 @@ export const queryAnswer = z.union([resultAnswer, z.array(resultAnswer)])
 export const clientAnswer = z.object({ clientId: words })
 
 export const auditAnswer = z.object({
+  /** `node`: the control group could not be asked, and these are this node's own. */
+  source: z.enum(['cluster', 'node']),
   records: z.array(
     z.object({
       at: words,
+      node: words,
       principal: words,
       role: words,
       address: words,
@@ -155,6 +159,26 @@ export const auditAnswer = z.object({
       status: count
     })
   )
+})
+
+export const placementAnswer = z.object({
+  version: count,
+  groups: z.array(z.object({ group: count, voters: z.array(words), leader: words.nullable() })),
+  tables: z.array(
+    z.object({
+      table: words,
+      shardKey: words,
+      ranges: z.array(z.object({ from: count, group: count }))
+    })
+  )
+})
+
+export const clusterVersionAnswer = z.object({
+  clusterVersion: count,
+  minVersion: count,
+  highestCommon: count.nullable(),
+  nodes: z.array(z.object({ node: words, min: count, max: count, software: words })),
+  silent: z.array(words)
 })
 
 const certificate = z.object({ serialNumber: words, notBefore: z.number(), notAfter: z.number() })

@@ -123,9 +123,9 @@ export const monitoringRoutes = (parts: MonitoringParts): readonly Route[] => [
     access: 'admin',
     tag: 'security',
     url: '/v1/audit',
-    about: 'What was asked of this node by whom, newest first.',
+    about: 'What was asked of which node by whom, newest first.',
     answer: auditAnswer,
-    handle: () => ({ records: parts.audit.latest(auditRecordsShown) })
+    handle: () => parts.audit.latest(auditRecordsShown)
   }
 ]
 

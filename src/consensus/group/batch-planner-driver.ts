@@ -17,7 +17,7 @@ import {
   SerialForgottenError,
   SkeinError
 } from '../../core/errors.js'
-import type { ClientId, Serial } from '../../core/ids.js'
+import type { ClientId, LogIndex, Serial } from '../../core/ids.js'
 import { commandSizeBytesMax } from '../../core/limits.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Command, Engine, PlanOutcome } from '../../core/ports/engine.js'
@@ -62,8 +62,11 @@ interface OpenCandidate extends Candidate {
   readonly callers: PendingWrite[]
 }
 
-interface Admission {
+/** What the entry of a batch will be like. */
+export interface Admission {
+  /** Has applied every entry before the batch. */
   readonly table: ClientTable
+  readonly index: LogIndex
   readonly logTime: number
   readonly limits: ClientLimits
 }
@@ -101,17 +104,8 @@ export class BatchPlanner {
     this.#config = config
   }
 
-  /**
-   * @param table has applied every entry before the batch
-   * @throws EngineFailedError the engine broke its contract; nothing of the batch may be proposed
-   */
-  async plan(
-    source: WriteSource,
-    table: ClientTable,
-    logTime: number,
-    limits: ClientLimits
-  ): Promise<PlannedWrite[]> {
-    const admission = { table, logTime, limits }
+  /** @throws EngineFailedError the engine broke its contract; nothing of it may be proposed */
+  async plan(source: WriteSource, admission: Admission): Promise<PlannedWrite[]> {
     for (let windowMax = planWindowMax; ; windowMax = 1) {
       const gathered: Gathered = { planned: [], sizeBytes: 0, isSpoiled: false }
       try {
@@ -144,7 +138,7 @@ export class BatchPlanner {
         if (candidate !== null) window.push(candidate)
       }
       if (window.length === 0) break
-      const outcomes = await this.#planAll(window)
+      const outcomes = await this.#planAll(window, admission.index)
       for (const [i, outcome] of outcomes.entries()) {
         this.#take(window[i] as Candidate, outcome, gathered)
       }
@@ -216,10 +210,10 @@ export class BatchPlanner {
     }
   }
 
-  async #planAll(window: readonly Candidate[]): Promise<PlanOutcome[]> {
+  async #planAll(window: readonly Candidate[], index: LogIndex): Promise<PlanOutcome[]> {
     const plans = window.map(({ callers }) => {
       const { statements, deadline } = (callers[0] as PendingWrite).request
-      return this.#engine.plan({ statements }, { deadline })
+      return this.#engine.plan({ statements }, { index, deadline })
     })
     try {
       return await Promise.all(plans)

@@ -34,6 +34,7 @@ import type { ConsensusEvent } from '../../core/events.js'
 import {
   type ClientId,
   type GroupId,
+  groupName,
   type LogIndex,
   type MonotonicMs,
   type NodeId,
@@ -205,6 +206,7 @@ export class GroupDriver implements ReplicatedGroup {
       }))
     return {
       group: this.group,
+      name: groupName(this.group),
       role: raft.role,
       term: raft.term,
       leader,

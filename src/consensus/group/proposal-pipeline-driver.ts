@@ -152,6 +152,7 @@ export class ProposalPipeline {
 
   async #proposeBatch(isLeading: () => boolean): Promise<void> {
     const { applier, engine, counters } = this.#components
+    const index = this.#nextIndex()
     const logTime = this.#nextLogTime()
     const limits = this.#limits()
     const source: WriteSource = {
@@ -160,8 +161,19 @@ export class ProposalPipeline {
         this.#returned = [...writes, ...this.#returned]
       }
     }
-    const writes = await this.#planner.plan(source, applier.table, logTime, limits)
+    const writes = await this.#planner.plan(source, {
+      table: applier.table,
+      index,
+      logTime,
+      limits
+    })
     if (writes.length === 0) return
+    if (isLeading() && this.#nextIndex() !== index) {
+      // An entry of Raft's own came in between, and commands may hold the index that they expected.
+      source.putBack(writes.flatMap(({ callers }) => callers))
+      await engine.discard()
+      return
+    }
     this.#planning = writes
     const commands = writes.map(({ entry }) => entry)
     const payload = { kind: 'batch', logTime, limits, commands } as const
@@ -221,6 +233,10 @@ export class ProposalPipeline {
   #shift(): void {
     if (this.#returned.length > 0) this.#returned.shift()
     else this.#queue.shift()
+  }
+
+  #nextIndex(): LogIndex {
+    return (this.#components.raft.status().lastIndex + 1) as LogIndex
   }
 
   #nextLogTime(): number {

@@ -68,6 +68,8 @@ export class SnapshotSink {
   readonly #group: GroupId
   readonly #chunkTimeoutMs: number
   #pull: Pull | null = null
+  /** Of a restore that was given up: the engine takes one at a time. */
+  #clearing: Promise<void> = Promise.resolve()
   #isFinishing = false
   #failures = 0
   #refusesUntil = Number.NEGATIVE_INFINITY as MonotonicMs
@@ -149,7 +151,8 @@ export class SnapshotSink {
     this.#isStopped = true
     const pull = this.#pull
     this.#pull = null
-    await pull?.restore?.abandon()
+    if (pull !== null && pull.restore !== null) this.#clear(pull.restore)
+    await this.#clearing
   }
 
   #begin(offer: SnapshotOffer): void {
@@ -170,10 +173,12 @@ export class SnapshotSink {
   }
 
   async #open(pull: Pull): Promise<void> {
+    await this.#clearing
+    if (this.#pull !== pull) return
     const restore = await this.#components.engine.restore?.(pull.offer.snapshot)
     if (restore === undefined) return
     if (this.#pull !== pull) {
-      await restore.abandon()
+      this.#clear(restore)
       return
     }
     pull.restore = restore
@@ -245,7 +250,12 @@ export class SnapshotSink {
 
   #abandon(pull: Pull): void {
     this.#pull = null
-    pull.restore?.abandon().catch((error: unknown) => {
+    if (pull.restore !== null) this.#clear(pull.restore)
+  }
+
+  #clear(restore: EngineRestore): void {
+    const cleared = this.#clearing.then(() => restore.abandon())
+    this.#clearing = cleared.catch((error: unknown) => {
       this.#components.logger.warn({ group: this.#group, error }, 'a restore was not cleared away')
     })
   }

@@ -81,6 +81,7 @@ export class Followers {
   admitToSnapshot(replica: ReplicaId): boolean {
     const progress = this.#progress.get(replica)
     if (progress === undefined || this.#leaving.has(replica)) return false
+    if (!progress.isAnswering || this.#isSilent(progress)) return false
     if (progress.mode === 'snapshot') return true
     const count = [...this.#progress.values()].filter(({ mode }) => mode === 'snapshot').length
     if (count >= snapshotsInFlightMax) return false
@@ -98,11 +99,14 @@ export class Followers {
 
   /** Who is silent takes no snapshot: another may have its place. */
   releaseSilent(): void {
-    const { now, options } = this.#replica
     for (const progress of this.#progress.values()) {
-      const isSilent = now - progress.heardAt >= options.electionTimeoutMaxMs
-      if (isSilent && progress.mode === 'snapshot') progress.becomeProbe()
+      if (progress.mode === 'snapshot' && this.#isSilent(progress)) progress.becomeProbe()
     }
+  }
+
+  #isSilent({ heardAt }: Progress): boolean {
+    const { now, options } = this.#replica
+    return now - heardAt >= options.electionTimeoutMaxMs
   }
 
   /** Forgets those who have left and know it, or cannot be told. */

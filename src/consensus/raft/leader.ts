@@ -164,14 +164,14 @@ export class Leader implements Role {
     if (progress === undefined) {
       this.#replica.messagesIgnored++
     } else if (message.kind === 'appendEntriesResponse') {
-      progress.heardAt = this.#replica.now
+      progress.hear(this.#replica.now)
       if (message.rejected) this.#handleRejection(progress, message)
       else this.#handleAcceptance(progress, message)
     } else if (message.kind === 'heartbeatResponse') {
-      progress.heardAt = this.#replica.now
+      progress.hear(this.#replica.now)
       this.#handleHeartbeatResponse(progress, message)
     } else if (message.kind === 'snapshotRefused') {
-      progress.heardAt = this.#replica.now
+      progress.hear(this.#replica.now)
       this.#handleSnapshotRefused(progress, message)
     }
   }
@@ -219,7 +219,7 @@ export class Leader implements Role {
   }
 
   handlePeerLost(peer: ReplicaId): void {
-    this.#followers.get(peer)?.becomeProbe()
+    this.#followers.get(peer)?.lose()
   }
 
   handlePeerConnected(peer: ReplicaId): void {
@@ -341,7 +341,9 @@ export class Leader implements Role {
     }
   }
 
-  /** One at a time, and again when the follower has answered a heartbeat meanwhile. */
+  /**
+   * To who answers: one at a time, and again when the follower has answered a heartbeat meanwhile.
+   */
   #offerSnapshot(member: ReplicaId, progress: Progress): void {
     const { effects, log } = this.#replica
     if (!this.#followers.admitToSnapshot(member) || progress.isPaused) return

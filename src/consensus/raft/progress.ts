@@ -22,6 +22,8 @@ export class Progress {
   offeredIndex = 0 as LogIndex
   /** When it last answered in this term; the election counts as an answer. */
   heardAt: MonotonicMs
+  /** It has answered since its connection was lost last, or since the election. */
+  isAnswering = false
   /** The highest commit index that it was sent. */
   sentCommit = 0 as LogIndex
   /**
@@ -38,6 +40,17 @@ export class Progress {
     this.next = next
     this.heardAt = now
     this.#inFlight = new BoundedQueue(appendsInFlightMax)
+  }
+
+  hear(now: MonotonicMs): void {
+    this.heardAt = now
+    this.isAnswering = true
+  }
+
+  /** Its connection broke. */
+  lose(): void {
+    this.isAnswering = false
+    this.becomeProbe()
   }
 
   get isPaused(): boolean {

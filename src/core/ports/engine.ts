@@ -19,6 +19,8 @@ export interface PlanRequest {
 }
 
 export interface PlanContext {
+  /** Where the command will stand in the log, if it is ever proposed. */
+  readonly index?: LogIndex
   /** Statements that run longer are interrupted and fail with ERR_SKEIN_STATEMENT_TIMEOUT. */
   readonly deadline: MonotonicMs
 }

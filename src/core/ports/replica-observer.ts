@@ -1,4 +1,5 @@
 import type { GroupId, LogIndex, ReplicaId, Term } from '../ids.js'
+import type { Engine } from './engine.js'
 import type { PersistRequest, RecoveredGroup } from './log-store.js'
 
 /** What a replica tells another, as far as an observer cares. */
@@ -16,9 +17,9 @@ export interface ObservedMessage {
 }
 
 /**
- * Sees what the replicas of a node promise and make durable, and changes nothing: the simulator
- * judges invariants by it. Absent in production. The values are the replicas' own: not to be kept
- * or changed.
+ * Sees what the replicas of a node promise, make durable and apply, and changes nothing: the
+ * simulator judges invariants by it. Absent in production. The values are the replicas' own: not to
+ * be kept or changed.
  */
 export interface ReplicaObserver {
   /** The replica starts with this. */
@@ -29,4 +30,6 @@ export interface ReplicaObserver {
   onPersisted(request: PersistRequest): void
   /** The message leaves the replica. */
   onSend(message: ObservedMessage): void
+  /** The engine that the replica uses: this one, or one that does what it does and is watched. */
+  watched?(group: GroupId, engine: Engine): Engine
 }

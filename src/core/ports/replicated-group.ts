@@ -46,6 +46,8 @@ export interface Leadership {
 
 export interface GroupStatus {
   readonly group: GroupId
+  /** For people: `0`, `1`, …, or `control`. */
+  readonly name: string
   readonly role: RaftRole
   readonly term: Term
   readonly leader: NodeId | null

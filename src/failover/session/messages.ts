@@ -1,4 +1,4 @@
-/** Sessions that move from one node to another: numbers 0x0600 to 0x06FF, append only. */
+/** Sessions that move from one node to another: numbers 0x0600 to 0x063F, append only. */
 import { Priorities } from '../../core/ports/messenger.js'
 import {
   bool,

@@ -281,7 +281,8 @@ export class KeyRingDriver {
     this.counters.add('gossip_key_changes')
     this.#put()
     const keys = ring.ids.map(keyName)
-    const facts = { version: ring.version, primary: keyName(ring.primary), keys, by: from }
+    const { version, writer, primary } = ring
+    const facts = { version, writer, primary: keyName(primary), keys, by: from }
     this.#components.logger.info(facts, 'gossip keys changed')
     this.#components.onEvent({ type: 'GossipKeysChanged', ...facts })
     return true

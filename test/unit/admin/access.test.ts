@@ -22,9 +22,14 @@ import {
   idempotentAnswersMax
 } from '../../../src/admin/access/idempotent-answers.js'
 import { mayAccess, Roles } from '../../../src/admin/access/roles.js'
-import { type NodeId, type PeerIdentity, silentLogger } from '../../../src/core/index.js'
+import {
+  type NodeId,
+  NoLeaderError,
+  type PeerIdentity,
+  silentLogger
+} from '../../../src/core/index.js'
 import { TestAuthority } from '../../support/test-authority.js'
-import { FakeManager } from './fake-manager.js'
+import { FakeControl, FakeManager } from './fake-manager.js'
 
 async function serve(t: Test, changes: Partial<AdminServerOptions>) {
   const manager = new FakeManager()
@@ -200,10 +205,12 @@ t.test('X-44 a repeated mutation is done once and answered alike', async (t) => 
   t.same(await once('f', 'other'), { status: 200, body: 5 + idempotentAnswersMax })
 })
 
-t.test('the audit trail keeps the newest', async (t) => {
-  const trail = new AuditTrail()
+t.test('without the control group the audit trail answers with its own newest', async (t) => {
+  const control = new FakeControl()
+  const trail = new AuditTrail(() => control)
   const record = (path: string) => ({
     at: '',
+    node: 'a' as NodeId,
     principal: 'p',
     role: 'admin',
     address: 'a',
@@ -212,11 +219,22 @@ t.test('the audit trail keeps the newest', async (t) => {
     status: 200
   })
   for (let i = 0; i <= auditRecordsMax; i++) trail.add(record(`/${i}`))
+  t.equal(control.recorded.length, auditRecordsMax + 1, 'each is recorded in the control group')
+  control.error = new NoLeaderError('nobody leads')
+  const { source, records } = await trail.latest(2)
+  t.equal(source, 'node')
   t.same(
-    trail.latest(2).map(({ path }) => path),
+    records.map(({ path }) => path),
     [`/${auditRecordsMax}`, `/${auditRecordsMax - 1}`]
   )
-  t.equal(trail.latest(auditRecordsMax * 2).length, auditRecordsMax)
+  t.equal((await trail.latest(auditRecordsMax * 2)).records.length, auditRecordsMax)
+  control.error = null
+  t.match(await trail.latest(1), {
+    source: 'cluster',
+    records: [{ node: 'a', method: 'POST', path: `/${auditRecordsMax}`, status: 200 }]
+  })
+  control.error = new Error('a defect')
+  await t.rejects(trail.latest(1), { message: 'a defect' })
 })
 
 t.test('X-50 X-11 certificates are replaced while it serves; the revoked are cut', async (t) => {

@@ -1,13 +1,18 @@
 import {
+  type AuditedAction,
+  type AuditRecord,
   type Channels,
+  type ClusterControl,
   type ClusterEventBody,
   type ClusterHealth,
   type ClusterManager,
   type ClusterMembership,
   type ClusterMetadata,
+  type ClusterVersionView,
   type ClusterView,
   type DeathRecord,
   EventHub,
+  type GroupId,
   type GroupMemberChange,
   type HealthReport,
   type Hotspots,
@@ -19,9 +24,15 @@ import {
   type MonotonicMs,
   type NodeId,
   type NodeReference,
+  NotFoundError,
   NotSentError,
+  type PlacementView,
+  type PlanAction,
   type QueryOptions,
   type QueryResult,
+  type RestartPlan,
+  type RollingRestartRequest,
+  type RollingRestarts,
   type RouteDecision,
   type RouteExplanation,
   type RouteOptions,
@@ -29,9 +40,13 @@ import {
   type SecurityManager,
   type SqlValue,
   type Statement,
+  type SwitchoverRequest,
+  type Term,
   unstatedCapacity,
   type WallMs
 } from '../../../src/core/index.js'
+
+import { restartDefaults } from '../../../src/failover/rolling-restart/restart-options.js'
 
 const report = { nodes: 2, responses: 2, errors: [] }
 const keys = {
@@ -141,6 +156,111 @@ class FakeMetadata implements ClusterMetadata {
   of = () => []
 }
 
+const moved = { leadersMoved: 2, sessionsMoved: 3, sessionsRefused: 1, inFlightLeft: 0 }
+
+/** One plan, that ends when it is asked for the second time. */
+class FakeRestarts implements RollingRestarts {
+  readonly asked: { call: string; with: unknown }[] = []
+  ok = true
+  #looks = 0
+
+  start = async (request: RollingRestartRequest = {}) => {
+    this.asked.push({ call: 'start', with: request })
+    return this.attach('p1')
+  }
+  preview = async (request: RollingRestartRequest = {}) => {
+    this.asked.push({ call: 'preview', with: request })
+    const step = {
+      node: 'b' as NodeId,
+      domain: 'd1/',
+      isCanary: true,
+      isCoordinator: false,
+      leads: [],
+      moves: [{ group: 0 as GroupId, target: 'a' as NodeId }],
+      sessions: 0,
+      inFlight: 0,
+      canRestart: true,
+      faults: this.ok ? [] : ['a is not alive']
+    }
+    return { steps: [step], ok: this.ok, serviceFault: null }
+  }
+  attach = (id: string) => ({ id, done: () => this.plan(id) })
+  plans = async () => [this.#plan('p1')]
+  plan = async (id: string) => {
+    if (id !== 'p1') throw new NotFoundError(`there is no rolling restart ${id}`)
+    return this.#plan(id)
+  }
+  operate = async (id: string, action: PlanAction) => {
+    await this.plan(id)
+    this.asked.push({ call: action, with: id })
+  }
+
+  #plan(id: string): RestartPlan {
+    const isOver = ++this.#looks > 1
+    return {
+      id,
+      options: restartDefaults,
+      steps: [
+        {
+          node: 'b' as NodeId,
+          phase: isOver ? 'done' : 'rejoin',
+          since: 1_000 as WallMs,
+          boot: '00',
+          report: moved
+        }
+      ],
+      status: isOver ? 'finished' : 'running',
+      reason: 'started by a',
+      owner: 'a' as NodeId,
+      epoch: 3 as Term,
+      revision: 9,
+      createdAt: 1_000 as WallMs,
+      updatedAt: 1_000 as WallMs,
+      history: [{ at: 1_000 as WallMs, revision: 9, node: 'b', what: 'rejoin' }]
+    }
+  }
+}
+
+/** Holds what is recorded; with `error`, the control group cannot be asked. */
+export class FakeControl implements ClusterControl {
+  readonly recorded: AuditRecord[] = []
+  readonly asked: { call: string; with: unknown }[] = []
+  error: Error | null = null
+  readonly #placement: PlacementView = {
+    version: 3,
+    groups: [{ group: 0 as GroupId, voters: ['a' as NodeId, 'b' as NodeId], leader: null }],
+    tables: [{ table: 'accounts', shardKey: 'id', ranges: [{ from: 0, group: 0 as GroupId }] }]
+  }
+  readonly #version: ClusterVersionView = {
+    clusterVersion: 1,
+    minVersion: 1,
+    highestCommon: 2,
+    nodes: [{ node: 'a' as NodeId, min: 1, max: 2, software: '0.2.0' }],
+    silent: ['b' as NodeId]
+  }
+
+  placement = () => this.#answer(this.#placement)
+  clusterVersion = () => this.#answer(this.#version)
+  finalizeVersion = (options: unknown) => this.#do('finalizeVersion', options)
+  forgetVersion = (node: NodeId) => this.#do('forgetVersion', node)
+  audit = (count: number) => this.#answer(this.recorded.slice(-count).reverse())
+
+  recordAction(action: AuditedAction): void {
+    const sequence = this.recorded.length + 1
+    this.recorded.push({ at: 1_700_000_000_000, sequence, node: 'a' as NodeId, ...action })
+  }
+
+  #do(call: string, asked: unknown): Promise<ClusterVersionView> {
+    this.asked.push({ call, with: asked })
+    return this.#answer(this.#version)
+  }
+
+  async #answer<T>(answer: T): Promise<T> {
+    if (this.error !== null) throw this.error
+    return answer
+  }
+}
+
 /** Answers what it is given, and remembers what it was asked. */
 export class FakeManager implements ClusterManager {
   readonly nodeId = 'a' as NodeId
@@ -172,6 +292,7 @@ export class FakeManager implements ClusterManager {
     describe: () => {}
   }
   readonly metadata: ClusterMetadata = new FakeMetadata()
+  readonly control = new FakeControl()
   readonly channels: Channels = {
     open: () => Promise.reject(new NotSentError('nobody is there')),
     accept() {}
@@ -227,6 +348,24 @@ export class FakeManager implements ClusterManager {
   /** Set: queries hang until their caller is gone. */
   onCancelled: (() => void) | null = null
 
+  readonly restarts = new FakeRestarts()
+  rollingRestart = () => this.restarts.start()
+  drain = async (node: NodeId) => {
+    this.asked.push({ call: 'drain', query: node })
+    if (this.error !== null) throw this.error
+    const phases = [{ phase: 'routing' as const, tookMs: 120, left: [] }]
+    return { node, complete: true, phases, report: moved }
+  }
+  undrain = async (node: NodeId) => {
+    this.asked.push({ call: 'undrain', query: node })
+  }
+  switchover = async (options: SwitchoverRequest) => {
+    this.asked.push({ call: 'switchover', options })
+    if (this.error !== null) throw this.error
+    const to = options.target ?? ('b' as NodeId)
+    return { group: options.group, from: 'a' as NodeId, to, tookMs: 40 }
+  }
+
   now(): MonotonicMs {
     return 1_500 as MonotonicMs
   }
@@ -246,6 +385,7 @@ export class FakeManager implements ClusterManager {
   getClusterView(): ClusterView {
     const group = {
       group: 0,
+      name: '0',
       role: 'leader',
       term: 7,
       leader: 'a',

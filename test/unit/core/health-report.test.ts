@@ -1,6 +1,7 @@
 import t from 'tap'
 import { type HealthInputs, healthReportOf } from '../../../src/core/health-report.js'
 import {
+  CONTROL_GROUP,
   DEFAULT_GROUP,
   type GroupStatus,
   type Incarnation,
@@ -30,6 +31,7 @@ const member = (id: string, change: Partial<Member> = {}): Member => ({
 
 const group: GroupStatus = {
   group: DEFAULT_GROUP,
+  name: '0',
   role: 'follower',
   term: 1 as Term,
   leader: toNodeId('a'),
@@ -75,6 +77,14 @@ t.test('each input has its own check, and some of them take away readiness', asy
   t.same(failing({ groups: [{ ...group, failed: 'ERR_SKEIN_DIVERGED' }] }), unready('replicas'))
   t.same(failing({ members: [member('a', { liveness: 'dead' })] }), unwell('membership'))
   t.same(failing({ loopDelayMs: 101 }), unwell('loop'))
+})
+
+t.test('the control group has a check of its own, and queries need it not', async (t) => {
+  const control = { ...group, group: CONTROL_GROUP, name: 'control' }
+  const unwell = { healthy: false, ready: true, failed: ['control'] }
+  t.same(failing({ groups: [group, control] }), { healthy: true, ready: true, failed: [] })
+  t.same(failing({ groups: [group, { ...control, leader: null }] }), unwell)
+  t.same(failing({ groups: [group, { ...control, failed: 'ERR_SKEIN_ENGINE_FAILED' }] }), unwell)
 })
 
 t.test('a member that left is not missed', async (t) => {

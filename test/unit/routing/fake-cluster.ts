@@ -221,6 +221,7 @@ class FakeReplica implements ReplicatedGroup {
     const index = this.#cluster.executed.length as LogIndex
     return {
       group: this.group,
+      name: '0',
       role: leader === this.#nodeId ? RaftRoles.Leader : RaftRoles.Follower,
       term: term as Term,
       leader,

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { type ErrorCode, errorCodes, RemoteError } from '../../../src/core/index.js'
 import { openSerialsMax } from '../../../src/core/limits.js'
-import { OwnClient } from '../../../src/routing/own-client.js'
+import { OwnClient } from '../../../src/core/own-client.js'
 import { backoffMs, isWaiting, Outcomes, outcomeOf } from '../../../src/routing/retry-policy.js'
 
 const thrown = (code: ErrorCode) => new RemoteError({ code, message: '', retryable: false })

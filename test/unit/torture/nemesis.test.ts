@@ -27,8 +27,10 @@ t.test('a strike is healed before the next one is due', async (t) => {
 })
 
 t.test('what the machine or the cluster cannot do is named', async (t) => {
-  t.same(skippedKinds('namespaces', 5), {})
-  t.match(skippedKinds('namespaces', 3), { partition_ring: /5 nodes/ })
-  const skipped = Object.keys(skippedKinds('none', 5))
+  const ground = { hasHosts: true, changesMembers: true, nodes: 5 }
+  t.same(skippedKinds(ground), {})
+  t.match(skippedKinds({ ...ground, nodes: 3 }), { partition_ring: /5 nodes/ })
+  t.same(Object.keys(skippedKinds({ ...ground, changesMembers: false })), ['member_change'])
+  const skipped = Object.keys(skippedKinds({ ...ground, hasHosts: false }))
   t.ok(skipped.length === 5 && skipped.includes('one_way'), skipped.join(' '))
 })

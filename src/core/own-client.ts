@@ -5,9 +5,9 @@
  * 1. A serial is given to one write and never again.
  * 2. `answeredBelow` is at or below every open serial, so no open write's answer is forgotten.
  */
-import type { ClientId, Serial } from '../core/ids.js'
-import { openSerialsMax } from '../core/limits.js'
-import type { ClientTag } from '../core/ports/replicated-group.js'
+import type { ClientId, Serial } from './ids.js'
+import { openSerialsMax } from './limits.js'
+import type { ClientTag } from './ports/replicated-group.js'
 
 export class OwnClient {
   readonly clientId: ClientId

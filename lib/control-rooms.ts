@@ -1,0 +1,98 @@
+/** The control group on one node: its driver, what is kept up in it, and the facade's view. */
+import type { ConsensusDriver } from '../src/consensus/index.js'
+import {
+  AuditRecorder,
+  ClusterControlDriver,
+  ControlDriver,
+  type KeyRingChange,
+  ownSections,
+  supportedVersions,
+  UpkeepDriver
+} from '../src/control/index.js'
+import {
+  type Clock,
+  CONTROL_GROUP,
+  type Crypto,
+  type Disk,
+  isServing,
+  Lifecycles,
+  type Logger,
+  type Member,
+  type Messenger,
+  type NodeId,
+  type Random
+} from '../src/core/index.js'
+import { restartsSection } from '../src/failover/index.js'
+import { version } from './version.js'
+
+export interface ControlRooms {
+  readonly driver: ControlDriver
+  readonly recorder: AuditRecorder
+  readonly upkeep: UpkeepDriver
+  readonly view: ClusterControlDriver
+  readonly keys: LearnedKeyRing
+}
+
+export interface ControlParts {
+  readonly nodeId: NodeId
+  readonly clock: Clock
+  readonly random: Random
+  readonly crypto: Crypto
+  readonly disk: Disk
+  readonly messenger: Messenger
+  readonly logger: Logger
+  readonly consensus: ConsensusDriver
+  members(): readonly Member[]
+}
+
+/** The gossip key ring as this node has it, by the ids of its keys, once it has changed. */
+export class LearnedKeyRing {
+  #ring: KeyRingChange | null = null
+
+  get ring(): KeyRingChange | null {
+    return this.#ring
+  }
+
+  learn({ version, writer, primary, keys }: KeyRingChange): void {
+    this.#ring = { version, writer, primary, keys }
+  }
+}
+
+export function composeControl(parts: ControlParts): ControlRooms {
+  const { nodeId, clock, logger, consensus } = parts
+  const keys = new LearnedKeyRing()
+  const serving = () => parts.members().filter(isServing)
+  const driver = new ControlDriver(
+    {
+      ...parts,
+      sections: [...ownSections, restartsSection],
+      replica: () => consensus.group(CONTROL_GROUP),
+      members: () => serving().map((member) => member.nodeId)
+    },
+    { nodeId }
+  )
+  const recorder = new AuditRecorder({ clock, control: driver, logger }, { nodeId })
+  const hosted = () => consensus.groups().filter(({ group }) => group !== CONTROL_GROUP)
+  const upkeep = new UpkeepDriver(
+    {
+      clock,
+      logger,
+      control: driver,
+      hostedGroups: () =>
+        hosted().map((replica) => ({
+          group: replica.group,
+          voters: replica.leadership().voters
+        })),
+      keyRing: () => keys.ring
+    },
+    { nodeId, software: version, versions: supportedVersions }
+  )
+  const present = () => parts.members().filter(({ lifecycle }) => lifecycle !== Lifecycles.Left)
+  const view = new ClusterControlDriver({
+    clock,
+    control: driver,
+    recorder,
+    members: () => present().map((member) => member.nodeId)
+  })
+  return { driver, recorder, upkeep, view, keys }
+}

@@ -1,0 +1,127 @@
+/** Drains, switchovers and rolling restarts on one node. */
+import type { ConsensusDriver } from '../src/consensus/index.js'
+import type { Control } from '../src/control/index.js'
+import {
+  type Clock,
+  CONTROL_GROUP,
+  type Crypto,
+  type Lifecycle,
+  type Logger,
+  type Member,
+  type Messenger,
+  type NodeId,
+  nodeOf,
+  type VerdictStatus
+} from '../src/core/index.js'
+import {
+  ClusterLook,
+  type DrainedGroup,
+  NodeDrainDriver,
+  OperationsDriver,
+  RestartDriver,
+  type RestartHook,
+  restartDriverDefaults,
+  type ServiceLevel
+} from '../src/failover/index.js'
+
+export interface PlannedRooms {
+  readonly node: NodeDrainDriver
+  readonly operations: OperationsDriver
+  /** Null: there is no control group that could hold a plan. */
+  readonly restarts: RestartDriver | null
+}
+
+export interface PlannedParts {
+  readonly nodeId: NodeId
+  readonly clock: Clock
+  readonly crypto: Crypto
+  readonly messenger: Messenger
+  readonly logger: Logger
+  readonly consensus: ConsensusDriver
+  readonly control: Control | null
+  readonly hook: RestartHook | null
+  members(): readonly Member[]
+  verdictOn(node: NodeId): VerdictStatus
+  lifecycle(): Lifecycle
+  setLifecycle(lifecycle: 'draining' | 'up'): void
+  isReady(): boolean
+  inFlight(): number
+  serviceLevel(): ServiceLevel
+}
+
+export function composePlanned(parts: PlannedParts): PlannedRooms {
+  const { nodeId: self, clock, crypto, messenger, logger, consensus, control } = parts
+  const members = () => parts.members()
+  const node = new NodeDrainDriver(
+    {
+      clock,
+      messenger,
+      logger,
+      members,
+      groups: () => consensus.groups().map(drainedGroup),
+      lifecycle: () => parts.lifecycle(),
+      setLifecycle: (lifecycle) => parts.setLifecycle(lifecycle),
+      isReady: () => parts.isReady(),
+      inFlight: () => parts.inFlight(),
+      ...(parts.hook === null ? {} : { hook: parts.hook })
+    },
+    { self, boot: hex(crypto.randomBytes(8)) }
+  )
+  const sight = new ClusterLook(
+    {
+      clock,
+      messenger,
+      logger,
+      members,
+      verdictOn: (other) => parts.verdictOn(other),
+      serviceLevel: () => parts.serviceLevel(),
+      ownStatus: () => node.status()
+    },
+    self
+  )
+  const look: ClusterLook['look'] = (options) => sight.look(options)
+  const operations = new OperationsDriver({ clock, messenger, node, look }, self)
+  if (control === null) return { node, operations, restarts: null }
+  const restarts = new RestartDriver(
+    {
+      clock,
+      messenger,
+      logger,
+      control,
+      node,
+      members,
+      look,
+      newPlanId: () => hex(crypto.randomBytes(8))
+    },
+    { self, controlGroup: CONTROL_GROUP, ...restartDriverDefaults }
+  )
+  return { node, operations, restarts }
+}
+
+type Replica = ReturnType<ConsensusDriver['groups']>[number]
+
+function drainedGroup(replica: Replica): DrainedGroup {
+  return {
+    group: replica.group,
+    status() {
+      const { role, term, leader, voters, commitIndex, appliedIndex, failed, progress } =
+        replica.status()
+      return {
+        role,
+        term,
+        leader,
+        voters,
+        votersOutgoing: replica.raft.core.configuration.votersOutgoing.map(nodeOf),
+        commitIndex,
+        appliedIndex,
+        failed: failed !== null,
+        active: progress.filter(({ active }) => active).map(({ nodeId }) => nodeId)
+      }
+    },
+    setCandidacy: (allowed) => replica.setCandidacy(allowed),
+    transferLeadership: (target, deadline) => replica.transferLeadership(target, deadline)
+  }
+}
+
+const hex = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')

@@ -1,0 +1,66 @@
+import { z } from 'zod'
+import type { ClusterManager, NodeId } from '../../core/index.js'
+import type { Route } from '../route.js'
+import { clusterVersionAnswer, placementAnswer } from './answers.js'
+import { parse } from './request-bodies.js'
+
+const finalizeBody = z.strictObject({
+  to: z
+    .number()
+    .int()
+    .min(1)
+    .max(0xffff)
+    .optional()
+    .meta({ description: 'Absent: the highest that all members speak.' })
+})
+const forgetBody = z.strictObject({
+  node: z.string().regex(/^[a-z0-9-]{1,63}$/, 'must be the id of a node')
+})
+
+/** What the control group holds; where it cannot be asked, an error says so. */
+export const controlRoutes = (manager: ClusterManager): readonly Route[] => [
+  {
+    method: 'GET',
+    url: '/v1/placement',
+    access: 'read',
+    tag: 'cluster',
+    about: 'Which groups there are, on whose nodes, and which rows belong to which.',
+    answer: placementAnswer,
+    handle: () => manager.control.placement()
+  },
+  {
+    method: 'GET',
+    url: '/v1/cluster_version',
+    access: 'read',
+    tag: 'operations',
+    about: 'Up to which format the cluster writes, and what each node’s software speaks.',
+    answer: clusterVersionAnswer,
+    handle: () => manager.control.clusterVersion()
+  },
+  {
+    method: 'POST',
+    url: '/v1/cluster_version/finalize',
+    access: 'admin',
+    tag: 'operations',
+    about: 'Raises the cluster version for good; refused while a member’s software is older.',
+    body: finalizeBody,
+    answer: clusterVersionAnswer,
+    handle(request) {
+      const { to } = parse(finalizeBody, request.body ?? {})
+      return manager.control.finalizeVersion(to === undefined ? {} : { to })
+    }
+  },
+  {
+    method: 'POST',
+    url: '/v1/cluster_version/forget',
+    access: 'admin',
+    tag: 'operations',
+    about: 'Forgets the software of a node that will not come back, so that it is in nobody’s way.',
+    body: forgetBody,
+    answer: clusterVersionAnswer,
+    handle(request) {
+      const { node } = parse(forgetBody, request.body)
+      return manager.control.forgetVersion(node as NodeId)
+    }
+  }
+]

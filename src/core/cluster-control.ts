@@ -1,0 +1,82 @@
+/** What the control group holds, as the facade and the admin API show it. */
+import type { GroupId, NodeId } from './ids.js'
+
+export interface PlacementView {
+  /** Counts the changes. */
+  readonly version: number
+  readonly groups: readonly {
+    readonly group: GroupId
+    readonly voters: readonly NodeId[]
+    /** Who should lead while it can; null: anybody. */
+    readonly leader: NodeId | null
+  }[]
+  /** Tables that are spread; all others live in group 0. */
+  readonly tables: readonly {
+    readonly table: string
+    readonly shardKey: string
+    /** Each begins at `from` and ends where the next begins; hashes are 0…2^32-1. */
+    readonly ranges: readonly { readonly from: number; readonly group: GroupId }[]
+  }[]
+}
+
+export interface ClusterVersionView {
+  /** Nothing of a format above it is written anywhere. */
+  readonly clusterVersion: number
+  /** The oldest format that logs and snapshots may still hold. */
+  readonly minVersion: number
+  /** What raising it now would raise it to; null: somebody has not said what it speaks. */
+  readonly highestCommon: number | null
+  readonly nodes: readonly {
+    readonly node: NodeId
+    /** Formats that its software reads: the oldest and the newest. */
+    readonly min: number
+    readonly max: number
+    /** Of the package. */
+    readonly software: string
+  }[]
+  /** Members that have not said what they speak. */
+  readonly silent: readonly NodeId[]
+}
+
+export interface AuditRecord {
+  /** Milliseconds since 1970, by the control group's log time. */
+  readonly at: number
+  /** Counts the records of the cluster. */
+  readonly sequence: number
+  readonly node: NodeId
+  readonly principal: string
+  readonly role: string
+  readonly address: string
+  readonly action: string
+  /** As HTTP tells it. */
+  readonly status: number
+}
+
+export type AuditedAction = Omit<AuditRecord, 'at' | 'sequence' | 'node'>
+
+export interface AskControlOptions {
+  /** Default: 5,000. */
+  readonly timeoutMs?: number
+}
+
+/**
+ * Answers as of now, wherever the control group is.
+ * @throws NoLeaderError, RequestTimeoutError it cannot be asked
+ */
+export interface ClusterControl {
+  placement(options?: AskControlOptions): Promise<PlacementView>
+  clusterVersion(options?: AskControlOptions): Promise<ClusterVersionView>
+  /**
+   * Raises the cluster version, to the highest that all members speak unless `to` is given. It
+   * never goes down.
+   * @throws ChangeRefusedError `details.reason`, and `details.nodes` that are in the way
+   * @throws IndeterminateError it may be raised
+   */
+  finalizeVersion(options?: AskControlOptions & { to?: number }): Promise<ClusterVersionView>
+  /** A node that will not come back is in nobody's way. @throws as `finalizeVersion` */
+  forgetVersion(node: NodeId, options?: AskControlOptions): Promise<ClusterVersionView>
+  /** Newest first; what this node was given to record before is among them. */
+  audit(count: number, options?: AskControlOptions): Promise<readonly AuditRecord[]>
+  /** Recorded as soon as the control group can be reached, in order; never waits for it. */
+  recordAction(action: AuditedAction): void
+}

@@ -1,0 +1,147 @@
+/**
+ * What a group's log says of distributed transactions. An entry is a list of changes, applied in
+ * order at one index; numbers are append-only. Everything that applying depends on is in here or in
+ * what earlier entries left: no clock, no configuration of a replica.
+ *
+ *   entry  = list of change          change = u8 kind, its struct
+ *   1 prepare  a branch of this group: its write set, its rows, its answer
+ *   2 decide   this group coordinates, every other branch is prepared: commit
+ *   3 commit   the decision as the coordinator told it        4 abort
+ *   5 settle   groups that acknowledged decisions made here
+ *   6 resolve  an operator decides without the coordinator    7 forget   and has read of it
+ */
+
+import type { TransactionId } from '../../core/ids.js'
+import {
+  commandSizeBytesMax,
+  keptResultSizeBytesMax,
+  messageSizeBytesMax
+} from '../../core/limits.js'
+import { toTransactionId } from '../../core/transaction-id.js'
+import { ByteReader } from '../../wire/byte-reader.js'
+import { ByteWriter } from '../../wire/byte-writer.js'
+import {
+  bytes,
+  type Codec,
+  groupId,
+  list,
+  logIndex,
+  mapped,
+  nullable,
+  oneOf,
+  struct,
+  type TypeOf,
+  term,
+  text,
+  u64,
+  union
+} from '../../wire/index.js'
+import { type LockKeys, lockKeysMax } from './lock-holders.js'
+import { transactionGroupsMax } from './messages.js'
+
+/** Changes of one entry. */
+export const changesMax = 1_024
+/** The name of one row; an engine shortens longer ones to a hash. */
+export const lockKeyBytesMax = 256
+/** Why somebody did what he did, in his own words or ours. */
+export const reasonBytesMax = 512
+
+export const transactionId: Codec<TransactionId> = mapped(
+  text(64),
+  (id: TransactionId) => id,
+  toTransactionId
+)
+const groups = list(groupId, transactionGroupsMax)
+const keys = list(text(lockKeyBytesMax), lockKeysMax)
+/** Null on the wire: the whole group. */
+const lockKeys: Codec<LockKeys> = mapped(
+  nullable(keys),
+  (value: LockKeys) => (value === 'all' ? null : value),
+  (wire) => wire ?? 'all'
+)
+export const locks = struct({ readKeys: lockKeys, writeKeys: lockKeys })
+export const branchCommand = struct({ tag: text(32), bytes: bytes(commandSizeBytesMax) })
+
+export const heuristicOutcomes = ['commit', 'abort'] as const
+
+const change = union({
+  prepare: [
+    1,
+    struct({
+      transaction: transactionId,
+      /** Of the coordinating group: which of its leaders asked. */
+      epoch: term,
+      /** Counts that leader's transactions. */
+      sequence: u64,
+      coordinator: groupId,
+      groups,
+      /** By this group's log time: applied later, it is a vote against. */
+      expiresAt: u64,
+      locks,
+      /** Null: it only reads, and its rows stay locked. */
+      command: nullable(branchCommand),
+      /** Its results, for a coordinator that asks again. Null: too large to keep. */
+      kept: nullable(bytes(keptResultSizeBytesMax))
+    })
+  ],
+  decide: [
+    2,
+    struct({
+      transaction: transactionId,
+      epoch: term,
+      /** By this group's log time: applied later, the decision is abort. */
+      expiresAt: u64,
+      /** The other groups with a prepared branch. */
+      groups
+    })
+  ],
+  commit: [
+    3,
+    struct({
+      transaction: transactionId,
+      epoch: term,
+      coordinator: groupId,
+      /** Of the decision, in the coordinator's log. */
+      decidedAt: logIndex
+    })
+  ],
+  abort: [4, struct({ transaction: transactionId, reason: text(reasonBytesMax) })],
+  settle: [
+    5,
+    struct({
+      transaction: transactionId,
+      groups,
+      /** Of them, those that had done the opposite. */
+      mixed: groups
+    })
+  ],
+  resolve: [
+    6,
+    struct({
+      transaction: transactionId,
+      outcome: oneOf(heuristicOutcomes),
+      by: text(128),
+      reason: text(reasonBytesMax)
+    })
+  ],
+  forget: [7, struct({ transaction: transactionId })]
+})
+const changes: Codec<readonly Change[]> = list(change, changesMax)
+
+export type Change = TypeOf<typeof change>
+export type ChangeOf<Kind extends Change['kind']> = Extract<Change, { kind: Kind }>
+
+/** @throws MessageTooLargeError */
+export function encodeChanges(value: readonly Change[]): Uint8Array {
+  const writer = new ByteWriter(messageSizeBytesMax)
+  changes.write(writer, value)
+  return writer.take()
+}
+
+/** @throws ProtocolError an entry of a later version: the replica must stop, not skip it */
+export function decodeChanges(encoded: Uint8Array): readonly Change[] {
+  const reader = new ByteReader(encoded)
+  const value = changes.read(reader)
+  reader.expectEnd()
+  return value
+}

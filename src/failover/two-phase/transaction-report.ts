@@ -1,0 +1,106 @@
+/**
+ * What an operator sees of a group's distributed transactions: those that are not at an end
+ * everywhere, and those whose end he has to know of. A value, made of what the group's log says.
+ */
+import type { GroupId, Term, TransactionId } from '../../core/ids.js'
+import { compareAge } from '../../core/transaction-id.js'
+import type { LockWait } from './lock-table.js'
+import type { TransactionView } from './transaction-state.js'
+
+export interface TransactionReport {
+  readonly transaction: TransactionId
+  readonly group: GroupId
+  readonly coordinator: GroupId | null
+  /** Every group that takes part, as far as this one knows. */
+  readonly groups: readonly GroupId[]
+  /**
+   * `prepared`: in doubt here. `committed`: decided here, and `pending` have not acknowledged it.
+   * `heuristic`: an operator decided, the coordinator has not said anything yet. `mixed`: outcomes
+   * differ.
+   */
+  readonly state: 'prepared' | 'committed' | 'heuristic' | 'mixed'
+  readonly outcome: 'committed' | 'aborted' | null
+  /** Groups that owe an acknowledgement, or did the opposite. */
+  readonly pending: readonly GroupId[]
+  readonly mixed: readonly GroupId[]
+  readonly epoch: Term | null
+  /** By log time. */
+  readonly ageMs: number
+  /** Rows that it holds; `all`: the group. */
+  readonly lockedRows: number | 'all'
+  /** Transactions that wait for its rows. */
+  readonly waiters: readonly TransactionId[]
+  readonly reason: string
+}
+
+/** Oldest first. */
+export function reportTransactions(
+  group: GroupId,
+  view: TransactionView,
+  logNow: number,
+  waits: readonly LockWait[]
+): TransactionReport[] {
+  const reports = [
+    ...[...view.branches()].map((branch): TransactionReport => {
+      const { transaction, coordinator, groups, epoch, preparedAt, locks } = branch
+      const isWhole = locks.readKeys === 'all' || locks.writeKeys === 'all'
+      return {
+        ...nothing,
+        transaction,
+        group,
+        coordinator,
+        groups,
+        epoch,
+        state: 'prepared',
+        ageMs: Math.max(0, logNow - preparedAt),
+        lockedRows: isWhole ? 'all' : locks.readKeys.length + locks.writeKeys.length,
+        waiters: waits
+          .filter(({ by }) => by.includes(transaction))
+          .map((waiter) => waiter.transaction)
+      }
+    }),
+    ...[...view.decisions()].map((decision): TransactionReport => {
+      const { transaction, groups, pending, mixed, decidedAt } = decision
+      return {
+        ...nothing,
+        transaction,
+        group,
+        coordinator: group,
+        groups: [group, ...groups],
+        state: 'committed',
+        outcome: 'committed',
+        pending,
+        mixed,
+        ageMs: Math.max(0, logNow - decidedAt)
+      }
+    }),
+    ...[...view.ends()]
+      .filter(({ heuristic }) => heuristic === 'unverified' || heuristic === 'mixed')
+      .map((end): TransactionReport => {
+        const { transaction, coordinator, outcome, heuristic, mixedGroups, since, reason } = end
+        return {
+          ...nothing,
+          transaction,
+          group,
+          coordinator,
+          groups: [group, ...mixedGroups],
+          state: heuristic === 'mixed' ? 'mixed' : 'heuristic',
+          outcome,
+          mixed: mixedGroups,
+          ageMs: Math.max(0, logNow - since),
+          reason
+        }
+      })
+  ]
+  return reports.sort((a, b) => compareAge(a.transaction, b.transaction))
+}
+
+const nothing = {
+  outcome: null,
+  pending: [],
+  mixed: [],
+  epoch: null,
+  lockedRows: 0,
+  waiters: [],
+  reason: ''
+} as const

@@ -1,0 +1,128 @@
+import t from 'tap'
+import type { GroupId, NodeId, Term } from '../../../src/core/ids.js'
+import { SplittableRandom } from '../../../src/core/splittable-random.js'
+import { RestartWorld } from '../../support/restart/restart-world.js'
+
+const made = (nodes = 3) =>
+  new RestartWorld({ nodes, groups: 2, random: SplittableRandom.fromSeed(1) })
+const [n1, n2, n3] = ['n1', 'n2', 'n3'] as unknown as [NodeId, NodeId, NodeId]
+
+t.test('a drained node leads nothing, and everybody knows that it drains', async (t) => {
+  const world = made()
+  const led = world.groups.filter(({ leader }) => leader === n1).length
+  t.ok(led > 0)
+  const report = await world.clock.settle(world.operations(n2).drain(n1))
+  t.match(report, { node: 'n1', complete: true, report: { leadersMoved: led, inFlightLeft: 0 } })
+  t.same(
+    report.phases.map(({ phase }) => phase),
+    ['routing', 'leaders', 'sessions', 'inFlight']
+  )
+  t.notOk(world.groups.some(({ leader }) => leader === n1))
+  t.equal(world.host(n1).process?.lifecycle, 'draining')
+  t.match(await world.clock.settle(world.operations(n3).drain(n1)), { complete: true })
+  await world.clock.settle(world.operations(n2).undrain(n1))
+  t.equal(world.host(n1).process?.lifecycle, 'up')
+  world.stop()
+})
+
+t.test('a node drains itself', async (t) => {
+  const world = made()
+  t.match(await world.clock.settle(world.operations(n1).drain(n1)), { complete: true })
+  await world.clock.settle(world.operations(n1).undrain(n1))
+  t.equal(world.host(n1).process?.lifecycle, 'up')
+  world.stop()
+})
+
+t.test('what does not end in its time is told, and the next phase begins', async (t) => {
+  const world = made()
+  world.inFlight = 2
+  const timeouts = { inFlightTimeoutMs: 1_000 }
+  const report = await world.clock.settle(world.operations(n2).drain(n3, timeouts))
+  t.match(report, { complete: false, report: { inFlightLeft: 2 } })
+  t.match(report.phases[3], { left: ['2 queries are under way on n3'] })
+  world.stop()
+})
+
+t.test('a switchover moves one leadership, to a healthy voter that keeps up', async (t) => {
+  const world = made()
+  const [, group] = world.groups
+  t.equal(group?.leader, n1)
+  const id = group?.group as GroupId
+  const done = await world.clock.settle(world.operations(n2).switchover({ group: id, target: n3 }))
+  t.match(done, { group: id, from: n1, to: n3 })
+  t.equal(group?.leader, n3)
+  const chosen = await world.clock.settle(world.operations(n3).switchover({ group: id }))
+  t.equal(chosen.to, group?.leader)
+  t.not(chosen.to, n3)
+  const refused = { code: 'ERR_SKEIN_TRANSFER_FAILED' }
+  const to = (target: string) =>
+    world.clock.settle(world.operations(n1).switchover({ group: id, target: target as NodeId }))
+  await t.rejects(to('n9'), { ...refused, message: /no voter/ })
+  world.degrade(n3, 60_000)
+  await t.rejects(to('n3'), { ...refused, message: /degraded/ })
+  world.kill(n3)
+  await world.clock.advance(3_000)
+  await t.rejects(to('n3'), { ...refused, message: /does not answer/ })
+  const unknown = world.operations(n1).switchover({ group: 77 as GroupId })
+  await t.rejects(world.clock.settle(unknown), refused)
+  world.stop()
+})
+
+t.test('there must be such a node', async (t) => {
+  const world = made()
+  const unknown = { code: 'ERR_SKEIN_UNKNOWN_NODE' }
+  const nobody = 'n9' as NodeId
+  await t.rejects(world.clock.settle(world.operations(n1).drain(nobody)), unknown)
+  await t.rejects(world.clock.settle(world.operations(n1).undrain(nobody)), unknown)
+  world.stop()
+})
+
+t.test('who waits is told when the node stops', async (t) => {
+  const world = made()
+  world.inFlight = 1
+  const drain = world.operations(n2).drain(n3)
+  const stopped = t.rejects(drain, { code: 'ERR_SKEIN_STOPPED' })
+  await world.clock.advance(1_000)
+  world.operations(n2).stop()
+  await stopped
+  world.stop()
+})
+
+t.test(
+  'a node restarts only when it drains, leads nothing, and is the one that is meant',
+  async (t) => {
+    const world = made()
+    const { process } = world.host(n1)
+    if (process === null) throw new Error('n1 is down')
+    const { drain, boot } = process
+    const fence = { plan: 'p', epoch: 1 as Term, revision: 1, boot }
+    await t.rejects(drain.restart(fence), { message: /does not drain/ })
+    drain.drain(fence, 'routing', { moves: [], timeoutMs: 1_000 })
+    await t.rejects(drain.restart(fence), { message: /leads group/ })
+    await t.rejects(drain.restart({ ...fence, boot: 'former' }), { code: 'ERR_SKEIN_FENCED' })
+    await t.rejects(drain.restart({ ...fence, revision: 0 }), { code: 'ERR_SKEIN_FENCED' })
+    drain.drain(fence, 'leaders', { moves: [], timeoutMs: 1_000 })
+    await world.clock.advance(1_000)
+    await drain.restart(fence)
+    t.equal(world.host(n1).hookCalls, 1)
+    t.throws(() => drain.undrain(fence), { code: 'ERR_SKEIN_PLAN_REFUSED' })
+    world.stop()
+  }
+)
+
+t.test('a drained node campaigns where nobody else does', async (t) => {
+  const world = made()
+  await world.clock.settle(world.operations(n1).drain(n1))
+  world.kill(n2, 60_000)
+  world.kill(n3, 500)
+  await world.clock.advance(600)
+  for (const group of world.groups) group.setCandidacy(n3, false)
+  await world.clock.advance(3_000)
+  t.ok(
+    world.groups.every(({ leader }) => leader === null),
+    'n3 may not, n1 does not yet'
+  )
+  await world.clock.advance(10_000)
+  t.ok(world.groups.every(({ leader }) => leader === n1))
+  world.stop()
+})
