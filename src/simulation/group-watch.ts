@@ -1,4 +1,4 @@
-/** The invariants of every group, each judged by itself; what is seen is handed to the right one. */
+/** The invariants of every group: each is judged by itself, by what was seen of it. */
 import { CONTROL_GROUP, DEFAULT_GROUP, type GroupId, groupName } from '../core/index.js'
 import { ConsensusInvariants } from './consensus-invariants.js'
 import { PromiseInvariants } from './promise-invariants.js'
