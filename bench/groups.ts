@@ -14,7 +14,7 @@ import { type BenchFindings, type BenchRow, rowOf } from './report.js'
 
 const many = 1_000
 const idleMs = 10_000
-const readyWithinMs = 180_000
+const readyWithinMs = 600_000
 const nodeIds = ['n1', 'n2', 'n3'] as const
 const nodeMain = new URL('./groups/node-main.js', import.meta.url)
 
