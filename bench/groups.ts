@@ -14,7 +14,7 @@ import { type BenchFindings, type BenchRow, rowOf } from './report.js'
 
 const many = 1_000
 const idleMs = 10_000
-const readyWithinMs = 180_000
+const readyWithinMs = 600_000
 const nodeIds = ['n1', 'n2', 'n3'] as const
 const nodeMain = new URL('./groups/node-main.js', import.meta.url)
 
@@ -56,8 +56,9 @@ async function measure(
   const nodes = await startNodes(directory, groups, sleeps)
   try {
     progress(`groups: ${groups}, ${sleeps ? 'asleep when idle' : 'always awake'}`)
-    const isReady = ({ asleep, led }: NodeUse) =>
-      led === groups && (!sleeps || groups === 1 || asleep === groups)
+    // The control group is one more.
+    const all = groups + 1
+    const isReady = ({ asleep, led }: NodeUse) => led === all && asleep === (sleeps ? all : 0)
     await until(async () => (await Promise.all(nodes.map(ask))).every(isReady))
     const before = await Promise.all(nodes.map(ask))
     await pause(idleMs)

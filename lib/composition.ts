@@ -506,7 +506,13 @@ function makePlanned(container: DependencyContainer): PlannedRooms {
     },
     isReady,
     inFlight: () => container.resolve(TOKENS.queries).inFlight,
-    serviceLevel: () => ({ errorRate: null, p99Ms: null })
+    counts() {
+      const { counters } = container.resolve(TOKENS.queries)
+      return {
+        queries: counters.get('queries_routed'),
+        failures: counters.get('routing_failures')
+      }
+    }
   })
 }
 

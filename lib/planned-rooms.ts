@@ -20,8 +20,7 @@ import {
   OperationsDriver,
   RestartDriver,
   type RestartHook,
-  restartDriverDefaults,
-  type ServiceLevel
+  restartDriverDefaults
 } from '../src/failover/index.js'
 
 export interface PlannedRooms {
@@ -46,7 +45,8 @@ export interface PlannedParts {
   setLifecycle(lifecycle: 'draining' | 'up'): void
   isReady(): boolean
   inFlight(): number
-  serviceLevel(): ServiceLevel
+  /** Queries since the process began. */
+  counts(): { readonly queries: number; readonly failures: number }
 }
 
 export function composePlanned(parts: PlannedParts): PlannedRooms {
@@ -63,6 +63,7 @@ export function composePlanned(parts: PlannedParts): PlannedRooms {
       setLifecycle: (lifecycle) => parts.setLifecycle(lifecycle),
       isReady: () => parts.isReady(),
       inFlight: () => parts.inFlight(),
+      counts: () => parts.counts(),
       ...(parts.hook === null ? {} : { hook: parts.hook })
     },
     { self, boot: hex(crypto.randomBytes(8)) }
@@ -74,7 +75,6 @@ export function composePlanned(parts: PlannedParts): PlannedRooms {
       logger,
       members,
       verdictOn: (other) => parts.verdictOn(other),
-      serviceLevel: () => parts.serviceLevel(),
       ownStatus: () => node.status()
     },
     self

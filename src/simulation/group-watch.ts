@@ -1,4 +1,4 @@
-/** The invariants of every group, each judged by itself; what is seen goes to the right one. */
+/** The invariants of every group: each is judged by itself, by what was seen of it. */
 import { CONTROL_GROUP, DEFAULT_GROUP, type GroupId, groupName } from '../core/index.js'
 import { ConsensusInvariants } from './consensus-invariants.js'
 import { PromiseInvariants } from './promise-invariants.js'
@@ -31,7 +31,7 @@ export class GroupWatch {
     return judged
   }
 
-  /** Terms that had a leader, of all data groups. */
+  /** Terms that had a leader, of all groups for data. */
   get elections(): number {
     return this.#sum(({ elections }) => elections)
   }
@@ -40,8 +40,9 @@ export class GroupWatch {
     return this.#sum(({ committedIndex }) => committedIndex)
   }
 
+  /** Of some group for data. */
   isLeader(host: number): boolean {
-    return this.#data.some(({ consensus }) => consensus.isLeader(host))
+    return this.#data().some((consensus) => consensus.isLeader(host))
   }
 
   /** What a host has committed as a leader; zero when it leads nothing. */
@@ -53,11 +54,13 @@ export class GroupWatch {
     for (const { consensus } of this.#groups.values()) consensus.onExit(host)
   }
 
-  get #data(): JudgedGroup[] {
-    return [...this.#groups].flatMap(([group, judged]) => (group === CONTROL_GROUP ? [] : [judged]))
+  #sum(of: (consensus: ConsensusInvariants) => number): number {
+    return this.#data().reduce((sum, consensus) => sum + of(consensus), 0)
   }
 
-  #sum(of: (consensus: ConsensusInvariants) => number): number {
-    return this.#data.reduce((sum, { consensus }) => sum + of(consensus), 0)
+  #data(): readonly ConsensusInvariants[] {
+    return [...this.#groups].flatMap(([group, { consensus }]) =>
+      group === CONTROL_GROUP ? [] : [consensus]
+    )
   }
 }

@@ -100,28 +100,28 @@ export class RunWatch implements ClusterWatch {
     const { host } = process
     const groups = this.#groups
     return {
-      onRecovered(group, replica, recovered) {
+      onRecovered: (group, replica, recovered) => {
         if (!process.alive) return
         const { consensus, promises } = groups.of(group)
         consensus.onRecovered(host, replica, recovered)
         promises.onRecovered(host, replica, recovered.hardState)
       },
-      onPersist(request) {
+      onPersist: (request) => {
         if (!process.alive) return
         const { consensus, promises } = groups.of(request.group)
         consensus.onPersist(host, request)
         promises.onPersist(host, request)
       },
-      onPersisted(request) {
+      onPersisted: (request) => {
         if (!process.alive) return
         const { consensus, promises } = groups.of(request.group)
         consensus.onPersisted(host, request)
         promises.onPersisted(host, request)
       },
-      onSend(message) {
+      onSend: (message) => {
         if (process.alive) groups.of(message.group).promises.onSend(host, message)
       },
-      watched(group, engine) {
+      watched: (group, engine) => {
         const { consensus } = groups.of(group)
         return watchEngine(engine, {
           onOpened(index, state) {

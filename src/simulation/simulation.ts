@@ -332,16 +332,6 @@ class Run {
     }
   }
 
-  /** Every node writes what it has to record; then every node tells all that is recorded. */
-  async #readControl(): Promise<void> {
-    for (const isWhole of [false, true]) {
-      for (const node of this.#cluster.startedNodes()) this.#control.readBack(node, isWhole)
-      while (!this.#violations.any && this.#control.open > 0) {
-        await this.#until(this.#time.now + pollMs)
-      }
-    }
-  }
-
   /** Calls that were on their way when everything was repaired have to be given up first. */
   async #untilAllAreMembers(): Promise<void> {
     const deadline = this.#time.now + membersHealMs
@@ -352,6 +342,16 @@ class Run {
         return
       }
       await this.#until(this.#time.now + pollMs)
+    }
+  }
+
+  /** Every node writes what it has to record; then every node tells all that is recorded. */
+  async #readControl(): Promise<void> {
+    for (const isWhole of [false, true]) {
+      for (const node of this.#cluster.startedNodes()) this.#control.readBack(node, isWhole)
+      while (!this.#violations.any && this.#control.open > 0) {
+        await this.#until(this.#time.now + pollMs)
+      }
     }
   }
 

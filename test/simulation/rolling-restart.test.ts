@@ -176,9 +176,12 @@ t.test('queries that fail halt it, and the node that drained works again', async
     () => latest(world).steps.some(({ phase }) => phase === 'inFlight'),
     60_000
   )
-  world.serviceLevel = { errorRate: 0.2, p99Ms: null }
+  world.errorRate = 0.2
   await untilEnd(world)
-  await t.rejects(world.clock.settle(done), { code: 'ERR_SKEIN_PLAN_REFUSED', message: /20.00 %/ })
+  await t.rejects(world.clock.settle(done), {
+    code: 'ERR_SKEIN_PLAN_REFUSED',
+    message: /% of the queries fail/
+  })
   await world.clock.until(
     () => latest(world).steps.every(({ phase }) => phase === 'pending'),
     60_000
@@ -188,6 +191,13 @@ t.test('queries that fail halt it, and the node that drained works again', async
     t.equal(host.hookCalls, 0)
   }
   t.same(world.violations, [])
+  world.stop()
+})
+
+t.test('what nobody measures is no reason to halt, so it is refused', async (t) => {
+  const world = made(5)
+  const asked = begin(world, { p99MsMax: 100 })
+  await t.rejects(asked, { code: 'ERR_SKEIN_INVALID_ARGUMENT', message: /p99MsMax/ })
   world.stop()
 })
 

@@ -20,6 +20,7 @@ export interface TortureClusterOptions {
   readonly volatileSeed: number | null
 }
 
+const endSignals = ['SIGINT', 'SIGTERM'] as const
 const clusterName = 'torture'
 const hostPort = 7946
 const askTimeoutMs = 2_000
@@ -48,6 +49,14 @@ export class TortureCluster {
   readonly #admins = new Map<string, AdminClient>()
   #access: ClientAccess | null = null
   #starts = 0
+  #isInterrupted = false
+  /** Whoever interrupts a run leaves neither processes nor namespaces behind. */
+  readonly #interrupt = () => {
+    // A terminal tells the whole group, and who started it tells it again.
+    if (this.#isInterrupted) return
+    this.#isInterrupted = true
+    void this.#release().finally(() => process.exit(1))
+  }
 
   private constructor(directory: string, options: TortureClusterOptions) {
     this.directory = directory
@@ -60,6 +69,7 @@ export class TortureCluster {
   static async start(options: TortureClusterOptions): Promise<TortureCluster> {
     const directory = await mkdtemp(join(tmpdir(), 'skein-torture-'))
     const cluster = new TortureCluster(directory, options)
+    for (const signal of endSignals) process.on(signal, cluster.#interrupt)
     try {
       await cluster.#configure()
       await cluster.startAll()
@@ -169,10 +179,17 @@ export class TortureCluster {
 
   /** @param options.keepsFiles logs and data stay, for whoever looks for a cause */
   async stop(options: { readonly keepsFiles: boolean }): Promise<void> {
+    await this.#release()
+    if (!this.#isInterrupted) {
+      for (const signal of endSignals) process.off(signal, this.#interrupt)
+    }
+    if (!options.keepsFiles) await rm(this.directory, { recursive: true, force: true })
+  }
+
+  async #release(): Promise<void> {
     for (const admin of this.#admins.values()) admin.close()
     await Promise.all([...this.#nodes.values()].map((node) => node.kill()))
     await this.hosts?.remove()
-    if (!options.keepsFiles) await rm(this.directory, { recursive: true, force: true })
   }
 
   async #views(): Promise<{ id: string; view: ClusterAnswer | null }[]> {

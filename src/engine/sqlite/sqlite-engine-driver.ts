@@ -152,19 +152,6 @@ export class SqliteEngineDriver implements Engine {
     await writer.kill()
   }
 
-  /** Nobody may have the database open while another takes its place. */
-  async #swap(): Promise<EngineState> {
-    await this.#readers.suspend()
-    try {
-      const state = await this.#call<EngineState>({ op: 'swap' })
-      this.#forgetBatch()
-      this.#readers.onApplied(state.appliedIndex)
-      return state
-    } finally {
-      await this.#readers.resume()
-    }
-  }
-
   /** Runs the statements of a caller's; the writer is replaced when they do not end. */
   #run<Outcome>(
     op: 'plan' | 'prepare',
@@ -189,6 +176,19 @@ export class SqliteEngineDriver implements Engine {
       this.#send(plan)
       this.#armFor(plan.deadline)
     })
+  }
+
+  /** Nobody may have the database open while another takes its place. */
+  async #swap(): Promise<EngineState> {
+    await this.#readers.suspend()
+    try {
+      const state = await this.#call<EngineState>({ op: 'swap' })
+      this.#forgetBatch()
+      this.#readers.onApplied(state.appliedIndex)
+      return state
+    } finally {
+      await this.#readers.resume()
+    }
   }
 
   /** The writer keeps what it planned: it need not travel back. */

@@ -76,6 +76,8 @@ export const nodeStatus = declareRequest({
     sessionsMoved: u32,
     sessionsRefused: u32,
     inFlight: u32,
+    queries: u64,
+    failures: u64,
     groups: list(
       struct({
         group: groupId,

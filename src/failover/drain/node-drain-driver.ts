@@ -66,6 +66,8 @@ export interface NodeDrainComponents {
   readonly isReady: () => boolean
   /** Queries of others and of this node's callers that have begun here. */
   readonly inFlight: () => number
+  /** Queries since the process began. */
+  readonly counts: () => { readonly queries: number; readonly failures: number }
   readonly sessions?: SessionMover | undefined
   /** Without one a restart is awaited from outside. */
   readonly hook?: RestartHook | undefined
@@ -116,6 +118,7 @@ export class NodeDrainDriver {
       sessionsMoved: sessions?.moved ?? 0,
       sessionsRefused: sessions?.refused ?? 0,
       inFlight: inFlight(),
+      ...this.#components.counts(),
       groups: groups().map((group) => ({ group: group.group, ...group.status() }))
     }
   }

@@ -8,12 +8,8 @@ import type { Logger } from '../../core/ports/logger.js'
 import type { Messenger } from '../../core/ports/messenger.js'
 import type { RestartOptions } from '../../core/rolling-restart.js'
 import { nodeStatus } from '../drain/messages.js'
-import {
-  type ClusterSight,
-  clusterSight,
-  type NodeStatus,
-  type ServiceLevel
-} from './cluster-view.js'
+import { type ClusterSight, clusterSight, type NodeStatus } from './cluster-view.js'
+import { ServiceWatch } from './service-watch.js'
 
 /** A node that does not say how it is within this counts as silent. */
 export const statusTimeoutMs = 2_000
@@ -26,7 +22,6 @@ export interface LookComponents {
   readonly logger: Logger
   readonly members: () => readonly Member[]
   readonly verdictOn: (node: NodeId) => VerdictStatus
-  readonly serviceLevel: () => ServiceLevel
   /** This node's own word. */
   readonly ownStatus: () => NodeStatus
 }
@@ -34,6 +29,7 @@ export interface LookComponents {
 export class ClusterLook {
   readonly #components: LookComponents
   readonly #self: NodeId
+  readonly #watch = new ServiceWatch()
 
   constructor(components: LookComponents, self: NodeId) {
     this.#components = components
@@ -41,7 +37,7 @@ export class ClusterLook {
   }
 
   async look(options: LookOptions): Promise<ClusterSight> {
-    const { members, verdictOn, serviceLevel, ownStatus, clock, messenger } = this.#components
+    const { members, verdictOn, ownStatus, clock, messenger } = this.#components
     const statuses = new Map<NodeId, NodeStatus>()
     const deadline = after(clock.now(), statusTimeoutMs)
     const asked = members()
@@ -60,7 +56,7 @@ export class ClusterLook {
       members: members(),
       statusOf: (nodeId) => statuses.get(nodeId) ?? null,
       verdictOn,
-      serviceLevel: serviceLevel()
+      serviceLevel: this.#watch.observe(statuses, clock.now())
     })
   }
 }

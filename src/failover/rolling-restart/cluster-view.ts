@@ -42,6 +42,9 @@ export interface NodeStatus {
   readonly sessionsMoved: number
   readonly sessionsRefused: number
   readonly inFlight: number
+  /** Since its process began, and those of them that failed for no fault of the caller. */
+  readonly queries: number
+  readonly failures: number
   readonly groups: readonly ReplicaStatus[]
 }
 
@@ -57,7 +60,9 @@ export interface NodeView {
 }
 
 export interface GroupView extends GroupVoters {
-  /** Who says that it leads, in the highest term. */
+  /** The highest that a replica has told. */
+  readonly term: Term
+  /** Who says that it leads, in that term. */
   readonly leader: NodeId | null
   readonly commitIndex: LogIndex
 }
@@ -151,6 +156,7 @@ function groupView(
     voters,
     votersOutgoing,
     commitIndex,
+    term: best.term,
     leader: leads ? node : null,
     behind: [...new Set([...voters, ...votersOutgoing])].filter(isBehind)
   }

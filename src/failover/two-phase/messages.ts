@@ -6,12 +6,14 @@
 import { messageSizeBytesMax } from '../../core/limits.js'
 import { Priorities } from '../../core/ports/messenger.js'
 import {
+  bool,
   bytes,
   declareRequest,
   groupId,
   list,
   oneOf,
   openStruct,
+  term,
   text,
   u32,
   u64
@@ -25,6 +27,8 @@ export const branchBytesMax = messageSizeBytesMax - 65_536
 /** Chosen by the coordinator, unique in the cluster. */
 const transactionId = text(64)
 const branch = { transaction: transactionId, group: groupId }
+/** Of the coordinating group: which of its leaders asked. Tag 1 wherever it stands. */
+const epoch = [1, term] as const
 
 /** What a participant can say of its branch. Append only. */
 export const branchStates = ['unknown', 'prepared', 'committed', 'aborted'] as const
@@ -36,16 +40,32 @@ export const transactionPrepare = declareRequest({
   name: 'TransactionPrepare',
   answerName: 'TransactionVote',
   priority: Priorities.High,
-  body: openStruct({
-    ...branch,
-    /** Where the decision is kept, and asked for. */
-    coordinator: groupId,
-    groups: list(groupId, transactionGroupsMax),
-    data: bytes(branchBytesMax),
-    /** After it a branch that has not voted must not vote yes any more. */
-    timeoutMs: u32
-  }),
-  answer: openStruct({ vote: oneOf(['yes', 'no', 'readOnly']), reason: text(512) }),
+  body: openStruct(
+    {
+      ...branch,
+      /** Where the decision is kept, and asked for. */
+      coordinator: groupId,
+      groups: list(groupId, transactionGroupsMax),
+      data: bytes(branchBytesMax),
+      /** After it a branch that has not voted must not vote yes any more. */
+      timeoutMs: u32
+    },
+    {
+      epoch,
+      /** Counts the transactions of the epoch: what is older than a dropped end is not prepared. */
+      sequence: [2, u64],
+      /** Every other lock of the transaction is held: one that only reads may let its rows go. */
+      mayDropOut: [3, bool]
+    }
+  ),
+  answer: openStruct(
+    { vote: oneOf(['yes', 'no', 'readOnly']), reason: text(512) },
+    {
+      epoch,
+      /** What the statements answered. */
+      results: [2, bytes(branchBytesMax)]
+    }
+  ),
   about: 'Asks a participant to make its branch durable and to promise that it can be committed.'
 })
 
@@ -54,7 +74,12 @@ export const transactionCommit = declareRequest({
   name: 'TransactionCommit',
   answerName: 'TransactionCommitAck',
   priority: Priorities.Critical,
-  body: openStruct(branch),
+  body: openStruct(branch, {
+    epoch,
+    /** Log index of the decision in the coordinator's group. */
+    index: [2, u64],
+    coordinator: [3, groupId]
+  }),
   answer: openStruct({ state: oneOf(branchStates) }),
   about: 'Tells a participant that the decision is commit; sent until it is acknowledged.'
 })
@@ -64,7 +89,7 @@ export const transactionAbort = declareRequest({
   name: 'TransactionAbort',
   answerName: 'TransactionAbortAck',
   priority: Priorities.Critical,
-  body: openStruct({ ...branch, reason: text(512) }),
+  body: openStruct({ ...branch, reason: text(512) }, { coordinator: [1, groupId] }),
   answer: openStruct({ state: oneOf(branchStates) }),
   about: 'Tells a participant that the decision is abort; sent until it is acknowledged.'
 })
@@ -73,7 +98,11 @@ export const decisionQuery = declareRequest({
   number: 0x0506,
   name: 'DecisionQuery',
   priority: Priorities.High,
-  body: openStruct(branch),
+  body: openStruct(branch, {
+    epoch,
+    /** The group that asks; `group` is the coordinator's. */
+    asker: [2, groupId]
+  }),
   answer: openStruct({
     decision: oneOf(decisions),
     /** Log index of the decision in the coordinator's group; 0: undecided. */

@@ -10,10 +10,14 @@ import { CONTROL_GROUP, type GroupId, type NodeId } from '../../../src/core/ids.
 import { type Lifecycle, Lifecycles, Livenesses, type Member } from '../../../src/core/member.js'
 import { silentLogger } from '../../../src/core/ports/logger.js'
 import type { SplittableRandom } from '../../../src/core/splittable-random.js'
+import { FailoverDriver } from '../../../src/failover/coordinator/failover-driver.js'
+import {
+  type FailoverPolicy,
+  failoverDefaults
+} from '../../../src/failover/coordinator/failover-policy.js'
 import { NodeDrainDriver } from '../../../src/failover/drain/node-drain-driver.js'
 import { OperationsDriver } from '../../../src/failover/drain/operations-driver.js'
 import { ClusterLook } from '../../../src/failover/rolling-restart/cluster-look-driver.js'
-import type { ServiceLevel } from '../../../src/failover/rolling-restart/cluster-view.js'
 import type { RestartPlans } from '../../../src/failover/rolling-restart/plan.js'
 import type { PlanChange } from '../../../src/failover/rolling-restart/plan-changes.js'
 import { RestartDriver } from '../../../src/failover/rolling-restart/restart-driver.js'
@@ -32,6 +36,8 @@ export interface WorldOptions {
   readonly random: SplittableRandom
   /** Whether processes can be replaced by their own hook. Default true. */
   readonly hooks?: boolean
+  /** Given: leaderships are moved without being asked to. */
+  readonly failover?: Partial<FailoverPolicy>
   /** Some messages arrive when nobody expects them any more. Default false. */
   readonly lateMessages?: boolean
 }
@@ -60,6 +66,7 @@ interface Process {
   readonly clock: ProcessClock
   readonly drain: NodeDrainDriver
   readonly restarts: RestartDriver
+  readonly failover: FailoverDriver
   readonly operations: OperationsDriver
   lifecycle: Lifecycle
   readyAt: number
@@ -86,7 +93,8 @@ export const times = {
   suspicion: 1_500,
   restart: 2_000,
   ready: 2_500,
-  catchUp: 1_500,
+  /** The shorter and the longer one take turns: before it is ready, and after. */
+  catchUp: [1_500, 5_000],
   supervisor: 6_000
 } as const
 
@@ -101,8 +109,13 @@ export class RestartWorld {
   readonly groups: readonly ModelGroup[]
   readonly hosts = new Map<NodeId, Host>()
   readonly violations: string[] = []
+  /** By the failover coordinator. */
+  readonly moved: string[] = []
   readonly log: string[] = []
-  serviceLevel: ServiceLevel = { errorRate: null, p99Ms: null }
+  /** Of the queries that each node gets, a hundred in a second. */
+  errorRate = 0
+  #failures = 0
+  #countedAt = 0
   inFlight = 0
   readonly #options: WorldOptions
   /** Since when. */
@@ -197,6 +210,7 @@ export class RestartWorld {
         setLifecycle: (lifecycle) => this.#setLifecycle(host, lifecycle),
         isReady: () => this.clock.now() >= (host.process?.readyAt ?? 0),
         inFlight: () => this.inFlight,
+        counts: () => this.#counts(),
         hook:
           this.#options.hooks === false ? undefined : { restart: async () => this.#replace(node) }
       },
@@ -207,7 +221,6 @@ export class RestartWorld {
       {
         ...common,
         verdictOn: (other) => (this.#degraded.has(other) ? 'degraded' : 'healthy'),
-        serviceLevel: () => this.serviceLevel,
         ownStatus: () => drain.status()
       },
       node
@@ -231,23 +244,42 @@ export class RestartWorld {
         changeTimeoutMs: 1_000
       }
     )
+    const failover = new FailoverDriver(
+      {
+        ...common,
+        control,
+        node: drain,
+        look: (o) => look.look(o),
+        onMoved: ({ group, from, target, reason }) => {
+          this.moved.push(`${group}: ${from}→${target} (${reason})`)
+        }
+      },
+      {
+        self: node,
+        policy: { ...failoverDefaults, ...this.#options.failover },
+        lookIntervalMs: 1_000
+      }
+    )
+    if (this.#options.failover === undefined) failover.stop()
     const isFirst = host.boots === 1
     host.process = {
       boot,
       clock,
       drain,
       restarts,
+      failover,
       operations,
       lifecycle: Lifecycles.Up,
       readyAt: this.clock.now() + (isFirst ? 0 : times.ready)
     }
     this.#setLifecycle(host, Lifecycles.Up)
     if (isFirst) return
-    const back = after(this.clock.now(), Math.min(times.ready, times.catchUp) / 2)
+    const catchUpMs = times.catchUp[(host.boots + Number(node.slice(1))) % 2] as number
+    const back = after(this.clock.now(), Math.min(times.ready, catchUpMs) / 2)
     this.clock.schedule(back, () => {
       host.isReplaced = false
     })
-    for (const group of this.groups) group.handleStarted(node, times.catchUp)
+    for (const group of this.groups) group.handleStarted(node, catchUpMs)
     this.control.handleStarted()
   }
 
@@ -283,6 +315,7 @@ export class RestartWorld {
     const { process } = host
     if (process === null) return
     process.restarts.stop()
+    process.failover.stop()
     process.operations.stop()
     process.drain.stop()
     process.clock.isDead = true
@@ -291,6 +324,14 @@ export class RestartWorld {
     this.network.leave(host.id)
     this.control.leave(host.id)
     for (const group of this.groups) group.handleStopped(host.id)
+  }
+
+  #counts() {
+    const now = Math.floor(this.clock.now())
+    const queries = Math.floor(now / 10)
+    this.#failures += (queries - this.#countedAt) * this.errorRate
+    this.#countedAt = queries
+    return { queries, failures: Math.round(this.#failures) }
   }
 
   #setLifecycle(host: Host, lifecycle: 'draining' | 'up'): void {

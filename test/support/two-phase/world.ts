@@ -426,7 +426,9 @@ export class World {
 
   #scheduleCommit(group: SimGroup): void {
     const { leader } = group
-    this.after(1 + this.#network.nextInt(8), () => {
+    // A quorum that is slow at times: what is proposed stays unknown for a while.
+    const slowMs = this.#network.nextInt(8) === 0 ? 80 : 8
+    this.after(1 + this.#network.nextInt(slowMs), () => {
       // What was proposed in an earlier term was settled by the election.
       if (group.leader === leader && leader !== null && group.proposals.length > 0) {
         this.#commitNext(group)

@@ -126,3 +126,42 @@ t.test('a drained node campaigns where nobody else does', async (t) => {
   t.ok(world.groups.every(({ leader }) => leader === n1))
   world.stop()
 })
+
+const failover = { degradedForMs: 3_000, stableForMs: 5_000, gapMs: 10_000 }
+
+t.test('a degraded leader is relieved, by whoever leads the control group', async (t) => {
+  const random = SplittableRandom.fromSeed(2)
+  const world = new RestartWorld({ nodes: 5, groups: 1, random, failover })
+  const coordinator = world.control.group.leader as NodeId
+  await world.clock.settle(world.operations(n2).switchover({ group: 0 as GroupId, target: n3 }))
+  await world.clock.advance(20_000)
+  t.same(world.moved, [])
+  world.degrade(n3, 60_000)
+  await world.clock.advance(8_000)
+  t.same(world.moved, [`0: n3→${world.groups[1]?.leader} (degraded)`])
+  const { failover: driver } = world.host(coordinator).process ?? {}
+  t.match(driver?.explain(0 as GroupId).at(-1), { from: 'n3', reason: 'degraded' })
+  await world.clock.advance(60_000)
+  t.equal(world.moved.length, 1, 'once')
+  world.stop()
+})
+
+t.test(
+  'too many leaderships on one node are spread, but not while a plan moves them',
+  async (t) => {
+    const random = SplittableRandom.fromSeed(3)
+    const world = new RestartWorld({ nodes: 3, groups: 6, random, failover })
+    await world.clock.advance(60_000)
+    const counts = [n1, n2, n3].map((n) => world.groups.filter(({ leader }) => leader === n).length)
+    t.ok(Math.max(...counts) - Math.min(...counts) <= 2, `${counts}`)
+    const before = world.moved.length
+    const leader = world.control.group.leader as NodeId
+    const options = { delayMs: 500, canaryDelayMs: 500 }
+    await world.clock.settle(world.restarts(leader).start(options))
+    const isOver = () => world.control.state.plans.at(-1)?.status === 'finished'
+    await world.clock.until(isOver, 300_000)
+    t.same(world.violations, [])
+    t.equal(world.moved.length, before, 'the plan alone moved leaderships')
+    world.stop()
+  }
+)

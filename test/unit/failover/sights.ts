@@ -37,6 +37,7 @@ export function sightOf(
         voters: names,
         votersOutgoing: [],
         commitIndex: 100 as LogIndex,
+        term: 1 as Term,
         leader,
         behind: (behind[group] ?? []).map(node)
       }
@@ -83,6 +84,8 @@ function statusOf(
     sessionsMoved: 0,
     sessionsRefused: 0,
     inFlight: 0,
+    queries: 0,
+    failures: 0,
     groups: parts.groups.map(
       (group): ReplicaStatus => ({
         group: group as GroupId,
