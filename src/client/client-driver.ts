@@ -13,13 +13,7 @@ import { after } from '../core/deadlines.js'
 import { InvalidArgumentError, NotStartedError, StoppedError } from '../core/errors.js'
 import { EventHub } from '../core/event-hub.js'
 import type { ConsensusEvent, Numbered, TransportEvent } from '../core/events.js'
-import {
-  DEFAULT_GROUP,
-  type LogIndex,
-  type MonotonicMs,
-  type NodeId,
-  toClientId
-} from '../core/ids.js'
+import { type MonotonicMs, type NodeId, toClientId } from '../core/ids.js'
 import type { Member } from '../core/member.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Crypto } from '../core/ports/crypto.js'

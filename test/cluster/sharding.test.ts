@@ -1,4 +1,4 @@
-/** A table that is spread over three groups of a cluster of processes, by `skein placement shard`. */
+/** A table that is spread over three groups of real processes, by `skein placement shard`. */
 import t from 'tap'
 import { SkeinClient } from '../../lib/client.js'
 import type { QueryAnswer } from '../../src/cli/query-answer.js'

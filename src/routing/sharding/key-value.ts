@@ -71,7 +71,7 @@ function bytesOf(hex: string): Uint8Array | null {
   )
 }
 
-/** `?` is one more than the greatest number before it, and a name takes a number where it is new. */
+/** `?` is one more than the greatest number before it; a name takes a number where it is new. */
 function parameterAt(tokens: readonly Token[], at: number): KeyValue {
   const own = tokens[at] as Token
   if (!own.text.startsWith('?')) return { kind: 'named', name: own.text.slice(1) }

@@ -14,7 +14,7 @@ export interface ShardedTable {
   readonly ranges: readonly ShardRange[]
 }
 
-/** Which tables are sharded; those that are not here live in group 0. Names as SQLite folds them. */
+/** Which tables are sharded; all others live in group 0. Names are as SQLite folds them. */
 export class ShardMap {
   readonly version: number
   readonly #tables: ReadonlyMap<string, ShardedTable>

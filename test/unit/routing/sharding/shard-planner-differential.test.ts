@@ -8,7 +8,7 @@ import { shardHashOf } from '../../../../src/routing/sharding/shard-hash.js'
 import { groupOf, ShardMap } from '../../../../src/routing/sharding/shard-map.js'
 import { ShardPlanner } from '../../../../src/routing/sharding/shard-planner.js'
 
-/** Every database of a cluster, and one that has all rows: what they answer and become is the same. */
+/** Each group's database, and one that has all rows: they answer and become the same. */
 const groups = [0, 1, 2, 3] as const
 const accounts = {
   table: 'accounts',

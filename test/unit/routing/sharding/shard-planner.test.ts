@@ -59,7 +59,7 @@ t.test('a row is found by its key, however it is written', async (t) => {
     ['INSERT INTO accounts (balance, id) VALUES (1 + (2 * 3), 42)', undefined],
     ['INSERT OR IGNORE INTO accounts (id, balance) VALUES (?, ?), (42, 0)', ['42', 5]],
     [
-      'INSERT INTO accounts (id, b) VALUES (42, 1) ON CONFLICT (id) DO UPDATE SET b = b + excluded.b',
+      'INSERT INTO accounts (id, b) VALUES (42, 1) ON CONFLICT (id) DO UPDATE SET b = excluded.b',
       undefined
     ],
     ['EXPLAIN QUERY PLAN SELECT * FROM accounts WHERE id = 0x2a', undefined],
