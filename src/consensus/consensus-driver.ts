@@ -189,7 +189,8 @@ export class ConsensusDriver {
         clock,
         logger,
         counters: this.#counters,
-        groups: () => this.groups(),
+        // The control group has next to nothing to do: it would only move leaders that have.
+        groups: () => this.groups().filter(({ group }) => group !== CONTROL_GROUP),
         mayLead: (node) => knowledge.mayLead(node)
       },
       { nodeId, intervalMs: config.leaderBalanceIntervalMs }

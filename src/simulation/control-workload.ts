@@ -24,7 +24,7 @@ export interface ControlCounts {
 }
 
 /** Fewer than are kept, so that none has gone when they are counted. */
-const actionsMax = 900
+const actionsMax = 400
 const recordsRead = 1_024
 const readTimeoutMs = 4_000
 const readBackTimeoutMs = 10_000

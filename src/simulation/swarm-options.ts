@@ -179,7 +179,7 @@ export function drawSwarmOptions(random: Random, nodes: number): SwarmOptions {
     security: drawSecurity(draw),
     log: drawLog(draw),
     control: {
-      meanIntervalMs: draw.chance(0.7) ? draw.between(50, 1_000) : null,
+      meanIntervalMs: draw.chance(0.7) ? draw.between(150, 2_000) : null,
       readShare: draw.between(0.1, 0.5)
     },
     members: drawMembers(new Draw(random.split('members')), nodes),

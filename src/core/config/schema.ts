@@ -308,7 +308,7 @@ const consensus = z.strictObject({
    */
   quiesceAfterMs: ms(0, 3_600_000).default(2_000),
   /**
-   * Leaders of several groups are spread evenly over the nodes, once they have stayed the same for
+   * Leaders of several data groups are spread evenly over the nodes, once they have stayed the same for
    * so long. Lower: sooner, and more moves while nodes come and go. Zero: never.
    */
   leaderBalanceIntervalMs: ms(0, 3_600_000).default(5_000),
