@@ -480,6 +480,7 @@ export class ClusterNetworkManager implements ClusterManager {
     await watch.during('opening the engines', () => rooms.consensus.start())
     this.#tellVoters(rooms.membership)
     rooms.queries.start()
+    rooms.control.learnShards()
     rooms.control.upkeep.start()
     rooms.loop.start()
     rooms.health.start()
@@ -514,7 +515,10 @@ export class ClusterNetworkManager implements ClusterManager {
       this.#publish(event)
       this.#tellVoters(membership)
       control.driver.handleEvent(event)
-      if (event.type === 'LeaderChanged') queries.handleLeaderChanged(event)
+      if (event.type === 'LeaderChanged') {
+        queries.handleLeaderChanged(event)
+        control.learnShards()
+      }
     })
     security.onEvent((event) => {
       if (event.type !== 'GossipKeysChanged') return

@@ -367,7 +367,8 @@ function makeControl(container: DependencyContainer): ControlRooms {
     messenger: container.resolve(TOKENS.transport),
     logger: logger.child({ room: 'control' }),
     consensus: container.resolve(TOKENS.consensus),
-    members: () => membership.members()
+    members: () => membership.members(),
+    onShards: (version, tables) => container.resolve(TOKENS.queries).learnShards(version, tables)
   })
 }
 

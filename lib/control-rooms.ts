@@ -6,6 +6,7 @@ import {
   ControlDriver,
   type KeyRingChange,
   ownSections,
+  placementSection,
   supportedVersions,
   UpkeepDriver
 } from '../src/control/index.js'
@@ -20,6 +21,7 @@ import {
   type Member,
   type Messenger,
   type NodeId,
+  type PlacementView,
   type Random
 } from '../src/core/index.js'
 import { restartsSection } from '../src/failover/index.js'
@@ -31,6 +33,8 @@ export interface ControlRooms {
   readonly upkeep: UpkeepDriver
   readonly view: ClusterControlDriver
   readonly keys: LearnedKeyRing
+  /** What the replica here holds already, however it came by it. */
+  learnShards(): void
 }
 
 export interface ControlParts {
@@ -43,6 +47,8 @@ export interface ControlParts {
   readonly logger: Logger
   readonly consensus: ConsensusDriver
   members(): readonly Member[]
+  /** Which tables are spread has changed, or is known for the first time. */
+  onShards(version: number, tables: PlacementView['tables']): void
 }
 
 /** The gossip key ring as this node has it, by the ids of its keys, once it has changed. */
@@ -71,6 +77,7 @@ export function composeControl(parts: ControlParts): ControlRooms {
     },
     { nodeId }
   )
+  driver.onApplied(placementSection, ({ version, tables }) => parts.onShards(version, tables))
   const recorder = new AuditRecorder({ clock, control: driver, logger }, { nodeId })
   const hosted = () => consensus.groups().filter(({ group }) => group !== CONTROL_GROUP)
   const upkeep = new UpkeepDriver(
@@ -94,5 +101,9 @@ export function composeControl(parts: ControlParts): ControlRooms {
     recorder,
     members: () => present().map((member) => member.nodeId)
   })
-  return { driver, recorder, upkeep, view, keys }
+  const learnShards = () => {
+    const placement = driver.local(placementSection)
+    if (placement !== null) parts.onShards(placement.version, placement.tables)
+  }
+  return { driver, recorder, upkeep, view, keys, learnShards }
 }

@@ -2,13 +2,21 @@
 import { Command } from 'commander'
 import type { PlacementView } from '../core/index.js'
 import { askNode } from './ask-node.js'
-import { addConnectionOptions, type ConnectionOptions } from './connection-options.js'
+import { addConnectionOptions, type ConnectionOptions, parseCount } from './connection-options.js'
 import { type Output, printable, table } from './output.js'
 
-export const placementCommand = (output: Output): Command =>
-  addConnectionOptions(
-    new Command('placement').description('show which groups there are and which rows they hold')
-  ).action((options: ConnectionOptions) =>
+interface ShardOptions extends ConnectionOptions {
+  readonly by: string
+  readonly groups?: readonly number[]
+}
+
+export function placementCommand(output: Output): Command {
+  const placement = new Command('placement').description(
+    'show which groups there are and which rows they hold; spread a table over groups'
+  )
+  const verb = (name: string, about: string, isDefault = false) =>
+    addConnectionOptions(placement.command(name, { isDefault }).description(about))
+  verb('show', 'show groups and tables', true).action((options: ConnectionOptions) =>
     askNode(
       options,
       output,
@@ -16,6 +24,37 @@ export const placementCommand = (output: Output): Command =>
       renderPlacement
     )
   )
+  verb('shard', 'spread the rows that a table will have; create the table after it')
+    .argument('<table>', 'its name')
+    .requiredOption('--by <column>', 'the shard key: rows are spread by a hash of it')
+    .option('--groups <list>', 'such as 1,2,3; all but 0 by default', parseGroups)
+    .action((name: string, { by, groups, ...options }: ShardOptions) =>
+      askNode(
+        options,
+        output,
+        (client, timeoutMs) => {
+          const body = groups === undefined ? { shardKey: by } : { shardKey: by, groups }
+          return client.change('PUT', tablePath(name), body, timeoutMs)
+        },
+        renderPlacement
+      )
+    )
+  verb('unshard', 'forget that a dropped table was spread')
+    .argument('<table>', 'its name')
+    .action((name: string, options: ConnectionOptions) =>
+      askNode(
+        options,
+        output,
+        (client, timeoutMs) => client.change('DELETE', tablePath(name), null, timeoutMs),
+        renderPlacement
+      )
+    )
+  return placement
+}
+
+const tablePath = (name: string): string => `/v1/placement/tables/${encodeURIComponent(name)}`
+
+const parseGroups = (text: string): number[] => text.split(',').map(parseCount)
 
 export function renderPlacement(body: unknown): string {
   const { version, groups, tables } = body as PlacementView

@@ -7,5 +7,6 @@ export interface QueryAnswer {
   readonly rowsAffected: number
   readonly lastInsertRowid: JsonSqlValue
   readonly index: number
+  readonly group: number
   readonly node: string
 }

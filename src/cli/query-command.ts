@@ -16,6 +16,7 @@ interface QueryCommandOptions extends ConnectionOptions {
   readonly params?: string
   readonly consistency: Consistency
   readonly connect: readonly string[]
+  readonly shardKey?: string
 }
 
 export function queryCommand(output: Output): Command {
@@ -30,6 +31,10 @@ export function queryCommand(output: Output): Command {
       )
     )
     .option('--params <json>', 'parameters: a JSON array, or an object for named ones')
+    .option(
+      '--shard-key <json>',
+      'of the rows of sharded tables, where the text does not tell; through the admin API'
+    )
     .addOption(
       new Option('--consistency <level>', 'of a read')
         .choices(Object.values(Consistencies))
@@ -49,7 +54,15 @@ async function query(sql: string, options: QueryCommandOptions, output: Output):
   const client = await connectionOf(options)
   try {
     const { timeoutMs } = options
-    const body = { sql, consistency, timeoutMs, ...(params === undefined ? {} : { params }) }
+    const body = {
+      sql,
+      consistency,
+      timeoutMs,
+      ...(params === undefined ? {} : { params }),
+      ...(options.shardKey === undefined
+        ? {}
+        : { shardKey: jsonOf('--shard-key', options.shardKey) })
+    }
     const answer = expectAnswer(await client.post('/v1/query', body, timeoutMs + 1_000), client.url)
     if (options.json) output.line(JSON.stringify(answer))
     else output.line(renderAnswer(answer as QueryAnswer))
@@ -69,14 +82,17 @@ export function renderAnswer(answer: QueryAnswer): string {
 
 export function parseParams(text: string | undefined): unknown {
   if (text === undefined) return undefined
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw usageError(`--params is not JSON: ${(cause as Error).message}`)
-  }
+  const value = jsonOf('--params', text)
   if (typeof value === 'object' && value !== null) return value
   throw usageError('--params must be a JSON array or object')
+}
+
+function jsonOf(option: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw usageError(`${option} is not JSON: ${(cause as Error).message}`)
+  }
 }
 
 function cell(value: JsonSqlValue): string {

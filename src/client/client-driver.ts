@@ -13,13 +13,7 @@ import { after } from '../core/deadlines.js'
 import { InvalidArgumentError, NotStartedError, StoppedError } from '../core/errors.js'
 import { EventHub } from '../core/event-hub.js'
 import type { ConsensusEvent, Numbered, TransportEvent } from '../core/events.js'
-import {
-  DEFAULT_GROUP,
-  type LogIndex,
-  type MonotonicMs,
-  type NodeId,
-  toClientId
-} from '../core/ids.js'
+import { type MonotonicMs, type NodeId, toClientId } from '../core/ids.js'
 import type { Member } from '../core/member.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Crypto } from '../core/ports/crypto.js'
@@ -100,6 +94,7 @@ export class ClientDriver {
         groupOf: () => undefined,
         classify: components.classify,
         newClientId: () => this.#newClientId(),
+        ...(options.readYourWrites ? { seenIndexOf: (group) => this.#seen.of(group) } : {}),
         onLeaderLearned: (placement) => this.#handleLeader(placement)
       },
       {
@@ -224,7 +219,7 @@ export class ClientDriver {
     try {
       return await this.#window.run({ deadline, signal }, async () => {
         const leftMs = Math.max(Number.MIN_VALUE, deadline - clock.now())
-        const answer = await execute({ ...this.#withSeen(options), timeoutMs: leftMs })
+        const answer = await execute({ ...options, timeoutMs: leftMs })
         for (const { group, index } of [answer].flat()) this.#seen.note(group, index)
         return answer
       })
@@ -232,13 +227,6 @@ export class ClientDriver {
       this.#counters.add('client_queries_failed')
       throw error
     }
-  }
-
-  #withSeen(options: QueryOptions): QueryOptions {
-    if (!this.#options.readYourWrites) return options
-    const asked = options.atLeastIndex ?? 0
-    const seen = this.#seen.of(options.group ?? DEFAULT_GROUP)
-    return seen > asked ? { ...options, atLeastIndex: seen as LogIndex } : options
   }
 
   async #close(): Promise<void> {
@@ -258,6 +246,8 @@ export class ClientDriver {
     this.#counters.add('client_views_received')
     const isChanged = cluster.learn(answer, clock.now())
     this.#queries.learnPlacements(answer.groups)
+    const { shards } = answer
+    if (shards !== undefined) this.#queries.learnShards(shards.version, shards.tables)
     if (!isChanged) return
     const members = cluster.members()
     for (const { nodeId } of before) {

@@ -5,7 +5,8 @@ import type {
   AuditRecord,
   ClusterControl,
   ClusterVersionView,
-  PlacementView
+  PlacementView,
+  ShardTableOptions
 } from '../core/cluster-control.js'
 import { after } from '../core/deadlines.js'
 import { ChangeRefusedError, InvalidArgumentError, RequestTimeoutError } from '../core/errors.js'
@@ -20,7 +21,8 @@ import {
   clusterVersionSection,
   highestCommon
 } from './sections/cluster-version.js'
-import { placementSection } from './sections/placement.js'
+import { type PlacementChange, placementSection } from './sections/placement.js'
+import { placementRefused, spreadTable } from './spread-table.js'
 
 const timeoutMsDefault = 5_000
 
@@ -41,6 +43,23 @@ export class ClusterControlDriver implements ClusterControl {
 
   placement(options: AskControlOptions = {}): Promise<PlacementView> {
     return this.#components.control.read(placementSection, this.#deadlineOf(options))
+  }
+
+  async shardTable(
+    table: string,
+    { shardKey, groups, ...options }: ShardTableOptions
+  ): Promise<PlacementView> {
+    const deadline = this.#deadlineOf(options)
+    const before = await this.#components.control.read(placementSection, deadline)
+    const placed = spreadTable(before, { table, shardKey, groups })
+    if (placed === null) return before
+    const expectedVersion = before.version
+    return this.#place({ kind: 'setTable', expectedVersion, placed }, deadline)
+  }
+
+  unshardTable(table: string, options: AskControlOptions = {}): Promise<PlacementView> {
+    const change: PlacementChange = { kind: 'removeTable', expectedVersion: null, table }
+    return this.#place(change, this.#deadlineOf(options))
   }
 
   async clusterVersion(options: AskControlOptions = {}): Promise<ClusterVersionView> {
@@ -78,6 +97,13 @@ export class ClusterControlDriver implements ClusterControl {
 
   recordAction(action: AuditedAction): void {
     this.#components.recorder.record(action)
+  }
+
+  async #place(change: PlacementChange, deadline: MonotonicMs): Promise<PlacementView> {
+    const { control } = this.#components
+    const { refusal } = await control.change(placementSection, change, { deadline })
+    if (refusal !== null) throw placementRefused(refusal)
+    return control.read(placementSection, deadline)
   }
 
   async #change(change: ClusterVersionChange, deadline: MonotonicMs): Promise<ClusterVersionView> {

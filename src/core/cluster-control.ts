@@ -54,6 +54,13 @@ export interface AuditRecord {
 
 export type AuditedAction = Omit<AuditRecord, 'at' | 'sequence' | 'node'>
 
+export interface ShardTableOptions extends AskControlOptions {
+  /** The column by whose value rows are spread; it compares by its bytes. */
+  readonly shardKey: string
+  /** Default: all groups but 0. Each gets an equal part of the hashes. */
+  readonly groups?: readonly GroupId[]
+}
+
 export interface AskControlOptions {
   /** Default: 5,000. */
   readonly timeoutMs?: number
@@ -65,6 +72,15 @@ export interface AskControlOptions {
  */
 export interface ClusterControl {
   placement(options?: AskControlOptions): Promise<PlacementView>
+  /**
+   * Spreads the rows that a table will have; the table is created after it (docs/sharding.md). The
+   * same again is harmless.
+   * @throws ChangeRefusedError `details.reason`: `placed` otherwise, `noGroups`, …
+   * @throws IndeterminateError it may be spread
+   */
+  shardTable(table: string, options: ShardTableOptions): Promise<PlacementView>
+  /** For a table that is dropped: its name means one in group 0 again. @throws as `shardTable` */
+  unshardTable(table: string, options?: AskControlOptions): Promise<PlacementView>
   clusterVersion(options?: AskControlOptions): Promise<ClusterVersionView>
   /**
    * Raises the cluster version, to the highest that all members speak unless `to` is given. It

@@ -53,6 +53,7 @@ export const errorCodes = [
   'ERR_SKEIN_SQL',
   'ERR_SKEIN_SQL_CONSTRAINT',
   'ERR_SKEIN_SQL_REFUSED',
+  'ERR_SKEIN_SHARD_KEY_REQUIRED',
   'ERR_SKEIN_STATEMENT_TIMEOUT',
   'ERR_SKEIN_ENGINE_FAILED',
   'ERR_SKEIN_SNAPSHOT_REFUSED',
@@ -389,6 +390,11 @@ export class SqlConstraintError extends SkeinError {
 /** A statement that a replicated engine does not take, named in the message. */
 export class SqlRefusedError extends SkeinError {
   readonly code = 'ERR_SKEIN_SQL_REFUSED'
+}
+
+/** A statement on a sharded table does not tell which rows it is about. */
+export class ShardKeyRequiredError extends SkeinError {
+  readonly code = 'ERR_SKEIN_SHARD_KEY_REQUIRED'
 }
 
 export class StatementTimeoutError extends SkeinError {

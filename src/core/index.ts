@@ -14,7 +14,8 @@ export type {
   AuditRecord,
   ClusterControl,
   ClusterVersionView,
-  PlacementView
+  PlacementView,
+  ShardTableOptions
 } from './cluster-control.js'
 export type { ClusterHealth, PeerStatus } from './cluster-health.js'
 export type {
@@ -117,6 +118,7 @@ export {
   ResultNotKeptError,
   ResultTooLargeError,
   SerialForgottenError,
+  ShardKeyRequiredError,
   SkeinError,
   SqlConstraintError,
   SqlError,

@@ -2,7 +2,7 @@
 import type { GroupId, LogIndex, NodeId } from './ids.js'
 import type { Priority } from './ports/messenger.js'
 import type { ClientTag } from './ports/replicated-group.js'
-import type { Statement, StatementResult } from './sql.js'
+import type { SqlValue, Statement, StatementResult } from './sql.js'
 
 export const Consistencies = {
   /** Sees every write acknowledged before it began. */
@@ -30,8 +30,13 @@ export interface RouteOptions {
    * a preference and no promise.
    */
   readonly session?: string
-  /** Which group has what the query is about. Default: group 0. */
+  /** Which group has what the query is about. Default: as its statements tell, else group 0. */
   readonly group?: GroupId
+  /**
+   * That the query is about rows of sharded tables with this key alone, where its text does not
+   * tell (docs/sharding.md).
+   */
+  readonly shardKey?: SqlValue
 }
 
 export interface QueryOptions extends RouteOptions {
@@ -45,8 +50,10 @@ export interface QueryOptions extends RouteOptions {
 }
 
 export interface QueryResult extends StatementResult {
+  /** 0 of what several groups answered. */
   readonly index: LogIndex
+  /** The first, where there were several. */
   readonly group: GroupId
-  /** Which node executed it. */
+  /** Which node executed it, or put together what several groups answered. */
   readonly node: NodeId
 }

@@ -13,6 +13,7 @@ import { Lifecycles, type Member } from '../core/member.js'
 import type { Clock } from '../core/ports/clock.js'
 import { type ClusterAnswer, toldMembersMax } from './messages.js'
 import type { Placement } from './placement-table.js'
+import { type ShardMap, toldShards } from './sharding/shard-map.js'
 import { WaitingDriver } from './waiting-driver.js'
 
 /** Requests that wait for a change; one beyond is answered at once. */
@@ -28,6 +29,7 @@ interface ClusterWatchComponents {
   readonly members: () => readonly Member[]
   readonly placements: () => readonly Placement[]
   readonly clusterId: () => ClusterId | null
+  readonly shards: () => ShardMap
 }
 
 export class ClusterWatchDriver {
@@ -75,6 +77,11 @@ export class ClusterWatchDriver {
     this.#timer.arm(after(this.#toldAt, watchPauseMs))
   }
 
+  handleShardsChanged(): void {
+    this.#revision++
+    this.#tell()
+  }
+
   handleLeaderChanged(): void {
     this.#revision++
     this.#tell()
@@ -94,6 +101,7 @@ export class ClusterWatchDriver {
 
   #answer(): ClusterAnswer {
     const { members, placements, clusterId } = this.#parts
+    const shards = toldShards(this.#parts.shards())
     const told = members()
       .filter(({ lifecycle }) => lifecycle !== Lifecycles.Left)
       .sort((a, b) => compareText(a.nodeId, b.nodeId))
@@ -104,7 +112,8 @@ export class ClusterWatchDriver {
       revision: this.#revision,
       clusterId: clusterId(),
       members: told,
-      groups: placements()
+      groups: placements(),
+      ...(shards === undefined ? {} : { shards })
     }
   }
 }

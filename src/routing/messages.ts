@@ -99,15 +99,39 @@ const placedGroup = struct({
   voters: list(nodeId, votersMax)
 })
 
+/** Tables that may be sharded, and ranges of one. */
+export const shardedTablesMax = 256
+export const shardRangesMax = 1_024
+
+/** Names of SQL; so many bytes. */
+const sqlName = text(128)
+
+const shards = struct({
+  /** Rises with every change. */
+  version: u64,
+  tables: list(
+    struct({
+      table: sqlName,
+      shardKey: sqlName,
+      ranges: list(struct({ from: u32, group: groupId }), shardRangesMax)
+    }),
+    shardedTablesMax
+  )
+})
+
 export const placement = declareRequest({
   number: 0x0302,
   name: 'Placement',
   priority: Priorities.High,
   senders: ['node', 'client'],
   body: openStruct({}),
-  answer: openStruct({
-    groups: list(placedGroup, placedGroupsMax)
-  }),
+  answer: openStruct(
+    { groups: list(placedGroup, placedGroupsMax) },
+    {
+      /** Which tables are sharded; absent: none, as far as the asked node knows. */
+      shards: [1, shards]
+    }
+  ),
   about: 'Asks where groups live: voters, leader and term of every group that the asked node knows.'
 })
 
@@ -134,16 +158,19 @@ const toldMember = struct({
   rack: text(255)
 })
 
-const clusterAnswer = openStruct({
-  node: nodeId,
-  /** Of this node's view; rises with each change, and from one life of the node to the next. */
-  revision: u64,
-  clusterId: nullable(clusterId),
-  /** Of the answering node's program. */
-  version: text(63),
-  members: list(toldMember, toldMembersMax),
-  groups: list(placedGroup, placedGroupsMax)
-})
+const clusterAnswer = openStruct(
+  {
+    node: nodeId,
+    /** Of this node's view; rises with each change, and from one life of the node to the next. */
+    revision: u64,
+    clusterId: nullable(clusterId),
+    /** Of the answering node's program. */
+    version: text(63),
+    members: list(toldMember, toldMembersMax),
+    groups: list(placedGroup, placedGroupsMax)
+  },
+  { shards: [1, shards] }
+)
 export type ClusterAnswer = TypeOf<typeof clusterAnswer>
 
 export const watchCluster = declareRequest({

@@ -9,6 +9,7 @@ import { shuffle } from '../core/splittable-random.js'
 import type { ExecutionDriver } from './execution-driver.js'
 import { placement as placementRequest } from './messages.js'
 import { newer, type Placement, type PlacementTable } from './placement-table.js'
+import type { ShardedTable } from './sharding/shard-map.js'
 
 /** A member is given so long to say where groups live, before another one is asked. */
 export const placementTimeoutMs = 500
@@ -25,6 +26,8 @@ interface PlacementComponents {
   readonly members: () => readonly Member[]
   readonly execution: ExecutionDriver
   readonly learned: PlacementTable
+  /** Others told which tables are sharded. */
+  readonly onShards: (told: { version: number; tables: readonly ShardedTable[] }) => void
   /** Others told of a leader that was not known here. */
   readonly onLeaderLearned?: ((placement: Placement) => void) | undefined
 }
@@ -79,8 +82,10 @@ export class PlacementDriver {
     for (const nodeId of shuffle(random, others).slice(0, placementAsksMax)) {
       try {
         const deadline = after(clock.now(), placementTimeoutMs)
-        const { groups } = await messenger.request(nodeId, placementRequest, {}, { deadline })
+        const told = await messenger.request(nodeId, placementRequest, {}, { deadline })
+        const { groups, shards } = told
         this.learn(groups)
+        if (shards !== undefined) this.#parts.onShards(shards)
         if (groups.some(({ leader }) => leader !== null)) return
       } catch (error) {
         logger.debug({ nodeId, error }, 'a member did not say where groups live')

@@ -54,6 +54,8 @@ import {
 } from './query-tools-driver.js'
 import { Outcomes, outcomeOf } from './retry-policy.js'
 import { type RunComponents, RunDriver, type RunOptions, type RunRequest } from './run-driver.js'
+import type { ShardedTable } from './sharding/shard-map.js'
+import { firstGroupOf, type ShardPlan } from './sharding/shard-planner.js'
 import { SqlClassifier } from './sql-classifier.js'
 
 const States = { New: 'new', Running: 'running', Stopping: 'stopping' } as const
@@ -228,6 +230,11 @@ export class QueryDriver {
     return this.#tools.placements.all().map(({ group }) => group)
   }
 
+  /** Which tables are sharded, from now on; an older map than the known one is not taken. */
+  learnShards(version: number, tables: readonly ShardedTable[]): void {
+    if (this.#tools.shards.learn(version, tables)) this.#tools.watches.handleShardsChanged()
+  }
+
   /** Asks members where groups live; null when that was done just now. */
   refreshPlacements(): Promise<void> | null {
     return this.#tools.placements.refresh()
@@ -240,20 +247,23 @@ export class QueryDriver {
     given: string | readonly Statement[],
     options: QueryOptions = {}
   ): Promise<QueryResult | QueryResult[]> {
-    const plan = this.#plan(given, options)
+    const { plan, shards } = this.#planAll(given, options)
     const priority = options.priority ?? Priorities.Normal
     const span = { kind: 'internal' as const, attributes: attributesOf(plan) }
+    const deadline = this.#deadlineIn(options.timeoutMs)
+    const atLeastIndex = options.atLeastIndex ?? (0 as LogIndex)
+    const { client = null, signal } = options
+    const runOne = (plan: QueryPlan) =>
+      this.#run({
+        plan,
+        deadline,
+        priority,
+        atLeastIndex: this.#later(atLeastIndex, plan.group),
+        client,
+        signal
+      })
     const answered = await traced(this.#parts.tracer, 'query', span, () =>
-      this.#admit(priority, () =>
-        this.#run({
-          plan,
-          deadline: this.#deadlineIn(options.timeoutMs),
-          priority,
-          atLeastIndex: options.atLeastIndex ?? (0 as LogIndex),
-          client: options.client ?? null,
-          signal: options.signal
-        })
-      )
+      this.#admit(priority, () => this.#tools.shards.run(plan, shards, atLeastIndex, runOne))
     )
     const { index, node } = answered
     const { group } = plan
@@ -372,10 +382,43 @@ export class QueryDriver {
     }
   }
 
+  /** Of one group. */
   #plan(given: string | readonly Statement[], options: QueryOptions): QueryPlan {
+    return this.#counting(() => {
+      const plan = this.#checked(given, options)
+      if (options.group !== undefined) return plan
+      const group = this.#tools.shards.groupOf(plan, options.shardKey)
+      return group === plan.group ? plan : { ...plan, group }
+    })
+  }
+
+  /** Its group is the first of those that it concerns. */
+  #planAll(
+    given: string | readonly Statement[],
+    options: QueryOptions
+  ): { readonly plan: QueryPlan; readonly shards: ShardPlan } {
+    return this.#counting(() => {
+      const plan = this.#checked(given, options)
+      if (options.group !== undefined) return { plan, shards: { kind: 'one', group: plan.group } }
+      const shards = this.#tools.shards.plan(plan, options.shardKey)
+      const group = firstGroupOf(shards)
+      return { plan: group === plan.group ? plan : { ...plan, group }, shards }
+    })
+  }
+
+  #checked(given: string | readonly Statement[], options: QueryOptions): QueryPlan {
     const { classify } = this.#parts
+    return planQuery(given, options, (sql) => (classify ?? this.#classify)(sql), this.#keys)
+  }
+
+  #later(asked: LogIndex, group: GroupId): LogIndex {
+    const seen = this.#parts.seenIndexOf?.(group) ?? 0
+    return seen > asked ? (seen as LogIndex) : asked
+  }
+
+  #counting<T>(plan: () => T): T {
     try {
-      return planQuery(given, options, (sql) => (classify ?? this.#classify)(sql), this.#keys)
+      return plan()
     } catch (error) {
       this.#countRefusal(error)
       throw error

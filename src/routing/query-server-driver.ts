@@ -24,6 +24,7 @@ import type { QueryCounterName } from './query-counters.js'
 import type { QueryPlan } from './query-plan.js'
 import type { QueryTools } from './query-tools-driver.js'
 import type { RunRequest } from './run-driver.js'
+import { toldShards } from './sharding/shard-map.js'
 
 /** What this node does for its own callers, and here for others. */
 export interface ServedCalls {
@@ -79,9 +80,11 @@ export class QueryServerDriver {
       else await this.#tools.execution.registerClient(body.group, body.clientId, until)
       return {}
     })
-    this.#messenger.onRequest(placement, async () => ({
-      groups: this.#tools.execution.placements()
-    }))
+    this.#messenger.onRequest(placement, async () => {
+      const shards = toldShards(this.#tools.shards.map)
+      const groups = this.#tools.execution.placements()
+      return shards === undefined ? { groups } : { groups, shards }
+    })
     this.#messenger.onRequest(routeQuery, async ({ body }) => this.#routeFor(body))
     this.#messenger.onRequest(watchCluster, ({ body, deadline, signal }) =>
       this.#watch(body, deadline, signal)

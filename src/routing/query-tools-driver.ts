@@ -4,6 +4,7 @@ import {
   type ClusterId,
   DEFAULT_GROUP,
   type GroupId,
+  type LogIndex,
   type NodeId
 } from '../core/ids.js'
 import type { Member } from '../core/member.js'
@@ -30,6 +31,7 @@ import { OwnClientDriver } from './own-client-driver.js'
 import { PlacementDriver } from './placement-driver.js'
 import { type Placement, PlacementTable } from './placement-table.js'
 import { RouteChoice } from './route-choice.js'
+import { ShardRunnerDriver } from './sharding/shard-runner-driver.js'
 import { WaitingDriver } from './waiting-driver.js'
 
 export interface QueryComponents {
@@ -59,6 +61,8 @@ export interface QueryComponents {
   readonly onLeaderLearned?: (placement: Placement) => void
   /** How late the main loop runs. */
   readonly loopDelayMs?: () => number
+  /** Reads of a group see at least this index of it; absent: what their callers ask for. */
+  readonly seenIndexOf?: (group: GroupId) => LogIndex
 }
 
 export interface QueryDriverOptions {
@@ -96,6 +100,7 @@ export interface QueryTools {
   readonly buffer: LeaderBufferDriver
   readonly budget: RetryBudget
   readonly loadReport: () => LoadReport
+  readonly shards: ShardRunnerDriver
 }
 
 export function makeQueryTools(
@@ -136,7 +141,17 @@ export function makeQueryTools(
     { nodeId }
   )
   const placements = new PlacementDriver(
-    { ...components, random: random.split('placement'), execution, learned },
+    {
+      ...components,
+      random: random.split('placement'),
+      execution,
+      learned,
+      onShards: ({ version, tables }) => shards.learn(version, tables)
+    },
+    { nodeId }
+  )
+  const shards = new ShardRunnerDriver(
+    { knownGroups: () => placements.all().map(({ group }) => group) },
     { nodeId }
   )
   return {
@@ -151,10 +166,11 @@ export function makeQueryTools(
     hotspots,
     ownClient: makeOwnClient(components, options, { random, attempts }),
     waiting: new WaitingDriver(clock),
-    watches: makeWatches(components, options, placements),
+    watches: makeWatches(components, options, { placements, shards }),
     buffer: new LeaderBufferDriver({ clock, placements }, config),
     budget: new RetryBudget(config),
-    loadReport
+    loadReport,
+    shards
   }
 }
 
@@ -171,14 +187,15 @@ const makeOwnClient = (
 const makeWatches = (
   { clock, members, clusterId }: QueryComponents,
   { nodeId, version }: QueryDriverOptions,
-  placements: PlacementDriver
+  { placements, shards }: Pick<QueryTools, 'placements' | 'shards'>
 ): ClusterWatchDriver =>
   new ClusterWatchDriver(
     {
       clock,
       members,
       placements: () => placements.all(),
-      clusterId: clusterId ?? (() => null)
+      clusterId: clusterId ?? (() => null),
+      shards: () => shards.map
     },
     { nodeId, version: version ?? '' }
   )

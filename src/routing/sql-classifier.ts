@@ -11,7 +11,7 @@
 import { InvalidArgumentError, SqlError, SqlRefusedError } from '../core/errors.js'
 import { sqlTextBytesMax } from '../core/limits.js'
 import { type StatementKind, StatementKinds } from '../core/ports/engine-provider.js'
-import { SqlTokenizer, type Token, TokenKinds } from './sql-tokens.js'
+import { isSymbol, isWord, SqlTokenizer, type Token, TokenKinds } from './sql-tokens.js'
 
 /** Classified texts that are remembered; the one used longest ago is forgotten. */
 export const classifiedTextsMax = 1_024
@@ -240,12 +240,6 @@ function refuseDangerousCalls(tokens: readonly Token[]): void {
     }
   }
 }
-
-const isSymbol = (token: Token | undefined, text: string): boolean =>
-  token?.kind === TokenKinds.Symbol && token.text === text
-
-const isWord = (token: Token | undefined, text: string): boolean =>
-  token?.kind === TokenKinds.Word && token.text === text
 
 const syntaxErrorAt = (token: Token | undefined): SqlError =>
   token === undefined

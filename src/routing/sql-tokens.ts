@@ -1,12 +1,15 @@
 import { SqlError } from '../core/errors.js'
 
 export const TokenKinds = {
-  /** A keyword or a bare name; `text` is in upper case. */
+  /** A keyword or a bare name; `text` is in upper case, as SQLite folds it: ASCII alone. */
   Word: 'word',
   /** A name in quotes, brackets or backticks. */
   QuotedName: 'quotedName',
-  /** A text or blob literal, or a number. */
-  Value: 'value',
+  /** A literal in single quotes, without them. */
+  Text: 'text',
+  Number: 'number',
+  /** A blob literal; `text` is its hex digits. */
+  Blob: 'blob',
   /** `?`, `?3`, `:name`, `@name` or `$name`. */
   Parameter: 'parameter',
   /** One character. */
@@ -25,6 +28,13 @@ const number = /(?:\d|\.\d)(?:[eE][+-]?\d|[A-Za-z0-9_.])*/y
 const parameter = /\?\d*|[:@$#][A-Za-z0-9_$\u0080-\uffff]+(?:::[A-Za-z0-9_$\u0080-\uffff]+)*/y
 
 const closing: Readonly<Record<string, string>> = { "'": "'", '"': '"', '`': '`', '[': ']' }
+
+const beyondAscii = /[^ -~]/
+
+const folded = (name: string): string =>
+  beyondAscii.test(name)
+    ? name.replace(/[a-z]+/g, (letters) => letters.toUpperCase())
+    : name.toUpperCase()
 
 /**
  * The lexical grammar of SQLite, as far as a classifier needs it: where comments, texts and names
@@ -45,13 +55,13 @@ export class SqlTokenizer {
     if (char === '') return null
     if ((char === 'x' || char === 'X') && this.#sql.charAt(this.#at + 1) === "'") {
       this.#at++
-      return this.#quoted("'")
+      return { kind: TokenKinds.Blob, text: this.#quoted("'").text }
     }
     if (char in closing) return this.#quoted(char)
     const name = this.#take(word)
-    if (name !== null) return { kind: TokenKinds.Word, text: name.toUpperCase() }
+    if (name !== null) return { kind: TokenKinds.Word, text: folded(name) }
     const value = this.#take(number)
-    if (value !== null) return { kind: TokenKinds.Value, text: value }
+    if (value !== null) return { kind: TokenKinds.Number, text: value }
     const placeholder = this.#take(parameter)
     if (placeholder !== null) return { kind: TokenKinds.Parameter, text: placeholder }
     this.#at++
@@ -82,7 +92,7 @@ export class SqlTokenizer {
     }
     if (end < 0) throw new SqlError(`${open} at position ${start} is not closed`)
     this.#at = end + 1
-    const kind = open === "'" ? TokenKinds.Value : TokenKinds.QuotedName
+    const kind = open === "'" ? TokenKinds.Text : TokenKinds.QuotedName
     return { kind, text: this.#sql.slice(start + 1, end) }
   }
 
@@ -93,4 +103,24 @@ export class SqlTokenizer {
     this.#at = pattern.lastIndex
     return found[0]
   }
+}
+
+export const isSymbol = (token: Token | undefined, text: string): boolean =>
+  token?.kind === TokenKinds.Symbol && token.text === text
+
+export const isWord = (token: Token | undefined, text: string): boolean =>
+  token?.kind === TokenKinds.Word && token.text === text
+
+/** @throws SqlError a quote is not closed */
+export function tokensOf(sql: string): Token[] {
+  const tokenizer = new SqlTokenizer(sql)
+  const tokens: Token[] = []
+  for (let token = tokenizer.next(); token !== null; token = tokenizer.next()) tokens.push(token)
+  return tokens
+}
+
+/** Of a name, as SQLite folds it; null: it is none. */
+export function nameIn(token: Token | undefined): string | null {
+  if (token?.kind !== TokenKinds.Word && token?.kind !== TokenKinds.QuotedName) return null
+  return token.text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
 }

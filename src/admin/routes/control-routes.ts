@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ClusterManager, NodeId } from '../../core/index.js'
+import type { ClusterManager, GroupId, NodeId } from '../../core/index.js'
 import type { Route } from '../route.js'
 import { clusterVersionAnswer, placementAnswer } from './answers.js'
 import { parse } from './request-bodies.js'
@@ -12,6 +12,13 @@ const finalizeBody = z.strictObject({
     .max(0xffff)
     .optional()
     .meta({ description: 'Absent: the highest that all members speak.' })
+})
+const shardBody = z.strictObject({
+  shardKey: z.string().meta({ description: 'The column by whose value rows are spread.' }),
+  groups: z
+    .array(z.number().int().min(1).max(0xffff_ffff))
+    .optional()
+    .meta({ description: 'Absent: all groups but 0.' })
 })
 const forgetBody = z.strictObject({
   node: z.string().regex(/^[a-z0-9-]{1,63}$/, 'must be the id of a node')
@@ -27,6 +34,34 @@ export const controlRoutes = (manager: ClusterManager): readonly Route[] => [
     about: 'Which groups there are, on whose nodes, and which rows belong to which.',
     answer: placementAnswer,
     handle: () => manager.control.placement()
+  },
+  {
+    method: 'PUT',
+    url: '/v1/placement/tables/:table',
+    access: 'admin',
+    tag: 'cluster',
+    about: 'Spreads the rows that a table will have over groups, by a hash of one column.',
+    body: shardBody,
+    answer: placementAnswer,
+    handle(request) {
+      const { shardKey, groups } = parse(shardBody, request.body)
+      const { table } = request.params as { table: string }
+      const options =
+        groups === undefined ? { shardKey } : { shardKey, groups: groups as GroupId[] }
+      return manager.control.shardTable(table, options)
+    }
+  },
+  {
+    method: 'DELETE',
+    url: '/v1/placement/tables/:table',
+    access: 'admin',
+    tag: 'cluster',
+    about: 'Forgets that a table is spread, after it was dropped.',
+    answer: placementAnswer,
+    handle(request) {
+      const { table } = request.params as { table: string }
+      return manager.control.unshardTable(table)
+    }
   },
   {
     method: 'GET',

@@ -133,13 +133,26 @@ const client = z
 /** A key or a session. */
 const routeText = z.string().min(1, 'must not be empty').max(128).optional()
 
+const shardKey = z
+  .unknown()
+  .meta({ description: 'Of the rows of sharded tables, where the text does not tell.' })
+  .transform((given, context): SqlValue | undefined => {
+    if (given === undefined) return undefined
+    const value = sqlValueFromJson(given)
+    if (value !== undefined && value !== null) return value
+    context.addIssue('must be a number, text, {"$int"} or {"$blob"}')
+    return z.NEVER
+  })
+  .optional()
+
 export const routeBody = z.strictObject({
   sql,
   params,
   consistency,
   priority,
   key: routeText,
-  session: routeText
+  session: routeText,
+  shardKey
 })
 
 export const queryBody = z
@@ -151,6 +164,7 @@ export const queryBody = z
     priority,
     key: routeText,
     session: routeText,
+    shardKey,
     timeoutMs,
     atLeastIndex: z
       .number()

@@ -308,8 +308,8 @@ const consensus = z.strictObject({
    */
   quiesceAfterMs: ms(0, 3_600_000).default(2_000),
   /**
-   * Leaders of several data groups are spread evenly over the nodes, once they have stayed the same for
-   * so long. Lower: sooner, and more moves while nodes come and go. Zero: never.
+   * Leaders of several data groups are spread evenly over the nodes, once they have stayed the
+   * same for so long. Lower: sooner, and more moves while nodes come and go. Zero: never.
    */
   leaderBalanceIntervalMs: ms(0, 3_600_000).default(5_000),
   /** Content hashes of all replicas are compared at this interval. Zero: never. */

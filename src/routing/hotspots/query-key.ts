@@ -10,7 +10,14 @@
 import { SkeinError } from '../../core/errors.js'
 import type { SqlValue, Statement } from '../../core/sql.js'
 import { routeTextLengthMax } from '../messages.js'
-import { SqlTokenizer, type Token, TokenKinds } from '../sql-tokens.js'
+import {
+  isSymbol,
+  isWord,
+  type Token,
+  type TokenKind,
+  TokenKinds,
+  tokensOf
+} from '../sql-tokens.js'
 
 /** Texts whose recipes are remembered; the one used longest ago is forgotten. */
 export const keyRecipesMax = 1_024
@@ -63,22 +70,19 @@ export const cutKey = (key: string): string =>
   key.length <= routeTextLengthMax ? key : `${key.slice(0, routeTextLengthMax - 1)}…`
 
 function recipeFor(sql: string): Recipe {
-  const tokens = tokensOf(sql)
+  const tokens = readableTokens(sql)
   if (tokens === null) return { kind: 'text', text: cutKey(sql) }
   return equalityIn(tokens) ?? insertionIn(tokens) ?? { kind: 'text', text: fingerprint(tokens) }
 }
 
 /** Null: it is not SQL. */
-function tokensOf(sql: string): Token[] | null {
-  const tokens: Token[] = []
-  const tokenizer = new SqlTokenizer(sql)
+function readableTokens(sql: string): Token[] | null {
   try {
-    for (let token = tokenizer.next(); token !== null; token = tokenizer.next()) tokens.push(token)
+    return tokensOf(sql)
   } catch (error) {
     if (error instanceof SkeinError) return null
     throw error
   }
-  return tokens
 }
 
 /** `WHERE … column = value`, outside of parentheses, where no OR makes it one of several. */
@@ -155,13 +159,7 @@ function recipeOf(prefix: string, tokens: readonly Token[], at: number): Recipe 
 
 /** The statement with its values left out: the same for all that differ in values only. */
 const fingerprint = (tokens: readonly Token[]): string =>
-  cutKey(
-    tokens
-      .map(({ kind, text }) =>
-        kind === TokenKinds.Value || kind === TokenKinds.Parameter ? '?' : text
-      )
-      .join(' ')
-  )
+  cutKey(tokens.map(({ kind, text }) => (valueKinds.has(kind) ? '?' : text)).join(' '))
 
 function tableOf(tokens: readonly Token[]): string | null {
   for (const [i, token] of tokens.entries()) {
@@ -197,11 +195,12 @@ const keyName = /^(?:k|pk|key|\w*id|\w+_key|uuid)$/
 const continuesValue = (token: Token | undefined): boolean =>
   token?.kind === TokenKinds.Symbol && !/^[,;)]$/.test(token.text)
 
+const valueKinds: ReadonlySet<TokenKind> = new Set([
+  TokenKinds.Text,
+  TokenKinds.Number,
+  TokenKinds.Blob,
+  TokenKinds.Parameter
+])
+
 const isValue = (token: Token | undefined): boolean =>
-  token?.kind === TokenKinds.Value || token?.kind === TokenKinds.Parameter
-
-const isSymbol = (token: Token | undefined, text: string): boolean =>
-  token?.kind === TokenKinds.Symbol && token.text === text
-
-const isWord = (token: Token | undefined, text: string): boolean =>
-  token?.kind === TokenKinds.Word && token.text === text
+  token !== undefined && valueKinds.has(token.kind)

@@ -241,6 +241,14 @@ export class FakeControl implements ClusterControl {
   }
 
   placement = () => this.#answer(this.#placement)
+  shardTable = (table: string, options: unknown) => {
+    this.asked.push({ call: 'shardTable', with: { table, options } })
+    return this.#answer(this.#placement)
+  }
+  unshardTable = (table: string) => {
+    this.asked.push({ call: 'unshardTable', with: table })
+    return this.#answer(this.#placement)
+  }
   clusterVersion = () => this.#answer(this.#version)
   finalizeVersion = (options: unknown) => this.#do('finalizeVersion', options)
   forgetVersion = (node: NodeId) => this.#do('forgetVersion', node)

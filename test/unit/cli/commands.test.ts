@@ -202,6 +202,7 @@ t.test('results are rendered by their kind', async (t) => {
     rowsAffected: 3,
     lastInsertRowid: 1,
     index: 5,
+    group: 0,
     node: 'a'
   }
   t.equal(renderAnswer(written), '3 rows changed, index 5, by a')
