@@ -120,6 +120,7 @@ export {
   SerialForgottenError,
   ShardKeyRequiredError,
   SkeinError,
+  SnapshotRefusedError,
   SqlConstraintError,
   SqlError,
   SqlRefusedError,

@@ -6,7 +6,7 @@
 import { type AuditRecord, type NodeId, pick, type Random, SkeinError } from '../core/index.js'
 import type { SimulatedManager } from './manager.js'
 import type { RunningNode, SimulatedCluster } from './simulated-cluster.js'
-import type { SwarmOptions } from './swarm-options.js'
+import type { ControlOptions } from './swarm-options.js'
 import { Invariants, type Violations } from './violations.js'
 import type { SimulatedProcess, VirtualTime } from './virtual-clock.js'
 
@@ -43,7 +43,7 @@ interface Action {
 export class ControlWorkload {
   readonly counts: ControlCounts = { recorded: 0, reads: 0, forgotten: 0 }
   readonly #components: ControlComponents
-  readonly #options: SwarmOptions['control']
+  readonly #options: ControlOptions | null
   readonly #actions: Action[] = []
   /** The newest record of any read that was answered. */
   #newestSeen = 0
@@ -51,13 +51,15 @@ export class ControlWorkload {
   #openCalls = 0
   #isStopped = false
 
-  constructor(components: ControlComponents, options: SwarmOptions['control']) {
+  constructor(components: ControlComponents, options: ControlOptions | null) {
     this.#components = components
     this.#options = options
   }
 
   start(): void {
-    if (this.#options.meanIntervalMs !== null) this.#think(this.#options.meanIntervalMs)
+    const options = this.#options
+    if (options === null || options.meanIntervalMs === null) return
+    this.#think(options.meanIntervalMs, options.readShare)
   }
 
   stop(): void {
@@ -74,6 +76,7 @@ export class ControlWorkload {
    * have done so, `isWhole`: nothing may be missing any more.
    */
   readBack(node: RunningNode, isWhole: boolean): void {
+    if (this.#options === null) return
     this.#read(node, {
       timeoutMs: readBackTimeoutMs,
       judge: (records) => {
@@ -84,23 +87,23 @@ export class ControlWorkload {
     })
   }
 
-  #think(meanMs: number): void {
+  #think(meanMs: number, readShare: number): void {
     const { time, random } = this.#components
     const wait = -meanMs * Math.log(1 - random.nextFloat())
     time.post(time.now + wait, 'control', null, () => {
       if (this.#isStopped) return
-      this.#act()
-      this.#think(meanMs)
+      this.#act(readShare)
+      this.#think(meanMs, readShare)
     })
   }
 
-  #act(): void {
+  #act(readShare: number): void {
     const { random, cluster } = this.#components
     const nodes = cluster().startedNodes()
     if (nodes.length === 0) return
     const node = pick(random, nodes)
     const what = random.nextFloat()
-    if (what > this.#options.readShare) {
+    if (what > readShare) {
       this.#record(node)
     } else if (random.nextInt(8) === 0) {
       this.#forget(node, pick(random, cluster().nodeIds()))

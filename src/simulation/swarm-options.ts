@@ -81,11 +81,8 @@ export interface SwarmOptions {
   }
   readonly security: SecurityOptions
   readonly log: LogOptions
-  readonly control: {
-    /** Between two calls of the control group; null: there are none but the nodes' own. */
-    readonly meanIntervalMs: number | null
-    readonly readShare: number
-  }
+  /** Null: what is simulated has no control group. */
+  readonly control: ControlOptions | null
   readonly members: MemberOptions
   readonly groups: GroupOptions
 }
@@ -103,6 +100,12 @@ export interface GroupOptions {
   readonly count: number
   readonly quiesceAfterMs: number
   readonly leaderBalanceIntervalMs: number
+}
+
+export interface ControlOptions {
+  /** Between two calls of the control group; null: there are none but the nodes' own. */
+  readonly meanIntervalMs: number | null
+  readonly readShare: number
 }
 
 export interface LogOptions {
@@ -270,7 +273,7 @@ export function withoutTroubles(swarm: SwarmOptions, left: readonly Trouble[]): 
       isOut('members') ? { ...swarm.members, founders: null } : swarm.members
     ),
     log: isOut('compaction') ? { ...swarm.log, entriesMax: null } : swarm.log,
-    control: rate('control', swarm.control),
+    control: swarm.control === null ? null : rate('control', swarm.control),
     link: {
       ...link,
       lossProbability: share('loss', link.lossProbability),

@@ -127,16 +127,16 @@ t.test('tokens end where SQLite ends them', async (t) => {
   }
   t.same(tokensOf('a\'b\'\'c\'"d""e"[f"]`g`'), [
     'word:A',
-    "value:b''c",
+    "text:b''c",
     'quotedName:d""e',
     'quotedName:f"',
     'quotedName:g'
   ])
   t.same(tokensOf("1.5e-3+x'ab'--c\n?7 é"), [
-    'value:1.5e-3',
+    'number:1.5e-3',
     'symbol:+',
-    'value:ab',
+    'blob:ab',
     'parameter:?7',
-    'word:É'
+    'word:é'
   ])
 })

@@ -49,11 +49,12 @@ export const toyManager =
   ({ config, overrides }) =>
     new ToyManager(config.node.id as NodeId, overrides, faults) as unknown as SimulatedManager
 
-/** Its members stay, and it knows of no groups. */
+/** Its members stay, and it knows of no groups, the control group neither. */
 export const toySwarm = (drawn: SwarmOptions): SwarmOptions => ({
   ...drawn,
   members: { ...drawn.members, founders: null, meanIntervalMs: null },
-  groups: { ...drawn.groups, count: 1 }
+  groups: { ...drawn.groups, count: 1 },
+  control: null
 })
 
 const oneKey = {
