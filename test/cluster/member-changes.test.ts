@@ -9,7 +9,7 @@ import { ProcessCluster, until } from '../support/process-cluster.js'
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const caughtUpWithinMs = 60_000
 const changedWithinMs = 120_000
-const dataGroups = 3
+const dataGroups = 2
 /** With the control group. */
 const groups = dataGroups + 1
 
