@@ -142,6 +142,9 @@ export class ConsensusDriver {
   #joining: Promise<void> | null = null
   #recovered: ReadonlyMap<GroupId, RecoveredGroup> = new Map()
   #lock: DiskLock | null = null
+  /** Replicas that are being opened: a stop waits for them, and they do not begin any more. */
+  readonly #opening = new Set<Promise<void>>()
+  #isStopped = false
 
   constructor(components: ConsensusComponents, options: ConsensusOptions) {
     this.#components = components
@@ -269,9 +272,11 @@ export class ConsensusDriver {
 
   /** Everybody who waits is told; the log is closed and the directory unlocked. */
   async stop(): Promise<void> {
+    this.#isStopped = true
     this.#founding?.stop()
     this.#balance.stop()
     this.#members.stop()
+    await Promise.allSettled(this.#opening)
     for (const group of this.groups()) await group.stop()
     this.#heartbeats.stop()
     await this.#components.log.close()
@@ -433,6 +438,17 @@ export class ConsensusDriver {
   }
 
   async #createGroup(group: GroupId, recovered: RecoveredGroup): Promise<void> {
+    if (this.#isStopped) return
+    const opening = this.#openGroup(group, recovered)
+    this.#opening.add(opening)
+    try {
+      await opening
+    } finally {
+      this.#opening.delete(opening)
+    }
+  }
+
+  async #openGroup(group: GroupId, recovered: RecoveredGroup): Promise<void> {
     const { clock, messenger, random, log, observer } = this.#components
     const { config } = this.#options
     const self = selfOf(must(this.#identity, 'identity'))
@@ -447,6 +463,10 @@ export class ConsensusDriver {
     )
     const opened = await driver.open(recovered)
     if (opened.request !== null) await log.persist([opened.request])
+    if (this.#isStopped) {
+      await driver.stop()
+      return
+    }
     observer?.onRecovered(group, self, opened.recovered)
     const raft = new Raft({
       group,
