@@ -38,9 +38,9 @@ export class ShardMap {
   }
 }
 
-/** As others are told; undefined: there is nothing to tell. */
+/** As others are told; undefined: this node knows nothing of it. */
 export const toldShards = (map: ShardMap) =>
-  map.isEmpty ? undefined : { version: map.version, tables: map.tables }
+  map.version === 0 ? undefined : { version: map.version, tables: map.tables }
 
 export const unsharded = new ShardMap(0, [])
 

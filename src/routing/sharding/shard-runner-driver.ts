@@ -1,8 +1,15 @@
-import { InvalidArgumentError, SkeinError, SqlError, SqlRefusedError } from '../../core/errors.js'
+import {
+  InvalidArgumentError,
+  ResultTooLargeError,
+  SkeinError,
+  SqlError,
+  SqlRefusedError
+} from '../../core/errors.js'
 import { CONTROL_GROUP, type GroupId, type LogIndex, type NodeId } from '../../core/ids.js'
+import { resultSizeBytesMax } from '../../core/limits.js'
 import type { SqlValue } from '../../core/sql.js'
 import type { Answered } from '../attempts-driver.js'
-import type { QueryPlan } from '../query-plan.js'
+import { type QueryPlan, resultsSizeOf } from '../query-plan.js'
 import { merged } from './merge.js'
 import { type ShardedTable, ShardMap, unsharded } from './shard-map.js'
 import { type ShardPlan, ShardPlanner } from './shard-planner.js'
@@ -80,7 +87,13 @@ export class ShardRunnerDriver {
   ): Promise<Answered> {
     const answers = await Promise.all(groups.map((group) => runOne({ ...plan, group })))
     const parts = answers.flatMap(({ results }) => results)
-    return { results: [merged(merge, parts)], index: 0 as LogIndex, node: this.#nodeId }
+    const results = [merged(merge, parts)]
+    const sizeBytes = resultsSizeOf(results)
+    if (sizeBytes > resultSizeBytesMax) {
+      const found = `${groups.length} groups answer about ${sizeBytes} bytes`
+      throw new ResultTooLargeError(`${found}, at most ${resultSizeBytesMax} together`)
+    }
+    return { results, index: 0 as LogIndex, node: this.#nodeId }
   }
 
   /** One group after the other: what fails in the first has changed nothing anywhere. */

@@ -6,9 +6,11 @@ import {
   type LogIndex,
   type NodeId,
   NotLeaderError,
+  resultSizeBytesMax,
   type StatementResult
 } from '../../../../src/core/index.js'
 import type { QueryPlan } from '../../../../src/routing/query-plan.js'
+import { toldShards } from '../../../../src/routing/sharding/shard-map.js'
 import { ShardRunnerDriver } from '../../../../src/routing/sharding/shard-runner-driver.js'
 
 const tables = [
@@ -22,7 +24,7 @@ const tables = [
   }
 ]
 
-function world() {
+function world(text?: string) {
   const asked: number[] = []
   const knownGroups = () => [0, 1, 2, CONTROL_GROUP] as GroupId[]
   const runner = new ShardRunnerDriver({ knownGroups }, { nodeId: 'a' as NodeId })
@@ -33,7 +35,7 @@ function world() {
     if (group === failing) throw new NotLeaderError('elsewhere')
     const result: StatementResult = {
       columns: ['n'],
-      rows: [[group]],
+      rows: [[text ?? group]],
       rowsAffected: 0,
       lastInsertRowid: null
     }
@@ -89,4 +91,11 @@ t.test('an older map than the known one is not taken', async (t) => {
   t.equal(runner.map.isEmpty, false)
   t.equal(runner.learn(2, []), true)
   t.equal(runner.map.isEmpty, true)
+  const told = { version: 2, tables: [] }
+  t.same(toldShards(runner.map), told, 'that nothing is spread any more is news for others too')
+})
+
+t.test('parts that fit alone and are too large together are refused', async (t) => {
+  const { run } = world('x'.repeat(resultSizeBytesMax / 2))
+  await t.rejects(run('SELECT n FROM accounts'), { code: 'ERR_SKEIN_RESULT_TOO_LARGE' })
 })
