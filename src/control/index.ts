@@ -25,7 +25,6 @@ export {
 } from './sections/cluster-version.js'
 export { type KeyRingChange, keyRingSection } from './sections/key-ring.js'
 export {
-  groupOfHash,
   type HashRange,
   type PlacedGroup,
   type PlacedTable,

@@ -4,12 +4,12 @@ import { resolveConfig } from '../../src/core/config/resolve.js'
 import type { Config } from '../../src/core/config/schema.js'
 import { after } from '../../src/core/deadlines.js'
 import { CONTROL_GROUP, type GroupId, type MonotonicMs, type NodeId } from '../../src/core/ids.js'
-import type { Clock } from '../../src/core/ports/clock.js'
 import { silentLogger } from '../../src/core/ports/logger.js'
 import { SplittableRandom } from '../../src/core/splittable-random.js'
 import { KvEngine } from '../../src/simulation/kv-engine.js'
 import { SimulatedDisk } from '../../src/simulation/simulated-disk.js'
 import { type MemoryMessenger, MemoryNetwork } from './memory-messenger.js'
+import { ProcessClock } from './process-clock.js'
 import { testCrypto } from './test-crypto.js'
 import { VirtualClock } from './virtual-clock.js'
 
@@ -66,7 +66,7 @@ export class ControlCluster {
     const components = { clock: this.clock, random: random.split('disk') }
     const disk =
       this.nodes.get(name)?.disk ?? new SimulatedDisk(components, { syncLatencyMs: [0, 0] })
-    const clock = new MortalClock(this.clock)
+    const clock = new ProcessClock(this.clock)
     const id = name as NodeId
     const messenger = this.network.join(id)
     const consensus = this.#voters.includes(name)
@@ -157,29 +157,5 @@ export class ControlCluster {
 
   deadline(ms = 5_000): MonotonicMs {
     return after(this.clock.now(), ms)
-  }
-}
-
-/** When its process dies, nothing fires any more. */
-class MortalClock implements Clock {
-  readonly #clock: Clock
-  isDead = false
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  now() {
-    return this.#clock.now()
-  }
-
-  wallNow() {
-    return this.#clock.wallNow()
-  }
-
-  schedule(at: MonotonicMs, callback: () => void) {
-    return this.#clock.schedule(at, () => {
-      if (!this.isDead) callback()
-    })
   }
 }

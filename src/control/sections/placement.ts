@@ -116,18 +116,6 @@ export const placementSection: ControlSection<PlacementState, PlacementChange, P
   }
 }
 
-/** Of a table that is sharded; the hash is of its key's value, 0…2^32-1. */
-export function groupOfHash({ ranges }: PlacedTable, hash: number): GroupId {
-  let low = 0
-  let high = ranges.length - 1
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2)
-    if ((ranges[middle] as HashRange).from <= hash) low = middle
-    else high = middle - 1
-  }
-  return (ranges[low] as HashRange).group
-}
-
 export const placedTable = ({ tables }: PlacementState, name: string): PlacedTable | null =>
   tables.find(({ table }) => table === name) ?? null
 

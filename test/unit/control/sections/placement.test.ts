@@ -1,7 +1,6 @@
 import t from 'tap'
 import { encodeWith, sectionStateBytesMax } from '../../../../src/control/change-command.js'
 import {
-  groupOfHash,
   groupVotersMax,
   type PlacedGroup,
   type PlacementChange,
@@ -15,6 +14,7 @@ import {
 } from '../../../../src/control/sections/placement.js'
 import { CONTROL_GROUP, type GroupId, type NodeId } from '../../../../src/core/ids.js'
 import { SplittableRandom } from '../../../../src/core/splittable-random.js'
+import { groupOf } from '../../../../src/routing/sharding/shard-map.js'
 import { SectionRun } from './run-section.js'
 
 const id = (group: number) => group as GroupId
@@ -126,7 +126,7 @@ t.test('every hash is in one range: a linear twin finds the same group', async (
     const probes = [0, 0xffff_ffff, ...ranges.flatMap(([from]) => [from, Math.max(0, from - 1)])]
     for (const hash of probes) {
       const twin = ranges.findLast(([from]) => from <= hash)?.[1]
-      if (groupOfHash(table, hash) !== twin) t.fail(`hash ${hash}`)
+      if (groupOf(table, hash) !== twin) t.fail(`hash ${hash}`)
     }
   }
   t.pass('100 tables')
