@@ -127,9 +127,9 @@ export class FakeCluster {
     for (const nodeId of [...replicas, ...others]) this.#add(nodeId, replicas.includes(nodeId))
   }
 
-  /** Without the one that each serving node has for its hotspots. */
+  /** Without those that each serving node has for its hotspots and the map of sharded tables. */
   get pendingTimers(): number {
-    return this.clock.pending - this.drivers.size
+    return this.clock.pending - 2 * this.drivers.size
   }
 
   driver(nodeId: string): QueryDriver {
