@@ -9,13 +9,15 @@ import t from 'tap'
 import { type GossipKeysReport, toNodeId, type WallMs } from '../../src/core/index.js'
 import { inspectCertificate, issuePeer, peerFiles, revoke } from '../../src/network/index.js'
 import { nodeClock, readTlsMaterial } from '../../src/runtime/index.js'
-import { ProcessCluster, until } from '../support/process-cluster.js'
+import { ProcessCluster, pause, until } from '../support/process-cluster.js'
 import { RawPeer } from '../support/raw-peer.js'
 import { skein } from '../support/run-skein.js'
 
 const clusterName = 'demo'
 /** Far above the five seconds that `unit/network/security/trust.test.ts` proves by virtual time. */
 const noticedWithinMs = 30_000
+/** Between a client's requests: without it they take all there is of the processors. */
+const thinkMs = 20
 const clock = nodeClock()
 
 const consensus = { electionTimeoutMinMs: 2_000, electionTimeoutMaxMs: 4_000 }
@@ -54,6 +56,7 @@ function load(ids: readonly string[]) {
       asked++
       const outcome = await cluster.query(id, sql)
       if (outcome.kind !== 'answer') failures.push({ id, sql, outcome })
+      await pause(thinkMs)
     }
   }
   const workers = ids.flatMap((id) => [worker(id), worker(id), worker(id)])
