@@ -80,6 +80,8 @@ export class SessionMovesDriver implements SessionMover {
   readonly #refused = new Map<string, SessionFault>()
   /** Offers that are under way, by target. */
   readonly #offered = new Map<NodeId, number>()
+  /** Of a drain. */
+  readonly #underWay = new Set<string>()
   #moved = 0
   #awayUntil: MonotonicMs | null = null
   #isStopped = false
@@ -104,8 +106,12 @@ export class SessionMovesDriver implements SessionMover {
     this.#isStopped = true
   }
 
+  /** With those that have gone and are not reported yet. */
   get count(): number {
-    return this.#components.home.table.size
+    const { table } = this.#components.home
+    let left = table.size
+    for (const id of this.#underWay) if (table.of(id) === null) left++
+    return left
   }
 
   get moved(): number {
@@ -159,8 +165,12 @@ export class SessionMovesDriver implements SessionMover {
       const worker = async () => {
         for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
           if (this.#isStopped || clock.now() >= deadline) return
-          const report = await this.move(id, { target: null, reason, deadline })
-          this.#note(report)
+          this.#underWay.add(id)
+          try {
+            this.#note(await this.move(id, { target: null, reason, deadline }))
+          } finally {
+            this.#underWay.delete(id)
+          }
         }
       }
       await Promise.all(Array.from({ length: movesInFlightMax }, worker))
