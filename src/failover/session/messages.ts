@@ -36,6 +36,9 @@ export const preparedStatementsMax = 1_024
 /** Of a refusal's explanation. */
 export const moveDetailBytesMax = 512
 
+/** A character takes four bytes at most. */
+export const cutDetail = (detail: string): string => detail.slice(0, moveDetailBytesMax / 4)
+
 const session = text(sessionIdBytes)
 const reason = oneOf(migrationReasons)
 const refusal = nullable(oneOf(migrationRefusals))

@@ -6,9 +6,11 @@ import {
   NotAuthorizedError,
   SessionDetachedError,
   SessionEndedError,
-  SessionMovedError
+  SessionMovedError,
+  type SkeinError
 } from '../../core/errors.js'
 import type { NodeId } from '../../core/ids.js'
+import { hasCode } from '../../core/remote-error.js'
 import type { SessionAnswer } from './session-changes.js'
 
 export const movedTo = (id: string, to: NodeId, epoch: number): SessionMovedError =>
@@ -49,3 +51,9 @@ export function refusalOf(
       return unreachable(refusal)
   }
 }
+
+/** The control group said no: nothing is in doubt. */
+export const isRefusal = (error: unknown): error is SkeinError =>
+  hasCode(error, 'ERR_SKEIN_SESSION_MOVED') ||
+  hasCode(error, 'ERR_SKEIN_SESSION_DETACHED') ||
+  hasCode(error, 'ERR_SKEIN_SESSION_ENDED')

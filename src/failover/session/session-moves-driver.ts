@@ -1,5 +1,5 @@
 /**
- * Moves sessions from this node to others, and takes those that others bring.
+ * Moves sessions from this node to others.
  *
  * A move: its requests are held; at a safe point the session is captured; the target looks whether
  * it can have it, has itself made the home by the control group, and acknowledges; then whoever was
@@ -13,14 +13,14 @@
  *    so that nothing is lost silently; all others are taken over by their programs.
  */
 import { after } from '../../core/deadlines.js'
-import { NotAuthorizedError, type SkeinError, StoppedError } from '../../core/errors.js'
+import { StoppedError } from '../../core/errors.js'
 import type { SessionEvent } from '../../core/events.js'
 import type { MonotonicMs, NodeId } from '../../core/ids.js'
 import type { Member } from '../../core/member.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { EngineSessions, SessionFault } from '../../core/ports/engine-sessions.js'
 import type { Logger } from '../../core/ports/logger.js'
-import type { Inbound, Messenger } from '../../core/ports/messenger.js'
+import type { Messenger } from '../../core/ports/messenger.js'
 import { hasCode } from '../../core/remote-error.js'
 import { RingBuffer } from '../../core/ring-buffer.js'
 import type {
@@ -29,8 +29,9 @@ import type {
   SessionMoveReport
 } from '../../core/sql-sessions.js'
 import type { SessionMover } from '../drain/node-drain-driver.js'
-import { clientMigration, moveDetailBytesMax, sessionMove } from './messages.js'
-import { messageOf, takeFault } from './session-checks.js'
+import { clientMigration, cutDetail, sessionMove } from './messages.js'
+import { messageOf } from './session-checks.js'
+import { isRefusal } from './session-errors.js'
 import type { SessionHomeDriver } from './session-home-driver.js'
 import type { AdoptedSession } from './session-table.js'
 import { chooseTarget } from './session-target.js'
@@ -44,7 +45,6 @@ export interface SessionMovesComponents {
   /** Sessions by home, as far as this node knows. */
   readonly sessionsOn: () => ReadonlyMap<NodeId, number>
   readonly engine: EngineSessions | null
-  readonly check: (sql: string) => unknown
   readonly onEvent: (event: SessionEvent) => void
 }
 
@@ -93,7 +93,6 @@ export class SessionMovesDriver implements SessionMover {
 
   start(): void {
     const { messenger, clock } = this.#components
-    messenger.onRequest(clientMigration, (inbound) => this.#take(inbound))
     messenger.onRequest(sessionMove, async ({ body }) => {
       const { session, target, reason, timeoutMs } = body
       const deadline = after(clock.now(), timeoutMs)
@@ -329,43 +328,6 @@ export class SessionMovesDriver implements SessionMover {
     }
   }
 
-  /** Another node brings one. */
-  async #take({ body, from, deadline }: Inbound<Brought>) {
-    const { home, engine, clock } = this.#components
-    if (from !== body.origin) throw new NotAuthorizedError('a session is moved by its home alone')
-    const { session, origin, epoch, client, settings, prepared, seen, lastInsertRowid } = body
-    const until = deadline ?? after(clock.now(), offerTimeoutMs)
-    const fault = await this.#takeFault(body)
-    if (fault !== null) return refusedBy(fault, epoch)
-    const captured = { seen, lastInsertRowid }
-    try {
-      const taken = await home.change(
-        { kind: 'take', session, from: origin, epoch, home: this.#self, ...captured },
-        until
-      )
-      home.adopt({ id: session, client, epoch: taken.epoch, settings, prepared, ...captured })
-      home.counters.add('sessions_taken')
-      return { accepted: true, epoch: taken.epoch, refusal: null, detail: '' }
-    } catch (error) {
-      engine?.forget(session)
-      if (!isRefusal(error)) throw error
-      return refusedBy({ refusal: 'fenced', detail: messageOf(error) }, epoch)
-    }
-  }
-
-  async #takeFault(body: Brought): Promise<SessionFault | null> {
-    const { home, engine } = this.#components
-    const refusal = home.fullness()
-    if (refusal !== null) return { refusal, detail: `${this.#self} takes no sessions` }
-    const fault = takeFault(body, this.#components)
-    if (fault !== null) return fault
-    if (engine === null) {
-      if (body.state.length === 0) return null
-      return { refusal: 'engineState', detail: `the engine of ${this.#self} keeps no sessions` }
-    }
-    return engine.restore(body.session, body.state)
-  }
-
   #report(given: {
     readonly id: string
     readonly client: string
@@ -385,7 +347,7 @@ export class SessionMovesDriver implements SessionMover {
       reason: order.reason,
       outcome: fault === null ? 'moved' : 'refused',
       refusal: fault?.refusal ?? null,
-      detail: cut(fault?.detail ?? ''),
+      detail: cutDetail(fault?.detail ?? ''),
       epoch,
       tookMs: clock.now() - begun,
       at: clock.wallNow()
@@ -401,8 +363,6 @@ export class SessionMovesDriver implements SessionMover {
     return new Promise((resolve) => clock.schedule(after(clock.now(), ms), resolve))
   }
 }
-
-type Brought = NonNullable<(typeof clientMigration)['body']>
 
 const faultOf = (refusal: MigrationRefusal, detail: string): SessionFault => ({ refusal, detail })
 const notHere = faultOf('detached', 'it is not at home here')
@@ -424,26 +384,10 @@ const engineRefusals: ReadonlySet<MigrationRefusal> = new Set<MigrationRefusal>(
   'engineState'
 ])
 
-const refusedBy = ({ refusal, detail }: SessionFault, epoch: number) => ({
-  accepted: false,
-  epoch,
-  refusal,
-  detail: cut(detail)
-})
-
-/** A character takes four bytes at most. */
-const cut = (detail: string): string => detail.slice(0, moveDetailBytesMax / 4)
-
 const neverLeft = (error: unknown): boolean =>
   hasCode(error, 'ERR_SKEIN_NOT_SENT') ||
   hasCode(error, 'ERR_SKEIN_DIAL_FAILED') ||
   hasCode(error, 'ERR_SKEIN_UNKNOWN_NODE') ||
   hasCode(error, 'ERR_SKEIN_UNKNOWN_MESSAGE')
-
-/** The control group said no: nothing is in doubt. */
-const isRefusal = (error: unknown): error is SkeinError =>
-  hasCode(error, 'ERR_SKEIN_SESSION_MOVED') ||
-  hasCode(error, 'ERR_SKEIN_SESSION_DETACHED') ||
-  hasCode(error, 'ERR_SKEIN_SESSION_ENDED')
 
 const earlier = (one: MonotonicMs, other: MonotonicMs): MonotonicMs => (one < other ? one : other)

@@ -19,10 +19,14 @@ import { type SessionHomeComponents, SessionHomeDriver } from './session-home-dr
 import { type SessionMovesComponents, SessionMovesDriver } from './session-moves-driver.js'
 import type { SessionRecord } from './session-record.js'
 import { type SessionRequestsComponents, SessionRequestsDriver } from './session-requests-driver.js'
+import { type SessionTakesComponents, SessionTakesDriver } from './session-takes-driver.js'
 import { sessionsSection } from './sessions-section.js'
 
 export type SqlSessionsComponents = Omit<
-  SessionHomeComponents & SessionMovesComponents & SessionRequestsComponents,
+  SessionHomeComponents &
+    SessionMovesComponents &
+    SessionRequestsComponents &
+    SessionTakesComponents,
   'home' | 'sessionsOn' | 'onEvent'
 >
 
@@ -37,6 +41,7 @@ export class SqlSessionsDriver implements SqlSessions {
   readonly #components: SqlSessionsComponents
   readonly #self: NodeId
   readonly #requests: SessionRequestsDriver
+  readonly #takes: SessionTakesDriver
   readonly #listeners: ((event: SessionEvent) => void)[] = []
   #forgotten = { lost: 0, expired: 0 }
 
@@ -48,11 +53,13 @@ export class SqlSessionsDriver implements SqlSessions {
     const parts = { ...components, home: this.home, onEvent }
     this.mover = new SessionMovesDriver({ ...parts, sessionsOn: () => this.#sessionsOn() }, self)
     this.#requests = new SessionRequestsDriver(parts, self)
+    this.#takes = new SessionTakesDriver(parts, self)
   }
 
   start(): void {
     this.home.start()
     this.mover.start()
+    this.#takes.start()
     this.#requests.start()
     const { control } = this.#components
     control.onApplied(sessionsSection, ({ lost, expired }) => this.#handleTotals(lost, expired))
