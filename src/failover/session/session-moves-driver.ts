@@ -131,7 +131,7 @@ export class SessionMovesDriver implements SessionMover {
     void this.#moveAllAway(deadline, 'drain')
   }
 
-  /** Resolves when none is left, or at the deadline. */
+  /** Resolves when none is left, no node takes any, or at the deadline. */
   async moveAllAway(deadline: MonotonicMs): Promise<void> {
     await this.#moveAllAway(deadline, 'restart')
     const { home, clock } = this.#components
@@ -173,6 +173,7 @@ export class SessionMovesDriver implements SessionMover {
         }
       }
       await Promise.all(Array.from({ length: movesInFlightMax }, worker))
+      if (reason === 'restart' && this.#target() === null) return
       if (home.table.size > 0) await this.#pause(retryPauseMs)
     }
   }
@@ -240,9 +241,9 @@ export class SessionMovesDriver implements SessionMover {
     captured: AdoptedSession,
     order: MoveOrder
   ): Promise<{ readonly target: NodeId | null; readonly offered: Offered }> {
-    const { engine, members, sessionsOn } = this.#components
+    const { engine } = this.#components
     const { id, epoch } = captured
-    const target = order.target ?? chooseTarget(members(), this.#load(sessionsOn()), this.#self)
+    const target = order.target ?? this.#target()
     const kept = (fault: SessionFault): Offered => ({ outcome: 'refused', epoch, fault })
     if (target === null) return { target, offered: kept(noTarget) }
     if (target === this.#self) return { target, offered: kept(sameNode) }
@@ -261,11 +262,12 @@ export class SessionMovesDriver implements SessionMover {
     this.#offered.set(target, (this.#offered.get(target) ?? 0) + by)
   }
 
-  /** With what is on its way there. */
-  #load(sessionsOn: ReadonlyMap<NodeId, number>): ReadonlyMap<NodeId, number> {
-    const load = new Map(sessionsOn)
+  /** With the fewest sessions, counting those on their way there; null: nobody takes any. */
+  #target(): NodeId | null {
+    const { members, sessionsOn } = this.#components
+    const load = new Map(sessionsOn())
     for (const [node, offers] of this.#offered) load.set(node, (load.get(node) ?? 0) + offers)
-    return load
+    return chooseTarget(members(), load, this.#self)
   }
 
   async #offer(

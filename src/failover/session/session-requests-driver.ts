@@ -126,10 +126,13 @@ export class SessionRequestsDriver {
     })
   }
 
-  #keep({ body, peer, deadline, signal }: Inbound<Body<typeof sessionKeep>>) {
+  async #keep({ body, peer, deadline, signal }: Inbound<Body<typeof sessionKeep>>) {
     const { home } = this.#components
     const until = { deadline: home.until(deadline), signal }
     const asked = { session: body.session, client: clientOf(peer) }
+    const here = home.table.of(body.session)
+    // Held, it would look like a lost home to a program that only waits for its own request.
+    if (here?.isMoving && here.client === asked.client) return { epoch: here.epoch }
     return home.within(asked, until, async ({ epoch }) => ({ epoch }))
   }
 

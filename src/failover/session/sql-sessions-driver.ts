@@ -43,7 +43,8 @@ export class SqlSessionsDriver implements SqlSessions {
   readonly #requests: SessionRequestsDriver
   readonly #takes: SessionTakesDriver
   readonly #listeners: ((event: SessionEvent) => void)[] = []
-  #forgotten = { lost: 0, expired: 0 }
+  /** As this node knows it; null: it has not heard of any. */
+  #forgotten: { readonly lost: number; readonly expired: number } | null = null
 
   constructor(components: SqlSessionsComponents, self: NodeId) {
     this.#components = components
@@ -145,7 +146,7 @@ export class SqlSessionsDriver implements SqlSessions {
   #handleTotals(lost: number, expired: number): void {
     const before = this.#forgotten
     this.#forgotten = { lost, expired }
-    if (lost + expired <= before.lost + before.expired) return
+    if (before === null || lost + expired <= before.lost + before.expired) return
     if (!this.#components.control.isLeader) return
     this.#emit({
       type: 'SessionsForgotten',

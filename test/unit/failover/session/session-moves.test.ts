@@ -57,6 +57,40 @@ t.test('a session moves with all it has; what it was asked meanwhile waits', asy
   world.stop()
 })
 
+t.test('a program that asks while its session moves hears that it is there', async (t) => {
+  const world = new SessionsWorld(['a', 'b'])
+  await world.open(a, 1)
+  let end = () => {}
+  const running = world.run(a, 1, 1, new Promise((resolve) => (end = resolve)))
+  const moving = world.move(a, 1)
+  await world.clock.advance(10)
+  const client = world.network.nodes.get('client:app' as typeof a)
+  const deadline = (world.clock.now() + 100) as ReturnType<typeof world.clock.now>
+  const kept = client?.request(a, sessionKeep, { session: id(1) }, { deadline })
+  t.match(await world.settle(kept as Promise<unknown>), { epoch: 1 })
+  end()
+  await world.settle(running)
+  t.match(await world.settle(moving), { outcome: 'moved' })
+  world.stop()
+})
+
+t.test('a node that stops waits for its sessions only while somebody takes them', async (t) => {
+  const world = new SessionsWorld(['a', 'b'])
+  for (let n = 1; n <= 20; n++) await world.open(a, n)
+  world.lifecycles.set(a, Lifecycles.Draining)
+  world.lifecycles.set(b, Lifecycles.Draining)
+  const { mover } = world.of(a)
+  const begun = world.clock.now()
+  const deadline = (begun + 10_000) as typeof begun
+  await world.settle(mover.moveAllAway(deadline))
+  t.ok(world.clock.now() < begun + 1_000)
+  t.equal(mover.count, 20, 'their programs take them over')
+  world.lifecycles.set(b, Lifecycles.Up)
+  await world.settle(mover.moveAllAway(deadline))
+  t.equal(mover.count, 0)
+  world.stop()
+})
+
 t.test('M-07 an answer of the target that is lost is asked of the home group', async (t) => {
   const world = new SessionsWorld(['a', 'b'])
   await world.open(a, 1)
