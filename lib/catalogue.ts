@@ -32,12 +32,13 @@ const spoken = [
   ...routingMessages,
   ...healthMessages,
   ...drainMessages,
+  ...sessionMessages,
   ...stateTransferMessages,
   ...customMessages
 ]
 
 /** Known by number and shape; a node that receives one answers ERR_SKEIN_UNKNOWN_MESSAGE. */
-const notSpokenYet = [...transactionMessages, ...sessionMessages, ...logFollowerMessages]
+const notSpokenYet = [...transactionMessages, ...logFollowerMessages]
 
 /**
  * Every message that a node takes and sends; `own` are the embedder's.

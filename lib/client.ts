@@ -3,7 +3,13 @@
  * an engine nor the admin server nor consensus.
  */
 import type { ClientEventBody } from '../src/client/index.js'
-import { ClientDriver, type ClientQueryOptions, KnownCluster } from '../src/client/index.js'
+import {
+  ClientDriver,
+  type ClientQueryOptions,
+  KnownCluster,
+  type SessionOptions,
+  type SqlSession
+} from '../src/client/index.js'
 import {
   type ClientConfig,
   type ClientConfigInput,
@@ -24,7 +30,7 @@ import { routingMessages } from '../src/routing/index.js'
 import { Catalogue } from '../src/wire/index.js'
 import { type ClientPorts, type IdentifiedPorts, openPorts } from './client-ports.js'
 
-export type { ClientQueryOptions } from '../src/client/index.js'
+export type { ClientQueryOptions, SessionOptions, SqlSession } from '../src/client/index.js'
 export {
   type ClientConfigInput,
   Consistencies,
@@ -92,6 +98,15 @@ export class SkeinClient {
   /** One atomic command, or one snapshot when all are reads; one result each. */
   execute(statements: readonly Statement[], options?: ClientQueryOptions): Promise<QueryResult[]> {
     return this.#driver.execute(statements, options)
+  }
+
+  /**
+   * Opens a SQL session: settings and prepared statements that outlive the node that has them. It
+   * follows by itself when the cluster moves it, and is taken over elsewhere when its node is lost.
+   * @throws InvalidArgumentError, NoEligibleNodeError, BackpressureError
+   */
+  openSession(options?: SessionOptions): Promise<SqlSession> {
+    return this.#driver.openSession(options)
   }
 
   /** Decides, executes nothing. @throws NoEligibleNodeError, SqlError, SqlRefusedError */

@@ -65,6 +65,7 @@ import {
   resolveConfig,
   type SecurityManager,
   type SendMessageOptions,
+  type SqlSessions,
   type Statement,
   type StateSync,
   StoppedError,
@@ -357,6 +358,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#running().transport.channels
   }
 
+  get sessions(): SqlSessions {
+    return this.#running().sessions
+  }
+
   get stateSync(): StateSync {
     return this.#running().stateSync
   }
@@ -420,13 +425,14 @@ export class ClusterNetworkManager implements ClusterManager {
     const data = [transport, delivery, membership, consensus, queries]
     const told = [...data, driver, recorder, health, heartbeat]
     rooms.stateSync.tellQueues(tell)
+    rooms.sessions.tellQueues(tell)
     for (const room of told) room.tellQueues(tell)
   }
 
   getAllMetrics(): MetricsSnapshot {
     const rooms = this.#running()
     const { transport, delivery, membership, consensus, queries, health, heartbeat } = rooms
-    const { security, stateSync } = rooms
+    const { security, stateSync, sessions } = rooms
     const { streams } = must(this.#ports, 'ports')
     return {
       topology: membership.counters,
@@ -440,6 +446,7 @@ export class ClusterNetworkManager implements ClusterManager {
       },
       health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
       security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() },
+      sessions: sessions.counters.snapshot(),
       state_sync: stateSync.metrics()
     }
   }
@@ -486,13 +493,14 @@ export class ClusterNetworkManager implements ClusterManager {
     rooms.health.start()
     rooms.heartbeat.start()
     rooms.stateSync.start()
+    rooms.sessions.start()
   }
 
   /** What one room must know of another's doings, and what subscribers hear. */
   #subscribe(rooms: Rooms): void {
     const { transport, membership, consensus, queries, health, heartbeat, security } = rooms
     const { control } = rooms
-    for (const room of [health, heartbeat, security, rooms.stateSync]) {
+    for (const room of [health, heartbeat, security, rooms.stateSync, rooms.sessions]) {
       room.onEvent((event) => this.#publish(event))
     }
     health.onEvent((event) => {
@@ -544,12 +552,14 @@ export class ClusterNetworkManager implements ClusterManager {
   }
 
   async #drain(): Promise<void> {
-    const { membership, consensus, queries, heartbeat, planned } = must(this.#rooms, 'rooms')
+    const rooms = must(this.#rooms, 'rooms')
+    const { membership, consensus, queries, heartbeat, planned, sessions } = rooms
     planned.operations.stop()
     planned.restarts?.stop()
     const deadline = this.#deadlineIn(this.#config.facade.drainTimeoutMs)
     membership.setLifecycle(Lifecycles.Draining)
     heartbeat.announce()
+    await sessions.mover.moveAllAway(deadline)
     await consensus.handOver(deadline)
     await queries.stop(deadline)
     await membership.leave(this.#deadlineIn(goodbyeTimeoutMs))
@@ -560,6 +570,7 @@ export class ClusterNetworkManager implements ClusterManager {
     const rooms = this.#rooms
     if (rooms !== null) {
       await rooms.stateSync.stop()
+      rooms.sessions.stop()
       rooms.heartbeat.stop()
       await rooms.health.stop()
       rooms.loop.stop()

@@ -40,7 +40,7 @@ import {
   VerdictStatuses,
   type Workers
 } from '../src/core/index.js'
-import { type RestartHook, StateSyncDriver } from '../src/failover/index.js'
+import { type RestartHook, SqlSessionsDriver, StateSyncDriver } from '../src/failover/index.js'
 import {
   HealthDriver,
   HeartbeatDriver,
@@ -115,6 +115,7 @@ export interface Rooms {
   readonly heartbeat: HeartbeatDriver
   readonly security: SecurityDriver
   readonly planned: PlannedRooms
+  readonly sessions: SqlSessionsDriver
   readonly stateSync: StateSyncDriver
   readonly clusterId: () => ClusterId | null
 }
@@ -137,6 +138,7 @@ const TOKENS = {
   heartbeat: token<HeartbeatDriver>('HeartbeatDriver'),
   security: token<SecurityDriver>('SecurityDriver'),
   planned: token<PlannedRooms>('PlannedRooms'),
+  sessions: token<SqlSessionsDriver>('SqlSessionsDriver'),
   stateSync: token<StateSyncDriver>('StateSyncDriver'),
   learned: token<LearnedClusterId>('LearnedClusterId')
 }
@@ -175,6 +177,7 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.heartbeat, makeHeartbeat)
   register(container, TOKENS.security, makeSecurity)
   register(container, TOKENS.planned, makePlanned)
+  register(container, TOKENS.sessions, makeSessions)
   register(container, TOKENS.stateSync, makeStateSync)
   return {
     consensus: container.resolve(TOKENS.consensus),
@@ -188,6 +191,7 @@ export function compose(composition: Composition): Rooms {
     heartbeat: container.resolve(TOKENS.heartbeat),
     security: container.resolve(TOKENS.security),
     planned: container.resolve(TOKENS.planned),
+    sessions: container.resolve(TOKENS.sessions),
     stateSync: container.resolve(TOKENS.stateSync),
     clusterId: () => clusterIdIn(container)
   }
@@ -390,6 +394,7 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       assertQuorum: () => membership.assertQuorum(),
       clusterId: () => clusterIdIn(container),
       loopDelayMs: () => container.resolve(TOKENS.loop).delayMs(),
+      sessions: () => container.resolve(TOKENS.sessions).home,
       ...(engine?.classify === undefined ? {} : { classify: engine.classify.bind(engine) })
     },
     {
@@ -497,6 +502,7 @@ function makePlanned(container: DependencyContainer): PlannedRooms {
     consensus: container.resolve(TOKENS.consensus),
     control: container.resolve(TOKENS.control).driver,
     hook: restart,
+    sessions: container.resolve(TOKENS.sessions).mover,
     members: () => membership.members(),
     verdictOn: (node) => health.verdictOn(node)?.status ?? VerdictStatuses.Unknown,
     lifecycle: () => membership.self().lifecycle,
@@ -514,6 +520,28 @@ function makePlanned(container: DependencyContainer): PlannedRooms {
       }
     }
   })
+}
+
+function makeSessions(container: DependencyContainer): SqlSessionsDriver {
+  const { config, ports, engine } = container.resolve(TOKENS.composition)
+  const { clock, crypto, logger } = ports
+  const membership = container.resolve(TOKENS.membership)
+  const queries = () => container.resolve(TOKENS.queries)
+  return new SqlSessionsDriver(
+    {
+      clock,
+      crypto,
+      messenger: container.resolve(TOKENS.transport),
+      logger: logger.child({ room: 'failover' }),
+      control: container.resolve(TOKENS.control).driver,
+      engine: engine?.sessions ?? null,
+      lifecycle: () => membership.self().lifecycle,
+      members: () => membership.members(),
+      check: (sql) => queries().checkStatement(sql),
+      onHomed: (session) => queries().preferHere(session)
+    },
+    config.node.id as NodeId
+  )
 }
 
 function makeStateSync(container: DependencyContainer): StateSyncDriver {

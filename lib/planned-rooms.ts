@@ -20,7 +20,8 @@ import {
   OperationsDriver,
   RestartDriver,
   type RestartHook,
-  restartDriverDefaults
+  restartDriverDefaults,
+  type SessionMover
 } from '../src/failover/index.js'
 
 export interface PlannedRooms {
@@ -39,6 +40,7 @@ export interface PlannedParts {
   readonly consensus: ConsensusDriver
   readonly control: Control | null
   readonly hook: RestartHook | null
+  readonly sessions: SessionMover
   members(): readonly Member[]
   verdictOn(node: NodeId): VerdictStatus
   lifecycle(): Lifecycle
@@ -64,6 +66,7 @@ export function composePlanned(parts: PlannedParts): PlannedRooms {
       isReady: () => parts.isReady(),
       inFlight: () => parts.inFlight(),
       counts: () => parts.counts(),
+      sessions: parts.sessions,
       ...(parts.hook === null ? {} : { hook: parts.hook })
     },
     { self, boot: hex(crypto.randomBytes(8)) }

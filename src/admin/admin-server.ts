@@ -55,6 +55,7 @@ import { queryRoutes } from './routes/query-routes.js'
 import { roleRoutes } from './routes/role-routes.js'
 import { routingRoutes } from './routes/routing-routes.js'
 import { securityRoutes } from './routes/security-routes.js'
+import { sessionRoutes } from './routes/session-routes.js'
 import { stateSyncRoutes } from './routes/state-sync-routes.js'
 import { monitoringRoutes, viewRoutes } from './routes/view-routes.js'
 
@@ -170,6 +171,7 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
   ...stateSyncRoutes(manager),
   ...securityRoutes(manager),
   ...plannedRoutes(manager),
+  ...sessionRoutes(manager),
   ...configRoutes(manager)
 ]
 

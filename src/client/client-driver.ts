@@ -10,7 +10,12 @@ import type { EventSubscription } from '../core/cluster-manager.js'
 import type { ClientConfig } from '../core/config/client.js'
 import { Counters, type MetricsSnapshot } from '../core/counters.js'
 import { after } from '../core/deadlines.js'
-import { InvalidArgumentError, NotStartedError, StoppedError } from '../core/errors.js'
+import {
+  BackpressureError,
+  InvalidArgumentError,
+  NotStartedError,
+  StoppedError
+} from '../core/errors.js'
 import { EventHub } from '../core/event-hub.js'
 import type { ConsensusEvent, Numbered, TransportEvent } from '../core/events.js'
 import { type MonotonicMs, type NodeId, toClientId } from '../core/ids.js'
@@ -28,7 +33,9 @@ import { type ClusterAnswer, type Placement, QueryDriver } from '../routing/inde
 import type { ClientEventBody } from './events.js'
 import type { KnownCluster } from './known-cluster.js'
 import { LastIndexes } from './last-indexes.js'
+import type { ClientQueryOptions } from './query-options.js'
 import { RequestWindow } from './request-window-driver.js'
+import { type SessionOptions, SqlSession, type SqlSessionParts } from './sql-session-driver.js'
 import { uuidRandomBytes, uuidV7 } from './uuid.js'
 import { type ClientMessenger, WatchDriver } from './watch-driver.js'
 
@@ -50,9 +57,6 @@ export interface ClientComponents {
   readonly classify?: EngineProvider['classify'] | undefined
 }
 
-/** Of one query. `client` is the client's own to give. */
-export type ClientQueryOptions = Omit<QueryOptions, 'client' | 'params'>
-
 const counterNames = [
   'client_queries',
   'client_queries_failed',
@@ -60,8 +64,14 @@ const counterNames = [
   'client_queries_queued',
   'client_views_received',
   'client_members_known',
-  'client_ids_registered'
+  'client_ids_registered',
+  'client_sessions_open',
+  'client_sessions_followed',
+  'client_sessions_reattached'
 ] as const
+
+/** SQL sessions of one client. */
+export const clientSessionsMax = 1_024
 
 const States = { New: 'new', Open: 'open', Closed: 'closed' } as const
 
@@ -74,6 +84,9 @@ export class ClientDriver {
   readonly #seen = new LastIndexes()
   readonly #hub: EventHub<ClientEventBody>
   readonly #counters = new Counters(counterNames)
+  readonly #sessions = new Set<SqlSession>()
+  /** Being opened. */
+  #opening = 0
   #closing: Promise<void> | null = null
   #state: (typeof States)[keyof typeof States] = States.New
 
@@ -167,6 +180,22 @@ export class ClientDriver {
     return this.#run(options, (queryOptions) => this.#queries.execute(statements, queryOptions))
   }
 
+  /** @throws InvalidArgumentError, NoEligibleNodeError, BackpressureError */
+  async openSession(options: SessionOptions = {}): Promise<SqlSession> {
+    this.#checkOpen()
+    if (this.#sessions.size + this.#opening >= clientSessionsMax) {
+      throw new BackpressureError(`${clientSessionsMax} sessions are open`)
+    }
+    this.#opening++
+    try {
+      const session = await SqlSession.open(this.#sessionParts(), options)
+      this.#sessions.add(session)
+      return session
+    } finally {
+      this.#opening--
+    }
+  }
+
   /** Decides, executes nothing. @throws NoEligibleNodeError, SqlError, SqlRefusedError */
   routeQuery(sql: string, options: RouteOptions = {}): RouteDecision {
     this.#checkOpen()
@@ -191,6 +220,7 @@ export class ClientDriver {
     this.#counters.set('client_queries_in_flight', this.#window.inFlight)
     this.#counters.set('client_queries_queued', this.#window.queued)
     this.#counters.set('client_members_known', this.getClusterMembers().length)
+    this.#counters.set('client_sessions_open', this.#sessions.size)
     return {
       client: this.#counters.snapshot(),
       load_balancer: this.#queries.counters.snapshot(),
@@ -202,6 +232,33 @@ export class ClientDriver {
     const { requestsInFlightMax, queueLengthMax } = this.#options
     tell('client.requestsInFlightMax', this.#window.inFlight, requestsInFlightMax)
     tell('client.queueLengthMax', this.#window.queued, queueLengthMax)
+    tell('clientSessionsMax', this.#sessions.size, clientSessionsMax)
+  }
+
+  #sessionParts(): SqlSessionParts {
+    const { clock, random, crypto, transport, logger, cluster } = this.#parts
+    return {
+      clock,
+      random: random.split('session'),
+      crypto,
+      messenger: transport,
+      logger,
+      cluster,
+      timeoutMs: this.#options.timeoutMs,
+      execute: (statements, options, home) =>
+        this.#run(options, (queryOptions) => this.#queries.execute(statements, queryOptions, home)),
+      onEvent: (event) => this.#handleSession(event),
+      onClosed: (session) => this.#sessions.delete(session)
+    }
+  }
+
+  #handleSession(event: ClientEventBody): void {
+    if (event.type === 'SessionHomeChanged') {
+      this.#counters.add(
+        event.kind === 'followed' ? 'client_sessions_followed' : 'client_sessions_reattached'
+      )
+    }
+    this.#publish(event)
   }
 
   async #run<Answer extends QueryResult | QueryResult[]>(
@@ -234,6 +291,7 @@ export class ClientDriver {
     const wasOpen = this.#state === States.Open
     this.#state = States.Closed
     this.#window.close()
+    await Promise.all([...this.#sessions].map((session) => session.close()))
     this.#watch.stop()
     if (wasOpen) await this.#queries.stop(after(clock.now(), this.#options.drainTimeoutMs))
     await transport.stop()

@@ -12,3 +12,14 @@ export type ClientEventBody =
       readonly members: readonly Member[]
       readonly toldBy: NodeId
     }
+  /**
+   * A SQL session has another home: the cluster moved it, or its home was lost and the session was
+   * taken over.
+   */
+  | {
+      readonly type: 'SessionHomeChanged'
+      readonly session: string
+      readonly kind: 'followed' | 'reattached'
+      readonly from: NodeId | null
+      readonly to: NodeId
+    }

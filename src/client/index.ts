@@ -1,8 +1,9 @@
 export {
   type ClientComponents,
   ClientDriver,
-  type ClientQueryOptions,
   type ClientTransport
 } from './client-driver.js'
 export type { ClientEventBody } from './events.js'
 export { KnownCluster } from './known-cluster.js'
+export type { ClientQueryOptions } from './query-options.js'
+export { type SessionOptions, SqlSession } from './sql-session-driver.js'

@@ -33,6 +33,7 @@ import type { RouteDecision, RouteExplanation } from './route-views.js'
 import type { RoutingStrategy, StrategyName } from './routing-strategy.js'
 import type { SecurityManager } from './security-manager.js'
 import type { SqlValue, Statement } from './sql.js'
+import type { SqlSessions } from './sql-sessions.js'
 import type { StateSync } from './state-sync.js'
 
 export interface HealthCheck {
@@ -166,6 +167,8 @@ export interface ClusterManager extends ClusterOperations {
    * @throws NotStartedError, StoppedError
    */
   readonly stateSync: StateSync
+  /** SQL sessions of programs. @throws NotStartedError, StoppedError */
+  readonly sessions: SqlSessions
   getAllMetrics(): MetricsSnapshot
   /** Content hash of each replica that this node holds. */
   checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>

@@ -45,6 +45,9 @@ export const errorCodes = [
   'ERR_SKEIN_FILE_TRANSFER',
   'ERR_SKEIN_STATE_CONFLICT',
   'ERR_SKEIN_CIRCUIT_OPEN',
+  'ERR_SKEIN_SESSION_MOVED',
+  'ERR_SKEIN_SESSION_DETACHED',
+  'ERR_SKEIN_SESSION_ENDED',
   'ERR_SKEIN_CLIENT_EXPIRED',
   'ERR_SKEIN_SERIAL_FORGOTTEN',
   'ERR_SKEIN_RESULT_NOT_KEPT',
@@ -352,6 +355,26 @@ export class StateConflictError extends SkeinError {
 export class CircuitOpenError extends SkeinError {
   readonly code = 'ERR_SKEIN_CIRCUIT_OPEN'
   override readonly retryable = true
+}
+
+/** The SQL session is at home on `nodeId` now; nothing was done. `SkeinClient` follows. */
+export class SessionMovedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_SESSION_MOVED'
+  override readonly retryable = true
+}
+
+/**
+ * The asked node is not the SQL session's home and knows of no other; nothing was done. With its
+ * token the session is taken over at any node: `SkeinClient` does.
+ */
+export class SessionDetachedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_SESSION_DETACHED'
+  override readonly retryable = true
+}
+
+/** The SQL session is no more: `details.reason` says why. Nothing of this request was done. */
+export class SessionEndedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_SESSION_ENDED'
 }
 
 /** The client's registration expired by log time, or never was: register again, and know that

@@ -8,6 +8,7 @@ import type { HotspotEvent } from './hotspots.js'
 import type { GroupId, LogIndex, NodeId, Term, WallMs } from './ids.js'
 import type { HealthStatus, Lifecycle, Member } from './member.js'
 import type { Address } from './ports/stream-network.js'
+import type { SessionMoveReport } from './sql-sessions.js'
 import type { SyncResult, TenantMetadata, TransferView } from './state-sync.js'
 
 export type MemberEvent =
@@ -242,6 +243,29 @@ export type RoutingEvent =
   /** Its ejection is over; it is given work gradually. */
   | { readonly type: 'NodeReturned'; readonly nodeId: NodeId }
 
+/** SQL sessions, told by the node that they concern. */
+export type SessionEvent =
+  /** From the node where the session was; what became of the attempt is in the report. */
+  | {
+      readonly type: 'SessionMoved' | 'SessionMoveRefused'
+      readonly report: SessionMoveReport
+    }
+  /** Its program came with its token: this node is its home now. */
+  | {
+      readonly type: 'SessionReattached'
+      readonly session: string
+      readonly client: string
+      readonly home: NodeId
+      readonly epoch: number
+    }
+  /** Nobody spoke for so many in time; told by the control group's leader. */
+  | {
+      readonly type: 'SessionsForgotten'
+      /** They were attached when they were last heard of. */
+      readonly lost: number
+      readonly expired: number
+    }
+
 /** What becomes of a rolling restart; told by every node with a replica of the control group. */
 export type RestartEvent =
   | {
@@ -321,6 +345,7 @@ export type ClusterEventBody =
   | SecurityEvent
   | RoutingEvent
   | RestartEvent
+  | SessionEvent
   | StateSyncEvent
   | FacadeEvent
 

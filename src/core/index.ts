@@ -312,6 +312,7 @@ export {
   type StatementKind,
   StatementKinds
 } from './ports/engine-provider.js'
+export type { EngineSessions, SessionCapture, SessionFault } from './ports/engine-sessions.js'
 export type {
   BaseChange,
   HardState,
@@ -418,6 +419,7 @@ export type {
   SecurityManager,
   TellReport
 } from './security-manager.js'
+export { sessionDefaultsOf } from './session-settings.js'
 export { pick, SplittableRandom, shuffle } from './splittable-random.js'
 export {
   integerToSqlValue,
@@ -428,6 +430,21 @@ export {
   sqlValueFromJson,
   sqlValueToJson
 } from './sql.js'
+export {
+  type MigrationReason,
+  type MigrationRefusal,
+  migrationReasons,
+  migrationRefusals,
+  type PreparedStatement,
+  type SessionList,
+  type SessionMoveReport,
+  type SessionMoveRequest,
+  type SessionSetting,
+  type SessionState,
+  type SessionTotals,
+  type SessionView,
+  type SqlSessions
+} from './sql-sessions.js'
 export {
   type BreakerView,
   type FetchOptions,

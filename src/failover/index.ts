@@ -24,7 +24,9 @@ export {
   restartDriverDefaults
 } from './rolling-restart/restart-driver.js'
 export { restartsSection } from './rolling-restart/restarts-section.js'
-export { type MigrationReason, migrationReasons, sessionMessages } from './session/messages.js'
+export { sessionMessages } from './session/messages.js'
+export { sessionsSection } from './session/sessions-section.js'
+export { type SqlSessionsComponents, SqlSessionsDriver } from './session/sql-sessions-driver.js'
 export { logFollowerMessages, stateTransferMessages } from './state-transfer/messages.js'
 export {
   type StateSyncComponents,

@@ -32,6 +32,7 @@ import {
 } from '../wire/index.js'
 import { loadKeysMax, loadRowsToldMax } from './hotspots/load-table.js'
 import { placedGroupsMax } from './placement-table.js'
+import { clientSessionMessages, preparedName, sessionIdLength } from './sessions/messages.js'
 
 /** Replicas of one group that vote. */
 export const votersMax = 64
@@ -59,7 +60,16 @@ const queryBody = openStruct(
     /** Absent: normal. */
     priority: [2, priority],
     key: [3, routeText],
-    session: [4, routeText]
+    session: [4, routeText],
+    /** Of a client alone: whose SQL session it is, at whose home it runs. */
+    sqlSession: [
+      5,
+      struct({
+        id: text(sessionIdLength),
+        /** By the place of the statement that it stands for; empty: all are told by their text. */
+        prepared: list(nullable(preparedName), statementsMax)
+      })
+    ]
   }
 )
 export type QueryBody = TypeOf<typeof queryBody>
@@ -243,7 +253,8 @@ export const routingMessages = [
   registerClient,
   watchCluster,
   loadReport,
-  routeQuery
+  routeQuery,
+  ...clientSessionMessages
 ]
 
 /** A request's values may take so much, which leaves room for everything else in the message. */

@@ -11,6 +11,7 @@ import type { QueryPlan } from './query-plan.js'
 import type { QueryComponents, QueryDriverOptions, QueryTools } from './query-tools-driver.js'
 import type { RouteQuestion } from './router.js'
 import type { Chosen, RunComponents } from './run-driver.js'
+import type { QueryHome } from './sessions/sql-session.js'
 
 const nobody: ReadonlySet<NodeId> = new Set()
 
@@ -56,6 +57,7 @@ export class NodeChooser {
 
   #choose(choice: Choice): Chosen | null {
     const { plan, avoid, leaderHint, atLeastIndex } = choice
+    if (plan.home !== undefined) return this.#chooseHome(plan.home)
     const { node, term } = this.#decide(plan, avoid, leaderHint, atLeastIndex)
     const mayForward = this.#options.isClient && isForLeader(plan.kind, plan.consistency)
     if (mayForward && (node === null || avoid.has(node))) {
@@ -66,6 +68,13 @@ export class NodeChooser {
     this.#count(node)
     // Who gave the hint did not say in which term it holds.
     return { node, term: leaderHint === null ? term : null, forwards: false }
+  }
+
+  #chooseHome(home: QueryHome): Chosen | null {
+    const node = home.node()
+    if (node === null) return null
+    this.#count(node)
+    return { node, term: null, forwards: true }
   }
 
   /** Whoever would be asked to read its own state can also pass it on to the leader. */

@@ -54,6 +54,7 @@ import {
 } from './query-tools-driver.js'
 import { Outcomes, outcomeOf } from './retry-policy.js'
 import { type RunComponents, RunDriver, type RunOptions, type RunRequest } from './run-driver.js'
+import type { QueryHome } from './sessions/sql-session.js'
 import type { ShardedTable } from './sharding/shard-map.js'
 import { firstGroupOf, type ShardPlan } from './sharding/shard-planner.js'
 import { SqlClassifier } from './sql-classifier.js'
@@ -105,7 +106,8 @@ export class QueryDriver {
           run: (request) => this.#run(request),
           route: (sql, asked) => this.route(sql, asked)
         },
-        isStopping
+        isStopping,
+        sessions: components.sessions
       },
       options
     )
@@ -237,19 +239,38 @@ export class QueryDriver {
     if (this.#tools.shards.learn(version, tables)) this.#tools.watches.handleShardsChanged()
   }
 
+  /** A session of this name has its home here: its reads prefer this node from now on. */
+  preferHere(session: string): void {
+    const term = this.#tools.placements.of(DEFAULT_GROUP)?.term ?? null
+    const { nodeId } = this.#options
+    this.#tools.affinities.note(session, nodeId, term, this.#parts.clock.now())
+  }
+
+  /** @throws SqlError, SqlRefusedError it is no statement that could run */
+  checkStatement(sql: string): void {
+    this.#counting(() => this.#checked(sql, {}))
+  }
+
   /** Asks members where groups live; null when that was done just now. */
   refreshPlacements(): Promise<void> | null {
     return this.#tools.placements.refresh()
   }
 
   /** @throws coded errors; an unknown outcome is IndeterminateError, never a timeout */
-  execute(sql: string, options?: QueryOptions): Promise<QueryResult>
-  execute(statements: readonly Statement[], options?: QueryOptions): Promise<QueryResult[]>
+  execute(sql: string, options?: QueryOptions, home?: QueryHome): Promise<QueryResult>
+  execute(
+    statements: readonly Statement[],
+    options?: QueryOptions,
+    home?: QueryHome
+  ): Promise<QueryResult[]>
   async execute(
     given: string | readonly Statement[],
-    options: QueryOptions = {}
+    options: QueryOptions = {},
+    home?: QueryHome
   ): Promise<QueryResult | QueryResult[]> {
-    const { plan, shards } = this.#planAll(given, options)
+    const planned = this.#planAll(given, options)
+    const { shards } = planned
+    const plan = home === undefined ? planned.plan : { ...planned.plan, home }
     const priority = options.priority ?? Priorities.Normal
     const span = { kind: 'internal' as const, attributes: attributesOf(plan) }
     const deadline = this.#deadlineIn(options.timeoutMs)

@@ -10,6 +10,7 @@ import type { SqlValue, Statement, StatementResult } from '../core/sql.js'
 import { encodedSizeOf, parametersMax, statementsMax, utf8Length } from '../wire/index.js'
 import type { QueryKeys } from './hotspots/query-key.js'
 import { requestValuesBytesMax, routeTextLengthMax } from './messages.js'
+import type { QueryHome } from './sessions/sql-session.js'
 
 export interface QueryPlan {
   readonly group: GroupId
@@ -21,6 +22,8 @@ export interface QueryPlan {
   readonly session: string | null
   /** Of texts and values, about. */
   readonly sizeBytes: number
+  /** Of a SQL session's query: where it goes, whatever else is decided. */
+  readonly home?: QueryHome
 }
 
 const consistencies: readonly string[] = Object.values(Consistencies)

@@ -1,6 +1,7 @@
 import type { Counters } from '../core/counters.js'
-import { DrainingError } from '../core/errors.js'
-import type { MonotonicMs, NodeId } from '../core/ids.js'
+import { DrainingError, SessionDetachedError, SqlRefusedError } from '../core/errors.js'
+import type { LogIndex, MonotonicMs, NodeId } from '../core/ids.js'
+import { StatementKinds } from '../core/ports/engine-provider.js'
 import { type Inbound, type Messenger, Priorities, type Priority } from '../core/ports/messenger.js'
 import type { QueryOptions, RouteOptions } from '../core/queries.js'
 import { hasCode } from '../core/remote-error.js'
@@ -24,6 +25,7 @@ import type { QueryCounterName } from './query-counters.js'
 import type { QueryPlan } from './query-plan.js'
 import type { QueryTools } from './query-tools-driver.js'
 import type { RunRequest } from './run-driver.js'
+import type { SessionGate, SessionRun } from './sessions/sql-session.js'
 import { toldShards } from './sharding/shard-map.js'
 
 /** What this node does for its own callers, and here for others. */
@@ -49,6 +51,7 @@ export class QueryServerDriver {
   readonly #counters: Counters<QueryCounterName>
   readonly #calls: ServedCalls
   readonly #isStopping: () => boolean
+  readonly #sessions: (() => SessionGate) | undefined
   readonly #nodeId: NodeId
 
   constructor(
@@ -59,6 +62,7 @@ export class QueryServerDriver {
       readonly counters: Counters<QueryCounterName>
       readonly calls: ServedCalls
       readonly isStopping: () => boolean
+      readonly sessions?: (() => SessionGate) | undefined
     },
     options: { readonly nodeId: NodeId }
   ) {
@@ -68,6 +72,7 @@ export class QueryServerDriver {
     this.#counters = components.counters
     this.#calls = components.calls
     this.#isStopping = components.isStopping
+    this.#sessions = components.sessions
     this.#nodeId = options.nodeId
   }
 
@@ -140,19 +145,42 @@ export class QueryServerDriver {
 
   /** A client's own words about its statements are not believed. */
   #runForClient(inbound: Inbound<QueryBody>, deadline: MonotonicMs): Promise<Answered> {
-    const { consistency, statements, atLeastIndex, client, group, key, session } = inbound.body
+    const { body, peer, signal } = inbound
+    const { sqlSession, statements, group } = body
+    if (sqlSession === undefined || peer.kind !== 'client')
+      return this.#runPlanned(inbound, deadline)
+    if (this.#sessions === undefined) throw new SessionDetachedError('this node keeps no sessions')
+    const { id, prepared } = sqlSession
+    const call = { session: id, client: peer.name, statements, prepared }
+    return this.#sessions().run(call, group, { deadline, signal }, (session) =>
+      this.#runPlanned(inbound, deadline, session)
+    )
+  }
+
+  /** `session`: as its home has it; its queries prefer one node where they do not say otherwise. */
+  #runPlanned(
+    inbound: Inbound<QueryBody>,
+    deadline: MonotonicMs,
+    sqlSession?: SessionRun
+  ): Promise<Answered> {
+    const { consistency, client, group, key, session = sqlSession?.id } = inbound.body
+    const statements = sqlSession?.statements ?? inbound.body.statements
     const plan = this.#calls.plan(statements, {
       consistency,
       group,
       ...(key === undefined ? {} : { key }),
       ...(session === undefined ? {} : { session })
     })
+    if (sqlSession?.readOnly && plan.kind === StatementKinds.Write) {
+      throw new SqlRefusedError('the session is read_only')
+    }
     const priority: Priority = inbound.body.priority ?? Priorities.Normal
+    const seen = sqlSession?.seenIndexOf(group) ?? 0
     return this.#calls.run({
       plan,
       deadline,
       priority,
-      atLeastIndex,
+      atLeastIndex: Math.max(inbound.body.atLeastIndex, seen) as LogIndex,
       client,
       signal: inbound.signal
     })

@@ -32,6 +32,7 @@ import { OwnClientDriver } from './own-client-driver.js'
 import { PlacementDriver } from './placement-driver.js'
 import { type Placement, PlacementTable } from './placement-table.js'
 import { RouteChoice } from './route-choice.js'
+import type { SessionGate } from './sessions/sql-session.js'
 import { ShardRunnerDriver } from './sharding/shard-runner-driver.js'
 import { ShardWatchDriver } from './sharding/shard-watch-driver.js'
 import { WaitingDriver } from './waiting-driver.js'
@@ -65,6 +66,8 @@ export interface QueryComponents {
   readonly loopDelayMs?: () => number
   /** Reads of a group see at least this index of it; absent: what their callers ask for. */
   readonly seenIndexOf?: (group: GroupId) => LogIndex
+  /** Of SQL sessions at home on this node; absent: it keeps none. */
+  readonly sessions?: () => SessionGate
 }
 
 export interface QueryDriverOptions {

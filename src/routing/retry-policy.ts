@@ -30,7 +30,9 @@ const nothingDone: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_BACKPRESSURE',
   'ERR_SKEIN_DRAINING',
   'ERR_SKEIN_NO_ELIGIBLE_NODE',
-  'ERR_SKEIN_NOT_STARTED'
+  'ERR_SKEIN_NOT_STARTED',
+  'ERR_SKEIN_SESSION_MOVED',
+  'ERR_SKEIN_SESSION_DETACHED'
 ])
 
 const final: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -47,6 +49,7 @@ const final: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_SHARD_KEY_REQUIRED',
   'ERR_SKEIN_STATEMENT_TIMEOUT',
   'ERR_SKEIN_NOT_AUTHORIZED',
+  'ERR_SKEIN_SESSION_ENDED',
   'ERR_SKEIN_UNKNOWN_MESSAGE'
 ])
 
@@ -66,7 +69,9 @@ const waiting: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_DIAL_FAILED',
   'ERR_SKEIN_UNKNOWN_NODE',
   'ERR_SKEIN_DRAINING',
-  'ERR_SKEIN_NO_ELIGIBLE_NODE'
+  'ERR_SKEIN_NO_ELIGIBLE_NODE',
+  'ERR_SKEIN_SESSION_MOVED',
+  'ERR_SKEIN_SESSION_DETACHED'
 ])
 
 const leaderless: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

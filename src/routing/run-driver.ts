@@ -14,6 +14,7 @@ import { after } from '../core/deadlines.js'
 import {
   BackpressureError,
   CancelledError,
+  ConnectionLostError,
   IndeterminateError,
   NoEligibleNodeError,
   NoLeaderError,
@@ -34,6 +35,7 @@ import type { Answered, AttemptsDriver } from './attempts-driver.js'
 import { isForLeader } from './eligibility.js'
 import { termOfRefusal } from './fence.js'
 import type { LeaderBufferDriver, Turn } from './leader-buffer-driver.js'
+import type { QueryBody } from './messages.js'
 import type { RetryBudget } from './overload/retry-budget.js'
 import type { OwnClientDriver } from './own-client-driver.js'
 import type { PlacementDriver } from './placement-driver.js'
@@ -155,6 +157,7 @@ export class RunDriver {
   /** Null: it failed, and may be tried again after a pause. */
   async #tryOnce(): Promise<Answered | null> {
     if (this.#failures === 0 && this.#needsConfirmation) await this.#learnPlacement()
+    if (!(await this.#isHomeKnown())) return null
     const chosen = this.#choose()
     if (chosen === null) {
       this.#endTurn()
@@ -167,6 +170,7 @@ export class RunDriver {
       if (this.#isWrite && client === null) return null
       return await this.#attempt(chosen, client)
     } catch (thrown) {
+      this.#request.plan.home?.handleFailure(chosen.node, thrown)
       this.#handleFailure(chosen.node, thrown)
       return null
     } finally {
@@ -179,6 +183,21 @@ export class RunDriver {
     const { kind, consistency, group } = this.#request.plan
     if (kind !== StatementKinds.Read || consistency !== Consistencies.Linearizable) return false
     return this.#parts.placements.of(group)?.leader === null
+  }
+
+  /** Waits while a session's home is being looked for. @throws why the session has ended */
+  async #isHomeKnown(): Promise<boolean> {
+    const { plan, deadline, signal } = this.#request
+    const { home } = plan
+    if (home === undefined) return true
+    if (home.fault() === null && home.node() === null) {
+      await this.#parts.waiting.settledBy(home.found(), deadline, signal)
+    }
+    const fault = home.fault()
+    if (fault !== null) throw fault
+    if (home.node() !== null) return true
+    this.#lastError ??= new NoEligibleNodeError(`session ${home.session} has no home yet`)
+    return false
   }
 
   #choose(): Chosen | null {
@@ -226,9 +245,10 @@ export class RunDriver {
     return this.#own.client.tag(this.#own.serial)
   }
 
-  #attempt({ node, term, forwards }: Chosen, client: ClientTag | null): Promise<Answered> {
+  async #attempt({ node, term, forwards }: Chosen, client: ClientTag | null): Promise<Answered> {
     const { plan, atLeastIndex, deadline, priority, signal } = this.#request
-    const { group, kind, consistency, statements, key } = plan
+    const { group, kind, consistency, key, home } = plan
+    const { statements, ...session } = told(plan)
     const body = {
       group,
       kind,
@@ -238,13 +258,17 @@ export class RunDriver {
       client,
       ...(term === null ? {} : { term }),
       ...(priority === Priorities.Normal ? {} : { priority }),
-      ...(key === null ? {} : { key })
+      ...(key === null ? {} : { key }),
+      ...session
     }
     assert(kind === StatementKinds.Read || client !== null, 'a write without a tag')
     const forLeader = isForLeader(kind, consistency) && !forwards
     const giveUpAt = this.#giveUpAt()
     const options = { deadline, priority, signal, isForLeader: forLeader, giveUpAt }
-    return this.#parts.attempts.attempt(node, body, options)
+    const generation = home?.generation()
+    const answered = await this.#parts.attempts.attempt(node, body, options)
+    if (home?.generation() === generation) return answered
+    throw new ConnectionLostError('the session was taken over before the answer came')
   }
 
   #giveUpAt(): MonotonicMs | undefined {
@@ -385,5 +409,15 @@ export class RunDriver {
 
   #cancelled(cause: unknown): CancelledError {
     return new CancelledError('cancelled by the caller', { cause })
+  }
+}
+
+/** What a plan sends: texts that a session's home has do not travel. */
+function told({ statements, home }: QueryPlan): Pick<QueryBody, 'statements' | 'sqlSession'> {
+  if (home === undefined) return { statements }
+  const { session: id, prepared } = home
+  return {
+    statements: statements.map((one, i) => (prepared[i] == null ? one : { ...one, sql: '' })),
+    sqlSession: { id, prepared }
   }
 }

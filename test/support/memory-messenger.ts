@@ -181,7 +181,9 @@ export class MemoryMessenger implements Messenger {
   #inbound(from: NodeId, body: unknown, deadline: MonotonicMs | null): Inbound<unknown> {
     return {
       from,
-      peer: { kind: 'node', nodeId: from, clusterName: 'test' },
+      peer: from.startsWith('client:')
+        ? { kind: 'client', name: from.slice('client:'.length), clusterName: 'test' }
+        : { kind: 'node', nodeId: from, clusterName: 'test' },
       body,
       deadline,
       signal: new AbortController().signal

@@ -155,5 +155,15 @@ export const rootExports: readonly string[] = [
   'TransferState',
   'TransferStates',
   'TransferView',
-  'VersionVector'
+  'VersionVector',
+  'EngineSessions',
+  'MigrationReason',
+  'MigrationRefusal',
+  'SessionCapture',
+  'SessionFault',
+  'SessionList',
+  'SessionMoveReport',
+  'SessionMoveRequest',
+  'SessionView',
+  'SqlSessions'
 ]

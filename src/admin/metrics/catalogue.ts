@@ -7,6 +7,7 @@ import { health } from './health.js'
 import { loadBalancer } from './load-balancer.js'
 import type { Metric, MetricFamily, MetricUnit } from './metric.js'
 import { security } from './security.js'
+import { sessions } from './sessions.js'
 import { stateSync } from './state-sync.js'
 import { topology } from './topology.js'
 
@@ -20,6 +21,7 @@ export const metricCatalogue: Readonly<Record<string, MetricFamily>> = {
   control,
   health,
   security,
+  sessions,
   state_sync: stateSync,
   admin
 }

@@ -1,6 +1,7 @@
 import type { GroupId } from '../ids.js'
 import type { Clock } from './clock.js'
 import type { Engine } from './engine.js'
+import type { EngineSessions } from './engine-sessions.js'
 import type { Logger } from './logger.js'
 
 export const StatementKinds = { Read: 'read', Write: 'write' } as const
@@ -23,4 +24,6 @@ export interface EngineProvider {
    * @throws SqlError, SqlRefusedError
    */
   classify?(statement: string): StatementKind
+  /** What it keeps of SQL sessions on this node; absent: nothing. */
+  readonly sessions?: EngineSessions
 }

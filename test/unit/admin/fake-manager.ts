@@ -18,6 +18,7 @@ import {
   type Hotspots,
   InvalidArgumentError,
   LiveConfig,
+  type LogIndex,
   type Member,
   type MemberChangeOptions,
   type MemberChangeReport,
@@ -38,6 +39,10 @@ import {
   type RouteOptions,
   resolveConfig,
   type SecurityManager,
+  type SessionMoveReport,
+  type SessionMoveRequest,
+  type SessionView,
+  type SqlSessions,
   type SqlValue,
   type Statement,
   type StateSync,
@@ -270,6 +275,63 @@ export class FakeControl implements ClusterControl {
   }
 }
 
+const session: SessionView = {
+  id: '0123456789abcdef0123456789abcdef',
+  client: 'app',
+  home: 'a' as NodeId,
+  state: 'attached',
+  epoch: 3,
+  settings: [{ name: 'read_only', value: 'on' }],
+  prepared: ['pay'],
+  seen: [{ group: 0 as GroupId, index: 42 as LogIndex }],
+  lastInsertRowid: 7n,
+  openedAt: 1_000 as WallMs,
+  heardAt: 2_000 as WallMs,
+  moves: 1,
+  reattachments: 1
+}
+
+/** One session, at home on this node; it moves to b, and nowhere else. */
+class FakeSessions implements SqlSessions {
+  readonly asked: { call: string; with: unknown }[] = []
+  readonly #reports: SessionMoveReport[] = []
+
+  list = async () => ({
+    sessions: [session],
+    totals: { opened: 3, closed: 1, moved: 1, reattached: 1, expired: 1, lost: 0 }
+  })
+  move = async (id: string, request: SessionMoveRequest = {}): Promise<SessionMoveReport> => {
+    this.#expect(id)
+    this.asked.push({ call: 'move', with: request })
+    const { target = 'b' as NodeId, reason = 'requested' } = request
+    const fault = target === 'b' ? null : ('unreachable' as const)
+    const report: SessionMoveReport = {
+      session: id,
+      client: 'app',
+      origin: 'a' as NodeId,
+      target,
+      reason,
+      outcome: fault === null ? 'moved' : 'refused',
+      refusal: fault,
+      detail: fault === null ? '' : `${target} does not answer`,
+      epoch: 4,
+      tookMs: 2,
+      at: 3_000 as WallMs
+    }
+    this.#reports.push(report)
+    return report
+  }
+  close = async (id: string) => {
+    this.#expect(id)
+    this.asked.push({ call: 'close', with: id })
+  }
+  reports = () => this.#reports
+
+  #expect(id: string): void {
+    if (id !== session.id) throw new NotFoundError(`there is no session ${id}`)
+  }
+}
+
 /** Answers what it is given, and remembers what it was asked. */
 export class FakeManager implements ClusterManager {
   readonly nodeId = 'a' as NodeId
@@ -316,6 +378,7 @@ export class FakeManager implements ClusterManager {
     probeCapacity: () => Promise.reject(new Error('nobody to probe')),
     reachability: async () => []
   }
+  readonly sessions = new FakeSessions()
   readonly stateSync: StateSync = {
     sendFile: () => Promise.reject(new NotSentError('nobody is there')),
     fetchFile: () => Promise.reject(new NotSentError('nobody is there')),

@@ -46,7 +46,18 @@ t.test('a response goes back to whoever may ask, and clients send little', async
   const fromClients = all.filter(({ senders }) => senders.includes('client'))
   t.same(
     fromClients.filter(({ number }) => number >= 0x0100).map(({ name }) => name),
-    ['Query', 'Placement', 'RegisterClient', 'WatchCluster', 'RouteQuery']
+    [
+      'Query',
+      'Placement',
+      'RegisterClient',
+      'WatchCluster',
+      'RouteQuery',
+      'SessionOpen',
+      'SessionAttach',
+      'SessionDefine',
+      'SessionKeep',
+      'SessionClose'
+    ]
   )
   for (const declaration of all) {
     t.match(directionOf(declaration), /^(node|client)(, client)? → (node|client)(, client)?$/)
