@@ -12,8 +12,19 @@ export {
   encodeConfiguration,
   encodeEntryPayload
 } from './entry.js'
+export type { ClientStanding } from './group/client-standing.js'
 export type { GroupDriver } from './group/group-driver.js'
 export { groupMessages } from './group/group-messages.js'
+export type {
+  GroupSection,
+  MakeEntry,
+  RowGuard,
+  Rows,
+  SectionApplyAt,
+  SectionAt,
+  SectionEffects,
+  SectionTurn
+} from './group/group-section.js'
 export { hostMessages } from './host/host-messages.js'
 export { localKeyPrefix, reconcile } from './log/engine-base.js'
 export { SegmentedLog, type SegmentedLogOptions } from './log/segmented-log-driver.js'

@@ -1,4 +1,5 @@
 import { ConsensusDriver } from '../../src/consensus/consensus-driver.js'
+import type { GroupSection } from '../../src/consensus/group/group-section.js'
 import { SegmentedLog } from '../../src/consensus/log/segmented-log-driver.js'
 import type { ClusterKnowledge } from '../../src/consensus/members/cluster-members-driver.js'
 import { resolveConfig } from '../../src/core/config/resolve.js'
@@ -36,6 +37,8 @@ export interface TestClusterOptions {
   readonly consensus?: Partial<Config['consensus']>
   readonly engine?: Partial<KvEngineOptions>
   readonly syncLatencyMs?: number
+  /** Of each life of a node. */
+  readonly sections?: (node: string) => readonly GroupSection[]
   readonly logger?: Logger
 }
 
@@ -210,6 +213,7 @@ export class TestCluster {
             return engine
           }
         },
+        sections: () => this.#options.sections?.(node.id) ?? [],
         knowledge: this.#options.knowledge,
         logger: this.#options.logger ?? silentLogger
       },

@@ -11,6 +11,7 @@ import type { Config } from '../../core/config/schema.js'
 import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after } from '../../core/deadlines.js'
 import {
+  BackpressureError,
   DivergedError,
   NotFoundError,
   ReplicaFailedError,
@@ -36,6 +37,7 @@ import type { PersistRequest, RecoveredGroup } from '../../core/ports/log-store.
 import type { Logger } from '../../core/ports/logger.js'
 import type { Messenger } from '../../core/ports/messenger.js'
 import type {
+  ClientTag,
   GroupStatus,
   Leadership,
   ReadAnswer,
@@ -49,10 +51,12 @@ import { isJoint, membersOf } from '../configuration.js'
 import type { ConsensusCounters } from '../counters.js'
 import type { RaftEvent } from '../raft/types.js'
 import { Applier } from './applier-driver.js'
+import { type ClientStanding, standingOf } from './client-standing.js'
 import type { CheckVerdict } from './divergence-check.js'
 import { GroupChecks } from './group-checks-driver.js'
 import { asFailure, notLeader } from './group-errors.js'
 import { GroupReads } from './group-reads-driver.js'
+import type { GroupSection, MakeEntry, RowGuard } from './group-section.js'
 import { LeadershipView, statusOf } from './group-status.js'
 import { GroupWorker } from './group-worker-driver.js'
 import { MemberChanges } from './member-changes-driver.js'
@@ -69,6 +73,8 @@ export interface GroupComponents {
   readonly engine: Engine
   readonly logger: Logger
   readonly counters: ConsensusCounters
+  /** Of what is replicated beside the data; absent: none. */
+  readonly sections?: readonly GroupSection[]
   emit(event: ConsensusEvent): void
 }
 
@@ -109,7 +115,11 @@ export class GroupDriver implements ReplicatedGroup {
   readonly #transfers = new Waiters<null, void>()
   readonly #sweepTimer: DeadlineTimer
   readonly #leadership = new LeadershipView()
+  readonly #sections: readonly GroupSection[]
+  readonly #rows: RowGuard | null
   #parts: Parts | null = null
+  /** Sections know that this replica leads. */
+  #isLeadershipTold = false
   #isSweepArmed = false
   #isLeader = false
   #isHalted = false
@@ -120,6 +130,8 @@ export class GroupDriver implements ReplicatedGroup {
     this.group = options.group
     this.#components = components
     this.#options = options
+    this.#sections = components.sections ?? []
+    this.#rows = this.#sections.find(({ rows }) => rows !== null)?.rows ?? null
     this.#applier = new Applier(components)
     this.#sweepTimer = new DeadlineTimer(components.clock, (now) => this.#sweep(now))
   }
@@ -137,11 +149,17 @@ export class GroupDriver implements ReplicatedGroup {
 
   start(raft: RaftDriver): void {
     this.#parts = this.#makeParts(raft)
+    this.#rows?.onReleased(() => {
+      this.#parts?.pipeline.handleReleased()
+      this.#parts?.reads.handleReleased()
+      this.#wake()
+    })
     raft.start()
   }
 
   #makeParts(raft: RaftDriver): Parts {
-    const components = { ...this.#components, applier: this.#applier, raft }
+    const rows = this.#rows
+    const components = { ...this.#components, applier: this.#applier, raft, rows }
     const { group, self, config } = this.#options
     const isLeader = () => this.#isLeader
     const pipeline = new ProposalPipeline(components, config)
@@ -174,7 +192,10 @@ export class GroupDriver implements ReplicatedGroup {
       isLeader,
       isOver: () => this.#isStopped || this.#failure !== null,
       hash: (index) => checks.hash(index),
-      onApplied: (index) => reads.handleApplied(index),
+      onApplied: (index) => {
+        reads.handleApplied(index)
+        this.#tellLeading()
+      },
       onRested: () => this.#wake(),
       onFailed: (failure) => this.#fail(failure)
     })
@@ -186,6 +207,7 @@ export class GroupDriver implements ReplicatedGroup {
   async stop(): Promise<void> {
     if (this.#isStopped) return
     this.#isStopped = true
+    this.#tellResigned()
     const parts = this.#parts
     parts?.raft.stop()
     parts?.members.stop()
@@ -242,6 +264,38 @@ export class GroupDriver implements ReplicatedGroup {
       pipeline.enqueue({ kind: 'register', clientId, caller })
       this.#wake()
     })
+  }
+
+  /**
+   * Proposes an entry of a section when nothing of the group is on its way. Resolves when it is
+   * applied, or when there was nothing to propose; leader only.
+   * @throws NotLeaderError, BackpressureError nothing was proposed
+   * @throws IndeterminateError proposed, and the outcome is unknown
+   */
+  proposeSystem(section: string, make: MakeEntry, deadline: MonotonicMs): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { pipeline } = this.#expectLeading()
+      const caller = new Pending<void>(deadline, resolve, reject)
+      pipeline.enqueueEntry({ section, make, caller })
+      this.#wake()
+    })
+  }
+
+  /** The log time that an entry would get now. */
+  logNow(): number {
+    return this.#applier.nextLogTime(this.#components.clock.wallNow())
+  }
+
+  /** What stands of a client's command at the end of the log; leader only. */
+  standingOf(tag: ClientTag): ClientStanding {
+    this.#expectLeading()
+    const { clientsMax, clientIdleTimeoutMs, clientAnswersMax } = this.#options.config
+    const { table } = this.#applier
+    const limits = { clientsMax, clientIdleTimeoutMs }
+    const standing = standingOf(tag, { table, logTime: this.logNow(), limits })
+    if (standing.kind !== 'new' || table.unansweredCount(tag) < clientAnswersMax) return standing
+    const error = new BackpressureError(`client ${tag.clientId} leaves too many answers`)
+    return { kind: 'refused', isExecuted: false, error }
   }
 
   read(request: ReadRequest): Promise<ReadAnswer> {
@@ -417,12 +471,27 @@ export class GroupDriver implements ReplicatedGroup {
       return
     }
     counters.add('leaderships_lost')
+    this.#tellResigned()
     checks.resign()
     worker.discard()
     pipeline.abandon(event.leader === null ? null : nodeOf(event.leader))
     this.#transfers.resolveWhere(() => true, undefined)
     members.check()
     this.#wake()
+  }
+
+  #tellLeading(): void {
+    if (this.#isLeadershipTold || !this.#isLeader || this.#failure !== null) return
+    const { term } = this.#started().raft.core
+    if (this.#applier.appliedTerm !== term) return
+    this.#isLeadershipTold = true
+    for (const section of this.#sections) section.handleLeadership(term)
+  }
+
+  #tellResigned(): void {
+    if (!this.#isLeadershipTold) return
+    this.#isLeadershipTold = false
+    for (const section of this.#sections) section.handleLeadership(null)
   }
 
   #handleTransferEnded(event: Extract<RaftEvent, { type: 'TransferEnded' }>): void {
