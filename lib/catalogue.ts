@@ -33,11 +33,12 @@ const spoken = [
   ...healthMessages,
   ...drainMessages,
   ...stateTransferMessages,
+  ...transactionMessages,
   ...customMessages
 ]
 
 /** Known by number and shape; a node that receives one answers ERR_SKEIN_UNKNOWN_MESSAGE. */
-const notSpokenYet = [...transactionMessages, ...sessionMessages, ...logFollowerMessages]
+const notSpokenYet = [...sessionMessages, ...logFollowerMessages]
 
 /**
  * Every message that a node takes and sends; `own` are the embedder's.

@@ -34,6 +34,7 @@ import type { RoutingStrategy, StrategyName } from './routing-strategy.js'
 import type { SecurityManager } from './security-manager.js'
 import type { SqlValue, Statement } from './sql.js'
 import type { StateSync } from './state-sync.js'
+import type { ClusterTransactions } from './transactions.js'
 
 export interface HealthCheck {
   readonly name: string
@@ -166,6 +167,8 @@ export interface ClusterManager extends ClusterOperations {
    * @throws NotStartedError, StoppedError
    */
   readonly stateSync: StateSync
+  /** Transactions over several groups. @throws NotStartedError, StoppedError */
+  readonly transactions: ClusterTransactions
   getAllMetrics(): MetricsSnapshot
   /** Content hash of each replica that this node holds. */
   checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>

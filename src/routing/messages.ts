@@ -3,7 +3,9 @@ import { InvalidArgumentError } from '../core/errors.js'
 import { messageSizeBytesMax } from '../core/limits.js'
 import { HealthStatuses, Lifecycles, Livenesses } from '../core/member.js'
 import { Priorities, type Priority } from '../core/ports/messenger.js'
+import { requestBranchesMax } from '../core/request-branch.js'
 import {
+  bool,
   clientId,
   clusterId,
   declareMessage,
@@ -59,7 +61,15 @@ const queryBody = openStruct(
     /** Absent: normal. */
     priority: [2, priority],
     key: [3, routeText],
-    session: [4, routeText]
+    session: [4, routeText],
+    /** The statements are of several groups: one transaction, which the group coordinates. */
+    branches: [
+      5,
+      list(
+        struct({ group: groupId, statements: list(u16, statementsMax), reads: bool }),
+        requestBranchesMax
+      )
+    ]
   }
 )
 export type QueryBody = TypeOf<typeof queryBody>

@@ -6,6 +6,7 @@ import { sqlTextBytesMax } from '../core/limits.js'
 import { type StatementKind, StatementKinds } from '../core/ports/engine-provider.js'
 import { Priorities } from '../core/ports/messenger.js'
 import { Consistencies, type Consistency, type QueryOptions } from '../core/queries.js'
+import type { RequestBranch } from '../core/request-branch.js'
 import type { SqlValue, Statement, StatementResult } from '../core/sql.js'
 import { encodedSizeOf, parametersMax, statementsMax, utf8Length } from '../wire/index.js'
 import type { QueryKeys } from './hotspots/query-key.js'
@@ -21,6 +22,8 @@ export interface QueryPlan {
   readonly session: string | null
   /** Of texts and values, about. */
   readonly sizeBytes: number
+  /** Of a transaction over several groups, which `group` coordinates; absent: of one. */
+  readonly branches?: readonly RequestBranch[]
 }
 
 const consistencies: readonly string[] = Object.values(Consistencies)

@@ -1,6 +1,7 @@
 import type { Counters } from '../core/counters.js'
 import { DrainingError } from '../core/errors.js'
 import type { MonotonicMs, NodeId } from '../core/ids.js'
+import { StatementKinds } from '../core/ports/engine-provider.js'
 import { type Inbound, type Messenger, Priorities, type Priority } from '../core/ports/messenger.js'
 import type { QueryOptions, RouteOptions } from '../core/queries.js'
 import { hasCode } from '../core/remote-error.js'
@@ -140,13 +141,16 @@ export class QueryServerDriver {
 
   /** A client's own words about its statements are not believed. */
   #runForClient(inbound: Inbound<QueryBody>, deadline: MonotonicMs): Promise<Answered> {
-    const { consistency, statements, atLeastIndex, client, group, key, session } = inbound.body
-    const plan = this.#calls.plan(statements, {
+    const { consistency, statements, atLeastIndex, client, group, key, session, branches } =
+      inbound.body
+    const planned = this.#calls.plan(statements, {
       consistency,
       group,
       ...(key === undefined ? {} : { key }),
       ...(session === undefined ? {} : { session })
     })
+    const plan =
+      branches === undefined ? planned : { ...planned, kind: StatementKinds.Write, branches }
     const priority: Priority = inbound.body.priority ?? Priorities.Normal
     return this.#calls.run({
       plan,

@@ -18,7 +18,7 @@ import {
   NoEligibleNodeError,
   NoLeaderError,
   RequestTimeoutError,
-  type SkeinError,
+  SkeinError,
   StoppedError
 } from '../core/errors.js'
 import type { LogIndex, MonotonicMs, NodeId, Term } from '../core/ids.js'
@@ -219,7 +219,7 @@ export class RunDriver {
 
   #attempt({ node, term, forwards }: Chosen, client: ClientTag | null): Promise<Answered> {
     const { plan, atLeastIndex, deadline, priority, signal } = this.#request
-    const { group, kind, consistency, statements, key } = plan
+    const { group, kind, consistency, statements, key, branches } = plan
     const body = {
       group,
       kind,
@@ -229,7 +229,8 @@ export class RunDriver {
       client,
       ...(term === null ? {} : { term }),
       ...(priority === Priorities.Normal ? {} : { priority }),
-      ...(key === null ? {} : { key })
+      ...(key === null ? {} : { key }),
+      ...(branches === undefined ? {} : { branches })
     }
     assert(kind === StatementKinds.Read || client !== null, 'a write without a tag')
     const forLeader = isForLeader(kind, consistency) && !forwards
@@ -366,7 +367,8 @@ export class RunDriver {
     const tellsMore =
       cause instanceof NoLeaderError ||
       cause instanceof NoEligibleNodeError ||
-      cause instanceof BackpressureError
+      cause instanceof BackpressureError ||
+      (cause instanceof SkeinError && isAboutRows(cause))
     return tellsMore ? cause : new RequestTimeoutError('the deadline passed', { cause })
   }
 
@@ -378,3 +380,7 @@ export class RunDriver {
     return new CancelledError('cancelled by the caller', { cause })
   }
 }
+
+/** What it met says more than that the time is over. */
+const isAboutRows = (error: SkeinError): boolean =>
+  hasCode(error, 'ERR_SKEIN_LOCKED') || hasCode(error, 'ERR_SKEIN_TRANSACTION_ABORTED')

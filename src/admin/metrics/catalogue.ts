@@ -9,6 +9,7 @@ import type { Metric, MetricFamily, MetricUnit } from './metric.js'
 import { security } from './security.js'
 import { stateSync } from './state-sync.js'
 import { topology } from './topology.js'
+import { transactions } from './transactions.js'
 
 /** Every metric by category and name, as `getAllMetrics()` answers; `admin` is the server's own. */
 export const metricCatalogue: Readonly<Record<string, MetricFamily>> = {
@@ -21,6 +22,7 @@ export const metricCatalogue: Readonly<Record<string, MetricFamily>> = {
   health,
   security,
   state_sync: stateSync,
+  transactions,
   admin
 }
 
