@@ -34,11 +34,12 @@ const spoken = [
   ...drainMessages,
   ...sessionMessages,
   ...stateTransferMessages,
+  ...transactionMessages,
   ...customMessages
 ]
 
 /** Known by number and shape; a node that receives one answers ERR_SKEIN_UNKNOWN_MESSAGE. */
-const notSpokenYet = [...transactionMessages, ...logFollowerMessages]
+const notSpokenYet = [...logFollowerMessages]
 
 /**
  * Every message that a node takes and sends; `own` are the embedder's.

@@ -20,6 +20,7 @@ import {
   type ClusterMetadata,
   type ClusterRequest,
   type ClusterRouting,
+  type ClusterTransactions,
   type ClusterView,
   type Config,
   type ConfigInput,
@@ -362,6 +363,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#running().sessions
   }
 
+  get transactions(): ClusterTransactions {
+    return this.#running().transactions
+  }
+
   get stateSync(): StateSync {
     return this.#running().stateSync
   }
@@ -447,7 +452,8 @@ export class ClusterNetworkManager implements ClusterManager {
       health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
       security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() },
       sessions: sessions.counters.snapshot(),
-      state_sync: stateSync.metrics()
+      state_sync: stateSync.metrics(),
+      transactions: rooms.transactions.metrics()
     }
   }
 
@@ -486,6 +492,7 @@ export class ClusterNetworkManager implements ClusterManager {
     rooms.control.driver.start()
     await watch.during('opening the engines', () => rooms.consensus.start())
     this.#tellVoters(rooms.membership)
+    rooms.transactions.start()
     rooms.queries.start()
     rooms.control.learnShards()
     rooms.control.upkeep.start()
@@ -578,6 +585,7 @@ export class ClusterNetworkManager implements ClusterManager {
       rooms.planned.restarts?.stop()
       rooms.planned.node.stop()
       await rooms.queries.stop(this.now())
+      rooms.transactions.stop()
       rooms.control.upkeep.stop()
       rooms.control.driver.stop()
       await rooms.membership.stop()

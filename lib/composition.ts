@@ -40,7 +40,12 @@ import {
   VerdictStatuses,
   type Workers
 } from '../src/core/index.js'
-import { type RestartHook, SqlSessionsDriver, StateSyncDriver } from '../src/failover/index.js'
+import {
+  type RestartHook,
+  SqlSessionsDriver,
+  StateSyncDriver,
+  TransactionsDriver
+} from '../src/failover/index.js'
 import {
   HealthDriver,
   HeartbeatDriver,
@@ -110,6 +115,7 @@ export interface Rooms {
   readonly delivery: DeliveryDriver
   readonly membership: MembershipDriver
   readonly queries: QueryDriver
+  readonly transactions: TransactionsDriver
   readonly loop: LoopWatch
   readonly health: HealthDriver
   readonly heartbeat: HeartbeatDriver
@@ -133,6 +139,7 @@ const TOKENS = {
   consensus: token<ConsensusDriver>('ConsensusDriver'),
   control: token<ControlRooms>('ControlRooms'),
   queries: token<QueryDriver>('QueryDriver'),
+  transactions: token<TransactionsDriver>('TransactionsDriver'),
   loop: token<LoopWatch>('LoopWatch'),
   health: token<HealthDriver>('HealthDriver'),
   heartbeat: token<HeartbeatDriver>('HeartbeatDriver'),
@@ -172,6 +179,7 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.consensus, makeConsensus)
   register(container, TOKENS.control, makeControl)
   register(container, TOKENS.queries, makeQueries)
+  register(container, TOKENS.transactions, makeTransactions)
   register(container, TOKENS.loop, makeLoop)
   register(container, TOKENS.health, makeHealth)
   register(container, TOKENS.heartbeat, makeHeartbeat)
@@ -186,6 +194,7 @@ export function compose(composition: Composition): Rooms {
     delivery: container.resolve(TOKENS.delivery),
     membership: container.resolve(TOKENS.membership),
     queries: container.resolve(TOKENS.queries),
+    transactions: container.resolve(TOKENS.transactions),
     loop: container.resolve(TOKENS.loop),
     health: container.resolve(TOKENS.health),
     heartbeat: container.resolve(TOKENS.heartbeat),
@@ -311,6 +320,8 @@ function makeConsensus(container: DependencyContainer): ConsensusDriver {
       disk,
       log: container.resolve(TOKENS.log),
       engines: enginesIn(container),
+      sections: (group) =>
+        group === CONTROL_GROUP ? [] : [container.resolve(TOKENS.transactions).sectionOf(group)],
       knowledge: knowledgeIn(container),
       logger: logger.child({ room: 'consensus' }),
       observer: ports.observer
@@ -392,6 +403,7 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       groupOf: (group) => consensus.group(group) ?? undefined,
       localGroups: () => consensus.groupIds,
       assertQuorum: () => membership.assertQuorum(),
+      transact: (request) => container.resolve(TOKENS.transactions).execute(request),
       clusterId: () => clusterIdIn(container),
       loopDelayMs: () => container.resolve(TOKENS.loop).delayMs(),
       sessions: () => container.resolve(TOKENS.sessions).home,
@@ -405,6 +417,22 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       config: config.routing,
       strategies
     }
+  )
+}
+
+function makeTransactions(container: DependencyContainer): TransactionsDriver {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { clock, random, logger } = ports
+  return new TransactionsDriver(
+    {
+      clock,
+      random: random.split('transactions'),
+      messenger: container.resolve(TOKENS.transport),
+      logger: logger.child({ room: 'transactions' }),
+      replicaOf: (group) => container.resolve(TOKENS.consensus).group(group),
+      leaderOf: (group) => container.resolve(TOKENS.queries).leaderOf(group)
+    },
+    { nodeId: config.node.id as NodeId }
   )
 }
 

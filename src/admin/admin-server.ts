@@ -57,6 +57,7 @@ import { routingRoutes } from './routes/routing-routes.js'
 import { securityRoutes } from './routes/security-routes.js'
 import { sessionRoutes } from './routes/session-routes.js'
 import { stateSyncRoutes } from './routes/state-sync-routes.js'
+import { transactionRoutes } from './routes/transaction-routes.js'
 import { monitoringRoutes, viewRoutes } from './routes/view-routes.js'
 
 /** A metadata key of 128 bytes, each written as %XX. */
@@ -169,6 +170,7 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
   ...memberRoutes(manager),
   ...controlRoutes(manager),
   ...stateSyncRoutes(manager),
+  ...transactionRoutes(manager),
   ...securityRoutes(manager),
   ...plannedRoutes(manager),
   ...sessionRoutes(manager),

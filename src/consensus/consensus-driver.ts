@@ -59,6 +59,7 @@ import {
   replicaInvite,
   snapshotChunkRequest
 } from './group/group-messages.js'
+import type { GroupSection } from './group/group-section.js'
 import { RaftDriver } from './group/raft-driver.js'
 import { type HostBeats, HostHeartbeats } from './host/host-heartbeats-driver.js'
 import { hostBeatAnswers, hostBeats } from './host/host-messages.js'
@@ -92,6 +93,8 @@ export interface ConsensusComponents {
   readonly log: LogStore
   /** Null on a node that never hosts a replica. */
   readonly engines: EngineProvider | null
+  /** What a replica replicates beside its data, made for each anew; absent: nothing. */
+  readonly sections?: ((group: GroupId) => readonly GroupSection[]) | undefined
   readonly logger: Logger
   /** What other rooms know of groups and nodes; absent: this node's own replicas are all. */
   readonly knowledge?: ClusterKnowledge | undefined
@@ -466,8 +469,9 @@ export class ConsensusDriver {
     const made = this.#expectEngines().create({ group, directory, clock, logger })
     const engine = observer?.watched?.(group, made) ?? made
     const emit = (event: ConsensusEvent) => this.#emit(event)
+    const sections = this.#components.sections?.(group) ?? []
     const driver = new GroupDriver(
-      { clock, messenger, engine, logger, counters: this.#counters, emit },
+      { clock, messenger, engine, logger, counters: this.#counters, sections, emit },
       { group, self, config }
     )
     const opened = await driver.open(recovered)

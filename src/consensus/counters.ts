@@ -18,6 +18,12 @@ export const consensusCounterNames = [
   'batch_commands',
   /** Answered from the table of kept answers. */
   'repeated_answers',
+  /** Writes that met rows which a distributed transaction holds, once for each look. */
+  'writes_set_aside',
+  /** Reads likewise. */
+  'reads_held_up',
+  /** Entries of sections, such as transactions over groups. */
+  'section_entries',
   /** Writes of clients that left as many answers as are kept. */
   'answers_refused',
   'indeterminate_answers',

@@ -12,8 +12,21 @@ export {
   encodeConfiguration,
   encodeEntryPayload
 } from './entry.js'
+export type { ClientStanding } from './group/client-standing.js'
 export type { GroupDriver } from './group/group-driver.js'
 export { groupMessages } from './group/group-messages.js'
+export { encodeKeptResult } from './group/group-payload.js'
+export type {
+  GroupSection,
+  MakeEntry,
+  RowGuard,
+  Rows,
+  SectionApplyAt,
+  SectionAt,
+  SectionEffects,
+  SectionTurn
+} from './group/group-section.js'
+export { statementError } from './group/statement-error.js'
 export { hostMessages } from './host/host-messages.js'
 export { localKeyPrefix, reconcile } from './log/engine-base.js'
 export { SegmentedLog, type SegmentedLogOptions } from './log/segmented-log-driver.js'

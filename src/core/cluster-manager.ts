@@ -35,6 +35,7 @@ import type { SecurityManager } from './security-manager.js'
 import type { SqlValue, Statement } from './sql.js'
 import type { SqlSessions } from './sql-sessions.js'
 import type { StateSync } from './state-sync.js'
+import type { ClusterTransactions } from './transactions.js'
 
 export interface HealthCheck {
   readonly name: string
@@ -169,6 +170,8 @@ export interface ClusterManager extends ClusterOperations {
   readonly stateSync: StateSync
   /** SQL sessions of programs. @throws NotStartedError, StoppedError */
   readonly sessions: SqlSessions
+  /** Transactions over several groups. @throws NotStartedError, StoppedError */
+  readonly transactions: ClusterTransactions
   getAllMetrics(): MetricsSnapshot
   /** Content hash of each replica that this node holds. */
   checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>

@@ -57,6 +57,8 @@ export const errorCodes = [
   'ERR_SKEIN_SQL_CONSTRAINT',
   'ERR_SKEIN_SQL_REFUSED',
   'ERR_SKEIN_SHARD_KEY_REQUIRED',
+  'ERR_SKEIN_LOCKED',
+  'ERR_SKEIN_TRANSACTION_ABORTED',
   'ERR_SKEIN_STATEMENT_TIMEOUT',
   'ERR_SKEIN_ENGINE_FAILED',
   'ERR_SKEIN_SNAPSHOT_REFUSED',
@@ -418,6 +420,18 @@ export class SqlRefusedError extends SkeinError {
 /** A statement on a sharded table does not tell which rows it is about. */
 export class ShardKeyRequiredError extends SkeinError {
   readonly code = 'ERR_SKEIN_SHARD_KEY_REQUIRED'
+}
+
+/** A distributed transaction holds rows that it needs; nothing was done. */
+export class LockedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_LOCKED'
+  override readonly retryable = true
+}
+
+/** A distributed transaction came to nothing, in every group. */
+export class TransactionAbortedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_TRANSACTION_ABORTED'
+  override readonly retryable = true
 }
 
 export class StatementTimeoutError extends SkeinError {

@@ -96,6 +96,7 @@ export {
   JoinFailedError,
   KeyChangeRefusedError,
   ListenFailedError,
+  LockedError,
   LogCorruptedError,
   MemberChangeFailedError,
   MessageTooLargeError,
@@ -129,6 +130,7 @@ export {
   StatementTimeoutError,
   StoppedError,
   StreamResetError,
+  TransactionAbortedError,
   TransferFailedError,
   UnauthenticatedError,
   UndeliveredError,
@@ -376,6 +378,7 @@ export {
   ReachabilityFindings
 } from './reachability.js'
 export { factsOf, hasCode, RemoteError } from './remote-error.js'
+export { type RequestBranch, requestBranchesMax } from './request-branch.js'
 export { RingBuffer } from './ring-buffer.js'
 export {
   type ClusterOperations,
@@ -470,4 +473,14 @@ export {
 } from './state-sync.js'
 export type { TellQueue } from './tell-queue.js'
 export { outsideTraces, traced, tracedNow } from './traced-driver.js'
+export { toTransactionId } from './transaction-id.js'
+export {
+  type ClusterTransactions,
+  type ResolveTransaction,
+  type TransactionReport,
+  type TransactionResolution,
+  TransactionStates,
+  type TransactionsView,
+  transactionResolutions
+} from './transactions.js'
 export { viewsDisagree } from './views.js'

@@ -59,8 +59,12 @@ export {
   type Planned,
   type PrepareRequest
 } from './two-phase/participant.js'
+export {
+  type TransactionCounter,
+  transactionCounterNames
+} from './two-phase/transaction-counters.js'
 export { transactionKeyPrefix } from './two-phase/transaction-records.js'
-export { reportTransactions, type TransactionReport } from './two-phase/transaction-report.js'
+export { reportTransactions } from './two-phase/transaction-report.js'
 export {
   type AppliedAt,
   type BranchState,
@@ -68,3 +72,4 @@ export {
   TransactionState,
   type TransactionView
 } from './two-phase/transaction-state.js'
+export { TransactionsDriver } from './two-phase/transactions-driver.js'

@@ -1,12 +1,13 @@
-import { NotLeaderError, ResultTooLargeError } from '../core/errors.js'
+import { InvalidArgumentError, NotLeaderError, ResultTooLargeError } from '../core/errors.js'
 import { RaftRoles } from '../core/events.js'
 import type { ClientId, GroupId, LogIndex, MonotonicMs } from '../core/ids.js'
 import { resultSizeBytesMax } from '../core/limits.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import { Priorities } from '../core/ports/messenger.js'
-import type { Leadership, ReplicatedGroup } from '../core/ports/replicated-group.js'
+import type { ClientTag, Leadership, ReplicatedGroup } from '../core/ports/replicated-group.js'
 import { Consistencies } from '../core/queries.js'
-import type { StatementResult } from '../core/sql.js'
+import type { RequestBranch } from '../core/request-branch.js'
+import type { Statement, StatementResult } from '../core/sql.js'
 import { isForLeader } from './eligibility.js'
 import { assertSameTerm } from './fence.js'
 import type { QueryBody } from './messages.js'
@@ -19,6 +20,14 @@ export interface Executed {
   readonly index: LogIndex
 }
 
+/** Carries out a transaction over several groups, where this node leads the first of them. */
+export type Transact = (request: {
+  readonly statements: readonly Statement[]
+  readonly branches: readonly RequestBranch[]
+  readonly client: ClientTag | null
+  readonly deadline: MonotonicMs
+}) => Promise<Executed>
+
 /** Executes on this node's own replica, and nowhere else. */
 export class ExecutionDriver {
   readonly #groupOf: (group: GroupId) => ReplicatedGroup | undefined
@@ -28,6 +37,7 @@ export class ExecutionDriver {
   /** Of local groups, made again when their leadership changed. */
   readonly #placed = new Map<GroupId, { readonly by: Leadership; readonly placement: Placement }>()
   readonly #onExecution: (key: string | null, isForLeader: boolean) => void
+  readonly #transact: Transact | undefined
 
   constructor(components: {
     readonly groupOf: (group: GroupId) => ReplicatedGroup | undefined
@@ -37,12 +47,15 @@ export class ExecutionDriver {
     readonly gate: ExecutionGate
     /** A query begins to be executed here. */
     readonly onExecution: (key: string | null, isForLeader: boolean) => void
+    /** Absent: this node has no replica. */
+    readonly transact?: Transact | undefined
   }) {
     this.#groupOf = components.groupOf
     this.#localGroups = components.localGroups
     this.#learned = components.learned
     this.#gate = components.gate
     this.#onExecution = components.onExecution
+    this.#transact = components.transact
   }
 
   hasReplica(group: GroupId): boolean {
@@ -96,7 +109,7 @@ export class ExecutionDriver {
     this.#onExecution(body.key ?? null, isForLeader(body.kind, body.consistency))
     const { results, index } =
       body.kind === StatementKinds.Write
-        ? await replica.write({ statements: body.statements, client: body.client, deadline })
+        ? await this.#write(replica, body, deadline)
         : await this.#read(replica, body, deadline, signal)
     const sizeBytes = resultsSizeOf(results)
     if (sizeBytes > resultSizeBytesMax) {
@@ -106,6 +119,15 @@ export class ExecutionDriver {
       )
     }
     return { results, index }
+  }
+
+  #write(replica: ReplicatedGroup, body: QueryBody, deadline: MonotonicMs): Promise<Executed> {
+    const { group, statements, branches, client } = body
+    if (branches === undefined) return replica.write({ statements, client, deadline })
+    if (this.#transact === undefined || branches[0]?.group !== group) {
+      throw new InvalidArgumentError('branches', 'the first is of the coordinating group')
+    }
+    return this.#transact({ statements, branches, client, deadline })
   }
 
   async #read(
@@ -123,10 +145,11 @@ export class ExecutionDriver {
       if (role !== RaftRoles.Leader) throw notLeader(body.group, leader)
     }
     const { statements } = body
+    const awaitsDecisions = body.consistency === Consistencies.Linearizable
     return replica.read(
       signal === undefined
-        ? { statements, atLeastIndex, deadline }
-        : { statements, atLeastIndex, deadline, signal }
+        ? { statements, atLeastIndex, deadline, awaitsDecisions }
+        : { statements, atLeastIndex, deadline, awaitsDecisions, signal }
     )
   }
 

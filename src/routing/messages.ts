@@ -3,7 +3,9 @@ import { InvalidArgumentError } from '../core/errors.js'
 import { messageSizeBytesMax } from '../core/limits.js'
 import { HealthStatuses, Lifecycles, Livenesses } from '../core/member.js'
 import { Priorities, type Priority } from '../core/ports/messenger.js'
+import { requestBranchesMax } from '../core/request-branch.js'
 import {
+  bool,
   clientId,
   clusterId,
   declareMessage,
@@ -69,6 +71,14 @@ const queryBody = openStruct(
         /** By the place of the statement that it stands for; empty: all are told by their text. */
         prepared: list(nullable(preparedName), statementsMax)
       })
+    ],
+    /** The statements are of several groups: one transaction, which the group coordinates. */
+    branches: [
+      6,
+      list(
+        struct({ group: groupId, statements: list(u16, statementsMax), reads: bool }),
+        requestBranchesMax
+      )
     ]
   }
 )

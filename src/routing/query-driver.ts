@@ -424,14 +424,16 @@ export class QueryDriver {
       const plan = this.#checked(given, options)
       if (options.group !== undefined) return { plan, shards: { kind: 'one', group: plan.group } }
       const shards = this.#tools.shards.plan(plan, options.shardKey)
+      if (shards.kind === 'several') {
+        return { plan: this.#tools.shards.transactionOf(plan, shards, this.#kindOf), shards }
+      }
       const group = firstGroupOf(shards)
       return { plan: group === plan.group ? plan : { ...plan, group }, shards }
     })
   }
 
   #checked(given: string | readonly Statement[], options: QueryOptions): QueryPlan {
-    const { classify } = this.#parts
-    return planQuery(given, options, (sql) => (classify ?? this.#classify)(sql), this.#keys)
+    return planQuery(given, options, this.#kindOf, this.#keys)
   }
 
   #later(asked: LogIndex, group: GroupId): LogIndex {
@@ -448,7 +450,7 @@ export class QueryDriver {
     }
   }
 
-  readonly #classify = (sql: string) => this.#classifier.classify(sql)
+  readonly #kindOf = (sql: string) => this.#parts.classify?.(sql) ?? this.#classifier.classify(sql)
 
   #deadlineIn(timeoutMs = this.#config.queryTimeoutMs): MonotonicMs {
     if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) {

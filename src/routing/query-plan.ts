@@ -6,6 +6,7 @@ import { sqlTextBytesMax } from '../core/limits.js'
 import { type StatementKind, StatementKinds } from '../core/ports/engine-provider.js'
 import { Priorities } from '../core/ports/messenger.js'
 import { Consistencies, type Consistency, type QueryOptions } from '../core/queries.js'
+import type { RequestBranch } from '../core/request-branch.js'
 import type { SqlValue, Statement, StatementResult } from '../core/sql.js'
 import { encodedSizeOf, parametersMax, statementsMax, utf8Length } from '../wire/index.js'
 import type { QueryKeys } from './hotspots/query-key.js'
@@ -24,6 +25,8 @@ export interface QueryPlan {
   readonly sizeBytes: number
   /** Of a SQL session's query: where it goes, whatever else is decided. */
   readonly home?: QueryHome
+  /** Of a transaction over several groups, which `group` coordinates; absent: of one. */
+  readonly branches?: readonly RequestBranch[]
 }
 
 const consistencies: readonly string[] = Object.values(Consistencies)

@@ -163,14 +163,16 @@ export class QueryServerDriver {
     deadline: MonotonicMs,
     sqlSession?: SessionRun
   ): Promise<Answered> {
-    const { consistency, client, group, key, session = sqlSession?.id } = inbound.body
+    const { consistency, client, group, key, branches, session = sqlSession?.id } = inbound.body
     const statements = sqlSession?.statements ?? inbound.body.statements
-    const plan = this.#calls.plan(statements, {
+    const planned = this.#calls.plan(statements, {
       consistency,
       group,
       ...(key === undefined ? {} : { key }),
       ...(session === undefined ? {} : { session })
     })
+    const plan =
+      branches === undefined ? planned : { ...planned, kind: StatementKinds.Write, branches }
     if (sqlSession?.readOnly && plan.kind === StatementKinds.Write) {
       throw new SqlRefusedError('the session is read_only')
     }

@@ -20,7 +20,7 @@ import type { StrategyFactory } from '../core/routing-strategy.js'
 import { Affinities } from './affinity.js'
 import { AttemptsDriver } from './attempts-driver.js'
 import { ClusterWatchDriver } from './cluster-watch-driver.js'
-import { ExecutionDriver } from './execution-driver.js'
+import { ExecutionDriver, type Transact } from './execution-driver.js'
 import { HotspotsDriver } from './hotspots/hotspots-driver.js'
 import { LeaderBufferDriver } from './leader-buffer-driver.js'
 import { type LoadReport, loadReportOf } from './load-report.js'
@@ -54,6 +54,8 @@ export interface QueryComponents {
    * @throws NoQuorumError
    */
   readonly assertQuorum?: () => void
+  /** Transactions over several groups; absent: this node has no replica. */
+  readonly transact?: Transact | undefined
   /** For engines whose language is not SQL. */
   readonly classify?: EngineProvider['classify'] | undefined
   /** What clients are told beside members and placement. */
@@ -113,7 +115,7 @@ export function makeQueryTools(
   components: QueryComponents,
   options: QueryDriverOptions
 ): QueryTools {
-  const { clock, groupOf, messenger } = components
+  const { clock, messenger } = components
   const { nodeId, config } = options
   const random = components.random.split('routing')
   const choice = new RouteChoice({ clock, random }, { ...options, ...config })
@@ -136,7 +138,7 @@ export function makeQueryTools(
     { nodeId, config }
   )
   const execution = new ExecutionDriver({
-    groupOf,
+    ...components,
     localGroups: components.localGroups ?? (() => [DEFAULT_GROUP]),
     learned,
     gate,

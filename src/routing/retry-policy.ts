@@ -32,7 +32,9 @@ const nothingDone: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_NO_ELIGIBLE_NODE',
   'ERR_SKEIN_NOT_STARTED',
   'ERR_SKEIN_SESSION_MOVED',
-  'ERR_SKEIN_SESSION_DETACHED'
+  'ERR_SKEIN_SESSION_DETACHED',
+  'ERR_SKEIN_LOCKED',
+  'ERR_SKEIN_TRANSACTION_ABORTED'
 ])
 
 const final: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

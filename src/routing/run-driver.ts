@@ -19,7 +19,7 @@ import {
   NoEligibleNodeError,
   NoLeaderError,
   RequestTimeoutError,
-  type SkeinError,
+  SkeinError,
   StoppedError
 } from '../core/errors.js'
 import type { LogIndex, MonotonicMs, NodeId, Term } from '../core/ids.js'
@@ -247,7 +247,7 @@ export class RunDriver {
 
   async #attempt({ node, term, forwards }: Chosen, client: ClientTag | null): Promise<Answered> {
     const { plan, atLeastIndex, deadline, priority, signal } = this.#request
-    const { group, kind, consistency, key, home } = plan
+    const { group, kind, consistency, key, home, branches } = plan
     const { statements, ...session } = told(plan)
     const body = {
       group,
@@ -259,6 +259,7 @@ export class RunDriver {
       ...(term === null ? {} : { term }),
       ...(priority === Priorities.Normal ? {} : { priority }),
       ...(key === null ? {} : { key }),
+      ...(branches === undefined ? {} : { branches }),
       ...session
     }
     assert(kind === StatementKinds.Read || client !== null, 'a write without a tag')
@@ -399,7 +400,8 @@ export class RunDriver {
     const tellsMore =
       cause instanceof NoLeaderError ||
       cause instanceof NoEligibleNodeError ||
-      cause instanceof BackpressureError
+      cause instanceof BackpressureError ||
+      (cause instanceof SkeinError && isAboutRows(cause))
     return tellsMore ? cause : new RequestTimeoutError('the deadline passed', { cause })
   }
 
@@ -421,3 +423,7 @@ function told({ statements, home }: QueryPlan): Pick<QueryBody, 'statements' | '
     sqlSession: { id, prepared }
   }
 }
+
+/** What it met says more than that the time is over. */
+const isAboutRows = (error: SkeinError): boolean =>
+  hasCode(error, 'ERR_SKEIN_LOCKED') || hasCode(error, 'ERR_SKEIN_TRANSACTION_ABORTED')

@@ -29,7 +29,7 @@ export function watchEngine(engine: Engine, watch: EngineWatch): Engine {
       return state
     }
   })
-  const { snapshot, restore } = engine
+  const { prepare, snapshot, restore } = engine
   const snapshots =
     snapshot === undefined || restore === undefined
       ? {}
@@ -41,6 +41,7 @@ export function watchEngine(engine: Engine, watch: EngineWatch): Engine {
   const stateOf = async () => `${(await engine.checksum()).hash} ${system.hash}`
   return {
     ...snapshots,
+    ...(prepare === undefined ? {} : { prepare: prepare.bind(engine) }),
     open: async () => {
       const opened = await engine.open()
       system.put(await engine.readSystem(''))

@@ -27,6 +27,7 @@ import type {
   SnapshotDescription,
   SystemWrite
 } from '../core/ports/engine.js'
+import type { PrepareOutcome } from '../core/ports/engine-prepare.js'
 import type { EngineContext, EngineProvider, StatementKind } from '../core/ports/engine-provider.js'
 import type { Statement, StatementResult } from '../core/sql.js'
 import { classifyKv, type KvView, runKv } from './kv-statements.js'
@@ -121,17 +122,22 @@ export class KvEngine implements Engine {
 
   async plan(request: PlanRequest): Promise<PlanOutcome> {
     await this.#pause()
-    const changes = new Map<string, string | null>()
-    const view: KvView = {
-      get: (key) => changes.get(key) ?? (changes.has(key) ? null : this.#plannedValue(key)),
-      set: (key, value) => changes.set(key, value)
-    }
-    const ran = runAll(request.statements, view)
+    const ran = this.#run(request)
     if (ran.kind === 'failed') return ran
+    const { changes, results } = ran
     for (const [key, value] of changes) this.#planned.set(key, value)
-    const text = JSON.stringify([...changes] satisfies KvChange[])
-    const command = { tag: 'kv', bytes: new TextEncoder().encode(text) }
-    return { kind: 'planned', command, results: ran.results }
+    return { kind: 'planned', command: commandOf(changes), results }
+  }
+
+  async prepare(request: PlanRequest): Promise<PrepareOutcome> {
+    await this.#pause()
+    const ran = this.#run(request)
+    if (ran.kind === 'failed') return ran
+    const { changes, results, readKeys } = ran
+    const writeKeys = [...changes.keys()]
+    const readOnly = changes.size === 0
+    const command = commandOf(changes)
+    return { kind: 'prepared', command, results, readKeys, writeKeys, readOnly }
   }
 
   async apply(
@@ -246,6 +252,21 @@ export class KvEngine implements Engine {
   /** Changes a value behind everybody's back, so that replicas differ: for tests of divergence. */
   corrupt(key: string, value: string): void {
     this.#put(key, value)
+  }
+
+  /** In one step, so that plans of one batch see one another. */
+  #run({ statements }: PlanRequest) {
+    const changes = new Map<string, string | null>()
+    const keys = new Set<string>()
+    const view: KvView = {
+      get: (key) => {
+        keys.add(key)
+        return changes.get(key) ?? (changes.has(key) ? null : this.#plannedValue(key))
+      },
+      set: (key, value) => changes.set(key, value)
+    }
+    const ran = runAll(statements, view)
+    return ran.kind === 'failed' ? ran : { ...ran, changes, readKeys: [...keys] }
   }
 
   get #state(): EngineState {
@@ -377,6 +398,11 @@ const kvFormat = 1
 /** Left behind by whoever died over it; removed at the next start. */
 const takenName = 'snapshot'
 const incomingName = 'incoming'
+
+function commandOf(changes: ReadonlyMap<string, string | null>): Command {
+  const text = JSON.stringify([...changes] satisfies KvChange[])
+  return { tag: 'kv', bytes: new TextEncoder().encode(text) }
+}
 
 const decodeState = (bytes: Uint8Array): StoredState =>
   JSON.parse(new TextDecoder().decode(bytes)) as StoredState

@@ -372,7 +372,7 @@ export class SimulatedCluster implements FaultTarget {
 }
 
 /** Of the replicas and their identity. */
-const replicatedFiles = /^(identity|log|kv)/
+const replicatedFiles = /^(identity|log|kv|control)/
 
 const addressOf = (nodeId: NodeId): Address => `${nodeId}:7946`
 

@@ -1,4 +1,5 @@
 import { ConsensusDriver } from '../../src/consensus/consensus-driver.js'
+import type { GroupSection } from '../../src/consensus/group/group-section.js'
 import { SegmentedLog } from '../../src/consensus/log/segmented-log-driver.js'
 import type { ClusterKnowledge } from '../../src/consensus/members/cluster-members-driver.js'
 import { resolveConfig } from '../../src/core/config/resolve.js'
@@ -6,7 +7,9 @@ import type { Config } from '../../src/core/config/schema.js'
 import { after } from '../../src/core/deadlines.js'
 import type { ConsensusEvent } from '../../src/core/events.js'
 import { DEFAULT_GROUP, type GroupId, type MonotonicMs, type NodeId } from '../../src/core/ids.js'
+import type { Clock } from '../../src/core/ports/clock.js'
 import { type Logger, silentLogger } from '../../src/core/ports/logger.js'
+import type { Messenger } from '../../src/core/ports/messenger.js'
 import type { ClientTag, WriteAnswer } from '../../src/core/ports/replicated-group.js'
 import { SplittableRandom } from '../../src/core/splittable-random.js'
 import { KvEngine, type KvEngineOptions, kvDirectoryOf } from '../../src/simulation/kv-engine.js'
@@ -36,6 +39,12 @@ export interface TestClusterOptions {
   readonly consensus?: Partial<Config['consensus']>
   readonly engine?: Partial<KvEngineOptions>
   readonly syncLatencyMs?: number
+  /** Of each life of a node. */
+  readonly sections?: (
+    node: string,
+    group: GroupId,
+    life: { readonly messenger: Messenger; readonly clock: Clock }
+  ) => readonly GroupSection[]
   readonly logger?: Logger
 }
 
@@ -190,6 +199,7 @@ export class TestCluster {
 
   #makeDriver(node: TestNode): ConsensusDriver {
     const { clock, disk, engineDisk } = node
+    const messenger = this.network.join(node.id)
     const mount = disk.mount()
     const log = new SegmentedLog({ disk: mount }, { directory: 'log', segmentBytes: 65_536 })
     const options = { latencyMs: 0, flushEveryApplies: 8, ...this.#options.engine }
@@ -198,7 +208,7 @@ export class TestCluster {
         clock,
         random: this.random.split(`node ${node.id}`),
         crypto: testCrypto(this.random.split(`crypto ${node.id} ${this.clock.now()}`)),
-        messenger: this.network.join(node.id),
+        messenger,
         disk: mount,
         log,
         engines: {
@@ -210,6 +220,7 @@ export class TestCluster {
             return engine
           }
         },
+        sections: (group) => this.#options.sections?.(node.id, group, { messenger, clock }) ?? [],
         knowledge: this.#options.knowledge,
         logger: this.#options.logger ?? silentLogger
       },

@@ -10,6 +10,7 @@ import { security } from './security.js'
 import { sessions } from './sessions.js'
 import { stateSync } from './state-sync.js'
 import { topology } from './topology.js'
+import { transactions } from './transactions.js'
 
 /** Every metric by category and name, as `getAllMetrics()` answers; `admin` is the server's own. */
 export const metricCatalogue: Readonly<Record<string, MetricFamily>> = {
@@ -23,6 +24,7 @@ export const metricCatalogue: Readonly<Record<string, MetricFamily>> = {
   security,
   sessions,
   state_sync: stateSync,
+  transactions,
   admin
 }
 

@@ -1,18 +1,20 @@
 /**
  * Brings committed entries into the engine: strictly in order, each once, the exactly-once table
- * in the same engine transaction as the commands. Entries that the engine has already are skipped.
+ * and what sections write in the same engine transaction as the commands. Entries that the engine
+ * has already are skipped.
  *
  * Errors are not caught here: whatever `open` or an apply throws is fail-stop for the replica.
  */
 import { assert, must } from '../../core/assert.js'
-import { LogCorruptedError } from '../../core/errors.js'
+import { LogCorruptedError, ProtocolError } from '../../core/errors.js'
 import { compareText, type LogIndex, type Term } from '../../core/ids.js'
 import type { Command, Engine, SystemWrite } from '../../core/ports/engine.js'
 import type { LogBase, LogEntry, RecoveredGroup } from '../../core/ports/log-store.js'
 import { ClientTable, clientKeyPrefix } from '../client-table.js'
 import { decodeEntryPayload } from '../entry.js'
 import { baseKey, decodeBase, type Reconciled, reconcile } from '../log/engine-base.js'
-import { decodePayload, type GroupPayload } from './group-payload.js'
+import { decodePayload, type GroupPayload, type SystemPayload } from './group-payload.js'
+import type { GroupSection, SectionAt, SectionEffects } from './group-section.js'
 
 /** Entries of a follower that are applied in one engine transaction, and their commands. */
 export const applyEntriesMax = 64
@@ -25,15 +27,34 @@ export interface DecodedEntry {
   readonly payload: GroupPayload | null
 }
 
+/** What an entry of a section has made, before its owner is told. */
+interface SectionApplied {
+  readonly section: GroupSection
+  readonly answer: unknown
+  readonly at: SectionAt
+}
+
+/** What the entries of one engine transaction change. */
+interface Gathered {
+  readonly commands: Command[]
+  readonly writes: Map<string, SystemWrite>
+  readonly applied: SectionApplied[]
+}
+
 export class Applier {
   readonly #engine: Engine
+  readonly #sections: readonly GroupSection[]
   #table = new ClientTable()
   #appliedIndex = 0 as LogIndex
   #engineIndex = 0 as LogIndex
   #appliedTerm = 0 as Term
 
-  constructor(components: { readonly engine: Engine }) {
+  constructor(components: {
+    readonly engine: Engine
+    readonly sections?: readonly GroupSection[] | undefined
+  }) {
     this.#engine = components.engine
+    this.#sections = components.sections ?? []
   }
 
   /** Every entry up to here has been applied or skipped. */
@@ -55,6 +76,11 @@ export class Applier {
     return this.#table
   }
 
+  /** Of the entry after what is applied. */
+  nextLogTime(wallNow: number): number {
+    return Math.max(this.#table.logTime + 1, Math.floor(wallNow))
+  }
+
   /**
    * Answers what the log is when the engine has had its say, and what it has to be told.
    * @throws LogCorruptedError the engine has applied what the log does not hold, or lacks what it
@@ -71,7 +97,7 @@ export class Applier {
       const has = `${baseIndex + 1}…${baseIndex + entries.length}`
       throw new LogCorruptedError(`the engine has applied ${appliedIndex}, the log has ${has}`)
     }
-    await this.#readTable()
+    await this.#readState()
     this.#appliedIndex = appliedIndex
     this.#engineIndex = appliedIndex
     return reconciled
@@ -79,7 +105,7 @@ export class Applier {
 
   /** The engine's content is another one. */
   async handleRestored({ index, term }: LogBase): Promise<void> {
-    await this.#readTable()
+    await this.#readState()
     this.#appliedIndex = index
     this.#engineIndex = index
     this.#appliedTerm = term
@@ -100,33 +126,67 @@ export class Applier {
   ): Promise<void> {
     this.#expectNext(entries)
     const last = must(entries.at(-1), 'entry to apply')
-    const commands: Command[] = []
-    const writes = new Map<string, SystemWrite>()
+    const gathered: Gathered = { commands: [], writes: new Map(), applied: [] }
     for (const entry of entries) {
-      for (const write of this.#keep(entry)) writes.set(write.key, write)
-      if (entry.payload?.kind === 'batch') commands.push(...entry.payload.commands.map(toCommand))
+      for (const write of this.#take(entry, gathered)) gathered.writes.set(write.key, write)
     }
+    const { commands, writes, applied } = gathered
     const sorted = [...writes.values()].sort((a, b) => compareText(a.key, b.key))
     await this.#engine.apply(planned ?? commands, sorted, last.index)
     this.#advance(last)
     this.#engineIndex = last.index
+    for (const { section, answer, at } of applied) section.handleApplied(answer, at)
   }
 
-  async #readTable(): Promise<void> {
+  async #readState(): Promise<void> {
     this.#table = ClientTable.restore(await this.#engine.readSystem(clientKeyPrefix))
+    for (const section of this.#sections) {
+      section.restore(await this.#engine.readSystem(section.keyPrefix))
+    }
   }
 
-  #keep({ payload, index }: DecodedEntry): SystemWrite[] {
-    if (payload?.kind === 'batch') {
-      const answers = payload.commands.flatMap(({ client, kept }) =>
-        client === null ? [] : [{ tag: client, result: kept }]
-      )
-      return this.#table.apply(payload.logTime, payload.limits, answers, index)
+  /** Its commands go into `gathered`; answers what is kept of it. */
+  #take(entry: DecodedEntry, gathered: Gathered): readonly SystemWrite[] {
+    const { payload, index } = entry
+    switch (payload?.kind) {
+      case 'batch': {
+        const answers = payload.commands.flatMap(({ client, kept }) =>
+          client === null ? [] : [{ tag: client, result: kept }]
+        )
+        gathered.commands.push(...payload.commands.map(toCommand))
+        return this.#table.apply(payload.logTime, payload.limits, answers, index)
+      }
+      case 'register':
+        return this.#table.register(payload.logTime, payload.limits, payload.clients)
+      case 'system':
+        return this.#takeSystem(entry, payload, gathered)
+      default:
+        return []
     }
-    if (payload?.kind === 'register') {
-      return this.#table.register(payload.logTime, payload.limits, payload.clients)
-    }
-    return []
+  }
+
+  #takeSystem(
+    { index, term }: DecodedEntry,
+    { logTime, limits, section: name, bytes }: SystemPayload,
+    { commands, applied }: Gathered
+  ): readonly SystemWrite[] {
+    const section = this.#sections.find((one) => one.name === name)
+    if (section === undefined) throw new ProtocolError(`an entry of section ${name}`)
+    const at = { index, term, now: logTime }
+    const told = new Set<string>()
+    const effects: SectionEffects<unknown> = section.apply(bytes, {
+      ...at,
+      isNew: (tag) => {
+        const key = `${tag.serial} ${tag.clientId}`
+        const isNew = this.#table.lookup(tag, logTime, limits).kind === 'new' && !told.has(key)
+        if (isNew) told.add(key)
+        return isNew
+      }
+    })
+    commands.push(...effects.commands)
+    applied.push({ section, answer: effects.answer, at })
+    const kept = this.#table.apply(logTime, limits, effects.answered, index)
+    return [...kept, ...effects.writes]
   }
 
   #expectNext(entries: readonly DecodedEntry[]): void {

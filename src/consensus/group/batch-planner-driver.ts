@@ -5,16 +5,15 @@
  * Planned commands see one another in order. Plans of a window are handed to the engine together,
  * which spares an engine in its own thread most of the round trips; should a window outgrow an
  * entry, the batch is discarded and planned again one by one.
+ *
+ * While somebody holds rows, each write is prepared first: one that meets such a row is set aside.
  */
 import type { Config } from '../../core/config/schema.js'
 import {
   BackpressureError,
-  ClientExpiredError,
   CommandTooLargeError,
   EngineFailedError,
   RequestTimeoutError,
-  ResultNotKeptError,
-  SerialForgottenError,
   SkeinError
 } from '../../core/errors.js'
 import type { ClientId, LogIndex, Serial } from '../../core/ids.js'
@@ -25,13 +24,14 @@ import type { ClientTag } from '../../core/ports/replicated-group.js'
 import type { StatementResult } from '../../core/sql.js'
 import type { ClientLimits, ClientTable } from '../client-table.js'
 import type { ConsensusCounters } from '../counters.js'
+import { standingOf } from './client-standing.js'
 import {
   type BatchCommand,
   batchTargetBytes,
-  decodeKeptResult,
   encodeKeptResult,
   entrySizeOf
 } from './group-payload.js'
+import type { RowGuard } from './group-section.js'
 import type { PendingWrite } from './pending-write.js'
 import { statementError } from './statement-error.js'
 
@@ -52,6 +52,8 @@ export interface PlannedWrite {
 export interface WriteSource {
   next(): PendingWrite | undefined
   putBack(writes: readonly PendingWrite[]): void
+  /** They meet rows that somebody holds: they come again when rows are free. */
+  setAside(writes: readonly PendingWrite[]): void
 }
 
 interface Candidate {
@@ -88,6 +90,7 @@ export class BatchPlanner {
   readonly #clock: Clock
   readonly #engine: Engine
   readonly #counters: ConsensusCounters
+  readonly #rows: RowGuard | null
   readonly #config: Pick<Config['consensus'], 'batchCommandsMax' | 'clientAnswersMax'>
 
   constructor(
@@ -95,12 +98,14 @@ export class BatchPlanner {
       readonly clock: Clock
       readonly engine: Engine
       readonly counters: ConsensusCounters
+      readonly rows: RowGuard | null
     },
     config: Pick<Config['consensus'], 'batchCommandsMax' | 'clientAnswersMax'>
   ) {
     this.#clock = components.clock
     this.#engine = components.engine
     this.#counters = components.counters
+    this.#rows = components.rows
     this.#config = config
   }
 
@@ -130,14 +135,20 @@ export class BatchPlanner {
     const { batchCommandsMax } = this.#config
     while (gathered.planned.length < batchCommandsMax && gathered.sizeBytes < batchTargetBytes) {
       const window: Candidate[] = []
-      const room = Math.min(windowMax, batchCommandsMax - gathered.planned.length)
+      const isGuarded = this.#rows?.isHeld === true
+      const room = Math.min(isGuarded ? 1 : windowMax, batchCommandsMax - gathered.planned.length)
       while (window.length < room) {
         const write = source.next()
         if (write === undefined) break
         const candidate = this.#admit(write, admitted, admission)
         if (candidate !== null) window.push(candidate)
       }
-      if (window.length === 0) break
+      const [first] = window
+      if (first === undefined) break
+      if (isGuarded && (await this.#isBlocked(first, admission.index))) {
+        setAside(first, source, admitted)
+        continue
+      }
       const outcomes = await this.#planAll(window, admission.index)
       for (const [i, outcome] of outcomes.entries()) {
         this.#take(window[i] as Candidate, outcome, gathered)
@@ -156,7 +167,7 @@ export class BatchPlanner {
       return null
     }
     if (request.client === null) return { callers: [write] }
-    const key = `${request.client.serial} ${request.client.clientId}`
+    const key = keyOf(request.client)
     const twin = admitted.byTag.get(key)
     if (twin !== undefined) {
       twin.callers.push(write)
@@ -185,29 +196,24 @@ export class BatchPlanner {
     return true
   }
 
-  #isNew({ caller }: PendingWrite, tag: ClientTag, { table, logTime, limits }: Admission): boolean {
-    const found = table.lookup(tag, logTime, limits)
-    switch (found.kind) {
-      case 'executed':
-        this.#counters.add('repeated_answers')
-        if (found.result === null) {
-          caller.reject(new ResultNotKeptError(`executed at index ${found.index}`))
-        } else {
-          const results = decodeKeptResult(found.result)
-          caller.resolve({ results, index: found.index, repeated: true })
-        }
-        return false
-      case 'forgotten':
-        caller.reject(
-          new SerialForgottenError(`serial ${tag.serial} was answered, said the client`)
-        )
-        return false
-      case 'expired':
-        caller.reject(new ClientExpiredError(`client ${tag.clientId} is not registered`))
-        return false
-      case 'new':
-        return true
-    }
+  #isNew({ caller }: PendingWrite, tag: ClientTag, admission: Admission): boolean {
+    const standing = standingOf(tag, admission)
+    if (standing.kind === 'new') return true
+    if (standing.kind === 'answered' || standing.isExecuted) this.#counters.add('repeated_answers')
+    if (standing.kind === 'answered') caller.resolve(standing.answer)
+    else caller.reject(standing.error)
+    return false
+  }
+
+  /** What fails to be prepared is planned, and told why it fails. */
+  async #isBlocked({ callers }: Candidate, index: LogIndex): Promise<boolean> {
+    const rows = this.#rows
+    const { statements, deadline } = (callers[0] as PendingWrite).request
+    if (rows === null || this.#engine.prepare === undefined) return false
+    const outcome = await this.#engine.prepare({ statements }, { index, deadline })
+    if (outcome.kind === 'failed' || !rows.blocksWrite(outcome)) return false
+    this.#counters.add('writes_set_aside')
+    return true
   }
 
   async #planAll(window: readonly Candidate[], index: LogIndex): Promise<PlanOutcome[]> {
@@ -251,3 +257,12 @@ export class BatchPlanner {
 function rejectAll(writes: readonly Candidate[], error: Error): void {
   for (const { callers } of writes) for (const { caller } of callers) caller.reject(error)
 }
+
+/** A retry that comes meanwhile is a candidate of its own. */
+function setAside({ callers }: Candidate, source: WriteSource, admitted: Admitted): void {
+  const client = (callers[0] as PendingWrite).request.client
+  if (client !== null) admitted.byTag.delete(keyOf(client))
+  source.setAside(callers)
+}
+
+const keyOf = ({ serial, clientId }: ClientTag): string => `${serial} ${clientId}`

@@ -1,32 +1,22 @@
 /**
- * One replica of one group: Raft below, the engine above, callers beside.
+ * One replica of one group: Raft below, the engine above, callers beside. What is done with the
+ * engine is `GroupWorker`'s, reads are `GroupReads`', comparing contents is `GroupChecks`'.
  *
- * 1. One thing at a time is done with the engine's batch: discard what was planned in vain, take a
- *    snapshot in or have the log compacted, apply what is committed, plan and propose what waits,
- *    in this order of preference.
- * 2. A leader plans only when it has applied an entry of its own term and everything before it, so
- *    that the exactly-once table and the data are those at the end of the log.
- * 3. An error while applying is fail-stop for the replica: it steps down, campaigns no more, serves
+ * 1. An error while applying is fail-stop for the replica: it steps down, campaigns no more, serves
  *    nothing; its log goes on voting and storing, which no engine is needed for.
- * 4. What a snapshot has brought is not applied again: it replaces the engine's content first, then
- *    Raft hears of it.
- * 5. A replica whose content differs from the majority's stops serving likewise.
+ * 2. A replica whose content differs from the majority's stops serving likewise.
  */
 import { InvariantError } from '../../core/assert.js'
 import type { Config } from '../../core/config/schema.js'
 import { DeadlineTimer } from '../../core/deadline-timer.js'
-import { after, NEVER } from '../../core/deadlines.js'
+import { after } from '../../core/deadlines.js'
 import {
   BackpressureError,
-  CancelledError,
   DivergedError,
-  EngineFailedError,
-  NoLeaderError,
   NotFoundError,
-  NotLeaderError,
   ReplicaFailedError,
   RequestTimeoutError,
-  SkeinError,
+  type SkeinError,
   StoppedError,
   TransferFailedError
 } from '../../core/errors.js'
@@ -34,7 +24,6 @@ import type { ConsensusEvent } from '../../core/events.js'
 import {
   type ClientId,
   type GroupId,
-  groupName,
   type LogIndex,
   type MonotonicMs,
   type NodeId,
@@ -44,10 +33,11 @@ import {
 import { messageSizeBytesMax } from '../../core/limits.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Engine } from '../../core/ports/engine.js'
-import type { LogEntry, PersistRequest, RecoveredGroup } from '../../core/ports/log-store.js'
+import type { PersistRequest, RecoveredGroup } from '../../core/ports/log-store.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type { Messenger } from '../../core/ports/messenger.js'
 import type {
+  ClientTag,
   GroupStatus,
   Leadership,
   ReadAnswer,
@@ -56,28 +46,25 @@ import type {
   WriteAnswer,
   WriteRequest
 } from '../../core/ports/replicated-group.js'
-import { factsOf } from '../../core/remote-error.js'
 import type { TellQueue } from '../../core/tell-queue.js'
-import { type Configuration, isJoint, membersOf } from '../configuration.js'
+import { isJoint, membersOf } from '../configuration.js'
 import type { ConsensusCounters } from '../counters.js'
 import type { RaftEvent } from '../raft/types.js'
-import {
-  Applier,
-  applyCommandsMax,
-  applyEntriesMax,
-  type DecodedEntry,
-  decodeEntry
-} from './applier-driver.js'
-import { type CheckVerdict, DivergenceCheck } from './divergence-check.js'
-import { checkReport, checkVerdict, readIndexRequest } from './group-messages.js'
+import { Applier } from './applier-driver.js'
+import { type ClientStanding, standingOf } from './client-standing.js'
+import type { CheckVerdict } from './divergence-check.js'
+import { GroupChecks } from './group-checks-driver.js'
+import { asFailure, notLeader } from './group-errors.js'
+import { GroupReads } from './group-reads-driver.js'
+import type { GroupSection, MakeEntry, RowGuard } from './group-section.js'
+import { LeadershipView, statusOf } from './group-status.js'
+import { GroupWorker } from './group-worker-driver.js'
 import { MemberChanges } from './member-changes-driver.js'
 import { Pending } from './pending-write.js'
 import { ProposalPipeline } from './proposal-pipeline-driver.js'
 import type { RaftDriver } from './raft-driver.js'
-import { ReadRounds } from './read-rounds.js'
 import type { Chunk, ChunkRequest } from './snapshot-source-driver.js'
 import { Snapshots } from './snapshots-driver.js'
-import { statementError } from './statement-error.js'
 import { Waiters } from './waiters.js'
 
 export interface GroupComponents {
@@ -86,6 +73,8 @@ export interface GroupComponents {
   readonly engine: Engine
   readonly logger: Logger
   readonly counters: ConsensusCounters
+  /** Of what is replicated beside the data; absent: none. */
+  readonly sections?: readonly GroupSection[]
   emit(event: ConsensusEvent): void
 }
 
@@ -107,30 +96,32 @@ export interface GroupOptions {
 /** Callers whose deadline has passed are told so at this interval. */
 export const sweepIntervalMs = 20
 
+/** What a replica consists of once Raft is there. */
+interface Parts {
+  readonly raft: RaftDriver
+  readonly pipeline: ProposalPipeline
+  readonly members: MemberChanges
+  readonly snapshots: Snapshots
+  readonly reads: GroupReads
+  readonly checks: GroupChecks
+  readonly worker: GroupWorker
+}
+
 export class GroupDriver implements ReplicatedGroup {
   readonly group: GroupId
   readonly #components: GroupComponents
   readonly #options: GroupOptions
   readonly #applier: Applier
-  #committed: LogEntry[] = []
-  readonly #readRounds: ReadRounds
-  readonly #applied = new Waiters<LogIndex, void>()
   readonly #transfers = new Waiters<null, void>()
-  readonly #divergence = new DivergenceCheck()
   readonly #sweepTimer: DeadlineTimer
-  readonly #checkTimer: DeadlineTimer
-  #raft: RaftDriver | null = null
-  #pipeline: ProposalPipeline | null = null
-  #members: MemberChanges | null = null
-  #snapshots: Snapshots | null = null
-  #running: Promise<void> | null = null
-  /** Of a follower to its leader, for the round that is under way. */
-  #readQuestion: AbortController | null = null
-  #mustDiscard = false
+  readonly #leadership = new LeadershipView()
+  readonly #sections: readonly GroupSection[]
+  readonly #rows: RowGuard | null
+  #parts: Parts | null = null
+  /** Sections know that this replica leads. */
+  #isLeadershipTold = false
   #isSweepArmed = false
   #isLeader = false
-  /** As last asked for, and what it was made of. */
-  #leadership: { by: Configuration; from: ReplicaId | null; is: Leadership } | null = null
   #isHalted = false
   #isStopped = false
   #failure: SkeinError | null = null
@@ -139,13 +130,10 @@ export class GroupDriver implements ReplicatedGroup {
     this.group = options.group
     this.#components = components
     this.#options = options
+    this.#sections = components.sections ?? []
+    this.#rows = this.#sections.find(({ rows }) => rows !== null)?.rows ?? null
     this.#applier = new Applier(components)
-    const { clock } = components
-    this.#readRounds = new ReadRounds(options.config.pendingReadsMax, (round, deadline) =>
-      this.#beginReadRound(round, deadline)
-    )
-    this.#sweepTimer = new DeadlineTimer(clock, (now) => this.#sweep(now))
-    this.#checkTimer = new DeadlineTimer(clock, () => this.#checkInTime())
+    this.#sweepTimer = new DeadlineTimer(components.clock, (now) => this.#sweep(now))
   }
 
   /** Opens the engine of the replica that the log has. */
@@ -160,95 +148,97 @@ export class GroupDriver implements ReplicatedGroup {
   }
 
   start(raft: RaftDriver): void {
-    this.#raft = raft
-    this.#pipeline = new ProposalPipeline(
-      { ...this.#components, applier: this.#applier, raft },
-      this.#options.config
-    )
-    this.#members = new MemberChanges({ ...this.#components, raft })
-    this.#snapshots = new Snapshots(
-      { ...this.#components, raft, onWork: () => this.#wake() },
-      this.#options
-    )
+    this.#parts = this.#makeParts(raft)
+    this.#rows?.onReleased(() => {
+      this.#parts?.pipeline.handleReleased()
+      this.#parts?.reads.handleReleased()
+      this.#wake()
+    })
     raft.start()
+  }
+
+  #makeParts(raft: RaftDriver): Parts {
+    const rows = this.#rows
+    const components = { ...this.#components, applier: this.#applier, raft, rows }
+    const { group, self, config } = this.#options
+    const isLeader = () => this.#isLeader
+    const pipeline = new ProposalPipeline(components, config)
+    const snapshots = new Snapshots({ ...components, onWork: () => this.#wake() }, this.#options)
+    const reads = new GroupReads(
+      {
+        ...components,
+        expectServing: () => this.#expectServing(),
+        onWaiting: () => this.#armSweep()
+      },
+      { group, pendingReadsMax: config.pendingReadsMax }
+    )
+    const checks = new GroupChecks(
+      {
+        ...components,
+        isLeader,
+        onDue: () => {
+          pipeline.wantCheck()
+          this.#wake()
+        },
+        onVerdict: (verdict) => this.#obey(verdict)
+      },
+      { group, self, intervalMs: config.checkIntervalMs }
+    )
+    const worker = new GroupWorker({
+      ...components,
+      group,
+      pipeline,
+      snapshots,
+      isLeader,
+      isOver: () => this.#isStopped || this.#failure !== null,
+      hash: (index) => checks.hash(index),
+      onApplied: (index) => {
+        reads.handleApplied(index)
+        this.#tellLeading()
+      },
+      onRested: () => this.#wake(),
+      onFailed: (failure) => this.#fail(failure)
+    })
+    const members = new MemberChanges(components)
+    return { raft, pipeline, members, snapshots, reads, checks, worker }
   }
 
   /** The last answers go out: whoever waits is told that the node stops. */
   async stop(): Promise<void> {
     if (this.#isStopped) return
     this.#isStopped = true
-    this.#raft?.stop()
-    this.#members?.stop()
+    this.#tellResigned()
+    const parts = this.#parts
+    parts?.raft.stop()
+    parts?.members.stop()
     this.#sweepTimer.stop()
-    this.#checkTimer.stop()
+    parts?.checks.stop()
     this.#rejectCallers(() => new StoppedError('this node is stopping'))
-    await this.#running
-    await this.#snapshots?.stop()
+    await parts?.worker.rested
+    await parts?.snapshots.stop()
     await this.#components.engine.close()
   }
 
   status(): GroupStatus {
-    const raft = this.#started().raft.status()
-    const leader = raft.leader === null ? null : nodeOf(raft.leader)
-    const own = {
-      nodeId: nodeOf(this.#options.self),
-      matchIndex: raft.durableIndex,
-      active: true,
-      getsSnapshot: false
-    }
-    const others = raft.progress
-      .filter(({ isVoter }) => isVoter)
-      .map(({ replica, matchIndex, active, mode }) => ({
-        nodeId: nodeOf(replica),
-        matchIndex,
-        active,
-        getsSnapshot: mode === 'snapshot'
-      }))
-    return {
-      group: this.group,
-      name: groupName(this.group),
-      role: raft.role,
-      term: raft.term,
-      leader,
-      voters: raft.configuration.voters.map(nodeOf),
-      learners: raft.configuration.learners.map(nodeOf),
-      commitIndex: raft.commitIndex,
-      appliedIndex: this.#applier.appliedIndex,
-      firstIndex: (raft.baseIndex + 1) as LogIndex,
-      lastIndex: raft.lastIndex,
-      failed: this.#failure?.code ?? null,
-      progress: raft.role === 'leader' ? [own, ...others] : []
-    }
+    const { appliedIndex } = this.#applier
+    const failed = this.#failure?.code ?? null
+    const { group, self } = this.#options
+    return statusOf(this.#started().raft.status(), { group, self, appliedIndex, failed })
   }
 
   leadership(): Leadership {
-    const { role, term, leader, configuration } = this.#started().raft.core
-    const known = this.#leadership
-    if (
-      known !== null &&
-      known.by === configuration &&
-      known.from === leader &&
-      known.is.role === role &&
-      known.is.term === term
-    ) {
-      return known.is
-    }
-    const voters = configuration.voters.map(nodeOf)
-    const is = { role, term, leader: leader === null ? null : nodeOf(leader), voters }
-    this.#leadership = { by: configuration, from: leader, is }
-    return is
+    return this.#leadership.of(this.#started().raft.core)
   }
 
   tellQueues(tell: TellQueue): void {
     const { pendingReadsMax, uncommittedBytesMax, appendsInFlightMax, clientsMax } =
       this.#options.config
-    tell('consensus.pendingReadsMax', this.#readRounds.length, pendingReadsMax)
     tell('consensus.clientsMax', this.#applier.table.size, clientsMax)
-    this.#pipeline?.tellQueues(tell)
-    this.#members?.tellQueues(tell)
-    this.#snapshots?.tellQueues(tell)
-    if (this.#raft === null) return
-    const { uncommittedBytes, pendingReads, progress } = this.#raft.status()
+    const parts = this.#parts
+    if (parts === null) return
+    const { pipeline, members, snapshots, reads, raft } = parts
+    for (const part of [pipeline, members, snapshots, reads]) part.tellQueues(tell)
+    const { uncommittedBytes, pendingReads, progress } = raft.status()
     tell('consensus.pendingReadsMax', pendingReads, pendingReadsMax)
     // One proposal may be larger than all that is allowed, when it is alone.
     const bytesMax = uncommittedBytesMax + messageSizeBytesMax
@@ -270,38 +260,50 @@ export class GroupDriver implements ReplicatedGroup {
   registerClient(clientId: ClientId, deadline: MonotonicMs): Promise<void> {
     return new Promise((resolve, reject) => {
       const { pipeline } = this.#expectLeading()
-      pipeline.enqueue({
-        kind: 'register',
-        clientId,
-        caller: new Pending<void>(deadline, resolve, reject)
-      })
+      const caller = new Pending<void>(deadline, resolve, reject)
+      pipeline.enqueue({ kind: 'register', clientId, caller })
       this.#wake()
     })
   }
 
-  async read(request: ReadRequest): Promise<ReadAnswer> {
-    this.#expectServing()
-    await this.#untilApplied(request)
-    this.#expectServing()
-    this.#components.counters.add('reads')
-    const outcome = await this.#components.engine.read(request.statements, {
-      // Raft's own entries do not concern the engine: it may never hear of the index asked for.
-      atLeastIndex: this.#applier.engineIndex,
-      deadline: request.deadline,
-      ...(request.signal === undefined ? {} : { signal: request.signal })
+  /**
+   * Proposes an entry of a section when nothing of the group is on its way. Resolves when it is
+   * applied, or when there was nothing to propose; leader only.
+   * @throws NotLeaderError, BackpressureError nothing was proposed
+   * @throws IndeterminateError proposed, and the outcome is unknown
+   */
+  proposeSystem(section: string, make: MakeEntry, deadline: MonotonicMs): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { pipeline } = this.#expectLeading()
+      const caller = new Pending<void>(deadline, resolve, reject)
+      pipeline.enqueueEntry({ section, make, caller })
+      this.#wake()
     })
-    if (outcome.kind === 'failed') throw statementError(outcome.failure)
-    return { results: outcome.results, index: outcome.index }
+  }
+
+  /** The log time that an entry would get now. */
+  logNow(): number {
+    return this.#applier.nextLogTime(this.#components.clock.wallNow())
+  }
+
+  /** What stands of a client's command at the end of the log; leader only. */
+  standingOf(tag: ClientTag): ClientStanding {
+    this.#expectLeading()
+    const { clientsMax, clientIdleTimeoutMs, clientAnswersMax } = this.#options.config
+    const { table } = this.#applier
+    const limits = { clientsMax, clientIdleTimeoutMs }
+    const standing = standingOf(tag, { table, logTime: this.logNow(), limits })
+    if (standing.kind !== 'new' || table.unansweredCount(tag) < clientAnswersMax) return standing
+    const error = new BackpressureError(`client ${tag.clientId} leaves too many answers`)
+    return { kind: 'refused', isExecuted: false, error }
+  }
+
+  read(request: ReadRequest): Promise<ReadAnswer> {
+    return this.#started().reads.read(request)
   }
 
   readIndex(deadline: MonotonicMs): Promise<LogIndex> {
-    return new Promise((resolve, reject) => {
-      this.#expectServing()
-      if (!this.#readRounds.join({ deadline, resolve, reject })) {
-        throw new BackpressureError('too many reads wait for the leader')
-      }
-      this.#armSweep()
-    })
+    return this.#started().reads.readIndex(deadline)
   }
 
   transferLeadership(target: NodeId | null, deadline: MonotonicMs): Promise<void> {
@@ -325,8 +327,7 @@ export class GroupDriver implements ReplicatedGroup {
    * @throws IndeterminateError a change was proposed, and whether it is committed is not known
    */
   async addReplica(replica: ReplicaId, deadline: MonotonicMs): Promise<void> {
-    this.#expectLeading()
-    await this.#members?.add(replica, deadline)
+    await this.#expectLeading().members.add(replica, deadline)
   }
 
   /**
@@ -335,14 +336,14 @@ export class GroupDriver implements ReplicatedGroup {
    * @throws as `addReplica`; NotFoundError the node has none
    */
   async removeNode(node: NodeId, deadline: MonotonicMs): Promise<void> {
-    const { raft } = this.#expectLeading()
+    const { raft, members } = this.#expectLeading()
     if (node === nodeOf(this.#options.self) && raft.core.configuration.voters.length > 1) {
       await this.transferLeadership(null, deadline)
       throw notLeader(raft.core.leader)
     }
     const replicas = membersOf(raft.core.configuration).filter((one) => nodeOf(one) === node)
     if (replicas.length === 0) throw new NotFoundError(`${node} has no replica of the group`)
-    await this.#members?.remove(replicas, deadline)
+    await members.remove(replicas, deadline)
   }
 
   async checksum(): Promise<{ readonly index: LogIndex; readonly hash: string }> {
@@ -358,7 +359,7 @@ export class GroupDriver implements ReplicatedGroup {
 
   /** This node will stop: it does not campaign any more. */
   setCandidacy(allowed: boolean): void {
-    this.#raft?.setCandidacy(allowed && this.#failure === null)
+    this.#parts?.raft.setCandidacy(allowed && this.#failure === null)
   }
 
   get raft(): RaftDriver {
@@ -367,8 +368,9 @@ export class GroupDriver implements ReplicatedGroup {
 
   /** Nobody waits for anything, and nothing is left to apply. */
   get isIdle(): boolean {
-    if (this.#failure !== null || this.#isStopped || this.#running !== null) return false
-    return !this.#hasWork() && !this.#hasCallers() && this.#members?.isWaiting !== true
+    if (this.#failure !== null || this.#isStopped) return false
+    const { members, worker } = this.#started()
+    return worker.isIdle && !this.#hasCallers() && !members.isWaiting
   }
 
   get isLeader(): boolean {
@@ -376,10 +378,11 @@ export class GroupDriver implements ReplicatedGroup {
   }
 
   handleRaftEvent(event: RaftEvent): void {
+    const { members, reads, snapshots, worker } = this.#started()
     switch (event.type) {
       case 'Committed':
         this.#components.counters.add('commits', event.entries.length)
-        this.#committed.push(...event.entries)
+        worker.handleCommitted(event.entries)
         this.#wake()
         break
       case 'RoleChanged':
@@ -392,28 +395,24 @@ export class GroupDriver implements ReplicatedGroup {
           term: event.term,
           leader: event.leader === null ? null : nodeOf(event.leader)
         })
-        if (event.leader !== null) this.#readRounds.askAgain()
+        if (event.leader !== null) reads.askAgain()
         break
       case 'ReadReady':
-        this.#readRounds.handleReady(event.requestId, event.index)
+        reads.handleReady(event)
         break
       case 'ReadRefused':
-        this.#readRounds.handleRefused(event.requestId, () =>
-          event.reason === 'backpressure'
-            ? new BackpressureError('too many reads wait for a quorum')
-            : notLeader(event.leaderHint)
-        )
+        reads.handleRefused(event)
         break
       case 'TransferEnded':
         this.#handleTransferEnded(event)
         break
       case 'ConfigurationCommitted':
-        this.#members?.check()
+        members.check()
         this.#tellConfiguration(event)
         break
       case 'SnapshotWanted':
       case 'SnapshotOffered':
-        if (this.#failure === null) this.#snapshots?.handle(event)
+        if (this.#failure === null) snapshots.handle(event)
         break
       case 'ConfigurationChanged':
         break
@@ -438,36 +437,16 @@ export class GroupDriver implements ReplicatedGroup {
    */
   async serveChunk(request: ChunkRequest): Promise<Chunk> {
     this.#expectServing()
-    const snapshots = this.#snapshots
-    if (snapshots === null) throw new NotFoundError('the replica is not ready')
-    return snapshots.serve(request)
+    if (this.#parts === null) throw new NotFoundError('the replica is not ready')
+    return this.#parts.snapshots.serve(request)
   }
 
   handleCheckReport(replica: ReplicaId, index: LogIndex, hash: string): void {
-    if (!this.#isLeader) return
-    const { term, configuration } = this.#started().raft.status()
-    const verdict = this.#divergence.report(index, replica, hash, configuration.voters)
-    if (verdict === null) return
-    const nodes = verdict.diverged.map(nodeOf)
-    this.#components.logger.error(
-      { group: this.group, index, nodes, halted: verdict.halted },
-      'replicas differ'
-    )
-    this.#components.emit({ type: 'ReplicaDiverged', group: this.group, index, nodes })
-    for (const voter of configuration.voters) {
-      if (voter === this.#options.self) continue
-      this.#components.messenger.send(nodeOf(voter), checkVerdict, {
-        group: this.group,
-        term,
-        ...verdict
-      })
-    }
-    this.#obey(verdict)
+    this.#started().checks.handleReport(replica, index, hash)
   }
 
   handleCheckVerdict(from: NodeId, verdict: CheckVerdict & { readonly term: number }): void {
-    const { term, leader } = this.#started().raft.status()
-    if (verdict.term === term && leader !== null && nodeOf(leader) === from) this.#obey(verdict)
+    this.#started().checks.handleVerdict(from, verdict)
   }
 
   #obey({ index, diverged, halted }: CheckVerdict): void {
@@ -479,6 +458,7 @@ export class GroupDriver implements ReplicatedGroup {
 
   #handleRole(event: Extract<RaftEvent, { type: 'RoleChanged' }>): void {
     const { counters, emit } = this.#components
+    const { checks, members, pipeline, worker } = this.#started()
     const leads = event.role === 'leader'
     const { term, role, reason } = event
     emit({ type: 'RoleChanged', group: this.group, term, role, reason })
@@ -486,18 +466,32 @@ export class GroupDriver implements ReplicatedGroup {
     this.#isLeader = leads
     if (leads) {
       counters.add('leader_elections')
-      this.#armCheck()
+      checks.lead()
       this.#wake()
       return
     }
     counters.add('leaderships_lost')
-    this.#checkTimer.arm(NEVER)
-    this.#divergence.clear()
-    this.#mustDiscard = true
-    this.#started().pipeline.abandon(event.leader === null ? null : nodeOf(event.leader))
+    this.#tellResigned()
+    checks.resign()
+    worker.discard()
+    pipeline.abandon(event.leader === null ? null : nodeOf(event.leader))
     this.#transfers.resolveWhere(() => true, undefined)
-    this.#members?.check()
+    members.check()
     this.#wake()
+  }
+
+  #tellLeading(): void {
+    if (this.#isLeadershipTold || !this.#isLeader || this.#failure !== null) return
+    const { term } = this.#started().raft.core
+    if (this.#applier.appliedTerm !== term) return
+    this.#isLeadershipTold = true
+    for (const section of this.#sections) section.handleLeadership(term)
+  }
+
+  #tellResigned(): void {
+    if (!this.#isLeadershipTold) return
+    this.#isLeadershipTold = false
+    for (const section of this.#sections) section.handleLeadership(null)
   }
 
   #handleTransferEnded(event: Extract<RaftEvent, { type: 'TransferEnded' }>): void {
@@ -523,181 +517,9 @@ export class GroupDriver implements ReplicatedGroup {
     })
   }
 
-  #beginReadRound(round: number, deadline: MonotonicMs): void {
-    const { raft } = this.#started()
-    this.#components.counters.add('read_rounds')
-    this.#readQuestion?.abort()
-    this.#readQuestion = null
-    const { role, leader } = raft.status()
-    if (role === 'leader') {
-      raft.requestReadIndex(round)
-    } else if (leader === null) {
-      this.#readRounds.handleRefused(round, () => new NoLeaderError('no leader is known'))
-    } else {
-      this.#readQuestion = new AbortController()
-      const { signal } = this.#readQuestion
-      this.#components.messenger
-        .request(nodeOf(leader), readIndexRequest, { group: this.group }, { deadline, signal })
-        .then(
-          ({ index }) => this.#readRounds.handleReady(round, index),
-          (error: Error) => this.#readRounds.handleRefused(round, () => error)
-        )
-    }
-  }
-
-  #untilApplied({ atLeastIndex, deadline, signal }: ReadRequest): Promise<void> {
-    if (this.#applier.appliedIndex >= atLeastIndex) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) throw new CancelledError('the read was cancelled')
-      const cancel = () => {
-        this.#applied.remove(waiter)
-        reject(new CancelledError('the read was cancelled'))
-      }
-      const done = () => signal?.removeEventListener('abort', cancel)
-      const waiter = {
-        deadline,
-        resolve: () => {
-          done()
-          resolve()
-        },
-        reject: (error: Error) => {
-          done()
-          reject(error)
-        }
-      }
-      signal?.addEventListener('abort', cancel)
-      this.#applied.add(atLeastIndex, waiter)
-      this.#armSweep()
-    })
-  }
-
-  /** Starts the loop over the engine unless it runs. */
   #wake(): void {
     this.#armSweep()
-    if (this.#running !== null || !this.#hasWork()) return
-    this.#running = this.#run().finally(() => {
-      this.#running = null
-      this.#wake()
-    })
-  }
-
-  #hasWork(): boolean {
-    if (this.#isStopped || this.#failure !== null) return false
-    if (this.#committed.length > 0 || this.#mustDiscard) return true
-    return (this.#snapshots?.hasWork ?? false) || this.#canPropose()
-  }
-
-  #canPropose(): boolean {
-    const { pipeline, raft } = this.#started()
-    if (!this.#isLeader || pipeline.hasInFlight || !pipeline.hasWork) return false
-    const { term, transferTarget } = raft.status()
-    return this.#applier.appliedTerm === term && transferTarget === null
-  }
-
-  async #run(): Promise<void> {
-    try {
-      while (this.#hasWork()) {
-        if (this.#mustDiscard) {
-          this.#mustDiscard = false
-          await this.#components.engine.discard()
-        } else if (this.#snapshots?.hasWork) {
-          await this.#workOnSnapshots(this.#snapshots)
-        } else if (this.#committed.length > 0) {
-          await this.#applyNext()
-        } else {
-          await this.#proposeNext()
-        }
-      }
-    } catch (error) {
-      this.#fail(asFailure(error, 'the engine failed'))
-    }
-  }
-
-  async #workOnSnapshots(snapshots: Snapshots): Promise<void> {
-    const base = await snapshots.work()
-    if (base === null) return
-    await this.#applier.handleRestored(base)
-    this.#committed = this.#committed.filter(({ index }) => index > base.index)
-    this.#started().raft.handleRestored(base)
-    this.#applied.resolveWhere((index) => index <= base.index, undefined)
-  }
-
-  async #proposeNext(): Promise<void> {
-    const { pipeline, raft } = this.#started()
-    const { term } = raft.status()
-    try {
-      await pipeline.proposeNext(() => this.#isLeader && raft.status().term === term)
-    } catch (error) {
-      // The callers know; only an engine that breaks its contract is not to be planned on again.
-      if (!(error instanceof SkeinError) || error.code === 'ERR_SKEIN_ENGINE_FAILED') throw error
-      this.#components.logger.warn({ group: this.group, error }, 'a batch could not be planned')
-      this.#mustDiscard = true
-    }
-  }
-
-  async #applyNext(): Promise<void> {
-    const { pipeline, raft } = this.#started()
-    const head = decodeEntry(this.#committed.shift() as LogEntry)
-    if (head.payload === null) {
-      this.#applier.skip(head)
-    } else if (head.payload.kind === 'check') {
-      this.#applier.skip(head)
-      await this.#hash(head)
-    } else {
-      const planned = pipeline.plannedFor(head.index, head.term)
-      const entries = planned === null ? this.#takeMergeable(head) : [head]
-      await this.#applier.apply(entries, planned)
-      this.#components.counters.add('applies')
-      this.#components.counters.add('commands_applied', sum(entries.map(countCommands)))
-    }
-    pipeline.handleApplied(head.index, head.term)
-    raft.handleApplied(this.#applier.appliedIndex)
-    this.#snapshots?.handleApplied()
-    this.#applied.resolveWhere((index) => index <= this.#applier.appliedIndex, undefined)
-  }
-
-  /** Followers and a replaying replica apply several entries in one engine transaction. */
-  #takeMergeable(head: DecodedEntry): DecodedEntry[] {
-    const entries = [head]
-    let commands = countCommands(head)
-    while (entries.length < applyEntriesMax && commands < applyCommandsMax) {
-      const next = this.#committed[0]
-      if (next === undefined || this.#isLeader) break
-      const decoded = decodeEntry(next)
-      if (decoded.payload === null || decoded.payload.kind === 'check') break
-      this.#committed.shift()
-      entries.push(decoded)
-      commands += countCommands(decoded)
-    }
-    return entries
-  }
-
-  async #hash({ index }: DecodedEntry): Promise<void> {
-    this.#components.counters.add('checks')
-    const { hash } = await this.#components.engine.checksum()
-    const { self } = this.#options
-    if (this.#isLeader) this.handleCheckReport(self, index, hash)
-    const leader = this.#started().raft.status().leader
-    if (leader === null || leader === self) return
-    this.#components.messenger.send(nodeOf(leader), checkReport, {
-      group: this.group,
-      replica: self,
-      index,
-      hash
-    })
-  }
-
-  #checkInTime(): void {
-    if (!this.#isLeader || this.#failure !== null) return
-    this.#started().pipeline.wantCheck()
-    this.#wake()
-    this.#armCheck()
-  }
-
-  #armCheck(): void {
-    const { checkIntervalMs } = this.#options.config
-    if (checkIntervalMs === 0) return
-    this.#checkTimer.arm(after(this.#components.clock.now(), checkIntervalMs))
+    this.#parts?.worker.wake()
   }
 
   #armSweep(): void {
@@ -707,19 +529,18 @@ export class GroupDriver implements ReplicatedGroup {
   }
 
   #hasCallers(): boolean {
-    const pipeline = this.#pipeline
-    return (
-      this.#readRounds.length + this.#applied.length + this.#transfers.length > 0 ||
-      (pipeline !== null && (pipeline.waitingCount > 0 || pipeline.hasInFlight))
-    )
+    if (this.#transfers.length > 0) return true
+    const parts = this.#parts
+    if (parts === null) return false
+    const { pipeline, reads } = parts
+    return reads.length > 0 || pipeline.waitingCount > 0 || pipeline.hasInFlight
   }
 
   #sweep(now: MonotonicMs): void {
     this.#isSweepArmed = false
     const late = () => new RequestTimeoutError('the deadline has passed')
-    this.#pipeline?.sweep(now)
-    this.#readRounds.sweep(now, late)
-    this.#applied.sweep(now, late)
+    this.#parts?.pipeline.sweep(now)
+    this.#parts?.reads.sweep(now, late)
     this.#transfers.sweep(now, () => new TransferFailedError('this node still leads'))
     this.#armSweep()
   }
@@ -731,17 +552,16 @@ export class GroupDriver implements ReplicatedGroup {
     this.#components.counters.add('replicas_failed')
     this.#components.logger.error({ group: this.group, error: failure }, 'the replica has failed')
     this.#components.emit({ type: 'ReplicaFailed', group: this.group, code, message })
-    this.#raft?.setCandidacy(false)
-    this.#raft?.stepDown(message)
+    this.#parts?.raft.setCandidacy(false)
+    this.#parts?.raft.stepDown(message)
     this.#rejectCallers(() => this.#failureForCallers())
   }
 
   #rejectCallers(makeError: () => Error): void {
-    this.#pipeline?.rejectAll(makeError)
-    this.#readRounds.rejectAll(makeError)
-    this.#applied.rejectAll(makeError)
+    this.#parts?.pipeline.rejectAll(makeError)
+    this.#parts?.reads.rejectAll(makeError)
     this.#transfers.rejectAll(makeError)
-    this.#members?.rejectAll(makeError)
+    this.#parts?.members.rejectAll(makeError)
   }
 
   #failureForCallers(): SkeinError {
@@ -753,10 +573,9 @@ export class GroupDriver implements ReplicatedGroup {
     })
   }
 
-  #started(): { raft: RaftDriver; pipeline: ProposalPipeline } {
-    const [raft, pipeline] = [this.#raft, this.#pipeline]
-    if (raft === null || pipeline === null) throw new InvariantError('the group was not started')
-    return { raft, pipeline }
+  #started(): Parts {
+    if (this.#parts === null) throw new InvariantError('the group was not started')
+    return this.#parts
   }
 
   #expectServing(): void {
@@ -764,7 +583,7 @@ export class GroupDriver implements ReplicatedGroup {
     if (this.#failure !== null) throw this.#failureForCallers()
   }
 
-  #expectLeading(): { raft: RaftDriver; pipeline: ProposalPipeline } {
+  #expectLeading(): Parts {
     this.#expectServing()
     const started = this.#started()
     if (!this.#isLeader) throw notLeader(started.raft.status().leader)
@@ -773,19 +592,4 @@ export class GroupDriver implements ReplicatedGroup {
     }
     return started
   }
-}
-
-const countCommands = ({ payload }: DecodedEntry): number =>
-  payload?.kind === 'batch' ? payload.commands.length : 0
-
-const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0)
-
-const notLeader = (leader: ReplicaId | null): SkeinError =>
-  leader === null
-    ? new NotLeaderError('this node does not lead the group')
-    : new NotLeaderError('this node does not lead the group', { leaderHint: nodeOf(leader) })
-
-function asFailure(error: unknown, message: string): SkeinError {
-  if (error instanceof SkeinError) return error
-  return new EngineFailedError(`${message}: ${factsOf(error).message}`, { cause: error })
 }

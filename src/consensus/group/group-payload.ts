@@ -6,6 +6,7 @@
  * 1 batch     commands planned together, applied in one engine transaction
  * 2 register  clients that want exactly-once execution
  * 3 check     every replica hashes its content at this index
+ * 4 system    an entry of a section (`group-section.ts`)
  */
 import {
   commandSizeBytesMax,
@@ -53,10 +54,15 @@ const limits = struct({ clientsMax: u32, clientIdleTimeoutMs: u64 })
 const payload = union({
   batch: [1, struct({ logTime: u64, limits, commands: list(batchCommand, payloadCommandsMax) })],
   register: [2, struct({ logTime: u64, limits, clients: list(clientId, registrationsMax) })],
-  check: [3, struct({})]
+  check: [3, struct({})],
+  system: [
+    4,
+    struct({ logTime: u64, limits, section: text(32), bytes: bytes(messageSizeBytesMax) })
+  ]
 })
 
 export type GroupPayload = TypeOf<typeof payload>
+export type SystemPayload = Extract<GroupPayload, { kind: 'system' }>
 export type BatchPayload = Extract<GroupPayload, { kind: 'batch' }>
 export type BatchCommand = BatchPayload['commands'][number]
 

@@ -1,6 +1,7 @@
-/** Callers of writes and registrations, between their call and their answer. */
+/** Callers of writes, registrations and sections, between their call and their answer. */
 import type { ClientId, MonotonicMs } from '../../core/ids.js'
 import type { WriteAnswer, WriteRequest } from '../../core/ports/replicated-group.js'
+import type { MakeEntry } from './group-section.js'
 
 /** One caller; the first answer counts. */
 export class Pending<Answer> {
@@ -49,3 +50,10 @@ export interface PendingRegistration {
 }
 
 export type PendingProposal = PendingWrite | PendingRegistration
+
+/** A section's entry, made when it is its turn. */
+export interface PendingEntry {
+  readonly section: string
+  readonly make: MakeEntry
+  readonly caller: Pending<void>
+}

@@ -4,14 +4,19 @@
  * 1. One batch is in flight; while it replicates, the next one gathers in the queue.
  * 2. A caller whose write was proposed is answered after its entry was applied here, or told that
  *    the outcome is unknown; a caller whose write was not proposed is told who leads.
+ * 3. Writes and entries of sections take turns. A write that meets rows which somebody holds waits
+ *    aside until rows are free, and is refused shortly before its deadline.
  */
 import { BoundedQueue } from '../../core/bounded-queue.js'
 import type { Config } from '../../core/config/schema.js'
 import {
   BackpressureError,
+  EngineFailedError,
   IndeterminateError,
+  LockedError,
   NotLeaderError,
-  RequestTimeoutError
+  RequestTimeoutError,
+  SkeinError
 } from '../../core/errors.js'
 import type { LogIndex, MonotonicMs, NodeId, Term } from '../../core/ids.js'
 import { nodeOf } from '../../core/ids.js'
@@ -24,8 +29,10 @@ import { encodeEntryPayload } from '../entry.js'
 import type { Applier } from './applier-driver.js'
 import { BatchPlanner, type PlannedWrite, type WriteSource } from './batch-planner-driver.js'
 import { encodePayload, type GroupPayload, registrationsMax } from './group-payload.js'
+import type { RowGuard, SectionTurn } from './group-section.js'
 import type {
   Pending,
+  PendingEntry,
   PendingProposal,
   PendingRegistration,
   PendingWrite
@@ -38,11 +45,19 @@ export interface PipelineComponents {
   readonly applier: Applier
   readonly raft: RaftDriver
   readonly counters: ConsensusCounters
+  /** Null: nobody holds rows beyond an entry. */
+  readonly rows: RowGuard | null
 }
+
+/** Entries of sections that wait for their turn. */
+export const sectionEntriesMax = 16
+/** Whoever waits for rows is told so long before the deadline, so that the answer arrives. */
+export const lockedAnswerMs = 50
 
 type InFlight = { readonly index: LogIndex; readonly term: Term } & (
   | { readonly kind: 'batch'; readonly writes: readonly PlannedWrite[] }
   | { readonly kind: 'register'; readonly registrations: readonly PendingRegistration[] }
+  | { readonly kind: 'system'; readonly caller: Pending<void> }
   | { readonly kind: 'check' }
 )
 
@@ -51,7 +66,12 @@ export class ProposalPipeline {
   readonly #config: Config['consensus']
   readonly #planner: BatchPlanner
   readonly #queue: BoundedQueue<PendingProposal>
+  readonly #entries = new BoundedQueue<PendingEntry>(sectionEntriesMax)
   #returned: PendingProposal[] = []
+  /** They met rows that somebody holds. */
+  #aside: PendingWrite[] = []
+  #making: PendingEntry | null = null
+  #isEntryNext = false
   #planning: readonly PlannedWrite[] = []
   #inFlight: InFlight | null = null
   #isCheckWanted = false
@@ -69,6 +89,7 @@ export class ProposalPipeline {
       this.#queue.length,
       this.#config.proposalQueueLengthMax
     )
+    tell('sectionEntriesMax', this.#entries.length, sectionEntriesMax)
   }
 
   get hasInFlight(): boolean {
@@ -76,16 +97,29 @@ export class ProposalPipeline {
   }
 
   get hasWork(): boolean {
-    return this.#isCheckWanted || this.#returned.length > 0 || this.#queue.length > 0
+    return this.#isCheckWanted || this.#hasWrites || this.#entries.length > 0
   }
 
   get waitingCount(): number {
-    return this.#queue.length + this.#returned.length
+    return this.#queue.length + this.#returned.length + this.#aside.length + this.#entries.length
   }
 
   enqueue(proposal: PendingProposal): void {
-    if (this.#queue.push(proposal)) return
+    const isFull = this.#aside.length + this.#queue.length >= this.#queue.lengthMax
+    if (!isFull && this.#queue.push(proposal)) return
     proposal.caller.reject(new BackpressureError('too many writes are waiting'))
+  }
+
+  enqueueEntry(entry: PendingEntry): void {
+    if (this.#entries.push(entry)) return
+    entry.caller.reject(new BackpressureError('too many entries of sections are waiting'))
+  }
+
+  /** Rows are free: who waits for some looks again. */
+  handleReleased(): void {
+    if (this.#aside.length === 0) return
+    this.#returned = [...this.#returned, ...this.#aside]
+    this.#aside = []
   }
 
   wantCheck(): void {
@@ -98,6 +132,12 @@ export class ProposalPipeline {
       this.#isCheckWanted = false
       const proposed = this.#propose({ kind: 'check' })
       if (proposed !== null) this.#inFlight = { ...proposed, kind: 'check' }
+      return
+    }
+    const isEntryNext = this.#entries.length > 0 && (this.#isEntryNext || !this.#hasWrites)
+    this.#isEntryNext = !isEntryNext
+    if (isEntryNext) {
+      await this.#proposeEntry(isLeading)
       return
     }
     const registrations = this.#takeRegistrations()
@@ -119,6 +159,8 @@ export class ProposalPipeline {
     this.#inFlight = null
     if (own.kind === 'register') {
       for (const { caller } of own.registrations) caller.resolve()
+    } else if (own.kind === 'system') {
+      own.caller.resolve()
     } else if (own.kind === 'batch') {
       for (const { callers, results } of own.writes) answer(callers, results, index)
     }
@@ -135,6 +177,7 @@ export class ProposalPipeline {
   rejectAll(makeError: () => Error): void {
     this.#rejectInFlight()
     for (const { callers } of this.#planning) reject(callers, makeError)
+    this.#making?.caller.reject(makeError())
     this.#rejectWaiting(makeError)
   }
 
@@ -143,10 +186,68 @@ export class ProposalPipeline {
     for (const { caller } of [...this.#returned, ...this.#queue]) {
       if (caller.deadline <= now) caller.reject(late())
     }
+    for (const { caller } of this.#entries) if (caller.deadline <= now) caller.reject(late())
+    this.#sweepAside(now)
     for (const caller of callersOf(this.#inFlight)) {
       if (caller.deadline > now || caller.isSettled) continue
       this.#components.counters.add('indeterminate_answers')
       caller.reject(new IndeterminateError('the deadline passed while the write was replicated'))
+    }
+  }
+
+  get #hasWrites(): boolean {
+    return this.#returned.length > 0 || this.#queue.length > 0
+  }
+
+  #sweepAside(now: MonotonicMs): void {
+    if (this.#aside.length === 0) return
+    this.#aside = this.#aside.filter(({ caller, request }) => {
+      if (caller.isSettled) return false
+      if (request.deadline - lockedAnswerMs > now) return true
+      caller.reject(new LockedError('a distributed transaction holds its rows'))
+      return false
+    })
+  }
+
+  async #proposeEntry(isLeading: () => boolean): Promise<void> {
+    const entry = this.#entries.shift()
+    if (entry === undefined || entry.caller.isSettled) return
+    const { section, make, caller } = entry
+    const logTime = this.#nextLogTime()
+    this.#making = entry
+    try {
+      const bytes = await make(this.#turnAt(logTime))
+      if (bytes === null || caller.isSettled) {
+        caller.resolve()
+        return
+      }
+      const payload = { kind: 'system', logTime, limits: this.#limits(), section, bytes } as const
+      const proposed = isLeading() ? this.#propose(payload) : null
+      if (proposed === null) caller.reject(this.#refusal())
+      else {
+        this.#inFlight = { ...proposed, kind: 'system', caller }
+        this.#components.counters.add('section_entries')
+      }
+    } catch (error) {
+      caller.reject(error as Error)
+      throw error
+    } finally {
+      this.#making = null
+    }
+  }
+
+  #turnAt(logTime: number): SectionTurn {
+    const { engine } = this.#components
+    const index = this.#nextIndex()
+    return {
+      logTime,
+      prepare: (request, deadline) =>
+        engine.prepare === undefined
+          ? null
+          : engine.prepare(request, { index, deadline }).catch((cause: unknown) => {
+              if (cause instanceof SkeinError) throw cause
+              throw new EngineFailedError('the engine failed while preparing', { cause })
+            })
     }
   }
 
@@ -159,6 +260,9 @@ export class ProposalPipeline {
       next: () => this.#nextWrite(),
       putBack: (writes) => {
         this.#returned = [...writes, ...this.#returned]
+      },
+      setAside: (writes) => {
+        this.#aside.push(...writes)
       }
     }
     const writes = await this.#planner.plan(source, {
@@ -241,7 +345,7 @@ export class ProposalPipeline {
 
   #nextLogTime(): number {
     const { applier, clock } = this.#components
-    return Math.max(applier.table.logTime + 1, Math.floor(clock.wallNow()))
+    return applier.nextLogTime(clock.wallNow())
   }
 
   #limits(): ClientLimits {
@@ -259,10 +363,10 @@ export class ProposalPipeline {
   }
 
   #rejectWaiting(makeError: () => Error): void {
-    for (const { caller } of [...this.#returned, ...this.#queue.takeAll()]) {
-      caller.reject(makeError())
-    }
+    const writes = [...this.#returned, ...this.#aside, ...this.#queue.takeAll()]
+    for (const { caller } of [...writes, ...this.#entries.takeAll()]) caller.reject(makeError())
     this.#returned = []
+    this.#aside = []
   }
 }
 
@@ -283,6 +387,7 @@ function reject(callers: readonly PendingWrite[], makeError: () => Error): void 
 function callersOf(inFlight: InFlight | null): (Pending<never> | Pending<void>)[] {
   if (inFlight === null || inFlight.kind === 'check') return []
   if (inFlight.kind === 'register') return inFlight.registrations.map(({ caller }) => caller)
+  if (inFlight.kind === 'system') return [inFlight.caller]
   return inFlight.writes.flatMap(({ callers }) =>
     callers.map(({ caller }) => caller as unknown as Pending<never>)
   )

@@ -28,6 +28,8 @@ export interface ReadRequest {
   /** The replica waits until it has applied this. */
   readonly atLeastIndex: LogIndex
   readonly deadline: MonotonicMs
+  /** What is in doubt may be decided already: the read waits for it. Absent: it does not. */
+  readonly awaitsDecisions?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -83,12 +85,15 @@ export interface ReplicatedGroup {
   leadership(): Leadership
   /**
    * Plans, proposes, commits, applies; leader only.
-   * @throws NotLeaderError, BackpressureError, the caller's own SqlError family: nothing was
-   * proposed
+   * @throws NotLeaderError, BackpressureError, LockedError, the caller's own SqlError family:
+   * nothing was proposed
    * @throws IndeterminateError proposed, and the outcome is unknown
    */
   write(request: WriteRequest): Promise<WriteAnswer>
-  /** @throws RequestTimeoutError when the index is not applied in time */
+  /**
+   * @throws RequestTimeoutError the index is not applied in time
+   * @throws LockedError rows that it awaits are not decided in time
+   */
   read(request: ReadRequest): Promise<ReadAnswer>
   /**
    * An index that every earlier acknowledged write is at or below, confirmed by a quorum. On a

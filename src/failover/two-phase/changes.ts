@@ -24,12 +24,14 @@ import { ByteWriter } from '../../wire/byte-writer.js'
 import {
   bytes,
   type Codec,
+  clientId,
   groupId,
   list,
   logIndex,
   mapped,
   nullable,
   oneOf,
+  serial,
   struct,
   type TypeOf,
   term,
@@ -91,7 +93,11 @@ const change = union({
       /** By this group's log time: applied later, the decision is abort. */
       expiresAt: u64,
       /** The other groups with a prepared branch. */
-      groups
+      groups,
+      /** Whose command it is, executed with the decision; null: nobody who numbers them. */
+      client: nullable(struct({ clientId, serial, answeredBelow: serial })),
+      /** Its answer. Null: too large to keep. */
+      result: nullable(bytes(keptResultSizeBytesMax))
     })
   ],
   commit: [

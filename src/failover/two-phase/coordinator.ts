@@ -30,6 +30,7 @@ import { after, NEVER } from '../../core/deadlines.js'
 import { type Effects, EffectsBuffer } from '../../core/effects.js'
 import type { GroupId, LogIndex, MonotonicMs, Term, TransactionId } from '../../core/ids.js'
 import type { Random } from '../../core/ports/random.js'
+import type { ClientTag } from '../../core/ports/replicated-group.js'
 import type { Change } from './changes.js'
 import { DecisionOutbox, type OutboxOptions } from './decision-outbox.js'
 import { transactionGroupsMax } from './messages.js'
@@ -62,6 +63,12 @@ export interface TransactionPlan {
   readonly transaction: TransactionId
   readonly branches: readonly BranchPlan[]
   readonly timeoutMs: number
+  /** A client's command, executed with the decision. Absent: nobody's who numbers them. */
+  readonly command?: {
+    readonly tag: ClientTag
+    /** What is kept of the answers, for a retry; null: too large. */
+    kept(results: ReadonlyMap<GroupId, Uint8Array | null>): Uint8Array | null
+  }
 }
 
 export type BeginOutcome =
@@ -396,7 +403,9 @@ export class Coordinator {
       transaction: open.plan.transaction,
       epoch: must(this.#epoch, 'epoch'),
       expiresAt: open.expiresAt,
-      groups
+      groups,
+      client: open.plan.command?.tag ?? null,
+      result: open.plan.command?.kept(resultsOf(open)) ?? null
     })
   }
 
@@ -429,7 +438,7 @@ export class Coordinator {
   #finish(open: Open, outcome: 'committed' | 'aborted' | 'unknown', reason: string): void {
     const { transaction } = open.plan
     this.#open.delete(transaction)
-    const results = new Map([...open.votes].map(([group, vote]) => [group, vote.results]))
+    const results = resultsOf(open)
     this.#effects.emit({ type: 'Finished', transaction, outcome, reason, results })
   }
 
@@ -563,3 +572,6 @@ export class Coordinator {
     return outbox
   }
 }
+
+const resultsOf = ({ votes }: Open): ReadonlyMap<GroupId, Uint8Array | null> =>
+  new Map([...votes].map(([group, vote]) => [group, vote.results]))

@@ -111,10 +111,25 @@ export const decisionQuery = declareRequest({
   about: 'A participant in doubt asks what was decided.'
 })
 
+export const transactionResolve = declareRequest({
+  number: 0x0508,
+  name: 'TransactionResolve',
+  priority: Priorities.High,
+  body: openStruct({
+    ...branch,
+    outcome: oneOf(['commit', 'abort', 'forget']),
+    by: text(128),
+    reason: text(512)
+  }),
+  answer: openStruct({ state: oneOf(branchStates) }),
+  about: 'An operator ends a branch by hand, or has read how it ended.'
+})
+
 /** Everything this file declares, for the catalogue. */
 export const transactionMessages = [
   transactionPrepare,
   transactionCommit,
   transactionAbort,
-  decisionQuery
+  decisionQuery,
+  transactionResolve
 ] as const

@@ -71,7 +71,12 @@ export type Planned =
       /** For a coordinator that asks again; null: too large. */
       readonly kept: Uint8Array | null
     }
-  | { readonly kind: 'failed'; readonly reason: string }
+  | {
+      readonly kind: 'failed'
+      readonly reason: string
+      /** For whoever asked. */
+      readonly details?: Uint8Array | null
+    }
 
 export type ParticipantSend =
   | {
@@ -229,7 +234,7 @@ export class Participant {
     if (preparing?.phase !== 'planning') return
     const { request, expiresAt } = preparing
     if (planned.kind === 'failed') {
-      this.#giveUp(transaction, planned.reason)
+      this.#giveUp(transaction, planned.reason, planned.details ?? null)
       return
     }
     if (logNow > expiresAt) {
@@ -429,12 +434,12 @@ export class Participant {
     return this.#ending.has(transaction)
   }
 
-  #giveUp(transaction: TransactionId, reason: string): void {
+  #giveUp(transaction: TransactionId, reason: string, details: Uint8Array | null = null): void {
     const preparing = this.#preparing.get(transaction)
     if (preparing === undefined) return
     this.#preparing.delete(transaction)
     this.#release(transaction)
-    this.#voteNo(preparing.request, reason)
+    this.#voteNo(preparing.request, reason, details)
   }
 
   #release(transaction: TransactionId): void {
@@ -456,8 +461,8 @@ export class Participant {
     for (const transaction of died) this.#giveUp(transaction, 'an older transaction came first')
   }
 
-  #voteNo(request: PrepareRequest, reason: string): void {
-    this.#vote(request, { epoch: request.epoch, vote: 'no', reason, results: null })
+  #voteNo(request: PrepareRequest, reason: string, results: Uint8Array | null = null): void {
+    this.#vote(request, { epoch: request.epoch, vote: 'no', reason, results })
   }
 
   #vote({ transaction, coordinator }: PrepareRequest, vote: Vote): void {

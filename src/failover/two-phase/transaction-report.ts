@@ -2,36 +2,11 @@
  * What an operator sees of a group's distributed transactions: those that are not at an end
  * everywhere, and those whose end he has to know of. A value, made of what the group's log says.
  */
-import type { GroupId, Term, TransactionId } from '../../core/ids.js'
+import type { GroupId } from '../../core/ids.js'
 import { compareAge } from '../../core/transaction-id.js'
+import type { TransactionReport } from '../../core/transactions.js'
 import type { LockWait } from './lock-table.js'
 import type { TransactionView } from './transaction-state.js'
-
-export interface TransactionReport {
-  readonly transaction: TransactionId
-  readonly group: GroupId
-  readonly coordinator: GroupId | null
-  /** Every group that takes part, as far as this one knows. */
-  readonly groups: readonly GroupId[]
-  /**
-   * `prepared`: in doubt here. `committed`: decided here, and `pending` have not acknowledged it.
-   * `heuristic`: an operator decided, the coordinator has not said anything yet. `mixed`: outcomes
-   * differ.
-   */
-  readonly state: 'prepared' | 'committed' | 'heuristic' | 'mixed'
-  readonly outcome: 'committed' | 'aborted' | null
-  /** Groups that owe an acknowledgement, or did the opposite. */
-  readonly pending: readonly GroupId[]
-  readonly mixed: readonly GroupId[]
-  readonly epoch: Term | null
-  /** By log time. */
-  readonly ageMs: number
-  /** Rows that it holds; `all`: the group. */
-  readonly lockedRows: number | 'all'
-  /** Transactions that wait for its rows. */
-  readonly waiters: readonly TransactionId[]
-  readonly reason: string
-}
 
 /** Oldest first. */
 export function reportTransactions(

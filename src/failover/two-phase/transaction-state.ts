@@ -29,6 +29,7 @@ import {
   type TransactionId
 } from '../../core/ids.js'
 import type { Command, SystemWrite } from '../../core/ports/engine.js'
+import type { ClientTag } from '../../core/ports/replicated-group.js'
 import type { Change, ChangeOf } from './changes.js'
 import { type EndLimits, Ends } from './ends.js'
 import { LockHolders } from './lock-holders.js'
@@ -51,6 +52,8 @@ export interface AppliedAt {
   readonly term: Term
   /** Log time of the group; never goes back. */
   readonly now: number
+  /** Whether a client's command was not executed before; absent: nobody numbers them. */
+  isNew?(tag: ClientTag): boolean
 }
 
 export type BranchState = 'unknown' | 'prepared' | 'committed' | 'aborted'
@@ -86,6 +89,11 @@ export interface Applied {
   readonly commands: readonly Command[]
   /** In key order. */
   readonly writes: readonly SystemWrite[]
+  /** Clients' commands that are executed by decisions made now. */
+  readonly answered: readonly {
+    readonly tag: ClientTag
+    readonly result: Uint8Array | null
+  }[]
 }
 
 export interface TransactionLimits extends EndLimits {
@@ -97,6 +105,7 @@ interface Effects {
   readonly at: AppliedAt
   readonly commands: Command[]
   readonly writes: Map<string, SystemWrite>
+  readonly answered: Applied['answered'][number][]
 }
 
 /** What a leader's cores look at. */
@@ -194,11 +203,11 @@ export class TransactionState implements TransactionView {
   }
 
   apply(changes: readonly Change[], at: AppliedAt): Applied {
-    const effects: Effects = { at, commands: [], writes: new Map() }
+    const effects: Effects = { at, commands: [], writes: new Map(), answered: [] }
     const answers = changes.map((change) => this.#applyOne(change, effects))
     for (const write of this.#ends.finish(at.now)) effects.writes.set(write.key, write)
     const writes = [...effects.writes.values()].sort((a, b) => compareText(a.key, b.key))
-    return { answers, commands: effects.commands, writes }
+    return { answers, commands: effects.commands, writes, answered: effects.answered }
   }
 
   #applyOne(change: Change, effects: Effects): ChangeAnswer {
@@ -283,6 +292,8 @@ export class TransactionState implements TransactionView {
       return { ...answer, decision: 'abort', reason }
     }
     this.#noteDecision({ transaction, epoch, groups }, at, writes)
+    const { client, result } = change
+    if (client !== null) effects.answered.push({ tag: client, result: result?.slice() ?? null })
     this.#end(
       transaction,
       'committed',
@@ -293,7 +304,7 @@ export class TransactionState implements TransactionView {
   }
 
   #objectionTo(
-    { epoch, expiresAt }: ChangeOf<'decide'>,
+    { epoch, expiresAt, client }: ChangeOf<'decide'>,
     branch: Branch | null,
     at: AppliedAt
   ): string | null {
@@ -302,7 +313,9 @@ export class TransactionState implements TransactionView {
     if (branch.epoch !== epoch) return `the own branch is of epoch ${branch.epoch}`
     if (at.now > expiresAt) return 'the time to decide is over'
     if (this.#decisions.size >= this.#limits.decisionsMax) return 'too many open decisions'
-    return null
+    // At last: who was told that it is new executes it.
+    const isNew = client === null || (at.isNew?.(client) ?? true)
+    return isNew ? null : 'the command was executed before, or the client is not known'
   }
 
   #commit(change: ChangeOf<'commit'>, effects: Effects): ChangeAnswer {

@@ -7,7 +7,9 @@ import {
 } from '../../core/errors.js'
 import { CONTROL_GROUP, type GroupId, type LogIndex, type NodeId } from '../../core/ids.js'
 import { resultSizeBytesMax } from '../../core/limits.js'
-import type { SqlValue } from '../../core/sql.js'
+import { type StatementKind, StatementKinds } from '../../core/ports/engine-provider.js'
+import type { RequestBranch } from '../../core/request-branch.js'
+import type { SqlValue, Statement } from '../../core/sql.js'
 import type { Answered } from '../attempts-driver.js'
 import { type QueryPlan, resultsSizeOf } from '../query-plan.js'
 import { merged } from './merge.js'
@@ -52,6 +54,25 @@ export class ShardRunnerDriver {
     throw new SqlRefusedError('it goes to several groups; ask for one of them with shardKey')
   }
 
+  /**
+   * As one transaction, whatever consistency its reads asked for. The first group that is written
+   * coordinates; without one the first of all.
+   */
+  transactionOf(
+    plan: QueryPlan,
+    { parts }: Extract<ShardPlan, { kind: 'several' }>,
+    kindOf: (sql: string) => StatementKind
+  ): QueryPlan {
+    const isRead = (at: number) =>
+      kindOf((plan.statements[at] as Statement).sql) === StatementKinds.Read
+    const branches = parts.map(({ group, statements }): RequestBranch => {
+      return { group, statements, reads: statements.every(isRead) }
+    })
+    const first = branches.find(({ reads }) => !reads) ?? (branches[0] as RequestBranch)
+    const ordered = [first, ...branches.filter((branch) => branch !== first)]
+    return { ...plan, kind: StatementKinds.Write, group: first.group, branches: ordered }
+  }
+
   async run(
     plan: QueryPlan,
     shards: ShardPlan,
@@ -69,10 +90,10 @@ export class ShardRunnerDriver {
       case 'definition':
         return this.#define(plan, shards.groups ?? this.#dataGroups(), runOne)
       case 'several':
-        throw new SqlRefusedError(
-          `the statements belong to groups ${shards.parts.map(({ group }) => group).join(', ')}; ` +
-            'one list goes to one group'
-        )
+        if (atLeastIndex > 0) {
+          throw new InvalidArgumentError('atLeastIndex', 'is of one group, the list of several')
+        }
+        return runOne(plan)
     }
   }
 

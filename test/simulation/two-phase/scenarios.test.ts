@@ -375,7 +375,8 @@ t.test('T-15 log time decides, whatever the clocks of leaders say', async (t) =>
   const expiresAt = 1 + timeoutMs
   leader?.coordinator.handleTimeout((world.now + timeoutMs) as never, expiresAt - 100)
   t.equal(leader?.coordinator.openCount, 1, 'a clock alone ends nothing')
-  const change = { kind: 'decide', transaction, epoch: 1 as Term, expiresAt, groups: [] } as const
+  const decide = { kind: 'decide', client: null, result: null } as const
+  const change = { ...decide, transaction, epoch: 1 as Term, expiresAt, groups: [] }
   const at = { index: 99 as LogIndex, term: 1 as Term, now: expiresAt + 5_000 }
   const [answer] = canonical.apply([change], at).answers
   t.match(answer, { kind: 'decided', decision: 'abort', reason: /time to decide/ })

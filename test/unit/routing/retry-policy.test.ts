@@ -23,7 +23,9 @@ t.test('only errors that say so count as certain', async (t) => {
     'ERR_SKEIN_NO_QUORUM',
     'ERR_SKEIN_DRAINING',
     'ERR_SKEIN_SESSION_MOVED',
-    'ERR_SKEIN_SESSION_DETACHED'
+    'ERR_SKEIN_SESSION_DETACHED',
+    'ERR_SKEIN_LOCKED',
+    'ERR_SKEIN_TRANSACTION_ABORTED'
   ])
   for (const code of ['CONNECTION_LOST', 'TIMEOUT', 'INDETERMINATE', 'INTERNAL', 'STOPPED']) {
     t.equal(outcomeOf(thrown(`ERR_SKEIN_${code}` as ErrorCode)), Outcomes.Unknown, code)

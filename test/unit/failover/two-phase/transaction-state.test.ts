@@ -47,6 +47,8 @@ const commit = (n: number, decidedAt = 50): Change => ({
 const abort = (n: number): Change => ({ kind: 'abort', transaction: id(n), reason: 'test' })
 const decide = (n: number, over: Partial<ChangeOf<'decide'>> = {}): Change => ({
   kind: 'decide',
+  client: null,
+  result: null,
   transaction: id(n),
   epoch: 1 as Term,
   expiresAt: 10_000,

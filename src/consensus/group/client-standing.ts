@@ -1,0 +1,47 @@
+import {
+  ClientExpiredError,
+  ResultNotKeptError,
+  SerialForgottenError,
+  type SkeinError
+} from '../../core/errors.js'
+import type { ClientTag, WriteAnswer } from '../../core/ports/replicated-group.js'
+import type { ClientLimits, ClientTable } from '../client-table.js'
+import { decodeKeptResult } from './group-payload.js'
+
+/** What a client's command is to be told before anything is done about it. */
+export type ClientStanding =
+  | { readonly kind: 'new' }
+  /** Executed before: with this answer. */
+  | { readonly kind: 'answered'; readonly answer: WriteAnswer }
+  /** Executed before, and the answer is gone; or not to be executed. */
+  | { readonly kind: 'refused'; readonly isExecuted: boolean; readonly error: SkeinError }
+
+export function standingOf(
+  tag: ClientTag,
+  at: { readonly table: ClientTable; readonly logTime: number; readonly limits: ClientLimits }
+): ClientStanding {
+  const found = at.table.lookup(tag, at.logTime, at.limits)
+  switch (found.kind) {
+    case 'new':
+      return { kind: 'new' }
+    case 'executed': {
+      const { index, result } = found
+      if (result === null) {
+        const error = new ResultNotKeptError(`executed at index ${index}`)
+        return { kind: 'refused', isExecuted: true, error }
+      }
+      return {
+        kind: 'answered',
+        answer: { results: decodeKeptResult(result), index, repeated: true }
+      }
+    }
+    case 'forgotten': {
+      const error = new SerialForgottenError(`serial ${tag.serial} was answered, said the client`)
+      return { kind: 'refused', isExecuted: false, error }
+    }
+    case 'expired': {
+      const error = new ClientExpiredError(`client ${tag.clientId} is not registered`)
+      return { kind: 'refused', isExecuted: false, error }
+    }
+  }
+}

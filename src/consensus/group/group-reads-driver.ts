@@ -1,0 +1,228 @@
+/**
+ * Reads of one replica: which index they must see, confirmed by a quorum where they ask for it, and
+ * the wait until that is applied here.
+ *
+ * A linearizable read that meets rows of a branch in doubt waits until that is decided: it may be
+ * committed elsewhere already. What is prepared while it is executed makes it look once more.
+ */
+import {
+  BackpressureError,
+  CancelledError,
+  LockedError,
+  NoLeaderError,
+  RequestTimeoutError
+} from '../../core/errors.js'
+import { type GroupId, type LogIndex, type MonotonicMs, nodeOf } from '../../core/ids.js'
+import type { Clock } from '../../core/ports/clock.js'
+import type { Engine, ReadOutcome } from '../../core/ports/engine.js'
+import type { Messenger } from '../../core/ports/messenger.js'
+import type { ReadAnswer, ReadRequest } from '../../core/ports/replicated-group.js'
+import type { TellQueue } from '../../core/tell-queue.js'
+import type { ConsensusCounters } from '../counters.js'
+import type { RaftEvent } from '../raft/types.js'
+import type { Applier } from './applier-driver.js'
+import { notLeader } from './group-errors.js'
+import { readIndexRequest } from './group-messages.js'
+import type { RowGuard, Rows } from './group-section.js'
+import { lockedAnswerMs } from './proposal-pipeline-driver.js'
+import type { RaftDriver } from './raft-driver.js'
+import { ReadRounds } from './read-rounds.js'
+import { statementError } from './statement-error.js'
+import { Waiters } from './waiters.js'
+
+export interface GroupReadsComponents {
+  readonly clock: Clock
+  readonly messenger: Messenger
+  readonly engine: Engine
+  readonly applier: Applier
+  readonly raft: RaftDriver
+  readonly counters: ConsensusCounters
+  /** Null: nobody holds rows beyond an entry. */
+  readonly rows: RowGuard | null
+  /** @throws why this replica serves nothing */
+  expectServing(): void
+  /** Somebody waits, and must hear when it takes too long. */
+  onWaiting(): void
+}
+
+export class GroupReads {
+  readonly #components: GroupReadsComponents
+  readonly #group: GroupId
+  readonly #rounds: ReadRounds
+  readonly #applied = new Waiters<LogIndex, void>()
+  /** They met rows of a branch in doubt. */
+  readonly #heldUp = new Waiters<null, void>()
+  /** Of a follower to its leader, for the round that is under way. */
+  #question: AbortController | null = null
+
+  constructor(
+    components: GroupReadsComponents,
+    options: { readonly group: GroupId; readonly pendingReadsMax: number }
+  ) {
+    this.#components = components
+    this.#group = options.group
+    this.#rounds = new ReadRounds(options.pendingReadsMax, (round, deadline) =>
+      this.#beginRound(round, deadline)
+    )
+  }
+
+  get length(): number {
+    return this.#rounds.length + this.#applied.length + this.#heldUp.length
+  }
+
+  tellQueues(tell: TellQueue): void {
+    tell('consensus.pendingReadsMax', this.#rounds.length, this.#rounds.lengthMax)
+  }
+
+  async read(request: ReadRequest): Promise<ReadAnswer> {
+    const { counters, expectServing, rows } = this.#components
+    expectServing()
+    await this.#untilApplied(request)
+    expectServing()
+    counters.add('reads')
+    const outcome =
+      rows === null || request.awaitsDecisions !== true
+        ? await this.#execute(request)
+        : await this.#executeDecided(request, rows)
+    if (outcome.kind === 'failed') throw statementError(outcome.failure)
+    return { results: outcome.results, index: outcome.index }
+  }
+
+  readIndex(deadline: MonotonicMs): Promise<LogIndex> {
+    return new Promise((resolve, reject) => {
+      this.#components.expectServing()
+      if (!this.#rounds.join({ deadline, resolve, reject })) {
+        throw new BackpressureError('too many reads wait for the leader')
+      }
+      this.#components.onWaiting()
+    })
+  }
+
+  handleReady({ requestId, index }: Extract<RaftEvent, { type: 'ReadReady' }>): void {
+    this.#rounds.handleReady(requestId, index)
+  }
+
+  handleRefused(event: Extract<RaftEvent, { type: 'ReadRefused' }>): void {
+    this.#rounds.handleRefused(event.requestId, () =>
+      event.reason === 'backpressure'
+        ? new BackpressureError('too many reads wait for a quorum')
+        : notLeader(event.leaderHint)
+    )
+  }
+
+  /** Another one leads. */
+  askAgain(): void {
+    this.#rounds.askAgain()
+  }
+
+  handleApplied(appliedIndex: LogIndex): void {
+    this.#applied.resolveWhere((index) => index <= appliedIndex, undefined)
+  }
+
+  /** Rows are free: who waits for some looks again. */
+  handleReleased(): void {
+    this.#heldUp.resolveWhere(() => true, undefined)
+  }
+
+  sweep(now: MonotonicMs, makeError: () => Error): void {
+    this.#heldUp.sweep(now, () => new LockedError('a distributed transaction holds its rows'))
+    this.#rounds.sweep(now, makeError)
+    this.#applied.sweep(now, makeError)
+  }
+
+  rejectAll(makeError: () => Error): void {
+    this.#rounds.rejectAll(makeError)
+    this.#applied.rejectAll(makeError)
+    this.#heldUp.rejectAll(makeError)
+  }
+
+  #execute({ statements, deadline, signal }: ReadRequest): Promise<ReadOutcome> {
+    const { applier, engine } = this.#components
+    return engine.read(statements, {
+      // Raft's own entries do not concern the engine: it may never hear of the index asked for.
+      atLeastIndex: applier.engineIndex,
+      deadline,
+      ...(signal === undefined ? {} : { signal })
+    })
+  }
+
+  async #executeDecided(request: ReadRequest, rows: RowGuard): Promise<ReadOutcome> {
+    const { clock, counters, expectServing } = this.#components
+    for (;;) {
+      const seen = rows.preparedCount
+      const read = rows.isPrepared ? await this.#rowsOf(request) : null
+      if (read !== null && rows.blocksRead(read)) {
+        counters.add('reads_held_up')
+        await this.#untilReleased(request)
+        expectServing()
+      } else if (rows.preparedCount === seen) {
+        const outcome = await this.#execute(request)
+        if (rows.preparedCount === seen || outcome.kind === 'failed') return outcome
+      }
+      if (request.signal?.aborted) throw new CancelledError('the read was cancelled')
+      if (clock.now() >= request.deadline) throw new RequestTimeoutError('the deadline has passed')
+    }
+  }
+
+  /** What cannot be told is all of them. */
+  async #rowsOf({ statements, deadline }: ReadRequest): Promise<Rows> {
+    const outcome = await this.#components.engine.prepare?.({ statements }, { deadline })
+    return outcome?.kind === 'prepared' ? outcome : { readKeys: 'all', writeKeys: [] }
+  }
+
+  #untilReleased({ deadline }: ReadRequest): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const until = (deadline - lockedAnswerMs) as MonotonicMs
+      this.#heldUp.add(null, { deadline: until, resolve, reject })
+      this.#components.onWaiting()
+    })
+  }
+
+  #beginRound(round: number, deadline: MonotonicMs): void {
+    const { raft, counters, messenger } = this.#components
+    counters.add('read_rounds')
+    this.#question?.abort()
+    this.#question = null
+    const { role, leader } = raft.status()
+    if (role === 'leader') {
+      raft.requestReadIndex(round)
+    } else if (leader === null) {
+      this.#rounds.handleRefused(round, () => new NoLeaderError('no leader is known'))
+    } else {
+      this.#question = new AbortController()
+      const { signal } = this.#question
+      messenger
+        .request(nodeOf(leader), readIndexRequest, { group: this.#group }, { deadline, signal })
+        .then(
+          ({ index }) => this.#rounds.handleReady(round, index),
+          (error: Error) => this.#rounds.handleRefused(round, () => error)
+        )
+    }
+  }
+
+  #untilApplied({ atLeastIndex, deadline, signal }: ReadRequest): Promise<void> {
+    if (this.#components.applier.appliedIndex >= atLeastIndex) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) throw new CancelledError('the read was cancelled')
+      const cancel = () => {
+        this.#applied.remove(waiter)
+        reject(new CancelledError('the read was cancelled'))
+      }
+      const done = () => signal?.removeEventListener('abort', cancel)
+      const waiter = {
+        deadline,
+        resolve: () => {
+          done()
+          resolve()
+        },
+        reject: (error: Error) => {
+          done()
+          reject(error)
+        }
+      }
+      signal?.addEventListener('abort', cancel)
+      this.#applied.add(atLeastIndex, waiter)
+      this.#components.onWaiting()
+    })
+  }
+}
