@@ -30,6 +30,8 @@ import {
   type EngineProvider,
   EventHub,
   type EventSubscription,
+  type Failover,
+  type Failovers,
   type GroupId,
   type GroupStatus,
   type HealthReport,
@@ -388,6 +390,16 @@ export class ClusterNetworkManager implements ClusterManager {
     return restarts
   }
 
+  get failover(): Failovers {
+    const { failovers } = this.#running().planned
+    if (failovers === null) throw new NotFoundError('this node knows of no control group')
+    return failovers
+  }
+
+  explainFailover(id: number): Promise<Failover> {
+    return this.#entered(() => this.failover.explain(id))
+  }
+
   rollingRestart(request?: RollingRestartRequest): Promise<RollingRestart> {
     return this.#entered(() => this.restarts.start(request))
   }
@@ -440,7 +452,8 @@ export class ClusterNetworkManager implements ClusterManager {
       },
       health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
       security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() },
-      state_sync: stateSync.metrics()
+      state_sync: stateSync.metrics(),
+      failover: rooms.planned.failovers?.counters.snapshot() ?? {}
     }
   }
 
@@ -500,6 +513,7 @@ export class ClusterNetworkManager implements ClusterManager {
     })
     transport.onEvent((event) => this.#publish(event))
     rooms.planned.restarts?.onEvent((event) => this.#publish(event))
+    rooms.planned.failovers?.onEvent((event) => this.#publish(event))
     queries.onEvent((event) => this.#publish(event))
     membership.onEvent((event) => {
       this.#publish(event)
@@ -517,6 +531,7 @@ export class ClusterNetworkManager implements ClusterManager {
       control.driver.handleEvent(event)
       if (event.type === 'LeaderChanged') {
         queries.handleLeaderChanged(event)
+        rooms.planned.failover?.handleLeaderChanged(event)
         control.learnShards()
       }
     })
@@ -547,6 +562,7 @@ export class ClusterNetworkManager implements ClusterManager {
     const { membership, consensus, queries, heartbeat, planned } = must(this.#rooms, 'rooms')
     planned.operations.stop()
     planned.restarts?.stop()
+    planned.failover?.stop()
     const deadline = this.#deadlineIn(this.#config.facade.drainTimeoutMs)
     membership.setLifecycle(Lifecycles.Draining)
     heartbeat.announce()
@@ -565,6 +581,7 @@ export class ClusterNetworkManager implements ClusterManager {
       rooms.loop.stop()
       rooms.planned.operations.stop()
       rooms.planned.restarts?.stop()
+      rooms.planned.failover?.stop()
       rooms.planned.node.stop()
       await rooms.queries.stop(this.now())
       rooms.control.upkeep.stop()

@@ -46,6 +46,7 @@ import { documentUrl, openApiHead, schemaOf } from './openapi.js'
 import { type Route, smallBodyBytesMax } from './route.js'
 import { configRoutes } from './routes/config-routes.js'
 import { controlRoutes } from './routes/control-routes.js'
+import { failoverRoutes } from './routes/failover-routes.js'
 import { healthRoutes } from './routes/health-routes.js'
 import { memberRoutes } from './routes/member-routes.js'
 import { membershipRoutes } from './routes/membership-routes.js'
@@ -170,6 +171,7 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
   ...stateSyncRoutes(manager),
   ...securityRoutes(manager),
   ...plannedRoutes(manager),
+  ...failoverRoutes(manager),
   ...configRoutes(manager)
 ]
 

@@ -41,6 +41,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     drain: async (output) => (await import('./drain-commands.js')).drainCommand(output),
     undrain: async (output) => (await import('./drain-commands.js')).undrainCommand(output),
     switchover: async (output) => (await import('./drain-commands.js')).switchoverCommand(output),
+    failover: async (output) => (await import('./failover-command.js')).failoverCommand(output),
     'rolling-restart': async (output) =>
       (await import('./rolling-restart-command.js')).rollingRestartCommand(output),
     strategy: async (output) => (await import('./routing-commands.js')).strategyCommand(output),
