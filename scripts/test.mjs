@@ -1,22 +1,118 @@
-// Runs tap and ends with the one line `N passed, N failed`; tap's exit status passes through.
+// Runs the suites that are named, or all, each in a process of its own and two at a time, and ends
+// with the one line `N passed, N failed`. A suite is a program that prints TAP: nothing is loaded
+// into it that watches or rewrites its modules, which would take longer than most tests do.
 import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
+import { readdirSync } from 'node:fs'
+import { basename } from 'node:path'
 
-const args = ['run', '--reporter=tap', '--disable-coverage', ...process.argv.slice(2)]
-const child = spawn('tap', args, { stdio: ['inherit', 'pipe', 'inherit'] })
-const closed = new Promise((resolve, reject) => {
-  child.once('error', reject)
-  child.once('close', resolve)
-})
-let counts = {}
-for await (const line of createInterface({ input: child.stdout })) {
-  if (!/^\s+ok \d+/.test(line)) console.log(line)
-  const summary = /^# \{ (total: .*) \}$/.exec(line)
-  if (summary) counts = Object.fromEntries(summary[1].split(', ').map((kv) => kv.split(': ')))
+const folder = '.build/suites'
+const jobs = 2
+const timeoutMs = 300_000
+/** Then it is killed; until then it may say which test did not end. */
+const graceMs = 10_000
+/** Those that take longest are not left for the end, where they would run alone. */
+const longFirst = ['cluster', 'simulation', 'unit-cli', 'fuzz', 'contract', '']
+
+const named = process.argv.slice(2)
+const waiting = named.length > 0 ? named : allSuites()
+const running = new Set()
+const totals = { pass: 0, fail: 0, skip: 0, todo: 0 }
+let failedSuites = 0
+
+process.once('SIGINT', () => stop('SIGINT'))
+process.once('SIGTERM', () => stop('SIGTERM'))
+
+await Promise.all(Array.from({ length: jobs }, runNext))
+if (totals.pass === 0) console.error('no test has passed')
+const skipped = totals.skip + totals.todo
+const rest = skipped > 0 ? `, ${skipped} skipped` : ''
+console.log(`${totals.pass} passed, ${totals.fail} failed${rest}`)
+process.exitCode = failedSuites > 0 || totals.pass === 0 ? 1 : 0
+
+function allSuites() {
+  const rank = (name) => longFirst.findIndex((kind) => name.startsWith(kind))
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.test.js'))
+    .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
+    .map((name) => `${folder}/${name}`)
 }
-const code = await closed
-const skipped = Number(counts.skip ?? 0) + Number(counts.todo ?? 0)
-const passed = Number(counts.pass ?? 0)
-if (passed === 0) console.error('tap reported no passed test')
-console.log(`${passed} passed, ${counts.fail ?? 0} failed${skipped ? `, ${skipped} skipped` : ''}`)
-process.exitCode = code || (passed === 0 ? 1 : 0)
+
+async function runNext() {
+  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+    report(basename(file, '.test.js'), await run(file))
+  }
+}
+
+/** Resolves when the suite has ended, however it did. */
+function run(file) {
+  const began = performance.now()
+  const child = spawn(process.execPath, ['--enable-source-maps', file], {
+    env: { ...process.env, TAP_TIMEOUT: String(timeoutMs / 1_000) },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  running.add(child)
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs + graceMs)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      output += text
+    })
+  }
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => {
+      clearTimeout(timer)
+      running.delete(child)
+      resolve({
+        output,
+        isOk: code === 0,
+        how: signal ?? `status ${code}`,
+        ms: performance.now() - began
+      })
+    })
+  })
+}
+
+function report(name, { output, isOk, how, ms }) {
+  const lines = output.trimEnd().split('\n')
+  const counts = countsIn(lines)
+  // What ends without having counted its tests has failed, whatever it printed.
+  const hasFailed = !isOk || counts === null
+  if (hasFailed) failedSuites++
+  for (const key of Object.keys(totals)) totals[key] += counts?.[key] ?? 0
+  if (hasFailed && !(counts?.fail > 0)) totals.fail++
+  const seconds = (ms / 1_000).toFixed(1)
+  console.log(
+    `${hasFailed ? 'not ok' : 'ok'} - ${name} # ${seconds} s${hasFailed ? `, ${how}` : ''}`
+  )
+  const isTold = hasFailed ? isNoPass : isComment
+  for (const line of lines.filter(isTold)) console.log(`    ${line}`)
+}
+
+function countsIn(lines) {
+  for (const line of lines.toReversed()) {
+    const [, counts] = /^# \{ (total: .*) \}$/.exec(line) ?? []
+    if (counts === undefined) continue
+    return Object.fromEntries(
+      counts.split(', ').map((text) => {
+        const [key, count] = text.split(': ')
+        return [key, Number(count)]
+      })
+    )
+  }
+  return null
+}
+
+function isNoPass(line) {
+  return !/^\s*ok \d+/.test(line)
+}
+
+/** What a test says of itself, and what it was skipped for. */
+function isComment(line) {
+  return /^\s+# (?!Subtest|time=|\{ total)/.test(line) || /^\s*ok \d+ .*# SKIP/i.test(line)
+}
+
+function stop(signal) {
+  waiting.length = 0
+  for (const child of running) child.kill(signal)
+}

@@ -1,5 +1,6 @@
 /** How help reads: one voice for every command. */
 import { type Command, Help, Option } from 'commander'
+import type { Output } from './output.js'
 
 const ownHeading = 'Options:'
 const connectionHeading = 'Connection:'
@@ -15,15 +16,22 @@ export function repeatable(flags: string, description: string, none: string): Op
 }
 
 /** Of the whole command and everything in it. */
-export function unifyHelp(command: Command, path: string = command.name()): void {
+export function unifyHelp(command: Command, output: Output, path: string = command.name()): void {
   command
     .helpOption('-h, --help', 'show this')
     .configureHelp({ groupItems: ownFirst })
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'skein:')) })
+    .configureOutput({
+      writeOut: (text) => output.line(unbroken(text)),
+      writeErr: (text) => output.note(unbroken(text)),
+      outputError: (text, write) => write(text.replace(/^error:/, 'skein:'))
+    })
     .showHelpAfterError(`(${path} --help tells how it is used)`)
   if (command.commands.length > 0) command.helpCommand('help [command]', 'show how it is used')
-  for (const child of command.commands) unifyHelp(child, `${path} ${child.name()}`)
+  for (const child of command.commands) unifyHelp(child, output, `${path} ${child.name()}`)
 }
+
+/** Commander ends its lines itself. */
+const unbroken = (text: string): string => text.replace(/\n$/, '')
 
 /** A command's own options before those that many share. */
 function ownFirst<T extends Command | Option>(

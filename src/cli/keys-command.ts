@@ -139,8 +139,8 @@ class Progress {
 
   constructor(output: Output, total: number) {
     this.#output = output
-    if (!process.stderr.isTTY) return
-    this.#bar = new SingleBar({ format: '{bar} {value}/{total} {step}', stream: process.stderr })
+    if (output.terminal === undefined) return
+    this.#bar = new SingleBar({ format: '{bar} {value}/{total} {step}', stream: output.terminal })
     this.#bar.start(total, 0, { step: '' })
   }
 

@@ -2,11 +2,14 @@
 export interface Output {
   line(text: string): void
   note(text: string): void
+  /** Where notes go, when that is a terminal on which a bar can be drawn. */
+  readonly terminal?: NodeJS.WritableStream
 }
 
 export const processOutput: Output = {
   line: (text) => void process.stdout.write(`${text}\n`),
-  note: (text) => void process.stderr.write(`${text}\n`)
+  note: (text) => void process.stderr.write(`${text}\n`),
+  ...(process.stderr.isTTY ? { terminal: process.stderr } : {})
 }
 
 /** Columns as wide as their widest cell, two spaces between, no trailing blanks. */

@@ -179,9 +179,10 @@ class Progress {
     const text = printable(status === 'running' ? doing : `${status}: ${reason}`)
     const total = steps.length * (stepPhases.length - 1)
     const done = steps.reduce((sum, { phase }) => sum + stepPhases.indexOf(phase), 0)
-    if (process.stderr.isTTY) {
+    const { terminal } = this.#output
+    if (terminal !== undefined) {
       const format = '{bar} {percentage} % {step}'
-      this.#bar ??= new SingleBar({ format, stream: process.stderr })
+      this.#bar ??= new SingleBar({ format, stream: terminal })
       if (this.#told === '') this.#bar.start(total, done, { step: text })
       else this.#bar.update(done, { step: text })
     } else if (text !== this.#told) this.#output.note(text)

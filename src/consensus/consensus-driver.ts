@@ -140,10 +140,11 @@ export class ConsensusDriver {
   #clusterId: ClusterId | null = null
   readonly #names = new ReplicaNames()
   #joining: Promise<void> | null = null
-  #recovered: ReadonlyMap<GroupId, RecoveredGroup> = new Map()
+  /** What the log has of groups that are not open yet. */
+  #recovered = new Map<GroupId, RecoveredGroup>()
   #lock: DiskLock | null = null
   /** Replicas that are being opened: a stop waits for them, and they do not begin any more. */
-  readonly #opening = new Set<Promise<void>>()
+  readonly #opening = new Map<GroupId, Promise<void>>()
   #isStopped = false
 
   constructor(components: ConsensusComponents, options: ConsensusOptions) {
@@ -225,8 +226,7 @@ export class ConsensusDriver {
       const { logger } = this.#components
       if (bootstrapVoters !== null) logger.info({}, 'bootstrap is ignored: there is a log')
       this.#tellOtherGroups(identity.groups)
-      for (const [group, found] of this.#recovered) await this.#createGroup(group, found)
-      this.#recovered = new Map()
+      for (const group of this.#recovered.keys()) await this.#ensureGroup(group)
     } else if (bootstrapVoters?.includes(nodeId)) {
       this.#found(bootstrapVoters, identity)
     }
@@ -276,7 +276,7 @@ export class ConsensusDriver {
     this.#founding?.stop()
     this.#balance.stop()
     this.#members.stop()
-    await Promise.allSettled(this.#opening)
+    await Promise.allSettled(this.#opening.values())
     for (const group of this.groups()) await group.stop()
     this.#heartbeats.stop()
     await this.#components.log.close()
@@ -369,9 +369,9 @@ export class ConsensusDriver {
   async #completed(
     found: ReadonlyMap<GroupId, RecoveredGroup>,
     identity: ReplicaIdentity
-  ): Promise<ReadonlyMap<GroupId, RecoveredGroup>> {
+  ): Promise<Map<GroupId, RecoveredGroup>> {
     const missing = identity.groups.filter((group) => !found.has(group))
-    if (missing.length === 0) return found
+    if (missing.length === 0) return new Map(found)
     const founders = must(identity.founders, 'founders')
     const isFounder = founders.includes(selfOf(identity))
     const made = isFounder
@@ -415,7 +415,8 @@ export class ConsensusDriver {
     const clusterId = this.clusterId()
     const facts = { clusterId, founders, groups: groups.length }
     this.#components.logger.info(facts, 'the cluster is founded')
-    for (const [group, recovered] of founded) await this.#createGroup(group, recovered)
+    this.#recovered = founded
+    for (const group of founded.keys()) await this.#ensureGroup(group)
   }
 
   /** In one request, so that however many groups there are, one sync founds them. */
@@ -437,14 +438,22 @@ export class ConsensusDriver {
     this.#emit({ type: 'ReplicaFailed', group: DEFAULT_GROUP, code, message })
   }
 
-  async #createGroup(group: GroupId, recovered: RecoveredGroup): Promise<void> {
-    if (this.#isStopped) return
-    const opening = this.#openGroup(group, recovered)
-    this.#opening.add(opening)
+  /**
+   * Once for each group, whoever wants it: an invitation may come while the start has not reached
+   * the group yet, and a replica that is made anew beside its log forgets what it has promised.
+   */
+  async #ensureGroup(group: GroupId): Promise<void> {
+    if (this.#isStopped || this.#groups.has(group)) return
+    let opening = this.#opening.get(group)
+    if (opening === undefined) {
+      opening = this.#openGroup(group, this.#recovered.get(group) ?? emptyGroup)
+      this.#opening.set(group, opening)
+    }
     try {
       await opening
+      this.#recovered.delete(group)
     } finally {
-      this.#opening.delete(opening)
+      this.#opening.delete(group)
     }
   }
 
@@ -617,9 +626,7 @@ export class ConsensusDriver {
     this.#founding?.stop()
     this.#identity = await this.#identities.pledge(founders, groups)
     this.#isFounded = true
-    for (const group of groups) {
-      if (!this.#groups.has(group)) await this.#createGroup(group, emptyGroup)
-    }
+    for (const group of groups) await this.#ensureGroup(group)
   }
 
   get #foundedGroups(): readonly GroupId[] {

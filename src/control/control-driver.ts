@@ -213,7 +213,7 @@ export class ControlDriver implements Control {
     section: ControlSection<State, Change, Answer>,
     deadline: MonotonicMs
   ): Promise<State> {
-    const replica = this.#components.replica()
+    const replica = this.#peers.own()
     if (replica !== null && this.#engine !== null) {
       const atLeastIndex = await replica.readIndex(deadline)
       await replica.read({ statements: [], atLeastIndex, deadline })

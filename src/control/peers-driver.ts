@@ -27,12 +27,14 @@ export class ControlPeers {
   readonly #components: PeersComponents
   readonly #pauses: PausesDriver
   readonly #search: LeaderSearch
+  readonly #self: NodeId
   #isStopped = false
 
   constructor(components: PeersComponents, options: { readonly nodeId: NodeId }) {
     this.#components = components
     this.#pauses = new PausesDriver(components.clock)
     this.#search = new LeaderSearch(options.nodeId)
+    this.#self = options.nodeId
   }
 
   stop(): void {
@@ -46,8 +48,16 @@ export class ControlPeers {
   }
 
   leader(): NodeId | null {
+    const own = this.own()
+    return own === null ? this.#search.leader : own.leadership().leader
+  }
+
+  /** This node's replica; not one that was taken out, which says for ever what was. */
+  own(): ReplicatedGroup | null {
     const replica = this.#components.replica()
-    return replica === null ? this.#search.leader : replica.leadership().leader
+    if (replica === null) return null
+    const { voters, learners } = replica.status()
+    return voters.includes(this.#self) || learners.includes(this.#self) ? replica : null
   }
 
   /**
@@ -55,8 +65,8 @@ export class ControlPeers {
    * @throws NoLeaderError
    */
   target(): NodeId {
-    const { replica, members } = this.#components
-    const own = replica()
+    const own = this.own()
+    const { members } = this.#components
     const target = own === null ? this.#search.next(members()) : own.leadership().leader
     if (target !== null) return target
     throw new NoLeaderError('no leader of the control group is known')

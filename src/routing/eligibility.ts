@@ -45,7 +45,7 @@ export interface Standings {
 export interface EligibilityQuestion {
   readonly kind: StatementKind
   readonly consistency: Consistency
-  /** This node has a replica of the group. */
+  /** This node has a replica of the group that votes. */
   readonly hasReplica: boolean
   readonly members: readonly Member[]
   readonly placement: Placement | null

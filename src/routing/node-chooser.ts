@@ -139,7 +139,7 @@ export class NodeChooser {
       preferred: this.#preferredBy(plan.session, placed),
       members: this.#parts.members(),
       placement: placed,
-      hasReplica: this.#tools.execution.hasReplica(plan.group),
+      hasReplica: this.#tools.placements.votes(plan.group, placed),
       avoid,
       atLeastIndex,
       now: clock.now(),

@@ -48,7 +48,14 @@ export class PlacementDriver {
     const local = this.#parts.execution.placementOf(group)
     const learned = this.#parts.learned.of(group)
     if (local === null || learned === null) return local ?? learned
-    return newer(learned, local)
+    // A replica that hears of no leader may have been removed meanwhile, and says what was.
+    return local.leader === null ? newer(local, learned) : newer(learned, local)
+  }
+
+  /** This node has a replica of the group that votes, by the newest placement known. */
+  votes(group: GroupId, placed: Placement | null): boolean {
+    if (!this.#parts.execution.hasReplica(group)) return false
+    return placed === null || placed.voters.length === 0 || placed.voters.includes(this.#nodeId)
   }
 
   /** Every group that this node knows of. */

@@ -128,6 +128,7 @@ export class QueryDriver {
     this.#tools.choice.start()
     if (this.#options.isClient) return
     this.#tools.hotspots.start()
+    this.#tools.shardWatch.start()
     this.#server.start()
   }
 
@@ -138,6 +139,7 @@ export class QueryDriver {
     this.#tools.buffer.stop()
     this.#tools.watches.stop()
     this.#tools.hotspots.stop()
+    this.#tools.shardWatch.stop()
     if (this.#tools.admission.inFlight === 0) return
     const idle = new Promise<void>((resolve) => {
       this.#onIdle = resolve

@@ -2,6 +2,7 @@ import type { Config } from '../core/config/schema.js'
 import {
   type ClientId,
   type ClusterId,
+  CONTROL_GROUP,
   DEFAULT_GROUP,
   type GroupId,
   type LogIndex,
@@ -32,6 +33,7 @@ import { PlacementDriver } from './placement-driver.js'
 import { type Placement, PlacementTable } from './placement-table.js'
 import { RouteChoice } from './route-choice.js'
 import { ShardRunnerDriver } from './sharding/shard-runner-driver.js'
+import { ShardWatchDriver } from './sharding/shard-watch-driver.js'
 import { WaitingDriver } from './waiting-driver.js'
 
 export interface QueryComponents {
@@ -101,6 +103,7 @@ export interface QueryTools {
   readonly budget: RetryBudget
   readonly loadReport: () => LoadReport
   readonly shards: ShardRunnerDriver
+  readonly shardWatch: ShardWatchDriver
 }
 
 export function makeQueryTools(
@@ -140,20 +143,8 @@ export function makeQueryTools(
     { clock, messenger, execution, observations, standings, ownLoad: loadReport },
     { nodeId }
   )
-  const placements = new PlacementDriver(
-    {
-      ...components,
-      random: random.split('placement'),
-      execution,
-      learned,
-      onShards: ({ version, tables }) => shards.learn(version, tables)
-    },
-    { nodeId }
-  )
-  const shards = new ShardRunnerDriver(
-    { knownGroups: () => placements.all().map(({ group }) => group) },
-    { nodeId }
-  )
+  const placed = makePlaced(components, options, { random, execution, learned })
+  const { placements } = placed
   return {
     random,
     choice,
@@ -161,17 +152,49 @@ export function makeQueryTools(
     admission: new Admission({ shedder, gate }, config),
     execution,
     attempts,
-    placements,
+    ...placed,
     affinities: new Affinities(config),
     hotspots,
     ownClient: makeOwnClient(components, options, { random, attempts }),
     waiting: new WaitingDriver(clock),
-    watches: makeWatches(components, options, { placements, shards }),
     buffer: new LeaderBufferDriver({ clock, placements }, config),
     budget: new RetryBudget(config),
-    loadReport,
-    shards
+    loadReport
   }
+}
+
+/** Where groups live and which tables are sharded, and who is told of it. */
+function makePlaced(
+  components: QueryComponents,
+  options: QueryDriverOptions,
+  parts: Pick<QueryTools, 'random' | 'execution'> & { readonly learned: PlacementTable }
+): Pick<QueryTools, 'placements' | 'shards' | 'shardWatch' | 'watches'> {
+  const { execution, learned } = parts
+  const { nodeId } = options
+  const placements = new PlacementDriver(
+    {
+      ...components,
+      random: parts.random.split('placement'),
+      execution,
+      learned,
+      onShards({ version, tables }) {
+        if (shards.learn(version, tables)) watches.handleShardsChanged()
+      }
+    },
+    { nodeId }
+  )
+  const shards = new ShardRunnerDriver(
+    { knownGroups: () => placements.all().map(({ group }) => group) },
+    { nodeId }
+  )
+  const watches = makeWatches(components, options, { placements, shards })
+  const shardWatch = new ShardWatchDriver({
+    clock: components.clock,
+    random: parts.random.split('shards'),
+    isTold: () => execution.hasReplica(CONTROL_GROUP),
+    ask: () => placements.refresh()
+  })
+  return { placements, shards, shardWatch, watches }
 }
 
 const makeOwnClient = (

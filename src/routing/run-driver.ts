@@ -28,6 +28,7 @@ import { StatementKinds } from '../core/ports/engine-provider.js'
 import { Priorities, type Priority } from '../core/ports/messenger.js'
 import type { Random } from '../core/ports/random.js'
 import type { ClientTag } from '../core/ports/replicated-group.js'
+import { Consistencies } from '../core/queries.js'
 import { hasCode, RemoteError } from '../core/remote-error.js'
 import type { Answered, AttemptsDriver } from './attempts-driver.js'
 import { isForLeader } from './eligibility.js'
@@ -153,6 +154,7 @@ export class RunDriver {
 
   /** Null: it failed, and may be tried again after a pause. */
   async #tryOnce(): Promise<Answered | null> {
+    if (this.#failures === 0 && this.#needsConfirmation) await this.#learnPlacement()
     const chosen = this.#choose()
     if (chosen === null) {
       this.#endTurn()
@@ -170,6 +172,13 @@ export class RunDriver {
     } finally {
       this.#endTurn()
     }
+  }
+
+  /** No leader is known who could confirm that this node still has a replica. */
+  get #needsConfirmation(): boolean {
+    const { kind, consistency, group } = this.#request.plan
+    if (kind !== StatementKinds.Read || consistency !== Consistencies.Linearizable) return false
+    return this.#parts.placements.of(group)?.leader === null
   }
 
   #choose(): Chosen | null {

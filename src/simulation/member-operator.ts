@@ -156,7 +156,8 @@ export class MemberOperator {
           this.counts.member_changes_failed++
           return
         }
-        this.#unsettled.delete(host)
+        // What is wanted may have become the opposite while the call was on its way.
+        if (this.#inside.has(host) === isAdded) this.#unsettled.delete(host)
         if (isAdded) this.counts.members_added++
         else this.counts.members_removed++
       }

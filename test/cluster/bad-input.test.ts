@@ -3,14 +3,12 @@
  * none, is counted, and changes nothing. Three real processes; a follower is attacked and the
  * leader too.
  */
-import { execFile } from 'node:child_process'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { chmod, copyFile, readFile, writeFile } from 'node:fs/promises'
 import { connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import {
   type ClusterId,
@@ -35,9 +33,9 @@ import {
 import { declareMessage, declareRequest, openStruct, u32 } from '../../src/wire/index.js'
 import { ProcessCluster, until } from '../support/process-cluster.js'
 import { RawPeer } from '../support/raw-peer.js'
+import { skein, skeinProcess } from '../support/run-skein.js'
 import { TestAuthority } from '../support/test-authority.js'
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const clusterName = 'demo'
 const dayMs = 86_400_000
 const countedWithinMs = 10_000
@@ -132,21 +130,6 @@ async function counted(
   t.same(last, expected, `counted by ${node}`)
 }
 
-interface Ended {
-  readonly status: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function skein(...args: string[]): Promise<Ended> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [main, ...args], (error, stdout, stderr) => {
-      const status = error === null ? 0 : Number(error.code ?? -1)
-      resolve({ status, stdout, stderr })
-    })
-  })
-}
-
 t.test('a wrong configuration lists all its faults at once and ends with 2', async (t) => {
   const file = join(t.testdir(), 'wrong.json')
   const own = JSON.parse(await readFile(cluster.configFile(follower), 'utf8'))
@@ -159,7 +142,7 @@ t.test('a wrong configuration lists all its faults at once and ends with 2', asy
     admin: { listenAddress: '0.0.0.0:0' }
   }
   await writeFile(file, JSON.stringify(wrong))
-  const { status, stderr } = await skein('node', '--config', file)
+  const { status, stderr } = await skeinProcess('node', '--config', file)
   t.equal(status, 2)
   t.match(stderr, 'ERR_SKEIN_INVALID_CONFIG')
   for (const path of [
@@ -197,16 +180,18 @@ t.test('a node with a certificate or key that is not right does not start', asyn
     expired,
     missing: { gossipKeyFile: join(directory, 'nothing.key') }
   }
-  for (const [name, change] of Object.entries(cases)) {
+  const start = async ([name, change]: readonly [string, object]) => {
     const file = join(directory, `${name}.json`)
-    const node = { ...own.node, listenAddress: '127.0.0.1:0', dataDirectory: directory }
+    const dataDirectory = join(directory, name)
+    const node = { ...own.node, listenAddress: '127.0.0.1:0', dataDirectory }
     const admin = { ...own.admin, listenAddress: '127.0.0.1:0' }
     const security = { ...own.security, ...change }
     await writeFile(file, JSON.stringify({ ...own, node, admin, security }))
-    const { status, stderr } = await skein('node', '--config', file)
+    const { status, stderr } = await skeinProcess('node', '--config', file)
     t.equal(status, 1, name)
     t.match(stderr, 'skein: ERR_SKEIN_CERTIFICATE', name)
   }
+  await Promise.all(Object.entries(cases).map(start))
 })
 
 /** A TLS peer that none of the product made, until its connection is closed. */

@@ -10,11 +10,8 @@ type Tap = { teardown(handler: () => unknown): void }
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
-/** Outside tap's own hooks, as a user starts it. */
 function demo(t: Tap, ...args: string[]) {
-  const env = { ...process.env, NODE_OPTIONS: '' }
   const child = spawn(process.execPath, [main, 'demo', '--json', ...args], {
-    env,
     stdio: ['ignore', 'pipe', 'inherit']
   })
   t.teardown(() => child.kill('SIGKILL'))

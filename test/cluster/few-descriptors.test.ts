@@ -23,10 +23,8 @@ const skip = process.platform === 'linux' ? false : 'limits are set by prlimit'
 const title = 'X-51 without descriptors links live, nothing spins, and it recovers'
 t.test(title, { skip }, async (t) => {
   const told: Told[] = []
-  const { NODE_OPTIONS: _, ...env } = process.env
   const directory = t.testdir()
   const child = spawn(process.execPath, [script, join(directory, 'few')], {
-    env,
     stdio: ['ignore', 'pipe', 'ignore']
   })
   const exited = new Promise((resolve) => child.once('exit', resolve))

@@ -1,12 +1,13 @@
 /** SIGKILL of each node in turn, the leader among them, while the others are asked and watched. */
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { ClusterAnswer } from '../../src/cli/status-command.js'
-import { ProcessCluster, until } from '../support/process-cluster.js'
+import { ProcessCluster, pause, until } from '../support/process-cluster.js'
+import { mainFile, skein } from '../support/run-skein.js'
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+/** Between a client's operations: the processors are for those who elect and catch up. */
+const thinkMs = 10
 const noticedWithinMs = 15_000
 const caughtUpWithinMs = 20_000
 
@@ -22,18 +23,15 @@ const connection = (id: string) => [
 ]
 
 /** What `skein status` prints on one node. */
-function statusOf(id: string): Promise<ClusterAnswer> {
-  return new Promise((resolve, reject) => {
-    execFile(process.execPath, [main, 'status', ...connection(id)], (error, stdout) => {
-      if (error === null) resolve(JSON.parse(stdout))
-      else reject(error)
-    })
-  })
+async function statusOf(id: string): Promise<ClusterAnswer> {
+  const { status, stdout, stderr } = await skein('status', ...connection(id))
+  if (status === 0) return JSON.parse(stdout)
+  throw new Error(stderr)
 }
 
 /** `skein status --watch`, line by line, until the test ends. */
 function watch(t: Test, id: string): ClusterAnswer[] {
-  const child = spawn(process.execPath, [main, 'status', '--watch', ...connection(id)], {
+  const child = spawn(process.execPath, [mainFile, 'status', '--watch', ...connection(id)], {
     stdio: ['ignore', 'pipe', 'inherit']
   })
   const gone = new Promise((resolve) => child.once('exit', resolve))
@@ -63,6 +61,7 @@ function traffic(node: string, firstId: number) {
       const read = await cluster.query(node, `SELECT id FROM event WHERE id = ${id}`)
       if (read.kind === 'answer') reads++
       else faults.push({ node, id, read })
+      await pause(thinkMs)
     }
   }
   const done = loop()

@@ -9,13 +9,15 @@ import t from 'tap'
 import { type GossipKeysReport, toNodeId, type WallMs } from '../../src/core/index.js'
 import { inspectCertificate, issuePeer, peerFiles, revoke } from '../../src/network/index.js'
 import { nodeClock, readTlsMaterial } from '../../src/runtime/index.js'
-import { ProcessCluster, until } from '../support/process-cluster.js'
+import { ProcessCluster, pause, until } from '../support/process-cluster.js'
 import { RawPeer } from '../support/raw-peer.js'
 import { skein } from '../support/run-skein.js'
 
 const clusterName = 'demo'
 /** Far above the five seconds that `unit/network/security/trust.test.ts` proves by virtual time. */
 const noticedWithinMs = 30_000
+/** Between a client's requests: without it they take all there is of the processors. */
+const thinkMs = 20
 const clock = nodeClock()
 
 const consensus = { electionTimeoutMinMs: 2_000, electionTimeoutMaxMs: 4_000 }
@@ -54,6 +56,7 @@ function load(ids: readonly string[]) {
       asked++
       const outcome = await cluster.query(id, sql)
       if (outcome.kind !== 'answer') failures.push({ id, sql, outcome })
+      await pause(thinkMs)
     }
   }
   const workers = ids.flatMap((id) => [worker(id), worker(id), worker(id)])
@@ -196,7 +199,26 @@ t.test('X-11 X-12 a client is cut by the file of the node that it is connected t
   })
 })
 
-t.test('X-11 a revoked node is cut everywhere in time, also by who was down', async (t) => {
+t.test('X-14 a removed node has no vote left, though its certificate is good', async (t) => {
+  const removed = await skein('members', 'remove', victim, '--json', ...connectionTo(n1))
+  t.equal(removed.status, 0, removed.stderr)
+  await until('no group of any other counts it', 20_000, async () => {
+    const views = await Promise.all([n1, n2, sleeper].map((id) => cluster.view(id)))
+    return views.every(({ groups }) =>
+      groups.every(({ voters }) => !voters.includes(toNodeId(victim)))
+    )
+  })
+  const { term } = await cluster.group(n1)
+  const countAt = async (id: string) =>
+    Number((await cluster.run(id, 'SELECT count(*) FROM event')).rows[0]?.[0])
+  const before = await countAt(n1)
+  const asked = await cluster.run(victim, "INSERT INTO event (note) VALUES ('by way of it')")
+  t.equal(asked.rowsAffected, 1, 'still a member: it passes requests on')
+  t.equal(await countAt(n1), before + 1)
+  t.equal((await cluster.group(n1)).term, term, 'it stands for no election')
+})
+
+t.test('X-11 X-14 a revoked node is cut everywhere in time, also by who was down', async (t) => {
   await cluster.kill(sleeper)
   const began = clock.now()
   const told = await skein(

@@ -2,10 +2,12 @@
 import t from 'tap'
 import type { Outcome } from '../../src/cli/admin-client.js'
 import type { QueryAnswer } from '../../src/cli/query-answer.js'
-import { ProcessCluster, until } from '../support/process-cluster.js'
+import { ProcessCluster, pause, until } from '../support/process-cluster.js'
 
 const stallMs = 5_000
 const clientCount = 4
+/** Between a client's writes: without it they take all there is of the processors. */
+const thinkMs = 20
 
 /** Runs about as long as it may, whatever the machine: nothing waits in it, it computes. */
 const endless = `WITH RECURSIVE counted(n) AS (VALUES(0) UNION ALL SELECT n + 1 FROM counted)
@@ -54,6 +56,7 @@ class Writers {
       const id = this.#nextId++
       const outcome = await this.#cluster.query(node, `INSERT INTO event VALUES (${id})`)
       this.answers.push({ id, outcome, answeredAt: performance.now() })
+      await pause(thinkMs)
     }
   }
 }

@@ -7,9 +7,8 @@ import t from 'tap'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 
-/** In a user's environment, without what the test runner preloads into every process. */
 function run(cwd: string, command: string, ...args: string[]): string {
-  return execFileSync('env', ['-u', 'NODE_OPTIONS', command, ...args], { cwd, encoding: 'utf8' })
+  return execFileSync(command, args, { cwd, encoding: 'utf8' })
 }
 
 /** Packs the project and lays it beside its dependencies, as an install would. */

@@ -164,8 +164,7 @@ export class NamespaceCluster {
       const file = await this.#configure(id, certificates, validity)
       const args = [main, 'node', '--config', file, '--log-level', 'error']
       const [command, all] = this.namespaces.within(this.hostOf(id), process.execPath, args)
-      const { NODE_OPTIONS: _, ...env } = process.env
-      this.#children.push(spawn(command, all, { env, stdio: ['ignore', 'ignore', 'inherit'] }))
+      this.#children.push(spawn(command, all, { stdio: ['ignore', 'ignore', 'inherit'] }))
       const url = `http://${this.#addressOf(id)}:${port + 1}`
       this.#admins.set(id, new AdminClient({ url, token: this.#token, socketsMax: 32 }))
     }

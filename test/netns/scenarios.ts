@@ -1,10 +1,11 @@
 /** What the network does to a cluster of five hosts, and what must come of it. */
 import { assert, must } from '../../src/core/index.js'
-import { until } from '../support/process-cluster.js'
+import { pause, until } from '../support/process-cluster.js'
 import type { NamespaceCluster } from './namespace-cluster.js'
 
 export type Figures = Readonly<Record<string, number | string | boolean>>
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+/** Between a client's writes: without it they take all there is of the processors. */
+const thinkMs = 20
 
 /** S-04: datagrams and segments are lost everywhere; nobody is declared dead. */
 export async function loss(
@@ -206,6 +207,7 @@ class Writer {
           refused++
           this.#unknown.push(value)
         }
+        await pause(thinkMs)
       }
     }
     await Promise.all(through.flatMap((id) => [worker(id), worker(id)]))

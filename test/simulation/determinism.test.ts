@@ -1,9 +1,7 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { simulate } from '../../lib/testing.js'
+import { skein, skeinProcess } from '../support/run-skein.js'
 
-const run = promisify(execFile)
 const options = { nodes: 5, seconds: 5 }
 
 t.test('D-01 the same seed gives the same trace, here and in another process', async (t) => {
@@ -11,9 +9,8 @@ t.test('D-01 the same seed gives the same trace, here and in another process', a
   const again = await simulate(2_001, options)
   t.equal(again.hash, first.hash)
   t.strictSame(again.history, first.history)
-  const command = new URL('../../src/cli/main.js', import.meta.url).pathname
   const args = ['simulate', '--seed', '2001', '--nodes', '5', '--seconds', '5', '--json']
-  const { stdout } = await run(process.execPath, [command, ...args])
+  const { stdout } = await skeinProcess(...args)
   const report = JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
   t.equal(report.ok, true)
   t.equal(report.hashes['2001'], first.hash)
@@ -26,7 +23,6 @@ t.test('another seed gives another trace', async (t) => {
 })
 
 t.test('bad arguments end with exit status 2 and name the argument', async (t) => {
-  const command = new URL('../../src/cli/main.js', import.meta.url).pathname
   for (const [args, named] of [
     [['--seed', 'x'], '--seed'],
     [['--nodes', '0'], '--nodes'],
@@ -34,9 +30,9 @@ t.test('bad arguments end with exit status 2 and name the argument', async (t) =
     [['--what'], '--what'],
     [['13'], 'argument']
   ] as const) {
-    const failed = run(process.execPath, [command, 'simulate', ...args])
-    await t.rejects(failed, { code: 2, stdout: '', stderr: new RegExp(named) }, args.join(' '))
+    const ended = await skein('simulate', ...args)
+    t.match(ended, { status: 2, stdout: '', stderr: new RegExp(named) }, args.join(' '))
   }
-  const { stdout } = await run(process.execPath, [command, 'simulate', '--help'])
+  const { stdout } = await skein('simulate', '--help')
   t.match(stdout, /--trace/)
 })

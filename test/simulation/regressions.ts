@@ -16,5 +16,17 @@ export const regressions: readonly Regression[] = [
     nodes: 5,
     seconds: 30,
     why: '16 bits were written into the buffer from before it grew, and the leader stopped'
+  },
+  {
+    seed: 132,
+    nodes: 5,
+    seconds: 30,
+    why: 'a node asked its own replica of the control group, which had been taken out'
+  },
+  {
+    seed: 194,
+    nodes: 5,
+    seconds: 30,
+    why: 'a restarted node was invited before it had opened its groups, and made them anew'
   }
 ]

@@ -204,6 +204,9 @@ export async function until(
     if (performance.now() >= deadline) {
       throw new Error(`not within ${timeoutMs} ms: ${what} (last: ${last})`)
     }
-    await new Promise((resolve) => setTimeout(resolve, pollIntervalMs))
+    await pause(pollIntervalMs)
   }
 }
+
+export const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms))

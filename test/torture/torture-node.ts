@@ -50,8 +50,7 @@ export class TortureNode {
     this.#isPaused = false
     const log = openSync(this.options.logFile, 'a', 0o600)
     const [file, args] = this.options.command()
-    const { NODE_OPTIONS: _, ...env } = process.env
-    const child = spawn(file, args, { env, stdio: ['ignore', log, log, 'ipc'] })
+    const child = spawn(file, args, { stdio: ['ignore', log, log, 'ipc'] })
     closeSync(log)
     this.#child = child
     const ended = new Promise<string>((resolve) => {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { fuzzEngine } from './engine-fuzz.js'
 
-const statements = 10_000
+const statements = 5_000
 const statementsPerRun = 1_000
 /** `npm run fuzz -- engine --seed S` goes on from others. */
 const firstSeed = 40_100

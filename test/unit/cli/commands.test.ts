@@ -20,7 +20,7 @@ import {
   type NodeId,
   silentLogger
 } from '../../../src/core/index.js'
-import { mainFile, skein } from '../../support/run-skein.js'
+import { mainFile, skein, skeinProcess } from '../../support/run-skein.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { vacantAddress } from '../../support/vacant-port.js'
 
@@ -83,6 +83,18 @@ t.test('who closes the output early sees no fault', async (t) => {
   t.same({ status, said }, { status: 0, said: '' })
 })
 
+t.test('the process ends with the status, and writes where it should', async (t) => {
+  const dir = join(await temporaryDirectory(t), 'certs')
+  const [done, failed, wrong] = await Promise.all([
+    skeinProcess('certs', 'init', '--dir', dir),
+    skeinProcess('status', '--admin', `http://${await vacantAddress()}`),
+    skeinProcess('node', '--config', join(dir, 'missing.yaml'))
+  ])
+  t.match(done, { status: 0, stdout: /admin token: /, stderr: /^next: skein certs issue/ })
+  t.match(failed, { status: 1, stdout: '', stderr: /does it run\? Name another: --admin/ })
+  t.match(wrong, { status: 2, stdout: '', stderr: /ENOENT/ })
+})
+
 t.test('wrong use ends with status 2 and says what is wrong', async (t) => {
   const dir = await temporaryDirectory(t)
   const rows: readonly (readonly [readonly string[], RegExp])[] = [
@@ -90,7 +102,6 @@ t.test('wrong use ends with status 2 and says what is wrong', async (t) => {
     [['certs', 'issue', '--dir', dir], /either --node ID or --client NAME/],
     [['certs', 'issue', '--dir', dir, '--node', 'Bad'], /must match/],
     [['certs', 'init'], /required option/],
-    [['node', '--config', join(dir, 'missing.yaml')], /ENOENT/],
     [['query', 'SELECT 1', '--params', '{'], /not JSON/],
     [['query', 'SELECT 1', '--consistency', 'eventual'], /Allowed choices/],
     [['query', 'SELECT 1', '--connect', 'a:1'], /needs --ca-file, --cert-file and --key-file/],
@@ -119,7 +130,7 @@ t.test('X-47 a wrong configuration is refused with all its faults', async (t) =>
     file,
     'node: {id: UPPER, listenAddress: nowhere, dataDirectory: /tmp/x}\nconsensus: {speed: 1}\n'
   )
-  const { status, stderr } = await skein('node', '--config', file)
+  const { status, stderr } = await skeinProcess('node', '--config', file)
   t.equal(status, 2)
   for (const fault of [/node\.id/, /node\.listenAddress/, /speed/]) t.match(stderr, fault)
 })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { controlCallsMax } from '../../../src/control/control-driver.js'
 import { type AnySection, type ControlSection, plansSection } from '../../../src/control/index.js'
 import { NEVER } from '../../../src/core/deadlines.js'
-import type { NodeId } from '../../../src/core/ids.js'
+import { CONTROL_GROUP, type NodeId } from '../../../src/core/ids.js'
 import { ControlCluster } from '../../support/control-cluster.js'
 import { tallySection } from './tally.js'
 
@@ -135,6 +135,23 @@ t.test('without a leader nothing is proposed; when there is one again, it is', a
   const control = cluster.control(rest)
   t.equal(control.counters.get('changes_refused'), 1)
   t.ok(control.counters.get('changes_retried') > 0)
+})
+
+t.test('R-M13 a node whose replica was taken out asks the others', async (t) => {
+  const { cluster, change, settled, read } = await started()
+  await settled(change('a', 'x'))
+  const [leader, removed] = [cluster.leader() as string, cluster.follower()]
+  cluster.network.isolate(removed as NodeId)
+  const group = cluster.node(leader).consensus?.group(CONTROL_GROUP)
+  await settled(group?.removeNode(removed as NodeId, cluster.deadline()) ?? Promise.reject())
+  cluster.network.heal()
+  await cluster.clock.advance(2_000)
+  const next = ['a', 'b', 'c'].find((name) => name !== leader && name !== removed) as string
+  await settled(group?.transferLeadership(next as NodeId, cluster.deadline()) ?? Promise.reject())
+  await cluster.clock.advance(2_000)
+  t.same(await read(removed), { count: 1, last: 'x' })
+  t.same(await settled(change(removed, 'from outside')), { count: 2, last: 'from outside' })
+  t.same(await read(removed), { count: 2, last: 'from outside' })
 })
 
 t.test('a change whose fate nobody can tell is indeterminate, and never a time-out', async (t) => {

@@ -92,10 +92,12 @@ export class FakeCluster {
   readonly clients = new Set<string>()
   readonly troubles = new Map<NodeId, Trouble[]>()
   readonly requests: { from: NodeId; to: NodeId; name: string; priority: number | undefined }[] = []
-  readonly voters: readonly NodeId[]
+  voters: readonly NodeId[]
   leader: NodeId | null
   /** What each node's own replica believes; the truth when absent. */
   readonly beliefs = new Map<NodeId, NodeId | null>()
+  /** Who votes, as each node's own replica last heard; the truth when absent. */
+  readonly votersHeard = new Map<NodeId, readonly NodeId[]>()
   term = 1
   /** Thrown by the next write that reaches the leader, before or after it is executed. */
   nextWrite: { readonly when: 'before' | 'after'; readonly error: Error }[] = []
@@ -125,9 +127,9 @@ export class FakeCluster {
     for (const nodeId of [...replicas, ...others]) this.#add(nodeId, replicas.includes(nodeId))
   }
 
-  /** Without the one that each serving node has for its hotspots. */
+  /** Without those that each serving node has for its hotspots and the map of sharded tables. */
   get pendingTimers(): number {
-    return this.clock.pending - this.drivers.size
+    return this.clock.pending - 2 * this.drivers.size
   }
 
   driver(nodeId: string): QueryDriver {
@@ -215,7 +217,8 @@ class FakeReplica implements ReplicatedGroup {
   }
 
   status(): GroupStatus {
-    const { beliefs, term, voters } = this.#cluster
+    const { beliefs, term } = this.#cluster
+    const voters = this.#cluster.votersHeard.get(this.#nodeId) ?? this.#cluster.voters
     const believed = beliefs.get(this.#nodeId)
     const leader = believed === undefined ? this.#cluster.leader : believed
     const index = this.#cluster.executed.length as LogIndex

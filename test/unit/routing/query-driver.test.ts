@@ -35,6 +35,40 @@ t.test('a write on a follower is forwarded to the leader, one hop, executed once
   t.equal(cluster.pendingTimers, 0, 'no timer is left')
 })
 
+t.test('R-M16 a removed node answers no read from the replica that it had', async (t) => {
+  const [a, b, c] = abc as [NodeId, NodeId, NodeId]
+  // The entry that removes it may have arrived or not.
+  for (const heard of [abc, [b, c]]) {
+    for (const consistency of ['linearizable', 'local'] as const) {
+      const cluster = new FakeCluster(abc)
+      cluster.leader = b
+      cluster.voters = [b, c]
+      cluster.beliefs.set(a, null)
+      cluster.votersHeard.set(a, heard)
+      // Nobody confirms it.
+      cluster.readIndexMs.set(a, 1e9)
+      const driver = cluster.driver('a')
+      if (consistency === 'local') await cluster.clock.settle(driver.execute(insert))
+      const read = driver.execute('SELECT 1', { consistency, timeoutMs: 1_000 })
+      const { node } = await cluster.clock.settle(read)
+      t.not(node, a, `${consistency}, it heard of ${heard}`)
+    }
+  }
+})
+
+t.test('a new voter that hears of its leader is believed, whatever was told before', async (t) => {
+  const [a, b, c] = abc as [NodeId, NodeId, NodeId]
+  const cluster = new FakeCluster(abc)
+  cluster.leader = b
+  cluster.beliefs.set(a, null)
+  cluster.voters = [b, c]
+  await cluster.clock.settle(cluster.driver('a').execute(insert))
+  cluster.beliefs.delete(a)
+  cluster.voters = abc
+  const read = cluster.driver('a').execute('SELECT 1', { consistency: 'local' })
+  t.match(await cluster.clock.settle(read), { node: a })
+})
+
 t.test('a list is one command with one result each', async (t) => {
   const cluster = new FakeCluster(abc)
   const results = await cluster.clock.settle(

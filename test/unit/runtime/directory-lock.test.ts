@@ -23,8 +23,7 @@ const holderSource = `
 /** Another process that takes the lock; says `held` or a code. */
 async function holder(t: Tap, root: string): Promise<{ child: ChildProcess; said: string }> {
   const args = ['--input-type=module', '-e', holderSource, root]
-  const env = { ...process.env, NODE_OPTIONS: '' }
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => child.kill('SIGKILL'))
   const said = await new Promise<string>((resolve) => {
     createInterface({ input: child.stdout }).once('line', resolve)

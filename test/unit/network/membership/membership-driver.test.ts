@@ -203,7 +203,7 @@ t.test('S-22: what a member seals may be garbage; it is dropped whole', async (t
   t.same(viewOf(n0.driver), before)
 })
 
-t.test('S-19: datagrams and joins of another cluster id are refused', async (t) => {
+t.test('S-19 R-M18: datagrams and joins of another cluster id are refused', async (t) => {
   const world = new DriverWorld(t)
   const ours = await world.start('ours', { clusterId: () => clusterIdOf('a') })
   const theirs = await world.start('theirs', { clusterId: () => clusterIdOf('b') })

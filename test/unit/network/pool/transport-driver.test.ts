@@ -329,7 +329,7 @@ t.test('a type that the other side does not know is answered, not fatal', async 
   t.same(seen, ['still here'])
 })
 
-t.test('X-05: cluster ids: equal and unknown ones fit, different ones are refused', async (t) => {
+t.test('X-05 R-M18: equal and unknown cluster ids fit, different ones are refused', async (t) => {
   const world = new TransportWorld()
   const a = await world.start('a', { clusterId: clusterIdOf('1') })
   const b = await world.start('b')
