@@ -31,6 +31,8 @@ import {
   type EngineProvider,
   EventHub,
   type EventSubscription,
+  type Failover,
+  type Failovers,
   type GroupId,
   type GroupStatus,
   type HealthReport,
@@ -398,6 +400,16 @@ export class ClusterNetworkManager implements ClusterManager {
     return restarts
   }
 
+  get failover(): Failovers {
+    const { failovers } = this.#running().planned
+    if (failovers === null) throw new NotFoundError('this node knows of no control group')
+    return failovers
+  }
+
+  explainFailover(id: number): Promise<Failover> {
+    return this.#entered(() => this.failover.explain(id))
+  }
+
   rollingRestart(request?: RollingRestartRequest): Promise<RollingRestart> {
     return this.#entered(() => this.restarts.start(request))
   }
@@ -453,7 +465,8 @@ export class ClusterNetworkManager implements ClusterManager {
       security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() },
       sessions: sessions.counters.snapshot(),
       state_sync: stateSync.metrics(),
-      transactions: rooms.transactions.metrics()
+      transactions: rooms.transactions.metrics(),
+      failover: rooms.planned.failovers?.counters.snapshot() ?? {}
     }
   }
 
@@ -515,6 +528,7 @@ export class ClusterNetworkManager implements ClusterManager {
     })
     transport.onEvent((event) => this.#publish(event))
     rooms.planned.restarts?.onEvent((event) => this.#publish(event))
+    rooms.planned.failovers?.onEvent((event) => this.#publish(event))
     queries.onEvent((event) => this.#publish(event))
     membership.onEvent((event) => {
       this.#publish(event)
@@ -532,6 +546,7 @@ export class ClusterNetworkManager implements ClusterManager {
       control.driver.handleEvent(event)
       if (event.type === 'LeaderChanged') {
         queries.handleLeaderChanged(event)
+        rooms.planned.failover?.handleLeaderChanged(event)
         control.learnShards()
       }
     })
@@ -563,6 +578,7 @@ export class ClusterNetworkManager implements ClusterManager {
     const { membership, consensus, queries, heartbeat, planned, sessions } = rooms
     planned.operations.stop()
     planned.restarts?.stop()
+    planned.failover?.stop()
     const deadline = this.#deadlineIn(this.#config.facade.drainTimeoutMs)
     membership.setLifecycle(Lifecycles.Draining)
     heartbeat.announce()
@@ -583,6 +599,7 @@ export class ClusterNetworkManager implements ClusterManager {
       rooms.loop.stop()
       rooms.planned.operations.stop()
       rooms.planned.restarts?.stop()
+      rooms.planned.failover?.stop()
       rooms.planned.node.stop()
       await rooms.queries.stop(this.now())
       rooms.transactions.stop()

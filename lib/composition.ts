@@ -531,6 +531,15 @@ function makePlanned(container: DependencyContainer): PlannedRooms {
     control: container.resolve(TOKENS.control).driver,
     hook: restart,
     sessions: container.resolve(TOKENS.sessions).mover,
+    failover: config.failover,
+    onMoved: (action) =>
+      container.resolve(TOKENS.control).recorder.record({
+        principal: 'failover',
+        role: 'node',
+        address: '',
+        action,
+        status: 200
+      }),
     members: () => membership.members(),
     verdictOn: (node) => health.verdictOn(node)?.status ?? VerdictStatuses.Unknown,
     lifecycle: () => membership.self().lifecycle,

@@ -24,7 +24,7 @@ import {
   type PlacementView,
   type Random
 } from '../src/core/index.js'
-import { restartsSection, sessionsSection } from '../src/failover/index.js'
+import { failoversSection, restartsSection, sessionsSection } from '../src/failover/index.js'
 import { version } from './version.js'
 
 export interface ControlRooms {
@@ -71,7 +71,7 @@ export function composeControl(parts: ControlParts): ControlRooms {
   const driver = new ControlDriver(
     {
       ...parts,
-      sections: [...ownSections, restartsSection, sessionsSection],
+      sections: [...ownSections, restartsSection, sessionsSection, failoversSection],
       replica: () => consensus.group(CONTROL_GROUP),
       members: () => serving().map((member) => member.nodeId)
     },

@@ -4,7 +4,9 @@ import type { Control } from '../src/control/index.js'
 import {
   type Clock,
   CONTROL_GROUP,
+  type Config,
   type Crypto,
+  type GroupId,
   type Lifecycle,
   type Logger,
   type Member,
@@ -16,6 +18,10 @@ import {
 import {
   ClusterLook,
   type DrainedGroup,
+  FailoverDriver,
+  type FailoverPolicy,
+  FailoversDriver,
+  failoverDefaults,
   NodeDrainDriver,
   OperationsDriver,
   RestartDriver,
@@ -29,6 +35,8 @@ export interface PlannedRooms {
   readonly operations: OperationsDriver
   /** Null: there is no control group that could hold a plan. */
   readonly restarts: RestartDriver | null
+  readonly failover: FailoverDriver | null
+  readonly failovers: FailoversDriver | null
 }
 
 export interface PlannedParts {
@@ -41,6 +49,9 @@ export interface PlannedParts {
   readonly control: Control | null
   readonly hook: RestartHook | null
   readonly sessions: SessionMover
+  readonly failover: Config['failover']
+  /** A leadership was moved unasked. */
+  onMoved(action: string): void
   members(): readonly Member[]
   verdictOn(node: NodeId): VerdictStatus
   lifecycle(): Lifecycle
@@ -84,7 +95,8 @@ export function composePlanned(parts: PlannedParts): PlannedRooms {
   )
   const look: ClusterLook['look'] = (options) => sight.look(options)
   const operations = new OperationsDriver({ clock, messenger, node, look }, self)
-  if (control === null) return { node, operations, restarts: null }
+  const none = { restarts: null, failover: null, failovers: null }
+  if (control === null) return { node, operations, ...none }
   const restarts = new RestartDriver(
     {
       clock,
@@ -98,8 +110,32 @@ export function composePlanned(parts: PlannedParts): PlannedRooms {
     },
     { self, controlGroup: CONTROL_GROUP, ...restartDriverDefaults }
   )
-  return { node, operations, restarts }
+  const failover = new FailoverDriver(
+    {
+      clock,
+      messenger,
+      logger,
+      control,
+      node,
+      look,
+      onMoved: ({ group, from, target, why }) =>
+        parts.onMoved(`MOVE group ${group} from ${from} to ${target}: ${why}`)
+    },
+    { self, policy: policyOf(parts.failover), lookIntervalMs: parts.failover.lookIntervalMs }
+  )
+  const groupOf = (group: GroupId) => consensus.group(group)
+  const failovers = new FailoversDriver({ clock, control, groupOf }, { self })
+  return { node, operations, restarts, failover, failovers }
 }
+
+/** What hosts lead is balanced where it is decided who leads: in the room of consensus. */
+const policyOf = ({ degradedForMs, gapMs, priorities }: Config['failover']): FailoverPolicy => ({
+  ...failoverDefaults,
+  degradedForMs,
+  gapMs,
+  spreadGapMs: 0,
+  priorities: new Map(Object.entries(priorities) as [NodeId, number][])
+})
 
 type Replica = ReturnType<ConsensusDriver['groups']>[number]
 

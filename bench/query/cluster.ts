@@ -182,5 +182,5 @@ function nodeProcess(workspace: Workspace, id: string, configFile: string, port:
   const onUnexpectedExit = (_: NodeProcess, how: string) => {
     process.stderr.write(`node ${id} ended: ${how}\n`)
   }
-  return new NodeProcess(options, { onEvent() {}, onUnexpectedExit })
+  return new NodeProcess(options, { onEvent() {}, onRestartDue() {}, onUnexpectedExit })
 }

@@ -46,6 +46,7 @@ import { documentUrl, openApiHead, schemaOf } from './openapi.js'
 import { type Route, smallBodyBytesMax } from './route.js'
 import { configRoutes } from './routes/config-routes.js'
 import { controlRoutes } from './routes/control-routes.js'
+import { failoverRoutes } from './routes/failover-routes.js'
 import { healthRoutes } from './routes/health-routes.js'
 import { memberRoutes } from './routes/member-routes.js'
 import { membershipRoutes } from './routes/membership-routes.js'
@@ -174,6 +175,7 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
   ...securityRoutes(manager),
   ...plannedRoutes(manager),
   ...sessionRoutes(manager),
+  ...failoverRoutes(manager),
   ...configRoutes(manager)
 ]
 

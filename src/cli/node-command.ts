@@ -9,6 +9,7 @@ import type {
   EventSubscription,
   Logger
 } from '../core/index.js'
+import type { RestartHook } from '../failover/index.js'
 import { type LogLevel, logLevels, nodeLogger, readSecretText } from '../runtime/index.js'
 import { readConfig } from './config-file.js'
 import { CliError, ExitCodes } from './exit-codes.js'
@@ -17,7 +18,13 @@ import { type RunningNode, runNode } from './node-runner.js'
 interface NodeOptions {
   readonly config: string
   readonly logLevel: LogLevel
+  readonly supervised?: boolean
 }
+
+const help = `
+Exit status: 0 when it was told to stop, 1 when it cannot go on, 2 when the configuration is wrong;
+with --supervised 75 when a rolling restart has come to it and it is to be started again (systemd:
+RestartForceExitStatus=75; containers: a restart policy of always).`
 
 export function nodeCommand(): Command {
   return new Command('node')
@@ -29,24 +36,37 @@ export function nodeCommand(): Command {
         .env('SKEIN_LOG_LEVEL')
         .default('info')
     )
+    .addOption(
+      new Option(
+        '--supervised',
+        'whatever runs this node starts it again when it ends with status 75'
+      ).env('SKEIN_SUPERVISED')
+    )
+    .addHelpText('after', help)
     .action((options: NodeOptions) => node(options))
 }
 
 async function node(options: NodeOptions): Promise<void> {
   const logger = nodeLogger({ level: options.logLevel, bindings: {}, fileDescriptor: 2 })
-  const exitCode = await runNode(process, logger, async () => {
+  const exitCode = await runNode(process, logger, async (hook) => {
     const config = await readConfig(options.config, process.env)
-    return startNode(config, logger.child({ node: config.node.id }))
+    const restart = options.supervised === true ? hook : null
+    return startNode(config, restart, logger.child({ node: config.node.id }))
   })
   // Nothing that a room may have left open keeps a stopped node alive.
   process.exit(exitCode)
 }
 
-async function startNode(config: Config, logger: Logger): Promise<RunningNode> {
+async function startNode(
+  config: Config,
+  restart: RestartHook | null,
+  logger: Logger
+): Promise<RunningNode> {
   const engine = await loadEngine(config.engine)
   const manager = ClusterNetworkManager.create({
     config: config as ConfigInput,
     engine,
+    ...(restart === null ? {} : { restart }),
     overrides: { logger }
   })
   await manager.start()

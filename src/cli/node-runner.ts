@@ -1,9 +1,11 @@
 /**
- * A node as a process: it stops on SIGTERM, on SIGINT when a person runs it, and when the
- * supervisor that spawned it is gone. Stopping twice, or for too long, ends it at once.
+ * A node as a process: it stops on SIGTERM, on SIGINT when a person runs it, when the supervisor
+ * that spawned it is gone, and when a rolling restart comes to it. Being told to stop twice, or
+ * stopping for too long, ends it at once.
  */
 import type { ClusterManager, EventSubscription, Logger } from '../core/index.js'
 import { factsOf } from '../core/index.js'
+import type { RestartHook } from '../failover/index.js'
 import { type ExitCode, ExitCodes } from './exit-codes.js'
 import type { NodeMessage } from './node-channel.js'
 
@@ -27,11 +29,14 @@ export interface NodeHost {
 /** Under the supervisor's own patience of ten seconds. */
 export const stopTimeoutMs = 9_000
 
-/** Resolves with the exit status when the node has stopped. */
+/**
+ * Resolves with the exit status when the node has stopped: `Restart` after a call of the hook that
+ * `start` is given. Who passes the hook on knows that the process is started again.
+ */
 export async function runNode(
   host: NodeHost,
   logger: Logger,
-  start: () => Promise<RunningNode>
+  start: (hook: RestartHook) => Promise<RunningNode>
 ): Promise<ExitCode> {
   const runner = new NodeRunner(host, logger)
   return runner.run(start)
@@ -43,7 +48,8 @@ class NodeRunner {
   readonly #isSupervised: boolean
   readonly #stopAsked: Promise<void>
   #onStopAsked = () => {}
-  #isStopAsked = false
+  /** What has begun to stop it. */
+  #cause: 'none' | 'restart' | 'order' = 'none'
 
   constructor(host: NodeHost, logger: Logger) {
     this.#host = host
@@ -60,10 +66,10 @@ class NodeRunner {
     host.on('disconnect', () => this.#askToStop('the supervisor is gone'))
   }
 
-  async run(start: () => Promise<RunningNode>): Promise<ExitCode> {
+  async run(start: (hook: RestartHook) => Promise<RunningNode>): Promise<ExitCode> {
     let subscription: EventSubscription | null = null
     try {
-      const node = await start()
+      const node = await start({ restart: async () => this.#restart() })
       subscription = node.manager.subscribeToEvents()
       void this.#forwardEvents(subscription)
       const { nodeId, address } = node.manager.getClusterView()
@@ -71,7 +77,7 @@ class NodeRunner {
       await this.#stopAsked
       subscription.close()
       await node.stop()
-      return ExitCodes.Ok
+      return this.#cause === 'restart' ? ExitCodes.Restart : ExitCodes.Ok
     } catch (error) {
       subscription?.close()
       const { code, message } = factsOf(error)
@@ -82,16 +88,27 @@ class NodeRunner {
   }
 
   #askToStop(reason: string): void {
-    if (this.#isStopAsked) {
+    if (this.#cause === 'order') {
       this.#logger.warn({ reason }, 'asked to stop again: ending at once')
       this.#host.exit(ExitCodes.Failed)
       return
     }
-    this.#isStopAsked = true
+    const isUnderWay = this.#cause === 'restart'
+    this.#cause = 'order'
+    if (!isUnderWay) this.#beginStop(reason)
+  }
+
+  #restart(): void {
+    if (this.#cause !== 'none') return
+    this.#cause = 'restart'
+    this.#beginStop('a rolling restart')
+  }
+
+  #beginStop(reason: string): void {
     this.#logger.info({ reason }, 'stopping')
     const timer = setTimeout(() => {
       this.#logger.error({ reason }, 'stopping takes too long: ending at once')
-      this.#host.exit(ExitCodes.Failed)
+      this.#host.exit(this.#cause === 'restart' ? ExitCodes.Restart : ExitCodes.Failed)
     }, stopTimeoutMs)
     timer.unref()
     this.#onStopAsked()

@@ -15,6 +15,7 @@ import type {
   SendMessageOptions
 } from './delivery.js'
 import type { ClusterEvent } from './events.js'
+import type { Failover, Failovers } from './failover.js'
 import type { Hotspots } from './hotspots.js'
 import type { ClientId, ClusterId, GroupId, LogIndex, MonotonicMs, NodeId } from './ids.js'
 import type { Member } from './member.js'
@@ -161,6 +162,10 @@ export interface ClusterManager extends ClusterOperations {
   readonly restarts: RollingRestarts
   /** As `restarts.start`. */
   rollingRestart(request?: RollingRestartRequest): Promise<RollingRestart>
+  /** Why leaderships moved unasked, and whether they may. @throws NotStartedError, StoppedError */
+  readonly failover: Failovers
+  /** As `failover.explain`. */
+  explainFailover(id: number): Promise<Failover>
   /** What the control group holds. @throws NotStartedError, StoppedError */
   readonly control: ClusterControl
   /**

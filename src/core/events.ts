@@ -293,6 +293,22 @@ export type RestartEvent =
       readonly reason: string
     }
 
+/** Told by every node with a replica of the control group. */
+export type FailoverEvent =
+  | {
+      readonly type: 'FailoverRecorded'
+      readonly id: number
+      readonly group: GroupId
+      readonly term: Term
+      readonly from: NodeId | null
+      readonly to: NodeId
+      readonly reason: string
+      readonly why: string
+      readonly action: string
+    }
+  /** Whether leaderships are moved unasked; null: they are. */
+  | { readonly type: 'FailoverPaused'; readonly pausedBy: string | null }
+
 /** What nodes bring one another: files, states of services, what is known of tenants. */
 export type StateSyncEvent =
   | { readonly type: 'TransferStarted'; readonly transfer: TransferView }
@@ -346,6 +362,7 @@ export type ClusterEventBody =
   | RoutingEvent
   | RestartEvent
   | SessionEvent
+  | FailoverEvent
   | StateSyncEvent
   | FacadeEvent
 

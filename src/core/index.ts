@@ -159,6 +159,16 @@ export {
   type StateSyncEvent,
   type TransportEvent
 } from './events.js'
+export {
+  type Failover,
+  type FailoverAskOptions,
+  type FailoverOption,
+  type FailoverReason,
+  type FailoverStatus,
+  type Failovers,
+  type FencingToken,
+  failoverReasons
+} from './failover.js'
 export { type HealthInputs, healthReportOf } from './health-report.js'
 export {
   Diagnoses,

@@ -1,12 +1,13 @@
 export {
   FailoverCoordinator,
   type FailoverMove,
-  FailoverReasons,
   type FailoverRecord
 } from './coordinator/failover-coordinator.js'
 export { type FailoverComponents, FailoverDriver } from './coordinator/failover-driver.js'
 export { type FailoverPolicy, failoverDefaults } from './coordinator/failover-policy.js'
-export { compareTokens, FencingGate, type FencingToken } from './coordinator/fencing-token.js'
+export { FailoversDriver } from './coordinator/failovers-driver.js'
+export { failoversSection } from './coordinator/failovers-section.js'
+export { compareTokens, FencingGate } from './coordinator/fencing-token.js'
 export { drainMessages } from './drain/messages.js'
 export {
   type DrainedGroup,

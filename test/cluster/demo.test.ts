@@ -55,6 +55,28 @@ t.test('kill -9 of the leader under load loses nothing', async (t) => {
   t.not(report.new_leader, report.killed)
 })
 
+t.test('L-07 a rolling restart under load is seen by no session', async (t) => {
+  const data = await temporaryDirectory(t)
+  const args = ['--rolling-restart', '--nodes', '3', '--sessions', '20', '--data', data]
+  const { closed, lines } = demo(t, ...args)
+  let last = ''
+  for await (const line of lines) last = line
+  const report = JSON.parse(last)
+  t.match(report, {
+    ok: true,
+    reasons: [],
+    plan_status: 'finished',
+    client_errors: 0,
+    sessions_moved: 20,
+    sessions_refused: 0,
+    sessions_lost: 0,
+    elections_by_timeout: 0
+  })
+  t.equal(await closed, 0)
+  t.same([...report.restarted].sort(), ['n1', 'n2', 'n3'])
+  t.ok(report.leaders_moved >= 1)
+})
+
 interface Ready {
   readonly nodes: readonly { readonly id: string; readonly pid: number; readonly admin: string }[]
   readonly token: string

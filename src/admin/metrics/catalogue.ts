@@ -3,6 +3,7 @@ import { communication } from './communication.js'
 import { consensus } from './consensus.js'
 import { control } from './control.js'
 import { delivery } from './delivery.js'
+import { failover } from './failover.js'
 import { health } from './health.js'
 import { loadBalancer } from './load-balancer.js'
 import type { Metric, MetricFamily, MetricUnit } from './metric.js'
@@ -25,6 +26,7 @@ export const metricCatalogue: Readonly<Record<string, MetricFamily>> = {
   sessions,
   state_sync: stateSync,
   transactions,
+  failover,
   admin
 }
 

@@ -25,21 +25,35 @@ export type ClientAccess = Required<
 
 const connectTimeoutMs = 30_000
 
+/** At once: nodes bound the handshakes of one address. */
+const connectionsAtOnce = 16
+
 /**
- * As many clients as there are nodes, each of which knows another node first. They route, try again
- * and number their writes by themselves: this class only tells how a call ended.
+ * Clients that know one node after the other first. They route, try again and number their writes
+ * by themselves: this class only tells how a call ended.
  */
 export class ClusterClient {
   readonly #clients: readonly SkeinClient[]
 
   /** @throws JoinFailedError, CertificateError */
-  static async connect(addresses: readonly string[], access: ClientAccess): Promise<ClusterClient> {
+  static async connect(
+    addresses: readonly string[],
+    access: ClientAccess,
+    count: number
+  ): Promise<ClusterClient> {
     const clients: SkeinClient[] = []
     try {
-      for (const first of addresses) {
-        const others = addresses.filter((address) => address !== first)
-        const options = { ...access, addresses: [first, ...others], connectTimeoutMs }
-        clients.push(await SkeinClient.connect(options))
+      while (clients.length < count) {
+        const length = Math.min(connectionsAtOnce, count - clients.length)
+        const started = Array.from({ length }, (_, i) => {
+          const first = (clients.length + i) % addresses.length
+          const known = [...addresses.slice(first), ...addresses.slice(0, first)]
+          return SkeinClient.connect({ ...access, addresses: known, connectTimeoutMs })
+        })
+        const settled = await Promise.allSettled(started)
+        for (const one of settled) if (one.status === 'fulfilled') clients.push(one.value)
+        const failed = settled.find((one) => one.status === 'rejected')
+        if (failed !== undefined) throw failed.reason
       }
     } catch (error) {
       await Promise.all(clients.map((client) => client.close()))

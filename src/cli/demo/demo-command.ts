@@ -1,10 +1,13 @@
 import { Command, Option } from 'commander'
 import { CliError, ExitCodes } from '../exit-codes.js'
 import type { Output } from '../output.js'
+import { ElectionCount } from './election-count.js'
 import { type Display, jsonDisplay, reviveAfterMs, runForever, terminalDisplay } from './forever.js'
 import { runOnce } from './once.js'
 import { type DemoArguments, type DemoOptions, demoDefaults, parseDemoOptions } from './options.js'
 import type { DemoReport } from './report.js'
+import { runRollingRestart } from './rolling.js'
+import type { RollingReport } from './rolling-report.js'
 import { Supervisor, type SupervisorHandlers } from './supervisor.js'
 import { openWorkspace, type Workspace } from './workspace.js'
 
@@ -20,6 +23,7 @@ The data directory holds certs/admin.token, certs/ca.crt, certs/client-load.crt,
 Examples:
   skein demo                               a live screen, and what to try
   skein demo --once --json                 the proof, as one JSON object
+  skein demo --rolling-restart --json      every node is restarted, and no session sees it
   skein demo --nodes 5 --data ./flock      five nodes, and the same again next time
 
 Exit status: 0 when nothing acknowledged was lost, 1 when something was or a node failed, 2 when the
@@ -29,13 +33,18 @@ export function demoCommand(output: Output): Command {
   return new Command('demo')
     .description('run a local cluster of processes under load; what npm start does')
     .option('--once', 'load, kill the leader half-way, verify, stop, and report')
+    .option('--rolling-restart', 'load, restart every node by a plan, verify, stop, and report')
+    .addOption(counted('sessions', 'clients under way with --rolling-restart'))
     .addOption(counted('seconds', 'how long the workload runs with --once'))
-    .addOption(counted('nodes', 'node processes'))
+    .option('--nodes <n>', 'node processes (default: 3, with --rolling-restart 5)')
     .addOption(counted('seed', 'seed of the workload'))
     .addOption(counted('scale', '100,000 accounts each'))
     .addOption(counted('port', 'first of two ports for each node; 0: free ones'))
     .option('--data <directory>', 'keep the data here; else a temporary directory')
-    .option('--json', 'print JSON: one object per event, or with --once the report')
+    .option(
+      '--json',
+      'print JSON: one object per event, or with --once or --rolling-restart the report'
+    )
     .addHelpText('after', help)
     .action((given: DemoArguments) => demo(parseDemoOptions(given), output))
 }
@@ -44,7 +53,8 @@ async function demo(options: DemoOptions, output: Output): Promise<void> {
   const interruption = new Interruption()
   const workspace = await openWorkspace(options)
   try {
-    if (options.once) await once(options, workspace, interruption, output)
+    if (options.rollingRestart) await rolling(options, workspace, interruption, output)
+    else if (options.once) await once(options, workspace, interruption, output)
     else await forever(options, workspace, interruption, output)
   } finally {
     await workspace.release()
@@ -72,7 +82,32 @@ async function once(
   }
 }
 
-function tell(report: DemoReport, options: DemoOptions, output: Output): void {
+async function rolling(
+  options: DemoOptions,
+  workspace: Workspace,
+  interruption: Interruption,
+  output: Output
+): Promise<void> {
+  const elections = new ElectionCount()
+  const restarted: string[] = []
+  const supervisor = await Supervisor.prepare(workspace, options.port, {
+    onEvent: (_, event) => elections.onEvent(event),
+    onStartedAgain: (node) => restarted.push(node),
+    onUnexpectedExit: (node, how) => output.note(`${node} ended: ${how}`)
+  })
+  interruption.onSecond = () => supervisor.kill()
+  try {
+    const { signal } = interruption
+    const run = { supervisor, options, output, signal, elections, restarted }
+    const report = await runRollingRestart(run)
+    await supervisor.stop()
+    tell(report, options, output)
+  } finally {
+    await supervisor.stop()
+  }
+}
+
+function tell(report: DemoReport | RollingReport, options: DemoOptions, output: Output): void {
   if (options.json) output.line(JSON.stringify(report))
   else for (const [name, value] of Object.entries(report)) output.line(`${name}: ${textOf(value)}`)
   if (!report.ok) throw new CliError(report.reasons.join('; '), ExitCodes.Failed)

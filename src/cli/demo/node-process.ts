@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { assert, type ClusterEvent } from '../../core/index.js'
-import { CliError, usageError } from '../exit-codes.js'
+import { CliError, ExitCodes, usageError } from '../exit-codes.js'
 import type { NodeMessage } from '../node-channel.js'
 
 export interface NodeProcessOptions {
@@ -18,6 +18,8 @@ export interface NodeProcessOptions {
 
 export interface NodeProcessHandlers {
   onEvent(node: NodeProcess, event: ClusterEvent): void
+  /** It ended because a rolling restart came to it, and is to be started again. */
+  onRestartDue(node: NodeProcess): void
   /** It ended without having been told to. */
   onUnexpectedExit(node: NodeProcess, how: string): void
 }
@@ -47,12 +49,17 @@ export class NodeProcess {
     return this.#child?.pid ?? null
   }
 
+  /** It was told to end, and is not to come back. */
+  get isStopping(): boolean {
+    return this.#isStopping
+  }
+
   /** Resolves when the node serves. */
   async start(): Promise<void> {
     assert(this.#child === null, `${this.options.id} runs`)
     this.#isStopping = false
     const log = openSync(this.options.logFile, 'a', 0o600)
-    const child = fork(mainFile, ['node', '--config', this.options.configFile], {
+    const child = fork(mainFile, ['node', '--supervised', '--config', this.options.configFile], {
       stdio: ['ignore', log, log, 'ipc'],
       execArgv: []
     })
@@ -62,7 +69,7 @@ export class NodeProcess {
     const said = new Promise<NodeMessage>((resolve) => {
       child.on('message', (message: NodeMessage) => this.#onMessage(message, resolve))
       child.once('exit', (code, signal) => {
-        this.#onExit(signal ?? `status ${code}`)
+        this.#onExit(code, signal ?? `status ${code}`)
         resolve({
           type: 'failed',
           code: 'ERR_SKEIN_INTERNAL',
@@ -109,9 +116,11 @@ export class NodeProcess {
     else onFirst(message)
   }
 
-  #onExit(how: string): void {
+  #onExit(code: number | null, how: string): void {
     this.#child = null
-    if (!this.#isStopping) this.#handlers.onUnexpectedExit(this, how)
+    if (this.#isStopping) return
+    if (code === ExitCodes.Restart) this.#handlers.onRestartDue(this)
+    else this.#handlers.onUnexpectedExit(this, how)
   }
 
   async #logTail(): Promise<string> {

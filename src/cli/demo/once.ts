@@ -187,7 +187,7 @@ export function perSync(samples: readonly (SyncSample | null)[]): number | null 
   return syncs > 0 ? writes / syncs : null
 }
 
-function progressNotes(output: Output): (share: number) => void {
+export function progressNotes(output: Output): (share: number) => void {
   let told = -1
   return (share) => {
     const quarter = Math.floor(share * 4)

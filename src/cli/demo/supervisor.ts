@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { ClusterEvent, GroupStatus } from '../../core/index.js'
-import { AdminClient } from '../admin-client.js'
+import { AdminClient, type Outcome } from '../admin-client.js'
 import { CliError } from '../exit-codes.js'
 import type { ClusterAnswer } from '../status-command.js'
 import { type ClientAccess, ClusterClient } from './cluster-client.js'
@@ -11,6 +11,8 @@ import { type Workspace, writeEnvironment, writeNodeConfig } from './workspace.j
 
 export interface SupervisorHandlers {
   onEvent(nodeId: string, event: ClusterEvent): void
+  /** It had ended, and serves again. */
+  onStartedAgain?(nodeId: string): void
   onUnexpectedExit(nodeId: string, how: string): void
 }
 
@@ -78,6 +80,7 @@ export class Supervisor {
       nodes.push(
         new NodeProcess(options, {
           onEvent: (node, event) => handlers.onEvent(node.options.id, event),
+          onRestartDue: (node) => void startAgain(node, handlers),
           onUnexpectedExit: (node, how) => handlers.onUnexpectedExit(node.options.id, how)
         })
       )
@@ -110,9 +113,19 @@ export class Supervisor {
   }
 
   /** Programs' own clients, over mutual TLS. */
-  connectClients(): Promise<ClusterClient> {
+  connectClients(count = this.nodes.length): Promise<ClusterClient> {
     const addresses = this.nodes.map(({ options }) => options.address)
-    return ClusterClient.connect(addresses, this.#access)
+    return ClusterClient.connect(addresses, this.#access, count)
+  }
+
+  /** One node after the other is asked until one answers. */
+  async askAny(ask: (admin: AdminClient, timeoutMs: number) => Promise<Outcome>): Promise<unknown> {
+    let last: Outcome = { kind: 'notSent', reason: 'there is no node' }
+    for (const { options } of this.nodes) {
+      last = await ask(this.#adminOf(options.id), askTimeoutMs)
+      if (last.kind === 'answer') return last.body
+    }
+    throw new CliError(last.kind === 'refused' ? last.error.message : last.reason)
   }
 
   views(): Promise<NodeView[]> {
@@ -183,10 +196,10 @@ export class Supervisor {
     const node = this.nodes.find(({ options }) => options.id === id)
     try {
       await pause(afterMs, signal)
-      await node?.start()
-    } catch (error) {
-      if (!signal.aborted) this.#handlers.onUnexpectedExit(id, (error as Error).message)
+    } catch {
+      return
     }
+    if (node !== undefined) await startAgain(node, this.#handlers)
   }
 
   /** One by one, so that each hands over to those that still run. */
@@ -212,6 +225,17 @@ export class Supervisor {
 
   #adminOf(id: string): AdminClient {
     return this.#admins.get(id) as AdminClient
+  }
+}
+
+/** A node that does not come up is told of as one that ended. */
+async function startAgain(node: NodeProcess, handlers: SupervisorHandlers): Promise<void> {
+  const { id } = node.options
+  try {
+    await node.start()
+    handlers.onStartedAgain?.(id)
+  } catch (error) {
+    if (!node.isStopping) handlers.onUnexpectedExit(id, (error as Error).message)
   }
 }
 

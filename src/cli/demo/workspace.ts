@@ -39,11 +39,14 @@ export interface Workspace {
   /** What a shell sources to talk to the cluster; `writeEnvironment` makes it. */
   readonly environmentFile: string
   readonly nodeIds: readonly string[]
+  /** Leaders are lost only on purpose, and the machine is as busy as it can be. */
+  readonly isRolling: boolean
   /** Lets go of the directory, and removes it when it was made for this run alone. */
   release(): Promise<void>
 }
 
-type WorkspaceOptions = Pick<DemoOptions, 'nodes' | 'scale' | 'dataDirectory'>
+type WorkspaceOptions = Pick<DemoOptions, 'nodes' | 'scale' | 'dataDirectory'> &
+  Partial<Pick<DemoOptions, 'rollingRestart'>>
 
 interface Marker {
   readonly nodes: number
@@ -73,7 +76,9 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     const clientAccess = await accessOf(certificates, authority)
     const token = (await readFile(authority.tokenFile, 'utf8')).trim()
     const environmentFile = join(directory, 'env')
-    return { directory, authority, token, clientAccess, environmentFile, nodeIds, release }
+    const isRolling = options.rollingRestart ?? false
+    const access = { authority, token, clientAccess, environmentFile }
+    return { directory, ...access, nodeIds, isRolling, release }
   } catch (error) {
     await release()
     if (!(error instanceof SkeinError) && !isSystemError(error)) throw error
@@ -104,8 +109,7 @@ export async function writeNodeConfig(
       bootstrap: { voters: workspace.nodeIds }
     },
     security: { certificateFile, keyFile, caFile, gossipKeyFile },
-    // All nodes, their clients and the load share one machine: slower than `local` alone would be.
-    consensus: { heartbeatIntervalMs: 60, electionTimeoutMinMs: 300, electionTimeoutMaxMs: 600 },
+    consensus: consensusFor(workspace),
     admin: { listenAddress: `127.0.0.1:${own?.admin}`, tokenFile }
   }
   await makeDirectory(config.node.dataDirectory)
@@ -113,6 +117,12 @@ export async function writeNodeConfig(
   await writeFile(file, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 })
   return file
 }
+
+/** All nodes, their clients and the load share one machine: slower than `local` alone would be. */
+const consensusFor = ({ isRolling }: Workspace) =>
+  isRolling
+    ? { heartbeatIntervalMs: 100, electionTimeoutMinMs: 1_500, electionTimeoutMaxMs: 3_000 }
+    : { heartbeatIntervalMs: 60, electionTimeoutMinMs: 300, electionTimeoutMaxMs: 600 }
 
 /** Variables that `skein` reads, and `skein` itself, for a POSIX shell. */
 export async function writeEnvironment(

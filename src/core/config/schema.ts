@@ -535,6 +535,21 @@ const health = z.strictObject({
   recordsMax: count(1, 65_536).default(256)
 })
 
+/** When leaderships are moved without being asked to; the same on every node. */
+const failover = z.strictObject({
+  /** The coordinator looks at the cluster this often: every node is asked how it is. */
+  lookIntervalMs: ms(100, 3_600_000).default(2_000),
+  /**
+   * A leader is degraded for so long before its groups go elsewhere. Higher: fewer moves for a
+   * passing trouble; lower: queries suffer for less long.
+   */
+  degradedForMs: ms(0, 3_600_000).default(10_000),
+  /** Between two moves of one group, whoever is ill meanwhile. */
+  gapMs: ms(0, 86_400_000).default(60_000),
+  /** Above 1: preferred; 0: never leads what is moved. By node; 1 where it is not named. */
+  priorities: z.record(nodeId, count(0, 1_000)).default({})
+})
+
 /** Files and states that nodes bring one another. */
 const sync = z.strictObject({
   /** Data of one chunk. Larger: fewer messages; smaller: less is sent again when one is damaged. */
@@ -652,6 +667,7 @@ export const configSchema = z.strictObject({
   routing: routing.prefault({}),
   engine: engine.prefault({}),
   health: health.prefault({}),
+  failover: failover.prefault({}),
   sync: sync.prefault({}),
   admin: admin.prefault({}),
   facade: facade.prefault({})

@@ -15,8 +15,10 @@
  *    while a rolling restart is under way, which moves leaderships itself.
  *
  * Owner's duties: call `next` at an interval with a fresh look, carry its move out, tell
- * `handleMoved`; tell `handleLeaderChanged` of what is heard of between two looks.
+ * `handleMoved`; tell `handleLeaderChanged` of what is heard of between two looks; take what was
+ * recorded with `drainRecords`.
  */
+import type { FailoverOption, FailoverReason } from '../../core/failover.js'
 import {
   compareText,
   type GroupId,
@@ -33,32 +35,15 @@ import type { FailoverPolicy } from './failover-policy.js'
 /** Decisions and changes that are remembered. */
 export const failoverRecordsMax = 256
 
-export const FailoverReasons = {
-  /** Its leader was degraded for long. */
-  Degraded: 'degraded',
-  /** Its leader led more than others. */
-  Spread: 'spread',
-  /** Raft has elected another leader: nobody asked for it. */
-  Elected: 'elected'
-} as const
-export type FailoverReason = (typeof FailoverReasons)[keyof typeof FailoverReasons]
-
-/** A node that could have taken a group over, as it was looked at. */
-export interface FailoverOption {
-  readonly node: NodeId
-  readonly priority: number
-  readonly leads: number
-  /** Null: it could. */
-  readonly fault: string | null
-}
-
 /** One decision, or one change that was heard of, with what it was made of. */
 export interface FailoverRecord {
   readonly at: MonotonicMs
   readonly group: GroupId
+  /** Of an elected leader; for a move the term that it ends. */
+  readonly term: Term
   readonly reason: FailoverReason
   readonly from: NodeId | null
-  readonly to: NodeId | null
+  readonly to: NodeId
   readonly why: string
   readonly options: readonly FailoverOption[]
 }
@@ -89,6 +74,7 @@ export class FailoverCoordinator {
   readonly #self: NodeId
   #policy: FailoverPolicy
   readonly #records = new RingBuffer<FailoverRecord>(failoverRecordsMax)
+  #fresh: FailoverRecord[] = []
   readonly #degradedSince = new Map<NodeId, MonotonicMs>()
   readonly #wellSince = new Map<NodeId, MonotonicMs>()
   readonly #movedAt = new Map<GroupId, MonotonicMs>()
@@ -127,6 +113,13 @@ export class FailoverCoordinator {
     return group === undefined ? all : all.filter((record) => record.group === group)
   }
 
+  /** What was recorded since it was called last, oldest first; at the bound the oldest goes. */
+  drainRecords(): readonly FailoverRecord[] {
+    const fresh = this.#fresh
+    this.#fresh = []
+    return fresh
+  }
+
   /** The next move, or none. `isPlanned`: a rolling restart moves leaderships now. */
   next(sight: ClusterSight, now: MonotonicMs, isPlanned: boolean): FailoverMove | null {
     this.#look(sight, now)
@@ -139,9 +132,10 @@ export class FailoverCoordinator {
     const { group, from, target, reason, why } = move
     this.#movedAt.set(group, now)
     this.#expected.set(group, target)
-    if (reason === FailoverReasons.Spread) this.#spreadAt = now
+    if (reason === 'spread') this.#spreadAt = now
     const options = this.#optionsFor(group, from, sight)
-    this.#records.push({ at: now, group, reason, from, to: target, why, options })
+    const term = sight.groups.find((one) => one.group === group)?.term ?? (0 as Term)
+    this.#record({ at: now, group, term, reason, from, to: target, why, options })
   }
 
   handleLeaderChanged({ group, term, leader }: LeaderChange, now: MonotonicMs): void {
@@ -162,8 +156,13 @@ export class FailoverCoordinator {
     const from = before.leader
     const former = `${from ?? 'nobody'} led in term ${before.ledTerm}`
     const why = `term ${term}: ${former}${this.#illness(from, now)}`
-    const reason = FailoverReasons.Elected
-    this.#records.push({ at: now, group, reason, from, to: leader, why, options: [] })
+    this.#record({ at: now, group, term, reason: 'elected', from, to: leader, why, options: [] })
+  }
+
+  #record(record: FailoverRecord): void {
+    this.#records.push(record)
+    this.#fresh.push(record)
+    if (this.#fresh.length > failoverRecordsMax) this.#fresh.shift()
   }
 
   #illness(node: NodeId | null, now: MonotonicMs): string {
@@ -209,7 +208,7 @@ export class FailoverCoordinator {
       const target = this.#best(this.#optionsFor(group, leader, sight))
       if (target === null) continue
       const why = `${leader} is ill for ${Math.round(illMs)} ms`
-      return { group, from: leader, target, reason: FailoverReasons.Degraded, why }
+      return { group, from: leader, target, reason: 'degraded', why }
     }
     return null
   }
@@ -232,7 +231,7 @@ export class FailoverCoordinator {
       )
       if (group === undefined) continue
       const why = `${most.node} leads ${most.leads} groups, ${target} ${leads}`
-      return { group, from: most.node, target, reason: FailoverReasons.Spread, why }
+      return { group, from: most.node, target, reason: 'spread', why }
     }
     return null
   }

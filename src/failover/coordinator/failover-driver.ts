@@ -1,7 +1,11 @@
 /**
  * The failover coordinator on one node: while it leads the control group it looks at the cluster at
- * an interval, and asks leaders to hand over as the core decides. A move that fails is decided
- * again when the group's gap has passed.
+ * an interval, asks leaders to hand over as the core decides, and records in the control group what
+ * became of it. A move that fails is decided again when the group's gap has passed.
+ *
+ * Elections are noticed on every node, so that whoever comes to coordinate knows of those that its
+ * predecessor was lost in; they are recorded when it shows what became of the former leader, or
+ * `causeTimeoutMs` later.
  */
 import type { Control } from '../../control/index.js'
 import { DeadlineTimer } from '../../core/deadline-timer.js'
@@ -17,13 +21,16 @@ import type { ClusterSight } from '../rolling-restart/cluster-view.js'
 import { planAtWork } from '../rolling-restart/plan.js'
 import { restartDefaults } from '../rolling-restart/restart-options.js'
 import { restartsSection } from '../rolling-restart/restarts-section.js'
+import { type FormerLeader, failoverCause, isCauseClear } from './failover-causes.js'
 import {
   FailoverCoordinator,
   type FailoverMove,
   type FailoverRecord,
+  failoverRecordsMax,
   type LeaderChange
 } from './failover-coordinator.js'
 import type { FailoverPolicy } from './failover-policy.js'
+import { cutSentence, failoverOptionsMax, failoversSection } from './failovers-section.js'
 
 export interface FailoverComponents {
   readonly clock: Clock
@@ -44,6 +51,10 @@ export interface FailoverOptions {
 }
 
 const moveTimeoutMs = 5_000
+const recordTimeoutMs = 5_000
+const causeTimeoutMs = 5_000
+/** What is older was another coordinator's to record. */
+const inheritedMs = 60_000
 
 export class FailoverDriver {
   readonly #components: FailoverComponents
@@ -52,6 +63,9 @@ export class FailoverDriver {
   readonly #timer: DeadlineTimer
   #isLeading = false
   #isLooking = false
+  /** That are not recorded yet. */
+  #elections: FailoverRecord[] = []
+  #boots: ReadonlyMap<NodeId, string> = new Map()
 
   constructor(components: FailoverComponents, options: FailoverOptions) {
     this.#components = components
@@ -59,6 +73,7 @@ export class FailoverDriver {
     this.#core = new FailoverCoordinator(options.self, options.policy)
     this.#timer = new DeadlineTimer(components.clock, () => this.#wake())
     components.control.onLeadership((leads) => {
+      if (leads && !this.#isLeading) this.#inherit()
       this.#isLeading = leads
       this.#arm()
     })
@@ -67,19 +82,6 @@ export class FailoverDriver {
   stop(): void {
     this.#isLeading = false
     this.#timer.stop()
-  }
-
-  /** Moves nothing until `resume`; for this node, as long as it coordinates. */
-  pause(by: string): void {
-    this.#core.pause(by)
-  }
-
-  resume(): void {
-    this.#core.resume()
-  }
-
-  get pausedBy(): string | null {
-    return this.#core.pausedBy
   }
 
   /** Why leaderships moved, as this node knows; oldest first. */
@@ -114,13 +116,93 @@ export class FailoverDriver {
     const { failureDomain, lagEntriesMax } = restartDefaults
     const sight = await this.#components.look({ failureDomain, lagEntriesMax })
     if (!this.#isLeading) return
+    const pausedBy = control.local(failoversSection)?.pausedBy ?? null
+    if (pausedBy === null) this.#core.resume()
+    else this.#core.pause(pausedBy)
     const plans = control.local(restartsSection)
     const isPlanned = plans !== null && planAtWork(plans) !== null
     const move = this.#core.next(sight, clock.now(), isPlanned)
+    this.#noteElections()
+    await this.#recordElections(sight)
     if (move === null) return
     this.#core.handleMoved(move, sight, clock.now())
-    await this.#carryOut(move)
+    const [record] = this.#core.drainRecords()
+    const asked = `${move.from} was asked to hand over to ${move.target}`
+    try {
+      await this.#carryOut(move)
+    } catch (error) {
+      await this.#record(record, `${asked}: ${error instanceof Error ? error.message : error}`)
+      throw error
+    }
     onMoved(move)
+    await this.#record(record, `${asked}, and did`)
+  }
+
+  /** What was noticed before this node came to coordinate, as far as it is recent. */
+  #inherit(): void {
+    const now = this.#components.clock.now()
+    const noticed = this.#core.drainRecords().filter(({ at }) => now - at < inheritedMs)
+    this.#elections = noticed.filter(({ reason }) => reason === 'elected')
+    this.#boots = new Map()
+  }
+
+  #noteElections(): void {
+    const noticed = this.#core.drainRecords().filter(({ reason }) => reason === 'elected')
+    this.#elections = [...this.#elections, ...noticed].slice(-failoverRecordsMax)
+  }
+
+  async #recordElections(sight: ClusterSight): Promise<void> {
+    const now = this.#components.clock.now()
+    const left: FailoverRecord[] = []
+    for (const election of this.#elections) {
+      const former = this.#formerLeader(election)
+      const isDue = now - election.at >= causeTimeoutMs
+      if (former !== null && !isDue && !isCauseClear(former, sight)) {
+        left.push(election)
+        continue
+      }
+      const cause = former === null ? 'nobody led' : failoverCause(former, sight)
+      const why = `${cause}; ${election.why}`
+      const action = `its voters elected ${election.to} in term ${election.term}`
+      if (!(await this.#record({ ...election, why }, action))) left.push(election)
+    }
+    this.#elections = left
+    if (left.length > 0) return
+    this.#boots = new Map(
+      sight.nodes.flatMap(({ node, status }) => (status === null ? [] : [[node, status.boot]]))
+    )
+  }
+
+  #formerLeader({ from }: FailoverRecord): FormerLeader | null {
+    return from === null ? null : { node: from, boot: this.#boots.get(from) ?? null }
+  }
+
+  /** False: the control group did not take it. */
+  async #record(record: FailoverRecord | undefined, action: string): Promise<boolean> {
+    const { clock, control, logger } = this.#components
+    if (record === undefined) return false
+    const { group, term, reason, from, to, why, options } = record
+    const failover = {
+      group,
+      term,
+      reason,
+      from,
+      to,
+      why: cutSentence(why),
+      action: cutSentence(action),
+      options: options
+        .slice(0, failoverOptionsMax)
+        .map((one) => ({ ...one, fault: one.fault === null ? null : cutSentence(one.fault) })),
+      by: this.#options.self
+    }
+    try {
+      const deadline = after(clock.now(), recordTimeoutMs)
+      await control.change(failoversSection, { kind: 'record', failover }, { deadline })
+      return true
+    } catch (error) {
+      logger.warn({ group, term, error }, 'why a leadership moved is not recorded')
+      return false
+    }
   }
 
   async #carryOut({ group, from, target }: FailoverMove): Promise<void> {

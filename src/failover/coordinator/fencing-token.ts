@@ -1,15 +1,6 @@
-/**
- * A proof of how new a leadership is, for what lies outside: storage, queues, other systems that a
- * former leader may still talk to. Who holds the newest token that was seen may act.
- */
-import type { GroupId, LogIndex, Term } from '../../core/ids.js'
-
-export interface FencingToken {
-  readonly group: GroupId
-  readonly term: Term
-  /** Of an entry that was committed in this term. */
-  readonly index: LogIndex
-}
+/** What guards a resource outside of the cluster against former leaders. */
+import type { FencingToken } from '../../core/failover.js'
+import type { GroupId } from '../../core/ids.js'
 
 /** Negative: `a` is older. Tokens of one group only. */
 export const compareTokens = (a: FencingToken, b: FencingToken): number =>

@@ -14,6 +14,11 @@ import {
   type Term,
   type WallMs
 } from '../../../src/core/ids.js'
+import {
+  type FailoversChange,
+  type FailoversState,
+  failoversSection
+} from '../../../src/failover/coordinator/failovers-section.js'
 import type { RestartPlans } from '../../../src/failover/rolling-restart/plan.js'
 import type { PlanAnswer, PlanChange } from '../../../src/failover/rolling-restart/plan-changes.js'
 import { restartsSection } from '../../../src/failover/rolling-restart/restarts-section.js'
@@ -51,6 +56,8 @@ export class ModelControl {
   readonly #answered = new Map<string, PlanAnswer>()
   #state: RestartPlans = restartsSection.initial()
   readonly #committedHandlers: ((change: PlanChange, state: RestartPlans) => void)[] = []
+  /** As it is committed. */
+  failovers: FailoversState = failoversSection.initial()
   #loseAnswers = 0
 
   constructor(options: ModelControlOptions) {
@@ -131,6 +138,16 @@ export class ModelControl {
     return 'lost'
   }
 
+  /** The section of failovers; null: nobody can commit it now. */
+  commitFailover(change: FailoversChange) {
+    if (this.group.leader === null || !this.group.hasMajority) return null
+    const at = { index: 0 as LogIndex, now: this.#options.clock.wallNow() }
+    const given = again(failoversSection.change, change)
+    const { state, answer } = failoversSection.apply(this.failovers, given, at)
+    this.failovers = again(failoversSection.state, state)
+    return again(failoversSection.answer, answer)
+  }
+
   #feed(replica: Replica): void {
     if (this.#cut.has(replica.node) || this.#replicas.get(replica.node) !== replica) return
     while (replica.applied < this.#log.length) replica.apply(this.#log[replica.applied] as Applied)
@@ -189,7 +206,7 @@ class Replica implements Control {
   }
 
   change<State, Change, Answer>(
-    _section: ControlSection<State, Change, Answer>,
+    section: ControlSection<State, Change, Answer>,
     change: Change,
     { deadline, idempotencyKey }: ChangeOptions
   ): Promise<Answer> {
@@ -197,7 +214,9 @@ class Replica implements Control {
       const attempt = () => {
         const answer = this.#model.isCut(this.node)
           ? null
-          : this.#model.commit(change as unknown as PlanChange, idempotencyKey)
+          : section.name === failoversSection.name
+            ? this.#model.commitFailover(change as unknown as FailoversChange)
+            : this.#model.commit(change as unknown as PlanChange, idempotencyKey)
         if (answer === 'lost') reject(new IndeterminateError('the answer was lost'))
         else if (answer !== null) this.#in(commitMs, () => resolve(answer as unknown as Answer))
         else if (this.#clock.now() >= deadline) reject(new NoLeaderError('nobody leads'))
@@ -207,8 +226,9 @@ class Replica implements Control {
     })
   }
 
-  local<State, Change, Answer>(_section: ControlSection<State, Change, Answer>): State | null {
-    return this.#state as unknown as State
+  local<State, Change, Answer>(section: ControlSection<State, Change, Answer>): State | null {
+    const isFailover = section.name === failoversSection.name
+    return (isFailover ? this.#model.failovers : this.#state) as unknown as State
   }
 
   read<State, Change, Answer>(

@@ -10,6 +10,7 @@ import { CONTROL_GROUP, type GroupId, type NodeId } from '../../../src/core/ids.
 import { type Lifecycle, Lifecycles, Livenesses, type Member } from '../../../src/core/member.js'
 import { silentLogger } from '../../../src/core/ports/logger.js'
 import type { SplittableRandom } from '../../../src/core/splittable-random.js'
+import type { LeaderChange } from '../../../src/failover/coordinator/failover-coordinator.js'
 import { FailoverDriver } from '../../../src/failover/coordinator/failover-driver.js'
 import {
   type FailoverPolicy,
@@ -160,6 +161,10 @@ export class RestartWorld {
       })
       this.start(id)
     }
+    for (const one of this.groups) {
+      const { group } = one
+      one.onLeader((leader, term) => this.#tellFailover({ group, leader, term }))
+    }
     for (const group of this.groups) group.elect()
   }
 
@@ -281,6 +286,10 @@ export class RestartWorld {
     })
     for (const group of this.groups) group.handleStarted(node, catchUpMs)
     this.control.handleStarted()
+  }
+
+  #tellFailover(change: LeaderChange): void {
+    for (const { process } of this.hosts.values()) process?.failover.handleLeaderChanged(change)
   }
 
   /** kill -9; whoever supervises the process starts it again later. */

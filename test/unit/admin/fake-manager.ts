@@ -14,6 +14,8 @@ import {
   type ClusterView,
   type DeathRecord,
   EventHub,
+  type Failover,
+  type Failovers,
   type GroupId,
   type GroupMemberChange,
   type HealthReport,
@@ -168,6 +170,39 @@ class FakeMetadata implements ClusterMetadata {
 const moved = { leadersMoved: 2, sessionsMoved: 3, sessionsRefused: 1, inFlightLeft: 0 }
 
 /** One plan, that ends when it is asked for the second time. */
+class FakeFailovers implements Failovers {
+  pausedBy: string | null = null
+  readonly #failover: Failover = {
+    id: 7,
+    at: 1_000 as WallMs,
+    group: 0 as GroupId,
+    term: 5 as Term,
+    reason: 'elected',
+    from: 'a' as NodeId,
+    to: 'b' as NodeId,
+    why: 'a is not alive',
+    action: 'its voters elected b in term 5',
+    options: [{ node: 'b' as NodeId, priority: 1, leads: 0, fault: null }],
+    by: 'b' as NodeId
+  }
+
+  status = async () => ({ coordinator: 'b' as NodeId, pausedBy: this.pausedBy, count: 7 })
+  history = async () => [this.#failover]
+  explain = async (id: number) => {
+    if (id !== 7) throw new NotFoundError(`no failover ${id} is remembered`)
+    return this.#failover
+  }
+  pause = async (by: string) => {
+    this.pausedBy = by
+    return this.status()
+  }
+  resume = async () => {
+    this.pausedBy = null
+    return this.status()
+  }
+  fencingToken = async (group: GroupId) => ({ group, term: 5 as Term, index: 9 as LogIndex })
+}
+
 class FakeRestarts implements RollingRestarts {
   readonly asked: { call: string; with: unknown }[] = []
   ok = true
@@ -507,6 +542,8 @@ export class FakeManager implements ClusterManager {
   /** Set: queries hang until their caller is gone. */
   onCancelled: (() => void) | null = null
 
+  readonly failover = new FakeFailovers()
+  explainFailover = (id: number) => this.failover.explain(id)
   readonly restarts = new FakeRestarts()
   rollingRestart = () => this.restarts.start()
   drain = async (node: NodeId) => {

@@ -14,7 +14,12 @@ import { type NodeHost, type RunningNode, runNode } from '../../../src/cli/node-
 import { printable, table } from '../../../src/cli/output.js'
 import { parseParams, renderAnswer } from '../../../src/cli/query-command.js'
 import { type ClusterAnswer, renderStatus } from '../../../src/cli/status-command.js'
-import { CertificateError, type ClusterEvent, silentLogger } from '../../../src/core/index.js'
+import {
+  CertificateError,
+  type ClusterEvent,
+  type NodeId,
+  silentLogger
+} from '../../../src/core/index.js'
 import { mainFile, skein, skeinProcess } from '../../support/run-skein.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { vacantAddress } from '../../support/vacant-port.js'
@@ -339,6 +344,33 @@ t.test('a node alone stops on SIGINT and on SIGTERM, at once when asked twice', 
     finish()
     t.equal(await run, 0)
   }
+})
+
+t.test('L-07 a node to which a rolling restart comes stops once, with status 75', async (t) => {
+  const host = new FakeHost(true)
+  let stops = 0
+  const started = fakeNode(async () => {
+    stops++
+  })
+  const status = await runNode(host, silentLogger, async (hook) => {
+    await hook.restart('a' as NodeId)
+    await hook.restart('a' as NodeId)
+    return started
+  })
+  t.equal(status, 75)
+  t.equal(stops, 1)
+})
+
+t.test('a node that is told to stop while it restarts stays away', async (t) => {
+  const host = new FakeHost(true)
+  const run = runNode(host, silentLogger, async (hook) => {
+    await hook.restart('a' as NodeId)
+    return fakeNode(async () => {
+      host.emit('SIGTERM')
+    })
+  })
+  t.equal(await run, 0)
+  t.same(host.exits, [], 'it is not asked a second time')
 })
 
 t.test('a node that cannot start tells its supervisor why', async (t) => {

@@ -10,11 +10,13 @@ import {
   loadBatches,
   transferStatements
 } from '../../../src/cli/demo/bank.js'
+import { ElectionCount } from '../../../src/cli/demo/election-count.js'
 import { describeEvent, frame, renderLive } from '../../../src/cli/demo/live-view.js'
 import { perSync } from '../../../src/cli/demo/once.js'
 import { demoDefaults, parseDemoOptions } from '../../../src/cli/demo/options.js'
 import { choosePorts } from '../../../src/cli/demo/ports.js'
 import { type DemoReport, finishReport } from '../../../src/cli/demo/report.js'
+import { finishRollingReport, type RollingFacts } from '../../../src/cli/demo/rolling-report.js'
 import { haveDiverged, leaderAmong, type NodeView } from '../../../src/cli/demo/supervisor.js'
 import { Tally } from '../../../src/cli/demo/tally.js'
 import { judgeHistory } from '../../../src/cli/demo/verify.js'
@@ -23,7 +25,13 @@ import {
   writeEnvironment,
   writeNodeConfig
 } from '../../../src/cli/demo/workspace.js'
-import { SplittableRandom, type WallMs } from '../../../src/core/index.js'
+import {
+  DEFAULT_GROUP,
+  type RaftRole,
+  SplittableRandom,
+  type Term,
+  type WallMs
+} from '../../../src/core/index.js'
 import { readTlsMaterial } from '../../../src/runtime/index.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
@@ -32,12 +40,16 @@ const unusable = { name: 'CliError', message: /cannot be used|was made for/ }
 
 t.test('options have defaults, and wrong ones are named', async (t) => {
   t.match(options(), { once: false, seconds: 20, nodes: 3, scale: 1, port: 0, dataDirectory: null })
+  t.match(options({ rollingRestart: true }), { once: false, nodes: 5, sessions: 200 })
   for (const given of [
     { seconds: '0' },
     { seconds: '1e3' },
     { nodes: 'three' },
     { nodes: '8' },
     { once: true, nodes: '2' },
+    { rollingRestart: true, nodes: '2' },
+    { rollingRestart: true, once: true },
+    { sessions: '0' },
     { port: '80' },
     { port: '65534' },
     { scale: '-1' },
@@ -172,6 +184,79 @@ t.test('the report is ok only when everything is', async (t) => {
     t.equal(report.ok, false, JSON.stringify(fault))
     t.equal(report.reasons.length, 1)
   }
+})
+
+const smooth: RollingFacts = {
+  nodes: 2,
+  sessions: 4,
+  seconds: 9,
+  plan: 'p',
+  plan_status: 'finished',
+  plan_reason: 'every node has been restarted',
+  restarted: ['n2', 'n1'],
+  leaders_moved: 2,
+  writes_acknowledged: 3,
+  writes_lost: 0,
+  writes_unexpected: 0,
+  writes_repeated: 0,
+  reads: 3,
+  client_errors: 0,
+  sessions_moved: 4,
+  sessions_refused: 0,
+  sessions_lost: 0,
+  longest_pause_ms: 40,
+  elections_by_timeout: 0,
+  write_p50_ms: 1,
+  write_p99_ms: 1,
+  balances_consistent: true,
+  replicas_identical: true,
+  failures: {}
+}
+
+t.test('a rolling restart is ok only when nobody saw it', async (t) => {
+  t.match(finishRollingReport(smooth), { ok: true, reasons: [] })
+  const faults: readonly Partial<RollingFacts>[] = [
+    { plan_status: 'halted', plan_reason: 'n2 is not alive' },
+    { restarted: ['n1'] },
+    { restarted: ['n1', 'n2', 'n1'] },
+    { writes_acknowledged: 0 },
+    { reads: 0 },
+    { client_errors: 1 },
+    { sessions_lost: 1 },
+    { elections_by_timeout: 1 },
+    { writes_lost: 1 },
+    { writes_unexpected: 1 },
+    { writes_repeated: 1 },
+    { balances_consistent: false },
+    { replicas_identical: false }
+  ]
+  for (const fault of faults) {
+    const report = finishRollingReport({ ...smooth, ...fault })
+    t.equal(report.ok, false, JSON.stringify(fault))
+    t.equal(report.reasons.length, 1)
+  }
+})
+
+t.test('an election counts that no leader asked for', async (t) => {
+  const elections = new ElectionCount()
+  const tell = (role: RaftRole, reason: string) =>
+    elections.onEvent({
+      type: 'RoleChanged',
+      group: DEFAULT_GROUP,
+      term: 3 as Term,
+      role,
+      reason,
+      sequence: 1,
+      wallTime: 0 as WallMs
+    })
+  tell('candidate', 'leadershipTransferred')
+  tell('preCandidate', 'leaderSilent')
+  tell('leader', 'voteWon')
+  t.equal(elections.byTimeout, 0)
+  tell('candidate', 'preVoteWon')
+  t.equal(elections.byTimeout, 1)
+  elections.reset()
+  t.equal(elections.byTimeout, 0)
 })
 
 t.test('writes per fsync need two samples of one leader', async (t) => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import type { FencingToken } from '../../../src/core/failover.js'
 import type { GroupId, LogIndex, MonotonicMs, NodeId, Term } from '../../../src/core/ids.js'
 import {
   FailoverCoordinator,
@@ -10,11 +11,7 @@ import {
   type FailoverPolicy,
   failoverDefaults
 } from '../../../src/failover/coordinator/failover-policy.js'
-import {
-  compareTokens,
-  FencingGate,
-  type FencingToken
-} from '../../../src/failover/coordinator/fencing-token.js'
+import { compareTokens, FencingGate } from '../../../src/failover/coordinator/fencing-token.js'
 import type { ClusterSight } from '../../../src/failover/rolling-restart/cluster-view.js'
 import { moveFault } from '../../../src/failover/rolling-restart/leadership-moves.js'
 import { node, type SightNode, sightOf } from './sights.js'

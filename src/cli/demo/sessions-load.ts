@@ -1,0 +1,148 @@
+import { Consistencies, type Random } from '../../core/index.js'
+import { balanceStatement, drawAccount, drawTransfer, transferStatements } from './bank.js'
+import type { CallResult, ClusterClient } from './cluster-client.js'
+import type { ClientRecord, Tally } from './tally.js'
+
+export interface SessionsLoadOptions {
+  readonly sessions: number
+  readonly scale: number
+  /** Tells this run's history rows from earlier ones'. */
+  readonly runId: string
+  /** Between a session's requests, on average. */
+  readonly thinkTimeMs: number
+}
+
+/** What one session met. */
+export interface SessionRecord {
+  readonly history: ClientRecord
+  /** Since `beginPart`. */
+  answered: number
+  errors: number
+}
+
+/** Of one transaction or read, with all its attempts; longer than a change of leaders. */
+const operationTimeoutMs = 10_000
+/** One request in so many is a transfer, the others read a balance. */
+const requestsPerTransfer = 3
+/** Between the starts of two sessions. */
+const rampMs = 50
+const pollIntervalMs = 100
+
+/** Sessions that think, then transfer money or read a balance: each a client with an id. */
+export class SessionsLoad {
+  readonly sessions: SessionRecord[] = []
+  readonly #cluster: ClusterClient
+  readonly #tally: Tally
+  readonly #random: Random
+  readonly #options: SessionsLoadOptions
+  readonly #thinking = new Set<() => void>()
+  #isStopped = false
+  #running: Promise<void>[] = []
+  #longestMs = 0
+
+  constructor(
+    components: {
+      readonly cluster: ClusterClient
+      readonly tally: Tally
+      readonly random: Random
+    },
+    options: SessionsLoadOptions
+  ) {
+    this.#cluster = components.cluster
+    this.#tally = components.tally
+    this.#random = components.random
+    this.#options = options
+  }
+
+  /** The longest that a session waited for one answer, since `beginPart`. */
+  get longestPauseMs(): number {
+    return this.#longestMs
+  }
+
+  /** One after the other, so that their connections are not made all at once. */
+  start(): void {
+    for (let home = 0; home < this.#options.sessions; home++) {
+      const history = this.#tally.addClient(`${this.#options.runId}-s${home + 1}`)
+      const session = { history, answered: 0, errors: 0 }
+      this.sessions.push(session)
+      this.#running.push(this.#work(session, home, this.#random.split(history.client)))
+    }
+  }
+
+  /** What is counted per session is counted from here on. */
+  beginPart(): void {
+    this.#longestMs = 0
+    for (const session of this.sessions) session.answered = 0
+  }
+
+  /** Resolves when every session has had an answer since `beginPart`, or the time is up. */
+  async untilAllAnswered(timeoutMs: number): Promise<boolean> {
+    const deadline = performance.now() + timeoutMs
+    const haveAll = () => this.sessions.every(({ answered }) => answered > 0)
+    while (!haveAll() && performance.now() < deadline) await this.#pause(pollIntervalMs)
+    return haveAll()
+  }
+
+  /** Resolves when every session has its last answer. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    for (const wake of this.#thinking) wake()
+    await Promise.all(this.#running)
+    this.#running = []
+  }
+
+  async #work(session: SessionRecord, home: number, random: Random): Promise<void> {
+    await this.#pause(home * rampMs)
+    while (!this.#isStopped) {
+      await this.#pause(random.nextInt(2 * this.#options.thinkTimeMs + 1))
+      if (this.#isStopped) return
+      const startedAt = performance.now()
+      const isTransfer = random.nextInt(requestsPerTransfer) === 0
+      const result = isTransfer
+        ? await this.#transfer(session.history, home, random)
+        : await this.#read(home, random)
+      const now = performance.now()
+      this.#longestMs = Math.max(this.#longestMs, now - startedAt)
+      if (result.kind !== 'done') session.errors++
+      else session.answered++
+      if (result.kind === 'done' && isTransfer) this.#tally.onWriteAcknowledged(startedAt, now)
+    }
+  }
+
+  async #transfer(record: ClientRecord, home: number, random: Random): Promise<CallResult> {
+    const serial = record.lastSerial + 1
+    const transfer = drawTransfer(random, this.#options.scale)
+    const time = new Date().toISOString()
+    const statements = transferStatements(transfer, record.client, serial, time)
+    const options = { home, timeoutMs: operationTimeoutMs }
+    const result = await this.#cluster.write(statements, options)
+    record.lastSerial = serial
+    if (result.kind === 'indeterminate')
+      this.#tally.onWriteIndeterminate(record, serial, result.reason)
+    else if (result.kind === 'failed') this.#tally.onWriteFailed(record, serial, result.reason)
+    return result
+  }
+
+  async #read(home: number, random: Random): Promise<CallResult> {
+    const statement = balanceStatement(drawAccount(random, this.#options.scale))
+    const options = { home, timeoutMs: operationTimeoutMs }
+    const result = await this.#cluster.read(statement, Consistencies.Linearizable, options)
+    if (result.kind === 'done') this.#tally.onReadAnswered()
+    else this.#tally.onReadFailed(result.reason)
+    return result
+  }
+
+  /** So long, or until the load ends. */
+  #pause(ms: number): Promise<void> {
+    if (this.#isStopped) return Promise.resolve()
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer)
+        this.#thinking.delete(wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, ms)
+      this.#thinking.add(wake)
+    })
+  }
+}

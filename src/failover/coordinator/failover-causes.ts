@@ -1,0 +1,34 @@
+/**
+ * Why a group elected somebody else, from what can be seen of its former leader: when it is called
+ * early nothing may show yet, so who asks waits a while first.
+ */
+import type { NodeId } from '../../core/ids.js'
+import { Lifecycles } from '../../core/member.js'
+import { type ClusterSight, nodeIn } from '../rolling-restart/cluster-view.js'
+
+export interface FormerLeader {
+  readonly node: NodeId
+  /** Its process when it was looked at last before; null: it was not. */
+  readonly boot: string | null
+}
+
+export function failoverCause({ node, boot }: FormerLeader, sight: ClusterSight): string {
+  const view = nodeIn(sight, node)
+  if (view === null || view.lifecycle === Lifecycles.Left) return `${node} has left the cluster`
+  if (!view.alive) return `${node} is not alive`
+  if (view.status === null) return `${node} does not answer`
+  if (boot !== null && view.status.boot !== boot) return `a new process of ${node} is there`
+  if (view.lifecycle === Lifecycles.Draining) return `${node} drains`
+  if (view.verdict === 'degraded' || view.verdict === 'unreachable') {
+    return `${node} is ${view.verdict}`
+  }
+  return `${node} answers: it handed over, or was out of reach for a while`
+}
+
+/** Whether waiting longer would tell nothing more. */
+export function isCauseClear(former: FormerLeader, sight: ClusterSight): boolean {
+  const view = nodeIn(sight, former.node)
+  if (view === null || view.lifecycle === Lifecycles.Left || !view.alive) return true
+  const { status } = view
+  return status !== null && former.boot !== null && status.boot !== former.boot
+}
