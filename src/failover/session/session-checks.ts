@@ -6,9 +6,9 @@ import { sessionIdBytes, sessionSettingValueBytesMax } from './session-record.js
 
 const names = /^[A-Za-z_][A-Za-z0-9_.-]{0,62}$/
 const values = /^[\x20-\x7e]*$/
-const ids = new RegExp(`^[0-9a-f]{${sessionIdBytes}}$`)
+const ids = /^[0-9a-f]+$/
 
-export const isSessionId = (id: string): boolean => ids.test(id)
+export const isSessionId = (id: string): boolean => id.length === sessionIdBytes && ids.test(id)
 
 export function nameFault(name: string): string | null {
   return names.test(name) ? null : 'a letter, then at most 62 letters, digits, ".", "_" or "-"'

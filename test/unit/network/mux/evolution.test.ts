@@ -1,7 +1,7 @@
-/** D-12: one version talks to the next, both ways, for every message between nodes. */
+/** D-12: one version talks to the next, both ways, for every message of nodes and of clients. */
 import t from 'tap'
 import { declaredCatalogue } from '../../../../lib/catalogue.js'
-import { Priorities, SplittableRandom } from '../../../../src/core/index.js'
+import { type PeerIdentity, Priorities, SplittableRandom } from '../../../../src/core/index.js'
 import { type Hello, hello } from '../../../../src/network/mux/messages.js'
 import {
   type AnyDeclaration,
@@ -72,13 +72,17 @@ for (const [way, diallersAre] of [
   t.test(`every message, ${way}`, async (t) => {
     const next = older.map(newer)
     const [mine, theirs] = diallersAre === 'newer' ? [next, older] : [older, next]
-    const pair = new MuxerPair(
-      { catalogue: new Catalogue(mine) },
-      { catalogue: new Catalogue(theirs) }
-    ).pump()
-    const { dialler, acceptor } = pair
+    const pairOf = (local: PeerIdentity) =>
+      new MuxerPair(
+        { catalogue: new Catalogue(mine), local },
+        { catalogue: new Catalogue(theirs) }
+      ).pump()
+    const client = { kind: 'client', name: 'app', clusterName: 'test' } as const
+    const pairs = { node: pairOf(identityOf('a')), client: pairOf(client) }
     for (const [i, declaration] of mine.entries()) {
-      const { name } = declaration
+      const { name, senders } = declaration
+      const pair = senders.includes('node') ? pairs.node : pairs.client
+      const { dialler, acceptor } = pair
       const body = bodyOf(older[i] as AnyDeclaration)
       acceptor.events.length = 0
       dialler.events.length = 0
@@ -106,8 +110,10 @@ for (const [way, diallersAre] of [
       const [answered] = dialler.events
       if (answered?.kind === 'answered') t.same(answered.body, answer, `${name}: the answer`)
     }
-    t.equal(dialler.doneError, undefined)
-    t.equal(acceptor.doneError, undefined)
+    for (const { dialler, acceptor } of Object.values(pairs)) {
+      t.equal(dialler.doneError, undefined)
+      t.equal(acceptor.doneError, undefined)
+    }
   })
 }
 
