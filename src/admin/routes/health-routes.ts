@@ -10,13 +10,9 @@ import {
   statusesAnswer,
   verdictsAnswer
 } from './answers.js'
-import { parse } from './request-bodies.js'
+import { nodeId, parse } from './request-bodies.js'
 
 const view = { method: 'GET', access: 'read', tag: 'health' } as const
-const nodeId = z
-  .string()
-  .regex(/^[a-z0-9-]{1,63}$/, 'must match [a-z0-9-]{1,63}')
-  .transform((text) => text as NodeId)
 
 const capacityBody = z.strictObject({
   node: nodeId,

@@ -4,21 +4,16 @@ import {
   drainPhases,
   failureDomains,
   type GroupId,
-  type NodeId,
   planActions,
   planStatuses,
   stepPhases
 } from '../../core/index.js'
 import type { Route } from '../route.js'
-import { parse } from './request-bodies.js'
+import { nodeId, parse } from './request-bodies.js'
 
 const change = { method: 'POST', access: 'operate', tag: 'operations' } as const
 const view = { method: 'GET', access: 'read', tag: 'operations' } as const
 
-const nodeId = z
-  .string()
-  .regex(/^[a-z0-9-]{1,63}$/, 'must match [a-z0-9-]{1,63}')
-  .transform((text) => text as NodeId)
 const ms = z.number().int().min(0).max(86_400_000)
 const drainTimeouts = {
   routingTimeoutMs: ms.optional(),

@@ -5,6 +5,7 @@ import {
   Consistencies,
   InvalidArgumentError,
   type LogIndex,
+  type NodeId,
   Priorities,
   type Priority,
   type QueryOptions,
@@ -144,6 +145,11 @@ const shardKey = z
     return z.NEVER
   })
   .optional()
+
+export const nodeId = z
+  .string()
+  .regex(/^[a-z0-9-]{1,63}$/, 'must match [a-z0-9-]{1,63}')
+  .transform((text) => text as NodeId)
 
 export const routeBody = z.strictObject({
   sql,

@@ -3,20 +3,15 @@ import {
   type ClusterManager,
   migrationReasons,
   migrationRefusals,
-  type NodeId,
   type SessionMoveReport,
   sqlValueToJson
 } from '../../core/index.js'
 import type { Route } from '../route.js'
-import { parse } from './request-bodies.js'
+import { nodeId, parse } from './request-bodies.js'
 
 const change = { method: 'POST', access: 'operate', tag: 'operations' } as const
 const view = { method: 'GET', access: 'read', tag: 'operations' } as const
 
-const nodeId = z
-  .string()
-  .regex(/^[a-z0-9-]{1,63}$/, 'must match [a-z0-9-]{1,63}')
-  .transform((text) => text as NodeId)
 const moveBody = z.strictObject({
   /** Default: the node with the fewest sessions. */
   target: nodeId.optional(),

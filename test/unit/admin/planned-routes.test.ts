@@ -1,33 +1,10 @@
-import t, { type Test } from 'tap'
-import { createAdminServer } from '../../../lib/admin.js'
+import t from 'tap'
 import * as planned from '../../../src/admin/routes/planned-routes.js'
-import { silentLogger, TransferFailedError } from '../../../src/core/index.js'
-import { skein } from '../../support/run-skein.js'
-import { FakeManager } from './fake-manager.js'
-
-async function serve(t: Test) {
-  const manager = new FakeManager()
-  const server = createAdminServer(manager, {
-    listenAddress: '127.0.0.1:0',
-    tokens: [],
-    logger: silentLogger,
-    eventSubscribersMax: 1
-  })
-  const { address } = await server.start()
-  t.teardown(() => server.stop())
-  const url = `http://${address}`
-  const ask = async (method: string, path: string, body?: unknown) => {
-    const headers: Record<string, string> = {}
-    if (body !== undefined) headers['content-type'] = 'application/json'
-    const init = { method, headers, body: body === undefined ? null : JSON.stringify(body) }
-    const response = await fetch(`${url}${path}`, init)
-    return { status: response.status, json: JSON.parse(await response.text()) }
-  }
-  return { manager, ask, run: (...args: string[]) => skein(...args, '--admin', url) }
-}
+import { TransferFailedError } from '../../../src/core/index.js'
+import { serveRoutes } from './serve-routes.js'
 
 t.test('a node is drained and undrained, a leadership handed over', async (t) => {
-  const { manager, ask } = await serve(t)
+  const { manager, ask } = await serveRoutes(t)
   const drained = await ask('POST', '/v1/drain', { node: 'b', leadersTimeoutMs: 5 })
   t.ok(planned.drainAnswer.safeParse(drained.json).success)
   t.match(await ask('POST', '/v1/undrain', { node: 'b' }), { json: { node: 'b' } })
@@ -48,7 +25,7 @@ t.test('a node is drained and undrained, a leadership handed over', async (t) =>
 })
 
 t.test('a rolling restart is previewed, started, shown and stopped', async (t) => {
-  const { manager, ask } = await serve(t)
+  const { manager, ask } = await serveRoutes(t)
   const preview = await ask('POST', '/v1/rolling_restart', { dryRun: true, canary: 'b' })
   t.ok(planned.previewAnswer.safeParse(preview.json).success)
   t.same((await ask('POST', '/v1/rolling_restart', { nodes: ['b'], delayMs: 0 })).json, {
@@ -73,7 +50,7 @@ t.test('a rolling restart is previewed, started, shown and stopped', async (t) =
 })
 
 t.test('skein drain, undrain, switchover', async (t) => {
-  const { run } = await serve(t)
+  const { run } = await serveRoutes(t)
   const drained = await run('drain', 'b')
   t.equal(drained.status, 0, drained.stderr)
   t.match(drained.stdout, /b has given its work away: 2 leaderships moved, 3 sessions, 1 refused/)
@@ -84,7 +61,7 @@ t.test('skein drain, undrain, switchover', async (t) => {
 })
 
 t.test('skein rolling-restart', async (t) => {
-  const { manager, run } = await serve(t)
+  const { manager, run } = await serveRoutes(t)
   const preview = await run('rolling-restart', '--dry-run')
   t.equal(preview.status, 0, preview.stderr)
   t.match(preview.stdout, /1 {2}b .*canary .*0 to a .*its hook .*may go/)

@@ -1,35 +1,11 @@
-import t, { type Test } from 'tap'
-import { createAdminServer } from '../../../lib/admin.js'
+import t from 'tap'
 import * as routes from '../../../src/admin/routes/session-routes.js'
-import { silentLogger } from '../../../src/core/index.js'
-import { skein } from '../../support/run-skein.js'
-import { FakeManager } from './fake-manager.js'
+import { serveRoutes } from './serve-routes.js'
 
 const id = '0123456789abcdef0123456789abcdef'
 
-async function serve(t: Test) {
-  const manager = new FakeManager()
-  const server = createAdminServer(manager, {
-    listenAddress: '127.0.0.1:0',
-    tokens: [],
-    logger: silentLogger,
-    eventSubscribersMax: 1
-  })
-  const { address } = await server.start()
-  t.teardown(() => server.stop())
-  const url = `http://${address}`
-  const ask = async (method: string, path: string, body?: unknown) => {
-    const headers: Record<string, string> = {}
-    if (body !== undefined) headers['content-type'] = 'application/json'
-    const init = { method, headers, body: body === undefined ? null : JSON.stringify(body) }
-    const response = await fetch(`${url}${path}`, init)
-    return { status: response.status, json: JSON.parse(await response.text()) }
-  }
-  return { manager, ask, run: (...args: string[]) => skein(...args, '--admin', url) }
-}
-
 t.test('sessions are listed, moved and ended over HTTP', async (t) => {
-  const { manager, ask } = await serve(t)
+  const { manager, ask } = await serveRoutes(t)
   const moved = await ask('POST', `/v1/sessions/${id}/move`, { target: 'b', reason: 'rebalance' })
   t.ok(routes.moveReportAnswer.safeParse(moved.json).success)
   t.match(moved.json, { outcome: 'moved', target: 'b' })
@@ -56,7 +32,7 @@ t.test('sessions are listed, moved and ended over HTTP', async (t) => {
 })
 
 t.test('skein sessions lists, moves and ends', async (t) => {
-  const { run } = await serve(t)
+  const { run } = await serveRoutes(t)
   const listed = await run('sessions')
   t.equal(listed.status, 0)
   t.match(listed.stdout, new RegExp(`${id} +app +a +attached +3 +1 +read_only=on`))
