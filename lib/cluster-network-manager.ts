@@ -500,6 +500,7 @@ export class ClusterNetworkManager implements ClusterManager {
     const watch = new StartWatch(ports.clock, ports.logger.child({ room: 'facade' }))
     await watch.during('reading the log', () => rooms.consensus.open())
     await watch.during('reading certificates and keys', () => rooms.security.start())
+    rooms.transport.setStarting(true)
     await watch.during('listening', () => rooms.transport.start())
     await watch.during('starting membership', () => rooms.membership.start())
     rooms.control.driver.start()
@@ -514,6 +515,7 @@ export class ClusterNetworkManager implements ClusterManager {
     rooms.heartbeat.start()
     rooms.stateSync.start()
     rooms.sessions.start()
+    rooms.transport.setStarting(false)
   }
 
   /** What one room must know of another's doings, and what subscribers hear. */
