@@ -553,10 +553,10 @@ export class ConsensusDriver {
     messenger.onMessage(hostBeatAnswers, ({ from, body }) =>
       this.#receiveBeats(from, body, (host) => this.#heartbeats.handleAnswers(host, body))
     )
-    messenger.onRequest(readIndexRequest, async ({ body, deadline }) => {
+    messenger.onRequest(readIndexRequest, async ({ body, deadline, from }) => {
       const group = this.#expectGroup(body.group)
       const until = deadline ?? after(clock.now(), readIndexTimeoutMs)
-      return { index: await group.handleReadIndexRequest(until) }
+      return { index: await group.handleReadIndexRequest(from, until) }
     })
     messenger.onMessage(checkReport, ({ from, body }) => {
       if (nodeOf(body.replica) !== from) this.#counters.add('messages_dropped')

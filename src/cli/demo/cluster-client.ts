@@ -1,4 +1,4 @@
-import { type ConnectOptions, SkeinClient } from '../../../lib/client.js'
+import { type ConnectOptions, SkeinClient, type SqlSession } from '../../../lib/client.js'
 import {
   type Consistency,
   hasCode,
@@ -15,6 +15,8 @@ export type CallResult =
 export interface CallOptions {
   /** The client that is asked, by number. */
   readonly home: number
+  /** Of that client: its home is asked. */
+  readonly session?: SqlSession | undefined
   readonly timeoutMs: number
 }
 
@@ -69,12 +71,17 @@ export class ClusterClient {
   /** One atomic command, executed once. */
   write(statements: readonly Statement[], options: CallOptions): Promise<CallResult> {
     const { timeoutMs } = options
-    return this.#call(options, (client) => client.execute(statements, { timeoutMs }))
+    return this.#call(options, (caller) => caller.execute(statements, { timeoutMs }))
   }
 
   read(statement: Statement, consistency: Consistency, options: CallOptions): Promise<CallResult> {
     const { timeoutMs } = options
-    return this.#call(options, (client) => client.execute([statement], { timeoutMs, consistency }))
+    return this.#call(options, (caller) => caller.execute([statement], { timeoutMs, consistency }))
+  }
+
+  /** A SQL session of a client, by number. @throws SkeinError */
+  openSession(home: number, timeoutMs: number): Promise<SqlSession> {
+    return this.#client(home).openSession({ timeoutMs })
   }
 
   async close(): Promise<void> {
@@ -82,16 +89,19 @@ export class ClusterClient {
   }
 
   async #call(
-    { home }: CallOptions,
-    run: (client: SkeinClient) => Promise<readonly QueryResult[]>
+    { home, session }: CallOptions,
+    run: (caller: Pick<SkeinClient, 'execute'>) => Promise<readonly QueryResult[]>
   ): Promise<CallResult> {
     try {
-      const client = this.#clients[home % this.#clients.length] as SkeinClient
-      return { kind: 'done', results: await run(client) }
+      return { kind: 'done', results: await run(session ?? this.#client(home)) }
     } catch (error) {
       if (!(error instanceof SkeinError)) throw error
       const isInDoubt = hasCode(error, 'ERR_SKEIN_INDETERMINATE')
       return { kind: isInDoubt ? 'indeterminate' : 'failed', reason: error.code }
     }
+  }
+
+  #client(home: number): SkeinClient {
+    return this.#clients[home % this.#clients.length] as SkeinClient
   }
 }
