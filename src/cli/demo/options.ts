@@ -59,10 +59,7 @@ export function parseDemoOptions(given: DemoArguments): DemoOptions {
   }
   const once = given.once ?? false
   if (once && nodes < 3) {
-    throw new InvalidArgumentError(
-      '--nodes',
-      'must be at least 3 with --once: a leader is killed'
-    )
+    throw new InvalidArgumentError('--nodes', 'must be at least 3 with --once: a leader is killed')
   }
   if (rollingRestart && once) {
     throw new InvalidArgumentError('--rolling-restart', 'is another run than --once')
