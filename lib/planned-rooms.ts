@@ -59,7 +59,11 @@ export interface PlannedParts {
   isReady(): boolean
   inFlight(): number
   /** Queries since the process began. */
-  counts(): { readonly queries: number; readonly failures: number }
+  counts(): {
+    readonly queries: number
+    readonly failures: number
+    readonly latencies: readonly number[]
+  }
 }
 
 export function composePlanned(parts: PlannedParts): PlannedRooms {

@@ -28,6 +28,7 @@ interface StartOptions extends ConnectionOptions {
   readonly canaryDelayMs?: number
   readonly canary?: string
   readonly errorRateMax?: number
+  readonly p99MsMax?: number
   readonly failureDomain?: string
 }
 
@@ -51,6 +52,11 @@ export function rollingRestartCommand(output: Output): Command {
     .option('--canary-delay-ms <ms>', 'the same for the first node', parseCount)
     .option('--canary <node>', 'the first node')
     .option('--error-rate-max <share>', 'halt above this share of failed queries', parseShare)
+    .option(
+      '--p99-ms-max <ms>',
+      'halt when the slowest hundredth of queries takes longer',
+      parseCount
+    )
     .option('--failure-domain <kind>', 'rack, datacenter or none')
   addConnectionOptions(command).action((nodes: string[], options: StartOptions) =>
     start(nodes, options, output)
@@ -88,8 +94,8 @@ export function rollingRestartCommand(output: Output): Command {
 }
 
 async function start(nodes: readonly string[], options: StartOptions, output: Output) {
-  const { delayMs, canaryDelayMs, canary, errorRateMax, failureDomain } = options
-  const given = { delayMs, canaryDelayMs, canary, errorRateMax, failureDomain }
+  const { delayMs, canaryDelayMs, canary, errorRateMax, p99MsMax, failureDomain } = options
+  const given = { delayMs, canaryDelayMs, canary, errorRateMax, p99MsMax, failureDomain }
   const body = { ...given, ...(nodes.length === 0 ? {} : { nodes }) }
   if (options.dryRun === true) {
     await preview(body, options, output)

@@ -4,6 +4,7 @@
  */
 
 import { RaftRoles } from '../../core/events.js'
+import { latencyBucketsLength } from '../../core/latency-counts.js'
 import { Lifecycles } from '../../core/member.js'
 import { Priorities } from '../../core/ports/messenger.js'
 import { drainPhases } from '../../core/rolling-restart.js'
@@ -65,35 +66,41 @@ export const nodeStatus = declareRequest({
   name: 'NodeStatus',
   priority: Priorities.High,
   body: openStruct({}),
-  answer: openStruct({
-    boot,
-    lifecycle: oneOf(lifecycles),
-    ready: bool,
-    canRestart: bool,
-    isRestarting: bool,
-    draining: list(nodeId, drainingToldMax),
-    sessions: u32,
-    sessionsMoved: u32,
-    sessionsRefused: u32,
-    inFlight: u32,
-    queries: u64,
-    failures: u64,
-    groups: list(
-      struct({
-        group: groupId,
-        role: oneOf(roles),
-        term,
-        leader: nullable(nodeId),
-        voters: nodes,
-        votersOutgoing: nodes,
-        commitIndex: logIndex,
-        appliedIndex: logIndex,
-        failed: bool,
-        active: nodes
-      }),
-      groupsToldMax
-    )
-  }),
+  answer: openStruct(
+    {
+      boot,
+      lifecycle: oneOf(lifecycles),
+      ready: bool,
+      canRestart: bool,
+      isRestarting: bool,
+      draining: list(nodeId, drainingToldMax),
+      sessions: u32,
+      sessionsMoved: u32,
+      sessionsRefused: u32,
+      inFlight: u32,
+      queries: u64,
+      failures: u64,
+      groups: list(
+        struct({
+          group: groupId,
+          role: oneOf(roles),
+          term,
+          leader: nullable(nodeId),
+          voters: nodes,
+          votersOutgoing: nodes,
+          commitIndex: logIndex,
+          appliedIndex: logIndex,
+          failed: bool,
+          active: nodes
+        }),
+        groupsToldMax
+      )
+    },
+    {
+      /** `LatencyCounts` of its queries since its process began. */
+      latencies: [1, list(u64, latencyBucketsLength)]
+    }
+  ),
   about: 'Asks a node how it is: its process, its replicas, and what a drain would have to move.'
 })
 

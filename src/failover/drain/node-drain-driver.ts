@@ -67,7 +67,7 @@ export interface NodeDrainComponents {
   /** Queries of others and of this node's callers that have begun here. */
   readonly inFlight: () => number
   /** Queries since the process began. */
-  readonly counts: () => { readonly queries: number; readonly failures: number }
+  readonly counts: () => Pick<NodeStatus, 'queries' | 'failures' | 'latencies'>
   readonly sessions?: SessionMover | undefined
   /** Without one a restart is awaited from outside. */
   readonly hook?: RestartHook | undefined
