@@ -13,17 +13,26 @@ t.test('clusters of one and of two nodes', async (t) => {
   }
 })
 
-t.test('D-02 D-03 D-11 short seeds of the whole cluster break nothing, and heal', async (t) => {
-  let acknowledged = 0
-  const faults = new Set<string>()
-  for (let seed = 1_001; seed <= 1_000 + seeds; seed++) {
-    const nodes = seed % 2 === 0 ? 3 : 5
-    const result = await simulate(seed, { nodes, seconds: 6 })
-    t.strictSame(result.violations, [], `seed ${seed}: ${JSON.stringify(result.swarm)}`)
-    t.not(result.healedInMs, null, `seed ${seed} heals`)
-    acknowledged += result.operations.ok
-    for (const [kind, count] of Object.entries(result.faults)) if (count > 0) faults.add(kind)
+t.test(
+  'D-02 D-03 D-11 T-14 short seeds of the whole cluster break nothing, and heal',
+  async (t) => {
+    let acknowledged = 0
+    let transactions = 0
+    let ofSessions = 0
+    const faults = new Set<string>()
+    for (let seed = 1_001; seed <= 1_000 + seeds; seed++) {
+      const nodes = seed % 2 === 0 ? 3 : 5
+      const result = await simulate(seed, { nodes, seconds: 6 })
+      t.strictSame(result.violations, [], `seed ${seed}: ${JSON.stringify(result.swarm)}`)
+      t.not(result.healedInMs, null, `seed ${seed} heals`)
+      acknowledged += result.operations.ok
+      transactions += result.transactions.committed
+      ofSessions += result.features.session_requests_ok
+      for (const [kind, count] of Object.entries(result.faults)) if (count > 0) faults.add(kind)
+    }
+    t.ok(acknowledged > 90 * seeds, `${acknowledged} operations`)
+    t.ok(transactions > 0, `${transactions} transactions`)
+    t.ok(ofSessions > 0, `${ofSessions} requests of sessions`)
+    t.ok(faults.size >= 9, [...faults].sort().join(', '))
   }
-  t.ok(acknowledged > 90 * seeds, `${acknowledged} operations`)
-  t.ok(faults.size >= 9, [...faults].sort().join(', '))
-})
+)

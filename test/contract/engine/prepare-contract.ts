@@ -1,8 +1,15 @@
 import t from 'tap'
-import type { LogIndex, MonotonicMs } from '../../../src/core/ids.js'
-import type { Engine } from '../../../src/core/ports/engine.js'
+import type { GroupId, LogIndex, MonotonicMs, Term } from '../../../src/core/ids.js'
+import type { Command, Engine } from '../../../src/core/ports/engine.js'
 import type { PrepareOutcome, RowKeys } from '../../../src/core/ports/engine-prepare.js'
 import type { Statement, StatementResult } from '../../../src/core/sql.js'
+import { transactionIdOf } from '../../../src/core/transaction-id.js'
+import {
+  type Change,
+  type Locks,
+  TransactionState,
+  transactionKeyPrefix
+} from '../../../src/failover/index.js'
 import type { EnginePlace, TeardownTap } from './engine-contract.js'
 
 /** What the suite needs of an engine that takes part in transactions over groups. */
@@ -19,8 +26,37 @@ export interface PrepareSubject {
   valueIn(result: StatementResult): number | null
 }
 
-const deadline = 60_000_000 as MonotonicMs
 const at = (index: number) => index as LogIndex
+const coordinating = 1 as GroupId
+const epoch = 1 as Term
+const transaction = transactionIdOf(1, [0, 7])
+const transactionLimits = { branchesMax: 8, decisionsMax: 8, endsMax: 8, endRetentionMs: 60_000 }
+const logged = (index: number) => ({ index: at(index), term: epoch, now: index })
+
+const branchOf = (command: Command, locks: Locks): Change => ({
+  kind: 'prepare',
+  transaction,
+  epoch,
+  sequence: 1,
+  coordinator: coordinating,
+  groups: [coordinating],
+  expiresAt: 1_000,
+  locks,
+  command,
+  kept: null
+})
+
+/** All that one engine holds, by a snapshot of it. */
+async function takeIn(to: Engine, from: Engine): Promise<void> {
+  const taken = await from.snapshot?.()
+  const restore = taken && (await to.restore?.(taken.description))
+  if (taken === undefined || restore === undefined) throw new Error('it takes no snapshots')
+  await restore.write(0, await taken.read(0, taken.description.sizeBytes))
+  await restore.finish([])
+  await taken.close()
+}
+
+const deadline = 60_000_000 as MonotonicMs
 
 /** The contract of `Engine.prepare`, clause by clause. */
 export function prepareContract(subject: PrepareSubject): void {
@@ -79,6 +115,45 @@ export function prepareContract(subject: PrepareSubject): void {
     await engine.apply([command], [], at(20))
     await other.apply([command], [], at(20))
     t.same(await other.checksum(), await engine.checksum())
+    await other.close()
+  })
+
+  test('R-S11 T-18 a prepared branch goes with a snapshot, and ends there', async (t, engine) => {
+    const { command, readKeys, writeKeys } = await prepared(engine, add(1, 5))
+    const state = new TransactionState(coordinating, transactionLimits)
+    const promised = state.apply([branchOf(command, { readKeys, writeKeys })], logged(20))
+    await engine.apply(promised.commands, promised.writes, at(20))
+    const other = (await subject.make(t as never)).create()
+    await other.open()
+    await takeIn(other, engine)
+    t.equal(await read(other, 1), 10, 'nothing of it is done')
+    const taken = TransactionState.restore(
+      coordinating,
+      transactionLimits,
+      await other.readSystem(transactionKeyPrefix)
+    )
+    t.same(taken.branch(transaction), state.branch(transaction))
+    const decide = {
+      kind: 'decide' as const,
+      transaction,
+      epoch,
+      expiresAt: 1_000,
+      groups: [],
+      client: null,
+      result: null
+    }
+    for (const [of, replica] of [
+      [state, engine],
+      [taken, other]
+    ] as const) {
+      const { commands, writes } = of.apply([decide], logged(21))
+      await replica.apply(commands, writes, at(21))
+    }
+    t.equal(await read(other, 1), 15)
+    t.same(await other.checksum(), await engine.checksum())
+    const keysOf = (replica: Engine) => replica.readSystem(transactionKeyPrefix)
+    t.same(await keysOf(other), await keysOf(engine))
+    t.equal(taken.branchCount, 0)
     await other.close()
   })
 
