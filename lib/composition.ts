@@ -558,10 +558,11 @@ function makePlanned(container: DependencyContainer): PlannedRooms {
     isReady,
     inFlight: () => container.resolve(TOKENS.queries).inFlight,
     counts() {
-      const { counters } = container.resolve(TOKENS.queries)
+      const { counters, latencies } = container.resolve(TOKENS.queries)
       return {
         queries: counters.get('queries_routed'),
-        failures: counters.get('routing_failures')
+        failures: counters.get('routing_failures'),
+        latencies: latencies.snapshot()
       }
     }
   })

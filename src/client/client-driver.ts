@@ -73,6 +73,9 @@ const counterNames = [
 /** SQL sessions of one client. */
 export const clientSessionsMax = 1_024
 
+/** Who is asked for its view and was never heard has so long, its connection included. */
+const answerTimeoutMs = 2_000
+
 const States = { New: 'new', Open: 'open', Closed: 'closed' } as const
 
 export class ClientDriver {
@@ -109,6 +112,7 @@ export class ClientDriver {
         classify: components.classify,
         newClientId: () => this.#newClientId(),
         ...(options.readYourWrites ? { seenIndexOf: (group) => this.#seen.of(group) } : {}),
+        connect: (node) => transport.dial(node),
         onLeaderLearned: (placement) => this.#handleLeader(placement)
       },
       {
@@ -132,7 +136,7 @@ export class ClientDriver {
       {
         addresses: options.addresses,
         watchIntervalMs: options.watchIntervalMs,
-        dialTimeoutMs: options.transport.dialTimeoutMs
+        answerTimeoutMs
       }
     )
     transport.onEvent((event) => this.#publish(event))

@@ -67,6 +67,11 @@ export interface QueryComponents {
   readonly newClientId?: () => ClientId
   /** Others told of a leader that was not known here. */
   readonly onLeaderLearned?: (placement: Placement) => void
+  /**
+   * Begins to connect to a node, unless that is under way. Given: while it is not connected,
+   * queries go by way of those that are. Absent: they wait for the connection.
+   */
+  readonly connect?: (node: NodeId) => void
   /** How late the main loop runs. */
   readonly loopDelayMs?: () => number
   /** Reads of a group see at least this index of it; absent: what their callers ask for. */

@@ -121,6 +121,10 @@ export class DemoSession {
     this.#session = session
   }
 
+  get id(): string {
+    return this.#session.id
+  }
+
   get node(): NodeId | null {
     return this.#session.home
   }
@@ -137,6 +141,10 @@ export class DemoSession {
 
   write(statements: readonly Statement[], timeoutMs: number): Promise<CallResult> {
     return ended(() => this.#session.execute(statements, { timeoutMs }))
+  }
+
+  read(statement: Statement, consistency: Consistency, timeoutMs: number): Promise<CallResult> {
+    return ended(() => this.#session.execute([statement], { timeoutMs, consistency }))
   }
 
   /** What was prepared under the name. */

@@ -74,6 +74,21 @@ t.test('R-M07 R-M13 nodes are removed, the leader after it has handed over', asy
   t.equal(await cluster.read(next, 'alone'), 'yes')
 })
 
+t.test('R-M16 a replica that was removed is told so when it asks for a read index', async (t) => {
+  const { cluster, leader } = await founded()
+  const [gone = ''] = ['a', 'b', 'c'].filter((name) => name !== leader)
+  await cluster.clock.settle(removeNode(cluster, leader, gone))
+  await cluster.clock.until(() => cluster.group(gone).status().role === 'learner')
+  t.equal(cluster.group(gone).status().leader, leader, 'it still hears who leads')
+  await cluster.written(leader, 'set after removal')
+  const begun = cluster.clock.now()
+  await t.rejects(cluster.read(gone, 'after'), {
+    code: 'ERR_SKEIN_NOT_LEADER',
+    leaderHint: leader
+  })
+  t.ok(cluster.clock.now() - begun < 1_000, 'it does not wait for entries that do not come')
+})
+
 t.test(
   'R-P08 a replica whose disk was replaced comes back as a new one, in one step',
   async (t) => {

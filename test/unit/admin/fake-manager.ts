@@ -1,7 +1,6 @@
 import {
   type AuditedAction,
   type AuditRecord,
-  ChangeRefusedError,
   type Channels,
   type ClusterControl,
   type ClusterEventBody,
@@ -9,7 +8,6 @@ import {
   type ClusterManager,
   type ClusterMembership,
   type ClusterMetadata,
-  type ClusterTransactions,
   type ClusterVersionView,
   type ClusterView,
   type DeathRecord,
@@ -53,12 +51,12 @@ import {
   type StateSync,
   type SwitchoverRequest,
   type Term,
-  toTransactionId,
   unstatedCapacity,
   type WallMs
 } from '../../../src/core/index.js'
 
 import { restartDefaults } from '../../../src/failover/rolling-restart/restart-options.js'
+import { FakeTransactions } from './fake-transactions.js'
 
 const report = { nodes: 2, responses: 2, errors: [] }
 const keys = {
@@ -431,32 +429,7 @@ export class FakeManager implements ClusterManager {
     reachability: async () => []
   }
   readonly sessions = new FakeSessions()
-  readonly transactions: ClusterTransactions = {
-    list: () => ({
-      inDoubt: 1,
-      transactions: [
-        {
-          transaction: toTransactionId('0000000003e8-00000000000000ff'),
-          group: 2 as GroupId,
-          coordinator: 1 as GroupId,
-          groups: [1, 2] as GroupId[],
-          state: 'prepared',
-          outcome: null,
-          pending: [],
-          mixed: [],
-          epoch: 3 as Term,
-          ageMs: 1_200,
-          lockedRows: 2,
-          waiters: [],
-          reason: ''
-        }
-      ]
-    }),
-    resolve: (_, { force, outcome }) =>
-      force
-        ? Promise.resolve({ state: outcome === 'commit' ? 'committed' : 'aborted' })
-        : Promise.reject(new ChangeRefusedError('say force'))
-  }
+  readonly transactions = new FakeTransactions()
 
   readonly stateSync: StateSync = {
     sendFile: () => Promise.reject(new NotSentError('nobody is there')),
