@@ -572,10 +572,11 @@ export class ClusterNetworkManager implements ClusterManager {
 
   async #drain(): Promise<void> {
     const rooms = must(this.#rooms, 'rooms')
-    const { membership, consensus, queries, heartbeat, planned, sessions } = rooms
+    const { membership, consensus, control, queries, heartbeat, planned, sessions } = rooms
     planned.operations.stop()
     planned.restarts?.stop()
     planned.failover?.stop()
+    control.schemaChanges.stop()
     const deadline = this.#deadlineIn(this.#config.facade.drainTimeoutMs)
     membership.setLifecycle(Lifecycles.Draining)
     heartbeat.announce()
@@ -600,6 +601,7 @@ export class ClusterNetworkManager implements ClusterManager {
       rooms.planned.node.stop()
       await rooms.queries.stop(this.now())
       rooms.transactions.stop()
+      rooms.control.schemaChanges.stop()
       rooms.control.upkeep.stop()
       rooms.control.driver.stop()
       await rooms.membership.stop()

@@ -40,6 +40,7 @@ import {
   type RouteExplanation,
   type RouteOptions,
   resolveConfig,
+  type SchemaChangeView,
   type SecurityManager,
   type SessionMoveReport,
   type SessionMoveRequest,
@@ -282,6 +283,19 @@ export class FakeControl implements ClusterControl {
   }
 
   placement = () => this.#answer(this.#placement)
+  readonly #schemaChange: SchemaChangeView = {
+    id: '00112233445566778899aabbccddeeff',
+    table: 'accounts',
+    sql: 'ALTER TABLE accounts ADD COLUMN note',
+    groups: [1, 2, 3] as GroupId[],
+    doneIn: [1 as GroupId],
+    status: 'stopped',
+    code: 'ERR_SKEIN_SQL',
+    reason: 'duplicate column name: note',
+    begunAt: 1_700_000_000_000,
+    changedAt: 1_700_000_000_900
+  }
+  schemaChanges = () => this.#answer([this.#schemaChange])
   shardTable = (table: string, options: unknown) => {
     this.asked.push({ call: 'shardTable', with: { table, options } })
     return this.#answer(this.#placement)
