@@ -64,6 +64,7 @@ export {
 } from './delivery.js'
 export { type Effects, EffectsBuffer } from './effects.js'
 export {
+  AdoptionRefusedError,
   BackpressureError,
   BufferFullError,
   CancelledError,
@@ -85,6 +86,7 @@ export {
   type ErrorCode,
   type ErrorFacts,
   type ErrorOptions,
+  ExportRefusedError,
   errorCodes,
   FencedError,
   FileTransferError,
@@ -133,6 +135,7 @@ export {
   StatementTimeoutError,
   StoppedError,
   StreamResetError,
+  TargetNotEmptyError,
   TransactionAbortedError,
   TransferFailedError,
   UnauthenticatedError,
