@@ -14,6 +14,9 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     node: async () => (await import('./node-command.js')).nodeCommand()
   },
   'Data:': {
+    backup: async (output) => (await import('./backup-command.js')).backupCommand(output),
+    restore: async (output) => (await import('./restore-command.js')).restoreCommand(output),
+    export: async (output) => (await import('./export-command.js')).exportCommand(output),
     init: async (output) => (await import('./init-command.js')).initCommand(output)
   },
   'Trust:': {

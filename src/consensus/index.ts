@@ -13,6 +13,7 @@ export {
   encodeEntryPayload
 } from './entry.js'
 export type { ClientStanding } from './group/client-standing.js'
+export type { GroupCopy } from './group/group-copy-driver.js'
 export type { GroupDriver } from './group/group-driver.js'
 export { groupMessages } from './group/group-messages.js'
 export { encodeKeptResult } from './group/group-payload.js'

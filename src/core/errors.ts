@@ -62,6 +62,9 @@ export const errorCodes = [
   'ERR_SKEIN_STATEMENT_TIMEOUT',
   'ERR_SKEIN_ENGINE_FAILED',
   'ERR_SKEIN_SNAPSHOT_REFUSED',
+  'ERR_SKEIN_BACKUP_FAILED',
+  'ERR_SKEIN_BACKUP_DAMAGED',
+  'ERR_SKEIN_BACKUP_FORMAT',
   'ERR_SKEIN_ADOPTION_REFUSED',
   'ERR_SKEIN_EXPORT_REFUSED',
   'ERR_SKEIN_TARGET_NOT_EMPTY',
@@ -472,6 +475,22 @@ export class DataDirectoryInUseError extends SkeinError {
 /** The data directory belongs to another node or cluster. */
 export class DataDirectoryForeignError extends SkeinError {
   readonly code = 'ERR_SKEIN_DATA_DIRECTORY_FOREIGN'
+}
+
+/** No moment was found at which every group could be copied; nothing is kept. */
+export class BackupFailedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_BACKUP_FAILED'
+  override readonly retryable = true
+}
+
+/** `details.file` of a backup is not what was written; nothing was made of it. */
+export class BackupDamagedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_BACKUP_DAMAGED'
+}
+
+/** The backup was made by later software; `details.field` of its manifest says so. */
+export class BackupFormatError extends SkeinError {
+  readonly code = 'ERR_SKEIN_BACKUP_FORMAT'
 }
 
 /**

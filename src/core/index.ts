@@ -1,4 +1,11 @@
 export { assert, InvariantError, must, unreachable } from './assert.js'
+export {
+  type Backup,
+  type BackupGroup,
+  backupPartBytesMax,
+  type ClusterBackups,
+  type TakeBackupOptions
+} from './backups.js'
 export { BoundedQueue } from './bounded-queue.js'
 export {
   type BreakerState,
@@ -66,6 +73,9 @@ export { type Effects, EffectsBuffer } from './effects.js'
 export {
   AdoptionRefusedError,
   BackpressureError,
+  BackupDamagedError,
+  BackupFailedError,
+  BackupFormatError,
   BufferFullError,
   CancelledError,
   CertificateError,

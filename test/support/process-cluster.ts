@@ -22,7 +22,7 @@ const startTimeoutMs = 30_000
 const queryTimeoutMs = 10_000
 const askTimeoutMs = 5_000
 
-type Changes = Pick<ConfigInput, 'cluster' | 'consensus' | 'security' | 'routing'>
+type Changes = Pick<ConfigInput, 'cluster' | 'consensus' | 'engine' | 'security' | 'routing'>
 
 /** Real `skein node` processes with certificates of their own; all are gone when the test ends. */
 export class ProcessCluster {

@@ -1,8 +1,7 @@
-import { closeSync, fsyncSync, openSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { ExportRefusedError } from '../../core/errors.js'
 import type { GroupId } from '../../core/ids.js'
-import { quoteName, quoteText, stateTable, systemTable } from './names.js'
+import { isInternalName, quoteName, quoteText, stateTable, systemTable } from './names.js'
 import { unguardTrigger } from './trigger-guard.js'
 
 /** A copy of a group's database, no journal beside it. */
@@ -74,23 +73,19 @@ export function mergeSpread(
   }
 }
 
-/** @throws ExportRefusedError it is not whole */
-export function expectIntact(file: string): void {
+/**
+ * How many tables it has.
+ * @throws ExportRefusedError it is not whole
+ */
+export function checkPlain(file: string): number {
   const db = new Database(file, { readonly: true })
   try {
     const found = db.pragma('integrity_check', { simple: true })
     if (found !== 'ok') throw new ExportRefusedError(`${file}: integrity_check: ${found}`)
+    const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all()
+    return names.filter((name) => !isInternalName(String(name))).length
   } finally {
     db.close()
-  }
-}
-
-export function syncFile(file: string): void {
-  const fd = openSync(file, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
   }
 }
 
