@@ -9,6 +9,7 @@ import {
   type BroadcastReport,
   type Channels,
   type ClientId,
+  type ClusterBackups,
   type ClusterConfig,
   type ClusterControl,
   type ClusterEventBody,
@@ -365,6 +366,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#running().sessions
   }
 
+  get backups(): ClusterBackups {
+    return this.#running().backups
+  }
+
   get transactions(): ClusterTransactions {
     return this.#running().transactions
   }
@@ -500,6 +505,7 @@ export class ClusterNetworkManager implements ClusterManager {
     const watch = new StartWatch(ports.clock, ports.logger.child({ room: 'facade' }))
     await watch.during('reading the log', () => rooms.consensus.open())
     await watch.during('reading certificates and keys', () => rooms.security.start())
+    rooms.transport.setStarting(true)
     await watch.during('listening', () => rooms.transport.start())
     await watch.during('starting membership', () => rooms.membership.start())
     rooms.control.driver.start()
@@ -513,6 +519,7 @@ export class ClusterNetworkManager implements ClusterManager {
     rooms.heartbeat.start()
     rooms.stateSync.start()
     rooms.sessions.start()
+    rooms.transport.setStarting(false)
   }
 
   /** What one room must know of another's doings, and what subscribers hear. */
@@ -570,10 +577,11 @@ export class ClusterNetworkManager implements ClusterManager {
 
   async #drain(): Promise<void> {
     const rooms = must(this.#rooms, 'rooms')
-    const { membership, consensus, queries, heartbeat, planned, sessions } = rooms
+    const { membership, consensus, control, queries, heartbeat, planned, sessions } = rooms
     planned.operations.stop()
     planned.restarts?.stop()
     planned.failover?.stop()
+    control.schemaChanges.stop()
     const deadline = this.#deadlineIn(this.#config.facade.drainTimeoutMs)
     membership.setLifecycle(Lifecycles.Draining)
     heartbeat.announce()
@@ -597,7 +605,9 @@ export class ClusterNetworkManager implements ClusterManager {
       rooms.planned.failover?.stop()
       rooms.planned.node.stop()
       await rooms.queries.stop(this.now())
+      await rooms.backups.stop()
       rooms.transactions.stop()
+      rooms.control.schemaChanges.stop()
       rooms.control.upkeep.stop()
       rooms.control.driver.stop()
       await rooms.membership.stop()

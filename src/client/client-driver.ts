@@ -90,6 +90,7 @@ export class ClientDriver {
   readonly #sessions = new Set<SqlSession>()
   /** Being opened. */
   #opening = 0
+  #opened = 0
   #closing: Promise<void> | null = null
   #state: (typeof States)[keyof typeof States] = States.New
 
@@ -243,7 +244,8 @@ export class ClientDriver {
     const { clock, random, crypto, transport, logger, cluster } = this.#parts
     return {
       clock,
-      random: random.split('session'),
+      // Each has its own order of nodes: else all would be at home on one.
+      random: random.split(`session ${++this.#opened}`),
       crypto,
       messenger: transport,
       logger,

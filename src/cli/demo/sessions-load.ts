@@ -1,7 +1,6 @@
-import type { SqlSession } from '../../../lib/client.js'
 import { Consistencies, type Random, SkeinError } from '../../core/index.js'
 import { balanceStatement, drawAccount, drawTransfer, transferStatements } from './bank.js'
-import type { CallOptions, CallResult, ClusterClient } from './cluster-client.js'
+import type { CallResult, ClusterClient, DemoSession } from './cluster-client.js'
 import type { ClientRecord, Tally } from './tally.js'
 
 export interface SessionsLoadOptions {
@@ -17,7 +16,7 @@ export interface SessionsLoadOptions {
 export interface SessionRecord {
   readonly history: ClientRecord
   /** Null: not yet. */
-  sql: SqlSession | null
+  sql: DemoSession | null
   /** Since `beginPart`. */
   answered: number
   errors: number
@@ -25,7 +24,6 @@ export interface SessionRecord {
 
 /** Of one transaction or read, with all its attempts; longer than a change of leaders. */
 const operationTimeoutMs = 10_000
-const openTimeoutMs = 20_000
 /** One request in so many is a transfer, the others read a balance. */
 const requestsPerTransfer = 3
 /** Between the starts of two sessions. */
@@ -97,15 +95,15 @@ export class SessionsLoad {
 
   async #work(session: SessionRecord, home: number, random: Random): Promise<void> {
     await this.#pause(home * rampMs)
-    await this.#open(session, home)
-    while (!this.#isStopped && session.sql !== null) {
+    const sql = await this.#open(session, home)
+    while (!this.#isStopped && sql !== null) {
       await this.#pause(random.nextInt(2 * this.#options.thinkTimeMs + 1))
       if (this.#isStopped) return
       const startedAt = performance.now()
       const isTransfer = random.nextInt(requestsPerTransfer) === 0
       const result = isTransfer
-        ? await this.#transfer(session, home, random)
-        : await this.#read(session, home, random)
+        ? await this.#transfer(sql, session.history, random)
+        : await this.#read(sql, random)
       const now = performance.now()
       this.#longestMs = Math.max(this.#longestMs, now - startedAt)
       if (result.kind !== 'done') session.errors++
@@ -115,25 +113,24 @@ export class SessionsLoad {
   }
 
   /** One that is not opened is never answered. */
-  async #open(session: SessionRecord, home: number): Promise<void> {
-    if (this.#isStopped) return
+  async #open(session: SessionRecord, home: number): Promise<DemoSession | null> {
+    if (this.#isStopped) return null
     try {
-      session.sql = await this.#cluster.openSession(home, openTimeoutMs)
+      session.sql = await this.#cluster.openSession(home)
     } catch (error) {
       if (!(error instanceof SkeinError)) throw error
       session.errors++
       this.#tally.onReadFailed(error.code)
     }
+    return session.sql
   }
 
-  async #transfer(session: SessionRecord, home: number, random: Random): Promise<CallResult> {
-    const record = session.history
+  async #transfer(sql: DemoSession, record: ClientRecord, random: Random): Promise<CallResult> {
     const serial = record.lastSerial + 1
     const transfer = drawTransfer(random, this.#options.scale)
     const time = new Date().toISOString()
     const statements = transferStatements(transfer, record.client, serial, time)
-    const options = this.#optionsOf(session, home)
-    const result = await this.#cluster.write(statements, options)
+    const result = await sql.write(statements, operationTimeoutMs)
     record.lastSerial = serial
     if (result.kind === 'indeterminate')
       this.#tally.onWriteIndeterminate(record, serial, result.reason)
@@ -141,17 +138,12 @@ export class SessionsLoad {
     return result
   }
 
-  async #read(session: SessionRecord, home: number, random: Random): Promise<CallResult> {
+  async #read(sql: DemoSession, random: Random): Promise<CallResult> {
     const statement = balanceStatement(drawAccount(random, this.#options.scale))
-    const options = this.#optionsOf(session, home)
-    const result = await this.#cluster.read(statement, Consistencies.Linearizable, options)
+    const result = await sql.read(statement, Consistencies.Linearizable, operationTimeoutMs)
     if (result.kind === 'done') this.#tally.onReadAnswered()
     else this.#tally.onReadFailed(result.reason)
     return result
-  }
-
-  #optionsOf({ sql }: SessionRecord, home: number): CallOptions {
-    return { home, timeoutMs: operationTimeoutMs, ...(sql === null ? {} : { session: sql }) }
   }
 
   /** So long, or until the load ends. */

@@ -88,9 +88,7 @@ export class SessionRequestsDriver {
     const token = crypto.sha256(shown)
     // Its token is not used: its home was not lost, but moved while nobody listened.
     const isMoved = from !== undefined && from !== known.home && isSameBytes(token, known.token)
-    if (isMoved && known.client === client && known.home !== this.#self) {
-      throw movedTo(session, known.home, known.epoch)
-    }
+    if (isMoved && known.client === client) throw movedTo(session, known.home, known.epoch)
     const fault = takeFault(known, this.#components)
     if (fault !== null) throw new DrainingError(`${this.#self}: ${fault.detail}`)
     const captured = { seen, lastInsertRowid }

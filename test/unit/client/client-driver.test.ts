@@ -9,6 +9,7 @@ import {
   SplittableRandom,
   silentLogger
 } from '../../../src/core/index.js'
+import { sessionOpen } from '../../../src/routing/index.js'
 import { FakeCluster, FakeMessenger, nodeIds } from '../routing/fake-cluster.js'
 
 const abc = nodeIds('a', 'b', 'c')
@@ -38,7 +39,7 @@ function clientOf(cluster: FakeCluster, changes: Partial<ClientConfigInput> = {}
     seal: unused,
     open: unused,
     deriveKey: unused,
-    sha256: unused,
+    sha256: (bytes) => bytes,
     startSha256: unused
   }
   const config: ClientConfig = resolveClientConfig({
@@ -252,4 +253,15 @@ t.test('a node that joined is learned, and one that left is not asked', async (t
   for (const nodeId of abc) cluster.driver(nodeId).handleMembersChanged()
   await cluster.clock.advance(100)
   t.same(ids(), ['a', 'b', 'd'])
+})
+
+t.test('the sessions of one client find their homes all over the cluster', async (t) => {
+  const cluster = new FakeCluster(abc)
+  for (const home of abc) {
+    cluster.messengers.get(home)?.onRequest(sessionOpen, async () => ({ home, epoch: 1 }))
+  }
+  const { driver } = await connected(cluster)
+  const homes = new Set<NodeId | null>()
+  for (let i = 0; i < 24; i++) homes.add((await cluster.clock.settle(driver.openSession())).home)
+  t.same([...homes].sort(), abc)
 })
