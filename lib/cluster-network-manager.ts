@@ -9,6 +9,7 @@ import {
   type BroadcastReport,
   type Channels,
   type ClientId,
+  type ClusterBackups,
   type ClusterConfig,
   type ClusterControl,
   type ClusterEventBody,
@@ -365,6 +366,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#running().sessions
   }
 
+  get backups(): ClusterBackups {
+    return this.#running().backups
+  }
+
   get transactions(): ClusterTransactions {
     return this.#running().transactions
   }
@@ -600,6 +605,7 @@ export class ClusterNetworkManager implements ClusterManager {
       rooms.planned.failover?.stop()
       rooms.planned.node.stop()
       await rooms.queries.stop(this.now())
+      await rooms.backups.stop()
       rooms.transactions.stop()
       rooms.control.schemaChanges.stop()
       rooms.control.upkeep.stop()

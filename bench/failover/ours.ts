@@ -18,6 +18,7 @@ export class OurFailover implements FailoverSubject {
   readonly #cluster: ProcessCluster
   readonly #teardowns: readonly (() => unknown)[]
   #lost: { readonly id: string; readonly loss: Loss } | null = null
+  #ledAgainAt: number | null = null
 
   private constructor(
     cluster: ProcessCluster,
@@ -26,6 +27,12 @@ export class OurFailover implements FailoverSubject {
   ) {
     this.#cluster = cluster
     this.#teardowns = teardowns
+    cluster.onEvent((_, event) => {
+      if (event.type !== 'LeaderChanged' || event.group !== 0 || event.leader === null) return
+      if (this.#lost !== null && event.leader !== this.#lost.id) {
+        this.#ledAgainAt ??= performance.now()
+      }
+    })
     this.writer = new PacedWriter(
       () => client.query('UPDATE counter SET n = n + 1', undefined, { timeoutMs }),
       writeEveryMs
@@ -34,9 +41,7 @@ export class OurFailover implements FailoverSubject {
 
   static async start(preset: PresetName): Promise<OurFailover> {
     const teardowns: (() => unknown)[] = []
-    const node = { id: 'n1', dataDirectory: 'unused' }
-    const code = { node, security: { insecure: true } }
-    const { consensus, membership } = resolveConfig({ preset, code })
+    const { consensus, membership } = timingOf(preset)
     const owner = { teardown: (handler: () => unknown) => void teardowns.unshift(handler) }
     try {
       const cluster = await ProcessCluster.start(owner, 3, { consensus, membership })
@@ -53,6 +58,10 @@ export class OurFailover implements FailoverSubject {
     }
   }
 
+  get ledAgainAt(): number | null {
+    return this.#ledAgainAt
+  }
+
   async untilWhole(): Promise<void> {
     const { supervisor } = this.#cluster
     await supervisor.untilReady(wholeTimeoutMs)
@@ -62,6 +71,7 @@ export class OurFailover implements FailoverSubject {
 
   async lose(loss: Loss): Promise<void> {
     const id = await this.#cluster.leader()
+    this.#ledAgainAt = null
     this.#lost = { id, loss }
     const node = this.#cluster.node(id)
     if (loss === 'kill -9') node.kill()
@@ -100,4 +110,14 @@ export class OurFailover implements FailoverSubject {
       throw new Error(`no switchover: ${JSON.stringify(outcome)}`)
     }
   }
+}
+
+/** Written out, for the nodes' own preset is another. */
+function timingOf(preset: PresetName) {
+  const code = {
+    node: { id: 'n1', dataDirectory: 'unused' },
+    cluster: { bootstrap: { voters: ['n1'] } },
+    security: { insecure: true }
+  }
+  return resolveConfig({ preset, code })
 }

@@ -4,7 +4,7 @@ export { ClusterControlDriver } from './cluster-control-driver.js'
 export type { AppliedHandler, ChangeOptions, Control } from './control.js'
 export { type ControlCounter, controlCounterNames } from './control-counters.js'
 export { type ControlComponents, ControlDriver } from './control-driver.js'
-export { ControlEngine, controlDirectory } from './control-engine-driver.js'
+export { ControlEngine, controlDirectory, controlImageFile } from './control-engine-driver.js'
 export type { AnySection } from './control-state.js'
 export { controlGroupMessages } from './messages.js'
 export {
@@ -48,5 +48,6 @@ export {
   plansSection
 } from './sections/plans.js'
 export { ownSections } from './sections.js'
+export { type ControlSeed, seedImage } from './seed-image.js'
 export { UpkeepDriver } from './upkeep-driver.js'
 export { type SupportedVersions, supportedVersions } from './versions.js'
