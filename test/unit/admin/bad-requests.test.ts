@@ -269,8 +269,7 @@ t.test('X-43 a dribble of headers does not last longer', async (t) => {
     socket.write('y')
   }
   // What comes after the end resets the connection, and the answer may be lost with it.
-  const answer = await said.catch((error: NodeJS.ErrnoException) => error.code ?? '')
-  t.match(answer, /^(HTTP\/1\.1 408 |ECONNRESET$|EPIPE$|$)/)
+  t.match(await said, /^(HTTP\/1\.1 408 |$)/)
   t.match(await metrics(), { connections_slow: 1 })
 })
 
