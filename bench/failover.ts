@@ -53,6 +53,8 @@ const timings: readonly Timing[] = [
 
 interface Rounds {
   readonly gapsMs: readonly number[]
+  /** From the loss until the first node told of another leader; empty where nobody tells. */
+  readonly ledAgainMs: readonly number[]
   readonly failed: number
 }
 
@@ -92,15 +94,20 @@ async function measure(
     for (const loss of losses) {
       const name = nameOf(loss, timing)
       if (!name.includes(wantedCase)) continue
-      const { gapsMs, failed } = await roundsOf(subject, loss, rounds)
+      const { gapsMs, ledAgainMs, failed } = await roundsOf(subject, loss, rounds)
       const row = rowOf(name, subject.name, [...gapsMs], 'ms')
       progress(`failover: ${name}, ${subject.name}: ${row.value} ms in the median of ${rounds}`)
+      const led = rowOf(`${name}: another leader after`, subject.name, [...ledAgainMs], 'ms')
       rows.push(
         row,
+        ...(ledAgainMs.length === 0 ? [] : [led]),
         { ...row, case: `${name}: p90`, value: round(quantile(gapsMs, 0.9)) },
         { ...row, case: `${name}: longest`, value: round(Math.max(...gapsMs)) },
         { ...rowOf(`${name}: failed writes`, subject.name, [failed], 'writes'), runs: rounds }
       )
+    }
+    for (const [reason, count] of subject.writer.failures) {
+      progress(`failover: ${count} writes of ${subject.name} failed: ${reason}`)
     }
     return rows
   } finally {
@@ -111,6 +118,7 @@ async function measure(
 async function roundsOf(subject: FailoverSubject, loss: Loss, rounds: number): Promise<Rounds> {
   const { writer } = subject
   const gapsMs: number[] = []
+  const ledAgainMs: number[] = []
   const failedBefore = writer.failed
   for (let taken = 0; taken < rounds; taken++) {
     await subject.untilWhole()
@@ -123,9 +131,10 @@ async function roundsOf(subject: FailoverSubject, loss: Loss, rounds: number): P
     await writer.untilAcknowledged(isPlanned ? performance.now() : lostAt, succeedsWithinMs)
     await pause(calmMs)
     gapsMs.push(writer.longestGapMs(lostAt))
+    if (subject.ledAgainAt !== null) ledAgainMs.push(subject.ledAgainAt - lostAt)
     await subject.mend()
   }
-  return { gapsMs, failed: writer.failed - failedBefore }
+  return { gapsMs, ledAgainMs, failed: writer.failed - failedBefore }
 }
 
 const nameOf = (loss: Loss, { preset }: Timing): string => `${loss}, ${preset}`

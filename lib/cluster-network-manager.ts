@@ -9,6 +9,7 @@ import {
   type BroadcastReport,
   type Channels,
   type ClientId,
+  type ClusterBackups,
   type ClusterConfig,
   type ClusterControl,
   type ClusterEventBody,
@@ -365,6 +366,10 @@ export class ClusterNetworkManager implements ClusterManager {
     return this.#running().sessions
   }
 
+  get backups(): ClusterBackups {
+    return this.#running().backups
+  }
+
   get transactions(): ClusterTransactions {
     return this.#running().transactions
   }
@@ -572,10 +577,11 @@ export class ClusterNetworkManager implements ClusterManager {
 
   async #drain(): Promise<void> {
     const rooms = must(this.#rooms, 'rooms')
-    const { membership, consensus, queries, heartbeat, planned, sessions } = rooms
+    const { membership, consensus, control, queries, heartbeat, planned, sessions } = rooms
     planned.operations.stop()
     planned.restarts?.stop()
     planned.failover?.stop()
+    control.schemaChanges.stop()
     const deadline = this.#deadlineIn(this.#config.facade.drainTimeoutMs)
     membership.setLifecycle(Lifecycles.Draining)
     heartbeat.announce()
@@ -599,7 +605,9 @@ export class ClusterNetworkManager implements ClusterManager {
       rooms.planned.failover?.stop()
       rooms.planned.node.stop()
       await rooms.queries.stop(this.now())
+      await rooms.backups.stop()
       rooms.transactions.stop()
+      rooms.control.schemaChanges.stop()
       rooms.control.upkeep.stop()
       rooms.control.driver.stop()
       await rooms.membership.stop()

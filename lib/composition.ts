@@ -41,6 +41,7 @@ import {
   type Workers
 } from '../src/core/index.js'
 import {
+  type BackupsDriver,
   type RestartHook,
   SqlSessionsDriver,
   StateSyncDriver,
@@ -62,6 +63,7 @@ import {
 } from '../src/network/index.js'
 import { QueryDriver } from '../src/routing/index.js'
 import type { Catalogue } from '../src/wire/index.js'
+import { composeBackups } from './backup-rooms.js'
 import { type ControlRooms, composeControl } from './control-rooms.js'
 import { composePlanned, type PlannedRooms } from './planned-rooms.js'
 import { version } from './version.js'
@@ -116,6 +118,7 @@ export interface Rooms {
   readonly membership: MembershipDriver
   readonly queries: QueryDriver
   readonly transactions: TransactionsDriver
+  readonly backups: BackupsDriver
   readonly loop: LoopWatch
   readonly health: HealthDriver
   readonly heartbeat: HeartbeatDriver
@@ -140,6 +143,7 @@ const TOKENS = {
   control: token<ControlRooms>('ControlRooms'),
   queries: token<QueryDriver>('QueryDriver'),
   transactions: token<TransactionsDriver>('TransactionsDriver'),
+  backups: token<BackupsDriver>('BackupsDriver'),
   loop: token<LoopWatch>('LoopWatch'),
   health: token<HealthDriver>('HealthDriver'),
   heartbeat: token<HeartbeatDriver>('HeartbeatDriver'),
@@ -180,6 +184,7 @@ export function compose(composition: Composition): Rooms {
   register(container, TOKENS.control, makeControl)
   register(container, TOKENS.queries, makeQueries)
   register(container, TOKENS.transactions, makeTransactions)
+  register(container, TOKENS.backups, makeBackups)
   register(container, TOKENS.loop, makeLoop)
   register(container, TOKENS.health, makeHealth)
   register(container, TOKENS.heartbeat, makeHeartbeat)
@@ -195,6 +200,7 @@ export function compose(composition: Composition): Rooms {
     membership: container.resolve(TOKENS.membership),
     queries: container.resolve(TOKENS.queries),
     transactions: container.resolve(TOKENS.transactions),
+    backups: container.resolve(TOKENS.backups),
     loop: container.resolve(TOKENS.loop),
     health: container.resolve(TOKENS.health),
     heartbeat: container.resolve(TOKENS.heartbeat),
@@ -383,7 +389,14 @@ function makeControl(container: DependencyContainer): ControlRooms {
     logger: logger.child({ room: 'control' }),
     consensus: container.resolve(TOKENS.consensus),
     members: () => membership.members(),
-    onShards: (version, tables) => container.resolve(TOKENS.queries).learnShards(version, tables)
+    onShards: (version, tables) => container.resolve(TOKENS.queries).learnShards(version, tables),
+    groups: {
+      register: (group, client, timeoutMs) =>
+        container.resolve(TOKENS.queries).registerClient(client, { group, timeoutMs }),
+      async execute(group, sql, client, timeoutMs) {
+        await container.resolve(TOKENS.queries).execute([{ sql }], { group, client, timeoutMs })
+      }
+    }
   })
 }
 
@@ -404,6 +417,7 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       localGroups: () => consensus.groupIds,
       assertQuorum: () => membership.assertQuorum(),
       transact: (request) => container.resolve(TOKENS.transactions).execute(request),
+      changeSchema: (request) => container.resolve(TOKENS.control).schemaChanges.change(request),
       clusterId: () => clusterIdIn(container),
       loopDelayMs: () => container.resolve(TOKENS.loop).delayMs(),
       sessions: () => container.resolve(TOKENS.sessions).home,
@@ -434,6 +448,21 @@ function makeTransactions(container: DependencyContainer): TransactionsDriver {
     },
     { nodeId: config.node.id as NodeId }
   )
+}
+
+function makeBackups(container: DependencyContainer): BackupsDriver {
+  const { config, ports } = container.resolve(TOKENS.composition)
+  const { clock, crypto, logger } = ports
+  return composeBackups({
+    nodeId: config.node.id as NodeId,
+    clusterName: config.cluster.name,
+    clock,
+    crypto,
+    logger: logger.child({ room: 'backups' }),
+    consensus: container.resolve(TOKENS.consensus),
+    control: container.resolve(TOKENS.control).driver,
+    transactions: container.resolve(TOKENS.transactions)
+  })
 }
 
 function makeLoop(container: DependencyContainer): LoopWatch {

@@ -16,6 +16,7 @@ export interface EtcdTiming {
 export class EtcdFailover implements FailoverSubject {
   readonly name: string
   readonly writer: PacedWriter
+  readonly ledAgainAt = null
   readonly #cluster: EtcdCluster
   readonly #clients = new Map<EtcdMember, EtcdClient>()
   #leader: EtcdMember | null = null

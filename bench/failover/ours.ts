@@ -1,13 +1,14 @@
 import type { SkeinClient } from '../../lib/client.js'
 import { type PresetName, resolveConfig } from '../../src/core/index.js'
 import { connectTo, issueClient } from '../../test/support/process-clients.js'
-import { ProcessCluster } from '../../test/support/process-cluster.js'
+import { ProcessCluster, pause } from '../../test/support/process-cluster.js'
 import { PacedWriter } from './paced-writer.js'
 import type { FailoverSubject, Loss } from './subject.js'
 
 const wholeTimeoutMs = 60_000
 const switchoverTimeoutMs = 5_000
-const switchoverAttemptsMax = 5
+const switchoverAttemptsMax = 40
+const switchoverPauseMs = 250
 const timeoutMs = 20_000
 const writeEveryMs = 5
 
@@ -18,6 +19,7 @@ export class OurFailover implements FailoverSubject {
   readonly #cluster: ProcessCluster
   readonly #teardowns: readonly (() => unknown)[]
   #lost: { readonly id: string; readonly loss: Loss } | null = null
+  #ledAgainAt: number | null = null
 
   private constructor(
     cluster: ProcessCluster,
@@ -26,6 +28,12 @@ export class OurFailover implements FailoverSubject {
   ) {
     this.#cluster = cluster
     this.#teardowns = teardowns
+    cluster.onEvent((_, event) => {
+      if (event.type !== 'LeaderChanged' || event.group !== 0 || event.leader === null) return
+      if (this.#lost !== null && event.leader !== this.#lost.id) {
+        this.#ledAgainAt ??= performance.now()
+      }
+    })
     this.writer = new PacedWriter(
       () => client.query('UPDATE counter SET n = n + 1', undefined, { timeoutMs }),
       writeEveryMs
@@ -34,9 +42,7 @@ export class OurFailover implements FailoverSubject {
 
   static async start(preset: PresetName): Promise<OurFailover> {
     const teardowns: (() => unknown)[] = []
-    const node = { id: 'n1', dataDirectory: 'unused' }
-    const code = { node, security: { insecure: true } }
-    const { consensus, membership } = resolveConfig({ preset, code })
+    const { consensus, membership } = timingOf(preset)
     const owner = { teardown: (handler: () => unknown) => void teardowns.unshift(handler) }
     try {
       const cluster = await ProcessCluster.start(owner, 3, { consensus, membership })
@@ -53,6 +59,10 @@ export class OurFailover implements FailoverSubject {
     }
   }
 
+  get ledAgainAt(): number | null {
+    return this.#ledAgainAt
+  }
+
   async untilWhole(): Promise<void> {
     const { supervisor } = this.#cluster
     await supervisor.untilReady(wholeTimeoutMs)
@@ -62,6 +72,7 @@ export class OurFailover implements FailoverSubject {
 
   async lose(loss: Loss): Promise<void> {
     const id = await this.#cluster.leader()
+    this.#ledAgainAt = null
     this.#lost = { id, loss }
     const node = this.#cluster.node(id)
     if (loss === 'kill -9') node.kill()
@@ -96,8 +107,20 @@ export class OurFailover implements FailoverSubject {
       const admin = this.#cluster.admin(id)
       const outcome = await admin.post('/v1/switchover', body, 2 * switchoverTimeoutMs)
       if (outcome.kind === 'answer') return
-      if (attempt < switchoverAttemptsMax) continue
-      throw new Error(`no switchover: ${JSON.stringify(outcome)}`)
+      if (attempt === switchoverAttemptsMax) {
+        throw new Error(`no switchover: ${JSON.stringify(outcome)}`)
+      }
+      await pause(switchoverPauseMs)
     }
   }
+}
+
+/** Written out, for the nodes' own preset is another. */
+function timingOf(preset: PresetName) {
+  const code = {
+    node: { id: 'n1', dataDirectory: 'unused' },
+    cluster: { bootstrap: { voters: ['n1'] } },
+    security: { insecure: true }
+  }
+  return resolveConfig({ preset, code })
 }

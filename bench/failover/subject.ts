@@ -16,6 +16,8 @@ export interface FailoverSubject {
   untilWhole(): Promise<void>
   /** Resolves when it has been done: signalled, moved, or stopped. */
   lose(loss: Loss): Promise<void>
+  /** When the first node told of another leader than the lost one; null: nobody tells. */
+  readonly ledAgainAt: number | null
   /** Whoever is missing comes back. */
   mend(): Promise<void>
   stop(): Promise<void>

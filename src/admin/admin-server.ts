@@ -44,6 +44,7 @@ import { errorBodyOf, statusOf } from './http-status.js'
 import { acceptJsonOnly } from './json-parser.js'
 import { documentUrl, openApiHead, schemaOf } from './openapi.js'
 import { type Route, smallBodyBytesMax } from './route.js'
+import { backupRoutes } from './routes/backup-routes.js'
 import { configRoutes } from './routes/config-routes.js'
 import { controlRoutes } from './routes/control-routes.js'
 import { failoverRoutes } from './routes/failover-routes.js'
@@ -172,6 +173,7 @@ const routesOf = ({ manager, counters, streams, audit }: Parts): readonly Route[
   ...controlRoutes(manager),
   ...stateSyncRoutes(manager),
   ...transactionRoutes(manager),
+  ...backupRoutes(manager),
   ...securityRoutes(manager),
   ...plannedRoutes(manager),
   ...sessionRoutes(manager),

@@ -97,6 +97,25 @@ export class AdminClient {
     }
   }
 
+  /** A body of bytes; null: `outcome` says what became of the call instead. */
+  async bytes(
+    path: string,
+    timeoutMs: number
+  ): Promise<{ readonly bytes: Uint8Array | null; readonly outcome: Outcome }> {
+    const opened = await this.#open(path, timeoutMs)
+    if ('kind' in opened) return { bytes: null, outcome: opened }
+    const timer = setTimeout(() => opened.destroy(new Error('no answer in time')), timeoutMs)
+    const chunks: Buffer[] = []
+    try {
+      for await (const chunk of opened) chunks.push(chunk as Buffer)
+      return { bytes: Buffer.concat(chunks), outcome: { kind: 'answer', body: null } }
+    } catch (error) {
+      return { bytes: null, outcome: { kind: 'unknown', reason: reasonOf(error as Error) } }
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
   close(): void {
     this.#agent.destroy()
   }

@@ -13,6 +13,12 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     demo: async (output) => (await import('./demo/demo-command.js')).demoCommand(output),
     node: async () => (await import('./node-command.js')).nodeCommand()
   },
+  'Data:': {
+    backup: async (output) => (await import('./backup-command.js')).backupCommand(output),
+    restore: async (output) => (await import('./restore-command.js')).restoreCommand(output),
+    export: async (output) => (await import('./export-command.js')).exportCommand(output),
+    init: async (output) => (await import('./init-command.js')).initCommand(output)
+  },
   'Trust:': {
     certs: async (output) => (await import('./certs-command.js')).certsCommand(output),
     keys: async (output) => (await import('./keys-command.js')).keysCommand(output),

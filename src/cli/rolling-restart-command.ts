@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SingleBar } from 'cli-progress'
 import { Command } from 'commander'
 import {
+  groupName,
   type PlanAction,
   planActions,
   type RestartPlan,
@@ -219,7 +220,9 @@ export function renderPreview(body: unknown): string {
     [step.isCanary ? 'canary' : '', step.isCoordinator ? 'hands the plan over' : '']
       .join(' ')
       .trim(),
-    printable(step.moves.map(({ group, target }) => `${group} to ${target}`).join(', ')) || '-',
+    printable(
+      step.moves.map(({ group, target }) => `${groupName(group)} to ${target}`).join(', ')
+    ) || '-',
     step.canRestart ? 'its hook' : 'somebody',
     step.faults.length === 0 ? 'may go' : printable(step.faults.join('; '))
   ])

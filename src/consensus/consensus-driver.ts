@@ -223,6 +223,11 @@ export class ConsensusDriver {
     }
   }
 
+  /** The leadership of this group, once it is here, is not moved for balance so long. */
+  keepLeader(group: GroupId, forMs: number): void {
+    if (this.group(group) !== null) this.#balance.keep(group, forMs)
+  }
+
   /** Resolves when the replicas that the log knows run; a founding goes on in the background. */
   async start(): Promise<void> {
     const { nodeId, bootstrapVoters } = this.#options

@@ -13,6 +13,7 @@ export {
   encodeEntryPayload
 } from './entry.js'
 export type { ClientStanding } from './group/client-standing.js'
+export type { GroupCopy } from './group/group-copy-driver.js'
 export type { GroupDriver } from './group/group-driver.js'
 export { groupMessages } from './group/group-messages.js'
 export { encodeKeptResult } from './group/group-payload.js'
@@ -28,6 +29,13 @@ export type {
 } from './group/group-section.js'
 export { statementError } from './group/statement-error.js'
 export { hostMessages } from './host/host-messages.js'
+export type { ReplicaIdentity } from './identity/replica-identity.js'
+export {
+  type ClusterSeed,
+  planSeed,
+  type SeededGroup,
+  type SeedRequest
+} from './identity/seed.js'
 export { localKeyPrefix, reconcile } from './log/engine-base.js'
 export { SegmentedLog, type SegmentedLogOptions } from './log/segmented-log-driver.js'
 export type { ClusterKnowledge } from './members/cluster-members-driver.js'
@@ -46,3 +54,4 @@ export type {
   RaftStatus,
   ReplicaProgress
 } from './raft/types.js'
+export { seedDirectory } from './seed-driver.js'

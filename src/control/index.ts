@@ -4,9 +4,14 @@ export { ClusterControlDriver } from './cluster-control-driver.js'
 export type { AppliedHandler, ChangeOptions, Control } from './control.js'
 export { type ControlCounter, controlCounterNames } from './control-counters.js'
 export { type ControlComponents, ControlDriver } from './control-driver.js'
-export { ControlEngine, controlDirectory } from './control-engine-driver.js'
+export { ControlEngine, controlDirectory, controlImageFile } from './control-engine-driver.js'
 export type { AnySection } from './control-state.js'
 export { controlGroupMessages } from './messages.js'
+export {
+  type SchemaChangeRequest,
+  SchemaChangesDriver,
+  type SchemaGroups
+} from './schema-changes-driver.js'
 export type { Applied, AppliedAt, ControlSection } from './section.js'
 export {
   type AuditChange,
@@ -43,5 +48,6 @@ export {
   plansSection
 } from './sections/plans.js'
 export { ownSections } from './sections.js'
+export { type ControlSeed, seedImage } from './seed-image.js'
 export { UpkeepDriver } from './upkeep-driver.js'
 export { type SupportedVersions, supportedVersions } from './versions.js'

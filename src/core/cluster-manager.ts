@@ -1,5 +1,6 @@
 /** The facade's interface: what the admin API and embedders' own code may ask of a running node. */
 
+import type { ClusterBackups } from './backups.js'
 import type { ClusterConfig } from './cluster-config.js'
 import type { ClusterControl } from './cluster-control.js'
 import type { ClusterHealth } from './cluster-health.js'
@@ -177,6 +178,7 @@ export interface ClusterManager extends ClusterOperations {
   readonly sessions: SqlSessions
   /** Transactions over several groups. @throws NotStartedError, StoppedError */
   readonly transactions: ClusterTransactions
+  readonly backups: ClusterBackups
   getAllMetrics(): MetricsSnapshot
   /** Content hash of each replica that this node holds. */
   checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]>

@@ -62,6 +62,12 @@ export const errorCodes = [
   'ERR_SKEIN_STATEMENT_TIMEOUT',
   'ERR_SKEIN_ENGINE_FAILED',
   'ERR_SKEIN_SNAPSHOT_REFUSED',
+  'ERR_SKEIN_BACKUP_FAILED',
+  'ERR_SKEIN_BACKUP_DAMAGED',
+  'ERR_SKEIN_BACKUP_FORMAT',
+  'ERR_SKEIN_ADOPTION_REFUSED',
+  'ERR_SKEIN_EXPORT_REFUSED',
+  'ERR_SKEIN_TARGET_NOT_EMPTY',
   'ERR_SKEIN_DISK_FAILED',
   'ERR_SKEIN_LOG_CORRUPTED',
   'ERR_SKEIN_DATA_DIRECTORY_IN_USE',
@@ -469,6 +475,40 @@ export class DataDirectoryInUseError extends SkeinError {
 /** The data directory belongs to another node or cluster. */
 export class DataDirectoryForeignError extends SkeinError {
   readonly code = 'ERR_SKEIN_DATA_DIRECTORY_FOREIGN'
+}
+
+/** No moment was found at which every group could be copied; nothing is kept. */
+export class BackupFailedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_BACKUP_FAILED'
+  override readonly retryable = true
+}
+
+/** `details.file` of a backup is not what was written; nothing was made of it. */
+export class BackupDamagedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_BACKUP_DAMAGED'
+}
+
+/** The backup was made by later software; `details.field` of its manifest says so. */
+export class BackupFormatError extends SkeinError {
+  readonly code = 'ERR_SKEIN_BACKUP_FORMAT'
+}
+
+/**
+ * A database file holds what cannot be replicated, or is damaged; nothing was made of it.
+ * `details.faults` names everything found.
+ */
+export class AdoptionRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_ADOPTION_REFUSED'
+}
+
+/** The tables of several groups do not fit into one file. */
+export class ExportRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_EXPORT_REFUSED'
+}
+
+/** What is to be made would lie where something is already; nothing was changed. */
+export class TargetNotEmptyError extends SkeinError {
+  readonly code = 'ERR_SKEIN_TARGET_NOT_EMPTY'
 }
 
 /** This replica has stopped after a fatal error; other nodes go on. */

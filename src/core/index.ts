@@ -1,4 +1,11 @@
 export { assert, InvariantError, must, unreachable } from './assert.js'
+export {
+  type Backup,
+  type BackupGroup,
+  backupPartBytesMax,
+  type ClusterBackups,
+  type TakeBackupOptions
+} from './backups.js'
 export { BoundedQueue } from './bounded-queue.js'
 export {
   type BreakerState,
@@ -15,6 +22,7 @@ export type {
   ClusterControl,
   ClusterVersionView,
   PlacementView,
+  SchemaChangeView,
   ShardTableOptions
 } from './cluster-control.js'
 export type { ClusterHealth, PeerStatus } from './cluster-health.js'
@@ -64,7 +72,11 @@ export {
 } from './delivery.js'
 export { type Effects, EffectsBuffer } from './effects.js'
 export {
+  AdoptionRefusedError,
   BackpressureError,
+  BackupDamagedError,
+  BackupFailedError,
+  BackupFormatError,
   BufferFullError,
   CancelledError,
   CertificateError,
@@ -85,6 +97,7 @@ export {
   type ErrorCode,
   type ErrorFacts,
   type ErrorOptions,
+  ExportRefusedError,
   errorCodes,
   FencedError,
   FileTransferError,
@@ -133,6 +146,7 @@ export {
   StatementTimeoutError,
   StoppedError,
   StreamResetError,
+  TargetNotEmptyError,
   TransactionAbortedError,
   TransferFailedError,
   UnauthenticatedError,

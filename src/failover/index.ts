@@ -1,3 +1,4 @@
+export { BackupsDriver } from './backup/backups-driver.js'
 export {
   FailoverCoordinator,
   type FailoverMove,

@@ -289,7 +289,9 @@ export class QueryDriver {
         signal
       })
     const answered = await traced(this.#parts.tracer, 'query', span, () =>
-      this.#admit(priority, () => this.#tools.shards.run(plan, shards, atLeastIndex, runOne))
+      this.#admit(priority, () =>
+        this.#tools.shards.run(plan, shards, { atLeastIndex, deadline }, runOne)
+      )
     )
     const { index, node } = answered
     const { group } = plan

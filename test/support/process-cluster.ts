@@ -27,7 +27,10 @@ const startTimeoutMs = 30_000
 const queryTimeoutMs = 10_000
 const askTimeoutMs = 5_000
 
-type Changes = Pick<ConfigInput, 'cluster' | 'consensus' | 'membership' | 'security' | 'routing'>
+type Changes = Pick<
+  ConfigInput,
+  'cluster' | 'consensus' | 'engine' | 'membership' | 'security' | 'routing'
+>
 type EventHandler = (nodeId: string, event: ClusterEvent) => void
 
 /** Real `skein node` processes with certificates of their own; all are gone when the test ends. */

@@ -54,6 +54,7 @@ import { Applier } from './applier-driver.js'
 import { type ClientStanding, standingOf } from './client-standing.js'
 import type { CheckVerdict } from './divergence-check.js'
 import { GroupChecks } from './group-checks-driver.js'
+import { beginSnapshot, type GroupCopy } from './group-copy-driver.js'
 import { asFailure, notLeader, notMember } from './group-errors.js'
 import { GroupReads } from './group-reads-driver.js'
 import type { GroupSection, MakeEntry, RowGuard } from './group-section.js'
@@ -349,6 +350,26 @@ export class GroupDriver implements ReplicatedGroup {
   async checksum(): Promise<{ readonly index: LogIndex; readonly hash: string }> {
     this.#expectServing()
     return this.#components.engine.checksum()
+  }
+
+  /**
+   * Gets ready for a copy of the engine's content, as its `beginSnapshot`.
+   * @throws SnapshotRefusedError, or why this replica serves nothing
+   */
+  async beginCopy(): Promise<GroupCopy> {
+    this.#expectServing()
+    const { engine } = this.#components
+    const start = await beginSnapshot(engine)
+    return {
+      pin: async (deadline) => {
+        const { reads } = this.#started()
+        await reads.untilApplied({ atLeastIndex: await reads.readIndex(deadline), deadline })
+        this.#expectServing()
+        await start.pin()
+      },
+      copy: () => start.copy(),
+      abandon: () => start.abandon()
+    }
   }
 
   /** Proposes a Check entry as soon as nothing is in flight; leader only. */

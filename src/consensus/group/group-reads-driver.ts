@@ -77,7 +77,7 @@ export class GroupReads {
   async read(request: ReadRequest): Promise<ReadAnswer> {
     const { counters, expectServing, rows } = this.#components
     expectServing()
-    await this.#untilApplied(request)
+    await this.untilApplied(request)
     expectServing()
     counters.add('reads')
     const outcome =
@@ -200,7 +200,12 @@ export class GroupReads {
     }
   }
 
-  #untilApplied({ atLeastIndex, deadline, signal }: ReadRequest): Promise<void> {
+  /** Here, whoever leads. */
+  untilApplied({
+    atLeastIndex,
+    deadline,
+    signal
+  }: Pick<ReadRequest, 'atLeastIndex' | 'deadline' | 'signal'>): Promise<void> {
     if (this.#components.applier.appliedIndex >= atLeastIndex) return Promise.resolve()
     return new Promise((resolve, reject) => {
       if (signal?.aborted) throw new CancelledError('the read was cancelled')

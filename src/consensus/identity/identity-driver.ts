@@ -48,6 +48,11 @@ export class IdentityStore {
     return this.#write(freshIdentity(this.#crypto, nodeId, clusterName))
   }
 
+  /** An empty directory becomes this replica's. Durable when it resolves. */
+  async found(identity: ReplicaIdentity): Promise<ReplicaIdentity> {
+    return this.#write(identity)
+  }
+
   /** Durable when it resolves. */
   async pledge(
     founders: readonly ReplicaId[],

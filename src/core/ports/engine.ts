@@ -93,6 +93,16 @@ export interface EngineSnapshot {
   close(): Promise<void>
 }
 
+/** A snapshot for which everything is at hand but its moment. */
+export interface SnapshotStart {
+  /** What is applied now is what is copied, however long that takes. Short. */
+  pin(): Promise<void>
+  /** After `pin`. @throws SnapshotRefusedError there is no room for it */
+  copy(): Promise<EngineSnapshot>
+  /** Gives it up; harmless when it has ended, or is copied. */
+  abandon(): Promise<void>
+}
+
 /** A snapshot on its way into an engine, which goes on as it was until `finish`. */
 export interface EngineRestore {
   /** Each byte is written at least once, in any order. */
@@ -151,11 +161,16 @@ export interface Engine {
   /** Content hash of all user data at the applied index, lower-case hex. */
   checksum(): Promise<{ readonly index: LogIndex; readonly hash: string }>
   /**
-   * Of what is applied at one moment between call and answer; applies go on meanwhile. At most one
-   * is open at a time.
+   * Of what is applied at one moment between call and answer; applies go on meanwhile. At most two
+   * are open at a time, one for followers and one for a backup.
    * @throws SnapshotRefusedError there is no room for it; the engine goes on
    */
   snapshot?(): Promise<EngineSnapshot>
+  /**
+   * The same in steps, so that its moment can be chosen. Absent: the moment is `snapshot`'s own.
+   * @throws SnapshotRefusedError
+   */
+  beginSnapshot?(): Promise<SnapshotStart>
   /**
    * At most one is under way.
    * @throws SnapshotRefusedError of another format, or there is no room for it

@@ -39,6 +39,9 @@ export type EngineCallBody =
   | { readonly op: 'close' }
 
 export type CopierCallBody =
+  | { readonly op: 'beginSnapshot'; readonly slot: number }
+  /** What is applied now is what is taken. */
+  | { readonly op: 'pinSnapshot' }
   | { readonly op: 'takeSnapshot' }
   | { readonly op: 'readSnapshot'; readonly offset: number; readonly lengthBytes: number }
   | { readonly op: 'dropSnapshot' }

@@ -17,13 +17,13 @@ import { SnapshotRefusedError } from '../../core/errors.js'
 import type { LogIndex } from '../../core/ids.js'
 import type { SnapshotDescription, SystemWrite } from '../../core/ports/engine.js'
 import { stateTable, systemTable } from './names.js'
+import { takenFiles } from './taken-files.js'
 
 /** A database file of SQLite's with the tables of this engine, and no journal beside it. */
 export const snapshotFormat = 1
 
 /** The names of all files of an engine's directory; none comes from elsewhere. */
 export const databaseFile = 'data.sqlite'
-export const takenFile = 'snapshot.sqlite'
 export const incomingFile = 'incoming.sqlite'
 
 /** All in one step: where another follows, it begins anew when a writer came between. */
@@ -32,9 +32,11 @@ const hashBufferBytes = 1024 * 1024
 /** Left free beside a snapshot that comes in, so that the log can go on. */
 const spareBytes = 16 * 1024 * 1024
 
-/** Copies of a database beside it, one taken and one coming in. Blocks its own thread alone. */
+/** A copy of a database beside it, taken or coming in. Blocks its own thread alone. */
 export class CopierStore {
   readonly #directory: string
+  #pinned: Database.Database | null = null
+  #takenFile: (typeof takenFiles)[number] = takenFiles[0]
   #taken: number | null = null
   #incoming: number | null = null
 
@@ -42,14 +44,27 @@ export class CopierStore {
     this.#directory = directory
   }
 
-  async take(): Promise<SnapshotDescription> {
-    const file = join(this.#directory, takenFile)
+  beginTake(slot: number): void {
+    this.#takenFile = must(takenFiles[slot], 'a slot')
     this.dropTaken()
-    const source = new Database(join(this.#directory, databaseFile), { readonly: true })
+    this.#pinned = new Database(join(this.#directory, databaseFile), { readonly: true })
+  }
+
+  /** What is applied now is what `take` copies, however long that takes. */
+  pin(): void {
+    const source = must(this.#pinned, 'a database to copy')
+    source.exec('BEGIN')
+    // The first look is what holds the moment.
+    appliedIndexOf(source)
+  }
+
+  async take(): Promise<SnapshotDescription> {
+    const file = join(this.#directory, this.#takenFile)
+    const source = must(this.#pinned, 'a database to copy')
     try {
       await source.backup(file, { progress: () => pagesPerStep })
     } finally {
-      source.close()
+      this.#unpin()
     }
     const copy = new Database(file)
     let index: number
@@ -74,7 +89,13 @@ export class CopierStore {
   dropTaken(): void {
     if (this.#taken !== null) closeSync(this.#taken)
     this.#taken = null
-    remove(this.#directory, takenFile)
+    this.#unpin()
+    remove(this.#directory, this.#takenFile)
+  }
+
+  #unpin(): void {
+    this.#pinned?.close()
+    this.#pinned = null
   }
 
   begin({ format, sizeBytes }: SnapshotDescription): void {
@@ -133,7 +154,7 @@ export class CopierStore {
 
 /** What a process that died left behind. */
 export function sweep(directory: string): void {
-  for (const name of [takenFile, incomingFile]) remove(directory, name)
+  for (const name of [...takenFiles, incomingFile]) remove(directory, name)
 }
 
 function remove(directory: string, name: string): void {
@@ -144,7 +165,7 @@ function remove(directory: string, name: string): void {
 }
 
 /** Of one of ours: another database has no such table. */
-function appliedIndexOf(db: Database.Database): number {
+export function appliedIndexOf(db: Database.Database): number {
   const isOurs =
     db.prepare('SELECT 1 FROM sqlite_schema WHERE name IN (?, ?)').all(stateTable, systemTable)
       .length === 2

@@ -4,11 +4,13 @@ import type {
   EngineSnapshot,
   EngineState,
   SnapshotDescription,
+  SnapshotStart,
   SystemWrite
 } from '../../core/ports/engine.js'
 import { factsOf } from '../../core/remote-error.js'
 import type { ChannelOpener, EngineCallBody } from './channel.js'
 import { EngineRpc } from './rpc-driver.js'
+import { takenFiles } from './taken-files.js'
 
 /**
  * Snapshots and restores of a database, each in a place of its own beside writer and readers: a
@@ -17,22 +19,45 @@ import { EngineRpc } from './rpc-driver.js'
 export class CopiesDriver {
   readonly #openChannel: ChannelOpener
   readonly #open = new Set<EngineRpc>()
+  /** Whose file each copy is; undefined: nobody's. */
+  readonly #slots: (EngineRpc | undefined)[] = takenFiles.map(() => undefined)
 
   constructor(openChannel: ChannelOpener) {
     this.#openChannel = openChannel
   }
 
-  async snapshot(): Promise<EngineSnapshot> {
+  /** Whatever fails ends the copier. */
+  async begin(): Promise<SnapshotStart> {
+    const slot = this.#slots.indexOf(undefined)
+    if (slot < 0) throw new SnapshotRefusedError('as many copies as may be are open')
     const copier = this.#start()
-    const description = await this.#first<SnapshotDescription>(copier, { op: 'takeSnapshot' })
+    this.#slots[slot] = copier
+    await this.#step(copier, { op: 'beginSnapshot', slot })
+    let isCopied = false
+    return {
+      pin: () => this.#step(copier, { op: 'pinSnapshot' }),
+      copy: async () => {
+        const description = await this.#step<SnapshotDescription>(copier, { op: 'takeSnapshot' })
+        isCopied = true
+        return this.#snapshotOf(copier, description)
+      },
+      abandon: async () => {
+        if (!isCopied) await this.#drop(copier)
+      }
+    }
+  }
+
+  #snapshotOf(copier: EngineRpc, description: SnapshotDescription): EngineSnapshot {
     return {
       description,
       read: (offset, lengthBytes) => call(copier, { op: 'readSnapshot', offset, lengthBytes }),
-      close: async () => {
-        if (!this.#open.has(copier)) return
-        await call(copier, { op: 'dropSnapshot' }).finally(() => this.#end(copier))
-      }
+      close: () => this.#drop(copier)
     }
+  }
+
+  async #drop(copier: EngineRpc): Promise<void> {
+    if (!this.#open.has(copier)) return
+    await call(copier, { op: 'dropSnapshot' }).finally(() => this.#end(copier))
   }
 
   /** `swap` has the database replaced by the file that was checked. */
@@ -41,7 +66,7 @@ export class CopiesDriver {
     swap: () => Promise<EngineState>
   ): Promise<EngineRestore> {
     const copier = this.#start()
-    await this.#first(copier, { op: 'beginRestore', description })
+    await this.#step(copier, { op: 'beginRestore', description })
     return {
       write: (offset, bytes) => call(copier, { op: 'writeRestore', offset, bytes }),
       finish: async (writes: readonly SystemWrite[]) => {
@@ -62,13 +87,13 @@ export class CopiesDriver {
 
   #start(): EngineRpc {
     const copier: EngineRpc = new EngineRpc(this.#openChannel, 'copier', () => {
-      this.#open.delete(copier)
+      this.#forget(copier)
     })
     this.#open.add(copier)
     return copier
   }
 
-  async #first<T>(copier: EngineRpc, body: EngineCallBody): Promise<T> {
+  async #step<T = void>(copier: EngineRpc, body: EngineCallBody): Promise<T> {
     try {
       return await call<T>(copier, body)
     } catch (error) {
@@ -78,9 +103,15 @@ export class CopiesDriver {
   }
 
   async #end(copier: EngineRpc): Promise<void> {
+    const hasEnded = await copier.kill()
+    this.#forget(copier)
+    if (!hasEnded) throw new EngineFailedError('a copy of the database does not end')
+  }
+
+  #forget(copier: EngineRpc): void {
     this.#open.delete(copier)
-    if (await copier.kill()) return
-    throw new EngineFailedError('a copy of the database does not end')
+    const slot = this.#slots.indexOf(copier)
+    if (slot >= 0) this.#slots[slot] = undefined
   }
 }
 

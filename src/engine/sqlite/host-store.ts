@@ -129,6 +129,10 @@ class CopierHost {
 
   #copy(body: EngineCallBody): unknown {
     switch (body.op) {
+      case 'beginSnapshot':
+        return this.#copier.beginTake(body.slot)
+      case 'pinSnapshot':
+        return this.#copier.pin()
       case 'takeSnapshot':
         return this.#copier.take()
       case 'readSnapshot':

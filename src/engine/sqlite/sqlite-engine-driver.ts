@@ -16,6 +16,7 @@ import type {
   ReadOptions,
   ReadOutcome,
   SnapshotDescription,
+  SnapshotStart,
   SystemWrite
 } from '../../core/ports/engine.js'
 import type { PrepareOutcome } from '../../core/ports/engine-prepare.js'
@@ -133,8 +134,14 @@ export class SqliteEngineDriver implements Engine {
     return this.#readers.checksum()
   }
 
-  snapshot(): Promise<EngineSnapshot> {
-    return this.#copies.snapshot()
+  async snapshot(): Promise<EngineSnapshot> {
+    const start = await this.beginSnapshot()
+    await start.pin()
+    return start.copy()
+  }
+
+  beginSnapshot(): Promise<SnapshotStart> {
+    return this.#copies.begin()
   }
 
   restore(description: SnapshotDescription): Promise<EngineRestore> {

@@ -6,7 +6,7 @@
  */
 import { SqlError } from '../../core/errors.js'
 import { firesFunction } from './names.js'
-import { type Token, TokenKinds } from './tokenizer.js'
+import { type Token, TokenKinds, tokenize } from './tokenizer.js'
 
 /**
  * `next` is the index after the trigger's name.
@@ -26,6 +26,35 @@ export function guardTrigger(sql: string, tokens: readonly Token[], next: number
   // Comments end with their line, so that none swallows the parenthesis.
   const condition = sql.slice(tokens[at]?.end, tokens[begin - 1]?.end)
   return `${head}WHEN ${firesFunction}() AND (${condition}\n) ${body}`
+}
+
+/** The text as its author wrote it, up to blanks before BEGIN; another's is answered as it is. */
+export function unguardTrigger(sql: string): string {
+  const tokens = tokenize(sql)
+  const at = tokens.findIndex(
+    (token, i) => isWord(token, 'WHEN') && isWord(tokens[i + 1], firesFunction.toUpperCase())
+  )
+  const when = tokens[at]
+  const then = tokens[at + 4]
+  if (when === undefined || then === undefined) return sql
+  const head = sql.slice(0, when.start)
+  if (!isWord(then, 'AND')) return head + sql.slice(then.start)
+  const open = at + 5
+  const close = closingOf(tokens, open)
+  const [from, to] = [tokens[open]?.end, tokens[close]?.start]
+  const condition = sql.slice(from, to).replace(/\n$/, '')
+  return `${head}WHEN${condition} ${sql.slice(tokens[close + 1]?.start)}`
+}
+
+function closingOf(tokens: readonly Token[], open: number): number {
+  let depth = 0
+  for (let at = open; at < tokens.length; at++) {
+    const { kind, value } = tokens[at] as Token
+    if (kind !== TokenKinds.Punctuation) continue
+    if (value === '(') depth++
+    if (value === ')' && --depth === 0) return at
+  }
+  throw new SqlError('a parenthesis in the head of the trigger is not closed')
 }
 
 /** Outside of parentheses. */

@@ -32,6 +32,7 @@ import { RequestLocks } from './request-locks-store.js'
 import { type ChangePart, encodeCommand } from './row-change.js'
 import { hasSequences } from './schema-store.js'
 import { refuseShift, shiftingNames } from './shifting-names-store.js'
+import { createStateTables } from './state-tables-store.js'
 import { newBudget, StatementRunner } from './statement-runner-store.js'
 
 /** How long a swap waits for readers that were told to end. */
@@ -72,11 +73,7 @@ export class WriterStore {
     db.pragma('temp_store = MEMORY')
     db.pragma(`cache_size = -${settings.cacheSizeKib}`)
     db.pragma(`wal_autocheckpoint = ${settings.walAutocheckpointPages}`)
-    db.exec(`CREATE TABLE IF NOT EXISTS ${systemTable}
-      (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT`)
-    db.exec(`CREATE TABLE IF NOT EXISTS ${stateTable}
-      (id INTEGER PRIMARY KEY CHECK (id = 0), applied_index INTEGER NOT NULL) STRICT`)
-    db.exec(`INSERT OR IGNORE INTO ${stateTable} VALUES (0, 0)`)
+    createStateTables(this.#connection, 0 as LogIndex)
     this.#appliedIndex = Number(
       this.#connection.rows(`SELECT applied_index FROM ${stateTable}`)[0]?.[0]
     )

@@ -154,11 +154,21 @@ export const leadershipMove = declareRequest({
   about: 'Asks the leader of a group to give its leadership away; it passes nothing on.'
 })
 
+export const leadershipKeep = declareRequest({
+  number: 0x064a,
+  name: 'LeadershipKeep',
+  priority: Priorities.High,
+  body: openStruct({ group: groupId, forMs: u32 }),
+  answer: openStruct({}),
+  about: 'Asks a node to keep the leadership of a group that was put there on purpose.'
+})
+
 /** Everything this file declares, for the catalogue. */
 export const drainMessages = [
   nodeStatus,
   nodeDrain,
   nodeUndrain,
   nodeRestart,
-  leadershipMove
+  leadershipMove,
+  leadershipKeep
 ] as const

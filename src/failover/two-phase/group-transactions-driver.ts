@@ -19,7 +19,7 @@ import type {
 } from '../../consensus/index.js'
 import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after, NEVER } from '../../core/deadlines.js'
-import { CancelledError, NotLeaderError, SkeinError } from '../../core/errors.js'
+import { BackpressureError, CancelledError, NotLeaderError, SkeinError } from '../../core/errors.js'
 import type { GroupId, LogIndex, MonotonicMs, Term, TransactionId } from '../../core/ids.js'
 import { commandSizeBytesMax, keptResultSizeBytesMax } from '../../core/limits.js'
 import type { Clock } from '../../core/ports/clock.js'
@@ -47,6 +47,7 @@ import {
   type TransactionPlan,
   type Vote
 } from './coordinator.js'
+import { DecisionHold } from './decision-hold.js'
 import { LockTable, type LockWait } from './lock-table.js'
 import {
   Participant,
@@ -120,6 +121,11 @@ interface Leading {
   /** Asked to be logged, and not known to be refused. */
   proposed: readonly Change[]
   isAsked: boolean
+  readonly hold: DecisionHold
+  /** Entries by an operator's hand that are on their way. */
+  byHand: number
+  /** They hold decisions, and wait until none is owed. */
+  readonly settled: Waiting<void>[]
   /** After a refusal there is a pause. */
   askAt: MonotonicMs
 }
@@ -252,11 +258,55 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
     return answer
   }
 
-  /** An operator's word, into the log. */
+  /**
+   * An operator's word, into the log.
+   * @throws NotLeaderError; BackpressureError while a backup is taken: nothing was done
+   */
   async decideByHand(change: Extract<Change, { kind: 'resolve' | 'forget' }>): Promise<void> {
-    this.#expectLeading()
-    const make = () => encodeChanges([change])
-    await this.#components.replica()?.proposeSystem(this.name, make, NEVER)
+    const leading = this.#expectLeading()
+    if (leading.hold.isActive(this.#components.clock.now())) {
+      throw new BackpressureError('nothing is decided at the moment in which a backup is taken')
+    }
+    leading.byHand++
+    try {
+      const make = () => encodeChanges([change])
+      await this.#components.replica()?.proposeSystem(this.name, make, NEVER)
+    } finally {
+      leading.byHand--
+      this.#pump()
+    }
+  }
+
+  /**
+   * Nothing is decided here until `release`, or until then. Resolves when all that was decided is
+   * at an end in every group.
+   * @throws NotLeaderError; BackpressureError somebody else holds, or it was over first
+   */
+  holdDecisions(token: string, until: MonotonicMs): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leading = this.#expectLeading()
+      if (!leading.hold.hold(token, until, this.#components.clock.now())) {
+        throw new BackpressureError('decisions are held for another backup')
+      }
+      leading.settled.push({ resolve, reject })
+      this.#pump()
+    })
+  }
+
+  /**
+   * Resolves when this node led all the time, and nothing was decided: a quorum says so.
+   * @throws NotLeaderError, BackpressureError it is not certain any more
+   */
+  async confirmHold(token: string, deadline: MonotonicMs): Promise<void> {
+    const leading = this.#expectLeading()
+    await this.#components.replica()?.readIndex(deadline)
+    const isHeld = leading.hold.isHeldBy(token, this.#components.clock.now())
+    if (this.#leading !== leading || !isHeld) throw new BackpressureError('the hold is over')
+  }
+
+  releaseHold(token: string): void {
+    this.#leading?.hold.release(token)
+    this.#pump()
   }
 
   #end(transaction: TransactionId, act: (participant: Participant) => void): Promise<BranchState> {
@@ -287,6 +337,9 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
       outcomes: new Map(),
       proposed: [],
       isAsked: false,
+      hold: new DecisionHold(),
+      byHand: 0,
+      settled: [],
       askAt: clock.now()
     }
     this.rows.locks = locks
@@ -301,11 +354,11 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
     this.#leading = null
     this.rows.locks = null
     this.#timer.arm(NEVER)
-    const { coordinator, participant, votes, acks, outcomes } = leading
+    const { coordinator, participant, votes, acks, outcomes, settled } = leading
     participant.resign()
     coordinator.resign()
     for (const event of coordinator.drain().emit) this.#handleEvent(leading, event)
-    for (const waiting of [...votes.values(), ...acks.values(), ...outcomes.values()]) {
+    for (const waiting of [...votes.values(), ...acks.values(), ...outcomes.values(), ...settled]) {
       waiting.reject(notLeading(this.group))
     }
     this.rows.tellReleased()
@@ -322,15 +375,18 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
       this.#isPumping = false
     }
     this.#askForTurn(leading)
-    const { coordinator, participant } = leading
+    this.#tellSettled(leading)
+    const { coordinator, participant, hold } = leading
     const deadlines = [coordinator.nextDeadline(), participant.nextDeadline()]
+    if (hold.keptCount + leading.settled.length > 0) deadlines.push(hold.nextDeadline())
     if (mustAsk(leading)) deadlines.push(leading.askAt)
     this.#timer.arm(Math.min(...deadlines) as MonotonicMs)
   }
 
   #drain(leading: Leading): boolean {
     const [one, other] = [leading.coordinator.drain(), leading.participant.drain()]
-    const wanted = [...(one.persist ?? []), ...(other.persist ?? [])]
+    const asked = [...(one.persist ?? []), ...(other.persist ?? [])]
+    const wanted = leading.hold.pass(asked, this.#components.clock.now())
     leading.changes.push(...wanted)
     for (const event of one.emit) this.#handleEvent(leading, event)
     for (const event of other.emit) this.#handleEvent(leading, event)
@@ -493,6 +549,17 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
   #noteUnsent({ kind, to, transaction }: CoordinatorSend | ParticipantSend, error: unknown): void {
     const facts = { group: this.group, to, transaction, error }
     this.#components.logger.debug(facts, `no answer to a ${kind}`)
+  }
+
+  #tellSettled({ hold, settled, changes, proposed, byHand }: Leading): void {
+    if (settled.length === 0) return
+    const isDeciding = [...changes, ...proposed].some(({ kind }) => kind === 'decide')
+    if (!hold.isActive(this.#components.clock.now())) {
+      const error = () => new BackpressureError('what was decided did not come to an end in time')
+      for (const waiting of settled.splice(0)) waiting.reject(error())
+    } else if (this.#state.decisionCount === 0 && byHand === 0 && !isDeciding) {
+      for (const waiting of settled.splice(0)) waiting.resolve()
+    }
   }
 
   #handleTimeout(now: MonotonicMs): void {

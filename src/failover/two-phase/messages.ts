@@ -125,11 +125,32 @@ export const transactionResolve = declareRequest({
   about: 'An operator ends a branch by hand, or has read how it ended.'
 })
 
+/** What is asked of decisions that are to wait. Append only. */
+export const holdSteps = ['hold', 'confirm', 'release'] as const
+
+export const decisionHold = declareRequest({
+  number: 0x050a,
+  name: 'DecisionHold',
+  priority: Priorities.High,
+  body: openStruct({
+    /** Whose leader is asked. */
+    group: groupId,
+    /** Of whoever takes the backup. */
+    token: text(32),
+    step: oneOf(holdSteps),
+    /** Of `hold`: when it ends by itself. */
+    holdMs: u32
+  }),
+  answer: openStruct({}),
+  about: 'A backup is taken: nothing is decided until it has looked at every group.'
+})
+
 /** Everything this file declares, for the catalogue. */
 export const transactionMessages = [
   transactionPrepare,
   transactionCommit,
   transactionAbort,
   decisionQuery,
-  transactionResolve
+  transactionResolve,
+  decisionHold
 ] as const

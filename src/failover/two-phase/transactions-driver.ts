@@ -48,7 +48,9 @@ import {
   GroupTransactions
 } from './group-transactions-driver.js'
 import {
+  decisionHold,
   decisionQuery,
+  type holdSteps,
   transactionAbort,
   transactionCommit,
   transactionPrepare,
@@ -78,12 +80,20 @@ export interface TransactionRequest {
   readonly deadline: MonotonicMs
 }
 
+export interface HoldRequest {
+  readonly token: string
+  readonly step: (typeof holdSteps)[number]
+  readonly holdMs: number
+}
+
 export interface TransactionAnswer {
   readonly results: readonly StatementResult[]
   /** Of the decision, in the coordinating group. */
   readonly index: LogIndex
 }
 
+/** Decisions of a group wait so long at most for a backup that has gone silent. */
+export const decisionHoldMsMax = 10_000
 /** A transaction ends so long before its caller's deadline that the answer arrives. */
 const answerMarginMs = 50
 /** An operator's word is in the log by then, or not known to be. */
@@ -154,6 +164,11 @@ export class TransactionsDriver implements BranchPeers, ClusterTransactions {
       const { transaction, ...rest } = body
       return this.#resolveHere(toTransactionId(transaction), rest)
     })
+    messenger.onRequest(decisionHold, async ({ body, deadline }) => {
+      const until = deadline ?? after(this.#components.clock.now(), resolveTimeoutMs)
+      await this.#holdHere(body.group, body, until)
+      return {}
+    })
     messenger.onRequest(decisionQuery, async ({ body }) => {
       const { transaction, group, epoch = 0 as Term, asker = group } = body
       return this.#expect(group).query(toTransactionId(transaction), epoch, asker)
@@ -182,6 +197,36 @@ export class TransactionsDriver implements BranchPeers, ClusterTransactions {
     if (this.#leads(group)) return this.#resolveHere(transaction, body)
     const deadline = after(clock.now(), timeoutMs)
     return messenger.request(this.#leaderOf(group), transactionResolve, body, { deadline, group })
+  }
+
+  /**
+   * A step of a backup at the leader of a group: `hold` resolves when nothing that was decided is
+   * under way any more, `confirm` when nothing was decided since.
+   * @throws NotLeaderError, NoLeaderError, BackpressureError: the group is not held for certain
+   */
+  async hold(group: GroupId, request: HoldRequest, deadline: MonotonicMs): Promise<void> {
+    if (this.#leads(group)) return this.#holdHere(group, request, deadline)
+    const { messenger } = this.#components
+    const body = { ...request, group }
+    await messenger.request(this.#leaderOf(group), decisionHold, body, { deadline, group })
+  }
+
+  async #holdHere(
+    group: GroupId,
+    { token, step, holdMs }: HoldRequest,
+    deadline: MonotonicMs
+  ): Promise<void> {
+    const section = this.#expect(group)
+    switch (step) {
+      case 'hold': {
+        const boundMs = Math.min(holdMs, decisionHoldMsMax)
+        return section.holdDecisions(token, after(this.#components.clock.now(), boundMs))
+      }
+      case 'confirm':
+        return section.confirmHold(token, deadline)
+      case 'release':
+        return section.releaseHold(token)
+    }
   }
 
   /** Counts, and how many are open or in doubt now. */

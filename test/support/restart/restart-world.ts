@@ -117,6 +117,7 @@ export class RestartWorld {
   /** Of the queries that each node gets, a hundred in a second. */
   errorRate = 0
   readonly #latencies = new LatencyCounts()
+  readonly kept: { readonly node: NodeId; readonly group: GroupId; readonly forMs: number }[] = []
   /** Of each query, from now on. */
   latencyMs = 40
   #failures = 0
@@ -220,6 +221,7 @@ export class RestartWorld {
         isReady: () => this.clock.now() >= (host.process?.readyAt ?? 0),
         inFlight: () => this.inFlight,
         counts: () => this.#counts(),
+        keepLeader: (group, forMs) => this.kept.push({ node, group, forMs }),
         hook:
           this.#options.hooks === false ? undefined : { restart: async () => this.#replace(node) }
       },

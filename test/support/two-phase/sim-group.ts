@@ -14,6 +14,7 @@ import {
   Coordinator,
   type CoordinatorOptions
 } from '../../../src/failover/two-phase/coordinator.js'
+import { DecisionHold } from '../../../src/failover/two-phase/decision-hold.js'
 import { LockTable } from '../../../src/failover/two-phase/lock-table.js'
 import {
   Participant,
@@ -50,6 +51,7 @@ export class SimLeader {
   readonly state: TransactionState
   readonly values: Values
   readonly locks = new LockTable()
+  readonly hold = new DecisionHold()
   readonly coordinator: Coordinator
   readonly participant: Participant
   /** Its clock against the world's. */

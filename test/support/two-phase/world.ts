@@ -320,6 +320,12 @@ export class World {
     this.#propose(leader, [change])
   }
 
+  /** What a leader has kept back for a backup goes on. */
+  release(leader: SimLeader, token: string): void {
+    leader.hold.release(token)
+    if (leader.serves) this.#pump(leader)
+  }
+
   forget(id: GroupId, transaction: TransactionId): void {
     const { leader } = this.group(id)
     if (leader !== null) this.#propose(leader, [{ kind: 'forget', transaction }])
@@ -360,7 +366,8 @@ export class World {
     for (;;) {
       const { coordinator, participant } = leader
       const [one, other] = [coordinator.drain(), participant.drain()]
-      const changes = [...(one.persist ?? []), ...(other.persist ?? [])]
+      const asked = [...(one.persist ?? []), ...(other.persist ?? [])]
+      const changes = leader.hold.pass(asked, this.now as MonotonicMs)
       const sends: Send[] = [...one.sendNow, ...other.sendNow]
       const events = [...one.emit, ...other.emit]
       if (changes.length + sends.length + events.length === 0) break

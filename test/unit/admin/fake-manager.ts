@@ -2,9 +2,11 @@ import {
   type AuditedAction,
   type AuditRecord,
   type Channels,
+  type ClusterBackups,
   type ClusterControl,
   type ClusterEventBody,
   type ClusterHealth,
+  type ClusterId,
   type ClusterManager,
   type ClusterMembership,
   type ClusterMetadata,
@@ -40,6 +42,7 @@ import {
   type RouteExplanation,
   type RouteOptions,
   resolveConfig,
+  type SchemaChangeView,
   type SecurityManager,
   type SessionMoveReport,
   type SessionMoveRequest,
@@ -282,6 +285,19 @@ export class FakeControl implements ClusterControl {
   }
 
   placement = () => this.#answer(this.#placement)
+  readonly #schemaChange: SchemaChangeView = {
+    id: '00112233445566778899aabbccddeeff',
+    table: 'accounts',
+    sql: 'ALTER TABLE accounts ADD COLUMN note',
+    groups: [1, 2, 3] as GroupId[],
+    doneIn: [1 as GroupId],
+    status: 'stopped',
+    code: 'ERR_SKEIN_SQL',
+    reason: 'duplicate column name: note',
+    begunAt: 1_700_000_000_000,
+    changedAt: 1_700_000_000_900
+  }
+  schemaChanges = () => this.#answer([this.#schemaChange])
   shardTable = (table: string, options: unknown) => {
     this.asked.push({ call: 'shardTable', with: { table, options } })
     return this.#answer(this.#placement)
@@ -416,6 +432,37 @@ export class FakeManager implements ClusterManager {
   }
   readonly sessions = new FakeSessions()
   readonly transactions = new FakeTransactions()
+
+  readonly backups: ClusterBackups = {
+    take: async () => ({
+      id: 'b1',
+      clusterName: 'test',
+      clusterId: 'c'.repeat(32) as ClusterId,
+      clusterVersion: 1,
+      minVersion: 1,
+      software: '1.2.3',
+      node: 'a' as NodeId,
+      takenAt: 1_000 as WallMs,
+      heldMs: 4,
+      groups: [
+        {
+          group: 0 as GroupId,
+          index: 7 as LogIndex,
+          term: 2 as Term,
+          logTime: 900,
+          format: 1,
+          sizeBytes: 3,
+          sha256: 'ab'.repeat(32)
+        }
+      ],
+      tables: []
+    }),
+    read: async (id, { offset, lengthBytes }) => {
+      if (id !== 'b1') throw new NotFoundError(`there is no backup ${id}`)
+      return Uint8Array.of(1, 2, 3).slice(offset, offset + lengthBytes)
+    },
+    end: async () => {}
+  }
 
   readonly stateSync: StateSync = {
     sendFile: () => Promise.reject(new NotSentError('nobody is there')),
