@@ -505,11 +505,11 @@ export class ClusterNetworkManager implements ClusterManager {
     const watch = new StartWatch(ports.clock, ports.logger.child({ room: 'facade' }))
     await watch.during('reading the log', () => rooms.consensus.open())
     await watch.during('reading certificates and keys', () => rooms.security.start())
+    rooms.transport.setStarting(true)
     await watch.during('listening', () => rooms.transport.start())
     await watch.during('starting membership', () => rooms.membership.start())
     rooms.control.driver.start()
     await watch.during('opening the engines', () => rooms.consensus.start())
-    this.#tellVoters(rooms.membership)
     rooms.transactions.start()
     rooms.queries.start()
     rooms.control.learnShards()
@@ -519,6 +519,7 @@ export class ClusterNetworkManager implements ClusterManager {
     rooms.heartbeat.start()
     rooms.stateSync.start()
     rooms.sessions.start()
+    rooms.transport.setStarting(false)
   }
 
   /** What one room must know of another's doings, and what subscribers hear. */
@@ -547,7 +548,6 @@ export class ClusterNetworkManager implements ClusterManager {
     })
     consensus.onEvent((event) => {
       this.#publish(event)
-      this.#tellVoters(membership)
       control.driver.handleEvent(event)
       if (event.type === 'LeaderChanged') {
         queries.handleLeaderChanged(event)
@@ -555,16 +555,13 @@ export class ClusterNetworkManager implements ClusterManager {
         control.learnShards()
       }
     })
+    // A node without a replica knows of no quorum.
+    consensus.onVotersChanged((voters) => membership.setVoters(voters))
     security.onEvent((event) => {
       if (event.type !== 'GossipKeysChanged') return
       control.keys.learn(event)
       control.upkeep.lookSoon()
     })
-  }
-
-  /** Of the groups that this node has a replica of; whoever has none knows of no quorum. */
-  #tellVoters(membership: Rooms['membership']): void {
-    membership.setVoters(this.#groupStatuses().flatMap(({ voters }) => voters))
   }
 
   /** Membership goes on asking by itself when none of the seeds answers in time. */
@@ -580,10 +577,11 @@ export class ClusterNetworkManager implements ClusterManager {
 
   async #drain(): Promise<void> {
     const rooms = must(this.#rooms, 'rooms')
-    const { membership, consensus, queries, heartbeat, planned, sessions } = rooms
+    const { membership, consensus, control, queries, heartbeat, planned, sessions } = rooms
     planned.operations.stop()
     planned.restarts?.stop()
     planned.failover?.stop()
+    control.schemaChanges.stop()
     const deadline = this.#deadlineIn(this.#config.facade.drainTimeoutMs)
     membership.setLifecycle(Lifecycles.Draining)
     heartbeat.announce()
@@ -609,6 +607,7 @@ export class ClusterNetworkManager implements ClusterManager {
       await rooms.queries.stop(this.now())
       await rooms.backups.stop()
       rooms.transactions.stop()
+      rooms.control.schemaChanges.stop()
       rooms.control.upkeep.stop()
       rooms.control.driver.stop()
       await rooms.membership.stop()

@@ -389,7 +389,14 @@ function makeControl(container: DependencyContainer): ControlRooms {
     logger: logger.child({ room: 'control' }),
     consensus: container.resolve(TOKENS.consensus),
     members: () => membership.members(),
-    onShards: (version, tables) => container.resolve(TOKENS.queries).learnShards(version, tables)
+    onShards: (version, tables) => container.resolve(TOKENS.queries).learnShards(version, tables),
+    groups: {
+      register: (group, client, timeoutMs) =>
+        container.resolve(TOKENS.queries).registerClient(client, { group, timeoutMs }),
+      async execute(group, sql, client, timeoutMs) {
+        await container.resolve(TOKENS.queries).execute([{ sql }], { group, client, timeoutMs })
+      }
+    }
   })
 }
 
@@ -410,6 +417,7 @@ function makeQueries(container: DependencyContainer): QueryDriver {
       localGroups: () => consensus.groupIds,
       assertQuorum: () => membership.assertQuorum(),
       transact: (request) => container.resolve(TOKENS.transactions).execute(request),
+      changeSchema: (request) => container.resolve(TOKENS.control).schemaChanges.change(request),
       clusterId: () => clusterIdIn(container),
       loopDelayMs: () => container.resolve(TOKENS.loop).delayMs(),
       sessions: () => container.resolve(TOKENS.sessions).home,
@@ -571,10 +579,11 @@ function makePlanned(container: DependencyContainer): PlannedRooms {
     isReady,
     inFlight: () => container.resolve(TOKENS.queries).inFlight,
     counts() {
-      const { counters } = container.resolve(TOKENS.queries)
+      const { counters, latencies } = container.resolve(TOKENS.queries)
       return {
         queries: counters.get('queries_routed'),
-        failures: counters.get('routing_failures')
+        failures: counters.get('routing_failures'),
+        latencies: latencies.snapshot()
       }
     }
   })

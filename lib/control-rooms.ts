@@ -7,6 +7,8 @@ import {
   type KeyRingChange,
   ownSections,
   placementSection,
+  SchemaChangesDriver,
+  type SchemaGroups,
   supportedVersions,
   UpkeepDriver
 } from '../src/control/index.js'
@@ -32,6 +34,7 @@ export interface ControlRooms {
   readonly recorder: AuditRecorder
   readonly upkeep: UpkeepDriver
   readonly view: ClusterControlDriver
+  readonly schemaChanges: SchemaChangesDriver
   readonly keys: LearnedKeyRing
   /** What the replica here holds already, however it came by it. */
   learnShards(): void
@@ -47,6 +50,7 @@ export interface ControlParts {
   readonly logger: Logger
   readonly consensus: ConsensusDriver
   members(): readonly Member[]
+  readonly groups: SchemaGroups
   /** Which tables are spread has changed, or is known for the first time. */
   onShards(version: number, tables: PlacementView['tables']): void
 }
@@ -105,5 +109,7 @@ export function composeControl(parts: ControlParts): ControlRooms {
     const placement = driver.local(placementSection)
     if (placement !== null) parts.onShards(placement.version, placement.tables)
   }
-  return { driver, recorder, upkeep, view, keys, learnShards }
+  const { groups } = parts
+  const schemaChanges = new SchemaChangesDriver({ clock, control: driver, logger, groups })
+  return { driver, recorder, upkeep, view, schemaChanges, keys, learnShards }
 }

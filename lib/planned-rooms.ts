@@ -59,7 +59,11 @@ export interface PlannedParts {
   isReady(): boolean
   inFlight(): number
   /** Queries since the process began. */
-  counts(): { readonly queries: number; readonly failures: number }
+  counts(): {
+    readonly queries: number
+    readonly failures: number
+    readonly latencies: readonly number[]
+  }
 }
 
 export function composePlanned(parts: PlannedParts): PlannedRooms {
@@ -77,6 +81,7 @@ export function composePlanned(parts: PlannedParts): PlannedRooms {
       isReady: () => parts.isReady(),
       inFlight: () => parts.inFlight(),
       counts: () => parts.counts(),
+      keepLeader: (group, forMs) => consensus.keepLeader(group, forMs),
       sessions: parts.sessions,
       ...(parts.hook === null ? {} : { hook: parts.hook })
     },
@@ -94,7 +99,7 @@ export function composePlanned(parts: PlannedParts): PlannedRooms {
     self
   )
   const look: ClusterLook['look'] = (options) => sight.look(options)
-  const operations = new OperationsDriver({ clock, messenger, node, look }, self)
+  const operations = new OperationsDriver({ clock, messenger, logger, node, look }, self)
   const none = { restarts: null, failover: null, failovers: null }
   if (control === null) return { node, operations, ...none }
   const restarts = new RestartDriver(

@@ -2,7 +2,10 @@
 // exactly once in the compiled file, so that none outlives the line that it spoils. Three harnesses hunt
 // them: whole clusters (`cluster`), routing alone over fakes (`routing`), and Raft cores alone over messages in any order (`core`). Streams keep
 // messages in order, so what only a late or doubled message brings to light is rare in a whole cluster.
+import { dataSideMutants } from './data-side-mutants.mjs'
+
 export const mutants = [
+  ...dataSideMutants,
   {
     name: 'term not persisted',
     file: 'src/consensus/raft/replica.js',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { sqliteEngine } from '../../lib/sqlite.js'
-import { loadBatches, schema } from '../../src/cli/demo/bank.js'
+import { bankTables, loadBatches } from '../../src/cli/demo/bank.js'
 import {
   after,
   type Command,
@@ -48,8 +48,8 @@ export class EngineAlone {
     const engine = sqliteEngine().create(context)
     const { appliedIndex } = await engine.open()
     const alone = new EngineAlone(engine, appliedIndex)
-    for (const sql of schema) await alone.write([{ sql }])
-    for (const batch of loadBatches(1)) await alone.write([batch])
+    for (const { create: sql } of bankTables) await alone.write([{ sql }])
+    for (const { statements } of loadBatches(1)) await alone.write(statements)
     return alone
   }
 
@@ -117,8 +117,8 @@ export class SqliteAlone {
     const db = new Database(file)
     db.pragma('journal_mode = WAL')
     db.pragma('synchronous = FULL')
-    for (const sql of schema) db.exec(sql)
-    for (const { sql } of loadBatches(1)) db.exec(sql)
+    for (const { create } of bankTables) db.exec(create)
+    for (const { statements } of loadBatches(1)) for (const { sql } of statements) db.exec(sql)
     const statements = transactionTexts.map((sql) => db.prepare(sql))
     const transaction = db.transaction((params: readonly (readonly unknown[])[]) => {
       statements.forEach((statement, i) => {

@@ -7,7 +7,7 @@ import { type ClientQueryOptions, SkeinClient } from '../../lib/client.js'
 import { ClusterNetworkManager } from '../../lib/cluster-network-manager.js'
 import { sqliteEngine } from '../../lib/sqlite.js'
 import { readConfig } from '../../src/cli/config-file.js'
-import { loadBatches, schema } from '../../src/cli/demo/bank.js'
+import { bankTables, loadBatches } from '../../src/cli/demo/bank.js'
 import { NodeProcess } from '../../src/cli/demo/node-process.js'
 import { choosePorts } from '../../src/cli/demo/ports.js'
 import {
@@ -129,8 +129,9 @@ export class BenchCluster {
 
   async #fill(): Promise<void> {
     const options = { timeoutMs: loadTimeoutMs }
-    for (const sql of schema) await this.#manager.executeQuery([{ sql }], options)
-    for (const batch of loadBatches(1)) await this.#manager.executeQuery([batch], options)
+    for (const { create: sql } of bankTables) await this.#manager.executeQuery([{ sql }], options)
+    for (const { statements } of loadBatches(1))
+      await this.#manager.executeQuery(statements, options)
   }
 
   async #restart(id: string): Promise<void> {

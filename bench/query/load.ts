@@ -1,7 +1,7 @@
 import { type BenchRow, round, rowOf } from '../report.js'
 
-/** What one client does again and again. */
-export type Operation = () => Promise<unknown>
+/** What one client, by number, does again and again. */
+export type Operation = (client: number) => Promise<unknown>
 
 export interface Sample {
   readonly perSecond: number
@@ -17,9 +17,9 @@ export async function load(clients: number, ms: number, operation: Operation): P
   const latencies: number[] = []
   const begun = performance.now()
   const until = begun + ms
-  const client = async () => {
+  const client = async (_: unknown, number: number) => {
     for (let at = performance.now(); at < until; ) {
-      await operation()
+      await operation(number)
       const done = performance.now()
       latencies.push(done - at)
       at = done

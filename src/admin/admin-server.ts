@@ -268,11 +268,17 @@ function replaceTls(app: FastifyInstance, { holders, options }: Parts, tls: Admi
   holders.keepOnly(tls.ca)
 }
 
+interface RouteConfig {
+  readonly access: Access
+  readonly isAction: boolean
+  readonly audited: Route['audited']
+}
+
 function addHooks(app: FastifyInstance, parts: Parts): void {
   const { manager, counters, authenticator, principals, audit, options, limits } = parts
   app.addHook('onRequest', async (request) => {
     counters.add('requests')
-    const { access = Roles.Read } = request.routeOptions.config as { access?: Access }
+    const { access = Roles.Read } = request.routeOptions.config as Partial<RouteConfig>
     const needed = access === 'open' && isVerbose(request) ? Roles.Read : access
     const principal = authenticator.authenticate(request.raw, needed, manager.now())
     if (principal !== null) principals.set(request, principal)
@@ -283,7 +289,7 @@ function addHooks(app: FastifyInstance, parts: Parts): void {
     boundAnswer(reply, limits, counters)
   })
   app.addHook('onResponse', async (request, reply) => {
-    const { isAction } = request.routeOptions.config as { isAction?: boolean }
+    const { isAction, audited } = request.routeOptions.config as Partial<RouteConfig>
     if (isAction !== true) return
     const { name, role } = principals.get(request) ?? { name: 'nobody', role: 'none' }
     const record = {
@@ -293,7 +299,7 @@ function addHooks(app: FastifyInstance, parts: Parts): void {
       role,
       address: request.ip,
       method: request.method,
-      path: auditedPath(request),
+      path: auditedPath(request, audited),
       status: reply.statusCode
     }
     audit.add(record)
@@ -301,22 +307,26 @@ function addHooks(app: FastifyInstance, parts: Parts): void {
   })
 }
 
-/** Without what was asked for, but that nothing was to change. */
-function auditedPath({ url, query }: FastifyRequest): string {
+/** Without what was asked for, but what its route says of it, and that nothing was to change. */
+function auditedPath({ url, query, body }: FastifyRequest, audited: Route['audited']): string {
   const path = url.split('?')[0] ?? ''
   const { dryRun } = query as { dryRun?: unknown }
-  return dryRun === 'true' ? `${path}?dryRun=true` : path
+  const told = new URLSearchParams({
+    ...(dryRun === 'true' ? { dryRun } : {}),
+    ...audited?.(body)
+  })
+  return told.size === 0 ? path : `${path}?${told}`
 }
 
 function register(app: FastifyInstance, route: Route, parts: Parts): void {
-  const { method, url, access, isQuestion, handle } = route
+  const { method, url, access, isQuestion, handle, audited } = route
   const { bodyBytesMax = smallBodyBytesMax } = route
   const isAction = method !== 'GET' && isQuestion !== true
   app.route({
     method,
     url,
     schema: schemaOf(route),
-    config: { access, isAction },
+    config: { access, isAction, audited } satisfies RouteConfig,
     bodyLimit: bodyBytesMax,
     handler: async (request, reply) =>
       isAction ? act(route, request, reply, parts) : handle(request, reply)

@@ -39,6 +39,8 @@ export interface Route {
   readonly body?: z.ZodType
   /** Absent: `smallBodyBytesMax`. */
   readonly bodyBytesMax?: number
+  /** What of a body that was taken belongs into the audit trail, as if it were the query's. */
+  audited?(body: unknown): Readonly<Record<string, string>>
   /** Shape of the answer with status 200; absent: a stream or plain text. */
   readonly answer?: z.ZodType
   /** In words, where `answer` is absent. */

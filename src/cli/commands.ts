@@ -48,6 +48,8 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
     undrain: async (output) => (await import('./drain-commands.js')).undrainCommand(output),
     switchover: async (output) => (await import('./drain-commands.js')).switchoverCommand(output),
     sessions: async (output) => (await import('./sessions-command.js')).sessionsCommand(output),
+    transactions: async (output) =>
+      (await import('./transactions-command.js')).transactionsCommand(output),
     failover: async (output) => (await import('./failover-command.js')).failoverCommand(output),
     'rolling-restart': async (output) =>
       (await import('./rolling-restart-command.js')).rollingRestartCommand(output),

@@ -1,6 +1,6 @@
 /** `drain`, `undrain`, `switchover`: work goes elsewhere before a node does. */
 import { Command } from 'commander'
-import type { DrainReport, SwitchoverReport } from '../core/index.js'
+import { CONTROL_GROUP, type DrainReport, groupName, type SwitchoverReport } from '../core/index.js'
 import { askNode, seconds } from './ask-node.js'
 import { addConnectionOptions, type ConnectionOptions, parseCount } from './connection-options.js'
 import { CliError, usageError } from './exit-codes.js'
@@ -71,6 +71,7 @@ export function switchoverCommand(output: Output): Command {
 }
 
 function parseGroup(text: string): number {
+  if (text === groupName(CONTROL_GROUP)) return CONTROL_GROUP
   const group = text === '0' ? 0 : parseCount(text)
   if (group > 0xffff_ffff) throw usageError(`there is no group ${group}`)
   return group
@@ -94,7 +95,7 @@ function renderSwitchover(body: unknown): string {
   const { group, from, to, tookMs } = body as SwitchoverReport
   return printable(
     from === to
-      ? `${to} leads group ${group} already`
-      : `${to} leads group ${group}, ${from} did; it took ${seconds(tookMs)}`
+      ? `${to} leads group ${groupName(group)} already`
+      : `${to} leads group ${groupName(group)}, ${from} did; it took ${seconds(tookMs)}`
   )
 }

@@ -1,6 +1,6 @@
 /** `failover`: why leaderships moved unasked, and whether they may. */
 import { Command } from 'commander'
-import type { Failover, FailoverStatus } from '../core/index.js'
+import { type Failover, type FailoverStatus, groupName } from '../core/index.js'
 import { askNode } from './ask-node.js'
 import { addConnectionOptions, type ConnectionOptions, parseCount } from './connection-options.js'
 import { type Output, printable, table } from './output.js'
@@ -73,7 +73,7 @@ export function renderFailovers(body: unknown): string {
   const rows = failovers.map(({ id, at, group, from, to, reason, why }) => [
     String(id),
     new Date(at).toISOString(),
-    String(group),
+    groupName(group),
     printable(`${from ?? 'nobody'} to ${to}`),
     reason,
     printable(why)
@@ -85,7 +85,7 @@ export function renderFailover(body: unknown): string {
   const { id, at, group, term, from, to, reason, why, action, options, by } = body as Failover
   const facts = [
     `failover ${id}, ${new Date(at).toISOString()}, told by ${by}`,
-    `group ${group}: ${from ?? 'nobody'} to ${to}, term ${term} (${reason})`,
+    `group ${groupName(group)}: ${from ?? 'nobody'} to ${to}, term ${term} (${reason})`,
     `because ${why}`,
     `done: ${action}`
   ].map(printable)

@@ -1,6 +1,6 @@
 /** `placement`: which groups there are, on whose nodes, and which rows belong to which. */
 import { Command } from 'commander'
-import type { PlacementView } from '../core/index.js'
+import type { PlacementView, SchemaChangeView } from '../core/index.js'
 import { askNode } from './ask-node.js'
 import { addConnectionOptions, type ConnectionOptions, parseCount } from './connection-options.js'
 import { type Output, printable, table } from './output.js'
@@ -23,6 +23,15 @@ export function placementCommand(output: Output): Command {
       (client, timeoutMs) => client.get('/v1/placement', timeoutMs),
       renderPlacement
     )
+  )
+  verb('changes', 'show changes of the schema of spread tables, and how far they are').action(
+    (options: ConnectionOptions) =>
+      askNode(
+        options,
+        output,
+        (client, timeoutMs) => client.get('/v1/placement/schema_changes', timeoutMs),
+        renderSchemaChanges
+      )
   )
   verb('shard', 'spread the rows that a table will have; create the table after it')
     .argument('<table>', 'its name')
@@ -79,6 +88,21 @@ export function renderPlacement(body: unknown): string {
       ? 'no table is spread: all live in group 0'
       : table(['table', 'by', 'from hash', 'to', 'group'], spread)
   ].join('\n\n')
+}
+
+export function renderSchemaChanges(body: unknown): string {
+  const { changes } = body as { readonly changes: readonly SchemaChangeView[] }
+  if (changes.length === 0) return 'no change of the schema of a spread table is known'
+  const rows = changes.map((change) => {
+    const { id, table: name, status, groups, doneIn, reason, sql } = change
+    const done = `${doneIn.length} of ${groups.length}`
+    const next = status === 'stopped' || status === 'refused' ? groups[doneIn.length] : undefined
+    const why = next === undefined ? '' : `group ${next}: ${reason}`
+    return [id, name ?? 'all', status, done, why, sql.replace(/\s+/g, ' ').slice(0, 60)].map(
+      printable
+    )
+  })
+  return table(['change', 'table', 'status', 'groups', 'why', 'statement'], rows)
 }
 
 const hex = (hash: number): string => hash.toString(16).padStart(8, '0')

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SingleBar } from 'cli-progress'
 import { Command } from 'commander'
 import {
+  groupName,
   type PlanAction,
   planActions,
   type RestartPlan,
@@ -28,6 +29,7 @@ interface StartOptions extends ConnectionOptions {
   readonly canaryDelayMs?: number
   readonly canary?: string
   readonly errorRateMax?: number
+  readonly p99MsMax?: number
   readonly failureDomain?: string
 }
 
@@ -51,6 +53,11 @@ export function rollingRestartCommand(output: Output): Command {
     .option('--canary-delay-ms <ms>', 'the same for the first node', parseCount)
     .option('--canary <node>', 'the first node')
     .option('--error-rate-max <share>', 'halt above this share of failed queries', parseShare)
+    .option(
+      '--p99-ms-max <ms>',
+      'halt when the slowest hundredth of queries takes longer',
+      parseCount
+    )
     .option('--failure-domain <kind>', 'rack, datacenter or none')
   addConnectionOptions(command).action((nodes: string[], options: StartOptions) =>
     start(nodes, options, output)
@@ -88,8 +95,8 @@ export function rollingRestartCommand(output: Output): Command {
 }
 
 async function start(nodes: readonly string[], options: StartOptions, output: Output) {
-  const { delayMs, canaryDelayMs, canary, errorRateMax, failureDomain } = options
-  const given = { delayMs, canaryDelayMs, canary, errorRateMax, failureDomain }
+  const { delayMs, canaryDelayMs, canary, errorRateMax, p99MsMax, failureDomain } = options
+  const given = { delayMs, canaryDelayMs, canary, errorRateMax, p99MsMax, failureDomain }
   const body = { ...given, ...(nodes.length === 0 ? {} : { nodes }) }
   if (options.dryRun === true) {
     await preview(body, options, output)
@@ -213,7 +220,9 @@ export function renderPreview(body: unknown): string {
     [step.isCanary ? 'canary' : '', step.isCoordinator ? 'hands the plan over' : '']
       .join(' ')
       .trim(),
-    printable(step.moves.map(({ group, target }) => `${group} to ${target}`).join(', ')) || '-',
+    printable(
+      step.moves.map(({ group, target }) => `${groupName(group)} to ${target}`).join(', ')
+    ) || '-',
     step.canRestart ? 'its hook' : 'somebody',
     step.faults.length === 0 ? 'may go' : printable(step.faults.join('; '))
   ])

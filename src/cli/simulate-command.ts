@@ -80,7 +80,10 @@ const troubleNames = Object.keys({
   mail: true,
   members: true,
   compaction: true,
-  control: true
+  control: true,
+  transactions: true,
+  sessions: true,
+  planned: true
 } satisfies Record<Trouble, true>) as Trouble[]
 
 function troublesOption(text: string): Trouble[] {

@@ -73,6 +73,9 @@ const counterNames = [
 /** SQL sessions of one client. */
 export const clientSessionsMax = 1_024
 
+/** Who is asked for its view and was never heard has so long, its connection included. */
+const answerTimeoutMs = 2_000
+
 const States = { New: 'new', Open: 'open', Closed: 'closed' } as const
 
 export class ClientDriver {
@@ -87,6 +90,7 @@ export class ClientDriver {
   readonly #sessions = new Set<SqlSession>()
   /** Being opened. */
   #opening = 0
+  #opened = 0
   #closing: Promise<void> | null = null
   #state: (typeof States)[keyof typeof States] = States.New
 
@@ -108,6 +112,7 @@ export class ClientDriver {
         classify: components.classify,
         newClientId: () => this.#newClientId(),
         ...(options.readYourWrites ? { seenIndexOf: (group) => this.#seen.of(group) } : {}),
+        connect: (node) => transport.dial(node),
         onLeaderLearned: (placement) => this.#handleLeader(placement)
       },
       {
@@ -131,7 +136,7 @@ export class ClientDriver {
       {
         addresses: options.addresses,
         watchIntervalMs: options.watchIntervalMs,
-        dialTimeoutMs: options.transport.dialTimeoutMs
+        answerTimeoutMs
       }
     )
     transport.onEvent((event) => this.#publish(event))
@@ -239,7 +244,8 @@ export class ClientDriver {
     const { clock, random, crypto, transport, logger, cluster } = this.#parts
     return {
       clock,
-      random: random.split('session'),
+      // Each has its own order of nodes: else all would be at home on one.
+      random: random.split(`session ${++this.#opened}`),
       crypto,
       messenger: transport,
       logger,

@@ -6,7 +6,8 @@
  *    their own deadlines.
  * 2. The token of the next time is drawn here and told as its SHA-256: a call whose answer was lost
  *    is made again with the same two, wherever, and stays one call.
- * 3. The present home is asked first: a slow answer is no lost home.
+ * 3. The present home is asked first: a slow answer is no lost home. Where the cluster has moved it
+ *    meanwhile is told by whoever is asked to take it over; it is followed there.
  */
 import { DeadlineTimer } from '../core/deadline-timer.js'
 import { after } from '../core/deadlines.js'
@@ -177,8 +178,10 @@ export class SessionHome {
     const until = after(clock.now(), seekForMs)
     for (let pauseMs = pauseMinMs; !this.#isOver; pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
       if (await this.#isAtHome()) return
-      for (const node of this.#candidates(this.#node)) {
+      const known = this.#node
+      for (const node of this.#candidates(known)) {
         if (this.#isOver || (await this.#attachAt(node))) return
+        if (this.#node !== known) break
       }
       if (clock.now() >= until) this.#fault = unclaimed()
       else if (!this.#isOver) await this.#pause(pauseMs)
@@ -211,7 +214,8 @@ export class SessionHome {
     const { messenger, clock, crypto, captured, onMoved } = this.#parts
     this.#nextToken ??= crypto.randomBytes(sessionTokenBytes)
     const [token, next] = [this.#token, crypto.sha256(this.#nextToken)]
-    const body = { session: this.id, token, next, ...captured() }
+    const known = this.#node === null ? {} : { from: this.#node }
+    const body = { session: this.id, token, next, ...captured(), ...known }
     try {
       const deadline = after(clock.now(), attachTimeoutMs)
       const { home, ...state } = await messenger.request(node, sessionAttach, body, { deadline })
@@ -226,6 +230,7 @@ export class SessionHome {
       const { logger } = this.#parts
       logger.debug({ session: this.id, node, error }, 'a session was not taken over')
       if (error instanceof SkeinError && isFinal(error)) this.#fault = error
+      else this.#follows(error)
       return false
     }
   }

@@ -21,6 +21,8 @@ import type { KnownCluster } from './known-cluster.js'
 export interface ClientMessenger extends Messenger {
   /** @throws DialFailedError, PeerIdentityError, HandshakeRefusedError, ConnectionLostError */
   dialAddress(address: Address, deadline: MonotonicMs): Promise<NodeId>
+  /** Begins to connect, unless it is connected, that is under way, or it failed just now. */
+  dial(to: NodeId): void
 }
 
 export interface WatchComponents {
@@ -35,17 +37,23 @@ export interface WatchComponents {
 export interface WatchOptions {
   readonly addresses: readonly Address[]
   readonly watchIntervalMs: number
-  /** For a seed address to answer, and for a member that was never asked. */
-  readonly dialTimeoutMs: number
+  /**
+   * For a seed address to answer, and for a member that was never asked; twice as long with each
+   * round in which no seed did.
+   */
+  readonly answerTimeoutMs: number
 }
 
 const pauseMinMs = 20
 const pauseMaxMs = 1_000
+const seedTimeoutDoublingsMax = 3
 
 export class WatchDriver {
   readonly #parts: WatchComponents
   readonly #options: WatchOptions
   readonly #controller = new AbortController()
+  /** In which no seed answered, one after the other. */
+  #seedRounds = 0
   /** Members still to be asked in this round. */
   #round: NodeId[] = []
   #wake: () => void = () => {}
@@ -95,7 +103,8 @@ export class WatchDriver {
     const [target] = this.#round
     if (target === undefined) return this.#beginRound()
     const known = cluster.revisionOf(target)
-    const intervalMs = known === 0 ? this.#options.dialTimeoutMs * 2 : this.#options.watchIntervalMs
+    const { answerTimeoutMs, watchIntervalMs } = this.#options
+    const intervalMs = known === 0 ? answerTimeoutMs : watchIntervalMs
     try {
       const answer = await this.#ask(target, after(clock.now(), intervalMs))
       if (answer.revision === known) this.#round.shift()
@@ -116,8 +125,7 @@ export class WatchDriver {
       this.#hasAnswered = false
       return true
     }
-    const deadline = after(clock.now(), this.#options.dialTimeoutMs * 2)
-    await this.#askSeeds(deadline)
+    await this.#askSeeds(after(clock.now(), this.#seedTimeoutMs))
     return false
   }
 
@@ -140,12 +148,13 @@ export class WatchDriver {
     const { clock, messenger, cluster, random } = this.#parts
     const reasons: SkeinError[] = []
     for (const address of shuffle(random, [...this.#options.addresses])) {
-      const soon = after(clock.now(), this.#options.dialTimeoutMs * 2)
+      const soon = after(clock.now(), this.#seedTimeoutMs)
       const until = Math.min(soon, deadline) as MonotonicMs
       try {
         const nodeId = await messenger.dialAddress(address, until)
         cluster.learnSeed(nodeId, address)
         await this.#ask(nodeId, until)
+        this.#seedRounds = 0
         return null
       } catch (error) {
         if (!(error instanceof SkeinError)) throw error
@@ -153,7 +162,13 @@ export class WatchDriver {
       }
       if (this.#isStopped || clock.now() >= deadline) break
     }
+    this.#seedRounds++
     return reasons
+  }
+
+  get #seedTimeoutMs(): number {
+    const times = 2 ** Math.min(this.#seedRounds, seedTimeoutDoublingsMax)
+    return this.#options.answerTimeoutMs * times
   }
 
   #pause(ms: number): Promise<void> {

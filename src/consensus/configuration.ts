@@ -11,7 +11,7 @@
  * 2. Learners vote nowhere; `learnersNext` are outgoing voters that will be learners.
  * 3. Without outgoing voters there is nobody in `learnersNext`.
  */
-import { compareText, type ReplicaId } from '../core/ids.js'
+import { compareText, type NodeId, nodeOf, type ReplicaId } from '../core/ids.js'
 
 /** Replicas of each list of one configuration. */
 export const configurationMembersMax = 64
@@ -54,6 +54,13 @@ export const votesIn = (replica: ReplicaId, configuration: Configuration): boole
 export function membersOf(configuration: Configuration): readonly ReplicaId[] {
   const { voters, votersOutgoing, learners } = configuration
   return [...new Set([...voters, ...votersOutgoing, ...learners])].sort(compareText)
+}
+
+/** Whether a replica on this node is fed. */
+export function hasMemberOn(node: NodeId, configuration: Configuration): boolean {
+  const { voters, votersOutgoing, learners } = configuration
+  const isThere = (replica: ReplicaId) => nodeOf(replica) === node
+  return voters.some(isThere) || votersOutgoing.some(isThere) || learners.some(isThere)
 }
 
 /** Who votes in either half, once each, sorted. */

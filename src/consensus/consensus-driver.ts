@@ -63,6 +63,7 @@ import type { GroupSection } from './group/group-section.js'
 import { RaftDriver } from './group/raft-driver.js'
 import { type HostBeats, HostHeartbeats } from './host/host-heartbeats-driver.js'
 import { hostBeatAnswers, hostBeats } from './host/host-messages.js'
+import { HostedVoters } from './host/hosted-voters.js'
 import { LeaderBalanceDriver } from './host/leader-balance-driver.js'
 import { IdentityStore } from './identity/identity-driver.js'
 import { clusterIdOf, type ReplicaIdentity, selfOf } from './identity/replica-identity.js'
@@ -129,6 +130,8 @@ export class ConsensusDriver {
   #sorted: readonly GroupDriver[] = []
   #sortedIds: readonly GroupId[] = []
   readonly #handlers: ((event: ConsensusEvent) => void)[] = []
+  readonly #voters = new HostedVoters()
+  readonly #votersHandlers: ((voters: readonly NodeId[]) => void)[] = []
   readonly #counters: ConsensusCounters = new Counters(consensusCounterNames)
   readonly #heartbeats: HostHeartbeats
   readonly #balance: LeaderBalanceDriver
@@ -218,6 +221,11 @@ export class ConsensusDriver {
       await this.stop()
       throw error
     }
+  }
+
+  /** The leadership of this group, once it is here, is not moved for balance so long. */
+  keepLeader(group: GroupId, forMs: number): void {
+    if (this.group(group) !== null) this.#balance.keep(group, forMs)
   }
 
   /** Resolves when the replicas that the log knows run; a founding goes on in the background. */
@@ -326,6 +334,11 @@ export class ConsensusDriver {
 
   onEvent(handler: (event: ConsensusEvent) => void): void {
     this.#handlers.push(handler)
+  }
+
+  /** Told when other nodes vote in the groups with a replica here, all taken together. */
+  onVotersChanged(handler: (voters: readonly NodeId[]) => void): void {
+    this.#votersHandlers.push(handler)
   }
 
   get counters(): ConsensusCounters {
@@ -509,10 +522,19 @@ export class ConsensusDriver {
         onFailed: (error) => driver.handleRaftFailed(error)
       })
     )
+    this.#noteVoters(group)
   }
 
   #emit(event: ConsensusEvent): void {
     for (const handler of this.#handlers) handler(event)
+    this.#noteVoters(event.group)
+  }
+
+  /** There is an event for each of many groups: none may cost a look at all of them. */
+  #noteVoters(group: GroupId): void {
+    const voters = this.#groups.get(group)?.leadership().voters ?? []
+    if (!this.#voters.note(group, voters)) return
+    for (const handler of this.#votersHandlers) handler(this.#voters.voters)
   }
 
   #send(message: RaftMessage): boolean {
@@ -536,10 +558,10 @@ export class ConsensusDriver {
     messenger.onMessage(hostBeatAnswers, ({ from, body }) =>
       this.#receiveBeats(from, body, (host) => this.#heartbeats.handleAnswers(host, body))
     )
-    messenger.onRequest(readIndexRequest, async ({ body, deadline }) => {
+    messenger.onRequest(readIndexRequest, async ({ body, deadline, from }) => {
       const group = this.#expectGroup(body.group)
       const until = deadline ?? after(clock.now(), readIndexTimeoutMs)
-      return { index: await group.handleReadIndexRequest(until) }
+      return { index: await group.handleReadIndexRequest(from, until) }
     })
     messenger.onMessage(checkReport, ({ from, body }) => {
       if (nodeOf(body.replica) !== from) this.#counters.add('messages_dropped')

@@ -6,6 +6,7 @@ import type {
   ClusterControl,
   ClusterVersionView,
   PlacementView,
+  SchemaChangeView,
   ShardTableOptions
 } from '../core/cluster-control.js'
 import { after } from '../core/deadlines.js'
@@ -22,6 +23,7 @@ import {
   highestCommon
 } from './sections/cluster-version.js'
 import { type PlacementChange, placementSection } from './sections/placement.js'
+import { type SchemaChange, schemaChangesSection } from './sections/schema-changes.js'
 import { placementRefused, spreadTable } from './spread-table.js'
 
 const timeoutMsDefault = 5_000
@@ -60,6 +62,12 @@ export class ClusterControlDriver implements ClusterControl {
   unshardTable(table: string, options: AskControlOptions = {}): Promise<PlacementView> {
     const change: PlacementChange = { kind: 'removeTable', expectedVersion: null, table }
     return this.#place(change, this.#deadlineOf(options))
+  }
+
+  async schemaChanges(options: AskControlOptions = {}): Promise<readonly SchemaChangeView[]> {
+    const deadline = this.#deadlineOf(options)
+    const { active, ended } = await this.#components.control.read(schemaChangesSection, deadline)
+    return [...ended, ...active].map(schemaChangeViewOf)
   }
 
   async clusterVersion(options: AskControlOptions = {}): Promise<ClusterVersionView> {
@@ -137,6 +145,11 @@ export class ClusterControlDriver implements ClusterControl {
     return after(this.#components.clock.now(), timeoutMs)
   }
 }
+
+const schemaChangeViewOf = ({ epoch: _, done, ...change }: SchemaChange): SchemaChangeView => ({
+  ...change,
+  doneIn: change.groups.slice(0, done)
+})
 
 const meanings = {
   tooOld: 'the software is older than the cluster',

@@ -7,6 +7,11 @@ export { type ControlComponents, ControlDriver } from './control-driver.js'
 export { ControlEngine, controlDirectory, controlImageFile } from './control-engine-driver.js'
 export type { AnySection } from './control-state.js'
 export { controlGroupMessages } from './messages.js'
+export {
+  type SchemaChangeRequest,
+  SchemaChangesDriver,
+  type SchemaGroups
+} from './schema-changes-driver.js'
 export type { Applied, AppliedAt, ControlSection } from './section.js'
 export {
   type AuditChange,

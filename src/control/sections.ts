@@ -4,6 +4,7 @@ import { clusterVersionSection } from './sections/cluster-version.js'
 import { keyRingSection } from './sections/key-ring.js'
 import { placementSection } from './sections/placement.js'
 import { plansSection } from './sections/plans.js'
+import { schemaChangesSection } from './sections/schema-changes.js'
 
 /** The room's own; others are added where the rooms are composed. */
 export const ownSections: readonly AnySection[] = [
@@ -11,5 +12,6 @@ export const ownSections: readonly AnySection[] = [
   plansSection as AnySection,
   auditSection as AnySection,
   keyRingSection as AnySection,
-  clusterVersionSection as AnySection
+  clusterVersionSection as AnySection,
+  schemaChangesSection as AnySection
 ]

@@ -19,6 +19,27 @@ export interface PlacementView {
   }[]
 }
 
+/** A change of the schema of tables that are spread, in one group after the other. */
+export interface SchemaChangeView {
+  /** 32 hex digits. */
+  readonly id: string
+  /** Null: an index by its own name, or all tables. */
+  readonly table: string | null
+  /** Of one that has ended, its beginning. */
+  readonly sql: string
+  readonly groups: readonly GroupId[]
+  /** The first of `groups`. */
+  readonly doneIn: readonly GroupId[]
+  /** `refused`: by its first group, nothing was changed; `stopped`: by a later one. */
+  readonly status: 'running' | 'done' | 'refused' | 'stopped'
+  /** What the group after those said against it; empty: nothing. */
+  readonly code: string
+  readonly reason: string
+  /** Milliseconds since 1970, by the control group's log time. */
+  readonly begunAt: number
+  readonly changedAt: number
+}
+
 export interface ClusterVersionView {
   /** Nothing of a format above it is written anywhere. */
   readonly clusterVersion: number
@@ -81,6 +102,8 @@ export interface ClusterControl {
   shardTable(table: string, options: ShardTableOptions): Promise<PlacementView>
   /** For a table that is dropped: its name means one in group 0 again. @throws as `shardTable` */
   unshardTable(table: string, options?: AskControlOptions): Promise<PlacementView>
+  /** Of sharded tables: those that ended, newest last, then those under way. */
+  schemaChanges(options?: AskControlOptions): Promise<readonly SchemaChangeView[]>
   clusterVersion(options?: AskControlOptions): Promise<ClusterVersionView>
   /**
    * Raises the cluster version, to the highest that all members speak unless `to` is given. It

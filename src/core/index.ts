@@ -22,6 +22,7 @@ export type {
   ClusterControl,
   ClusterVersionView,
   PlacementView,
+  SchemaChangeView,
   ShardTableOptions
 } from './cluster-control.js'
 export type { ClusterHealth, PeerStatus } from './cluster-health.js'

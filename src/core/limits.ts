@@ -37,6 +37,9 @@ export const keptResultSizeBytesMax = 4 * 1024
 /** One statement's text. */
 export const sqlTextBytesMax = 512 * 1024
 
+/** Of a change of the schema of tables that are spread over groups. */
+export const schemaTextBytesMax = 16 * 1024
+
 /** Groups for data that a cluster may be founded with. */
 export const dataGroupsMax = 4_000
 

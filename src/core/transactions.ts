@@ -62,7 +62,7 @@ export interface ClusterTransactions {
   list(): TransactionsView
   /**
    * An operator ends a branch without its coordinator. Answers how it stands then.
-   * @throws ChangeRefusedError without `force`
+   * @throws ChangeRefusedError without `force`, or nothing is there to forget
    * @throws NotFoundError nothing is known of the transaction in this group
    */
   resolve(

@@ -27,6 +27,7 @@ export {
 } from './rolling-restart/restart-driver.js'
 export { restartsSection } from './rolling-restart/restarts-section.js'
 export { sessionMessages } from './session/messages.js'
+export { type SessionRecord, sessionKeptMs } from './session/session-record.js'
 export { sessionsSection } from './session/sessions-section.js'
 export { type SqlSessionsComponents, SqlSessionsDriver } from './session/sql-sessions-driver.js'
 export { logFollowerMessages, stateTransferMessages } from './state-transfer/messages.js'
@@ -65,7 +66,13 @@ export {
   type TransactionCounter,
   transactionCounterNames
 } from './two-phase/transaction-counters.js'
-export { transactionKeyPrefix } from './two-phase/transaction-records.js'
+export {
+  branchRecord,
+  decisionRecord,
+  type End,
+  endRecord,
+  transactionKeyPrefix
+} from './two-phase/transaction-records.js'
 export { reportTransactions } from './two-phase/transaction-report.js'
 export {
   type AppliedAt,

@@ -5,7 +5,8 @@
  *    checks or its own errors say of it.
  * 2. Other replicas must be alive and serving. Of those, the first choice is taken, or when there
  *    is none the next: replicas that lag; suspected and degraded ones; ejected ones; those that
- *    failed this very query. A dead one is none even then.
+ *    are not connected, where that counts; those that failed this very query. A dead one is none
+ *    even then.
  * 3. Panic: when fewer than `panicShare` of the serving replicas would be left for reasons of
  *    health (degraded, ejected), those reasons are ignored: the few would break under what all
  *    bore, and more likely the judgement is wrong than most of the nodes. The explanation says so.
@@ -53,6 +54,8 @@ export interface EligibilityQuestion {
   readonly isSpread?: boolean
   /** Nodes that failed this very query, in this round over all of them. */
   readonly avoid: ReadonlySet<NodeId>
+  /** To which a connection would have to be made first; absent: that does not count. */
+  readonly unconnected?: ReadonlySet<NodeId> | undefined
   /** What a read must see; 0 or absent: nothing in particular. */
   readonly atLeastIndex?: number
   readonly now: number
@@ -94,7 +97,7 @@ export function judge(question: EligibilityQuestion, by: Judge): Judgement {
   const panic = panicOf(by, ranked)
   let best: RankNumber = Ranks.Excluded
   for (const entry of ranked) {
-    if (panic !== null && entry.isHealth && entry.rank < Ranks.FailedThisQuery) {
+    if (panic !== null && entry.isHealth && entry.rank < Ranks.Unconnected) {
       entry.rank = Ranks.First
     }
     if (entry.rank < best) best = entry.rank
@@ -111,8 +114,9 @@ const Ranks = {
   Lagging: 1,
   Unwell: 2,
   Ejected: 3,
-  FailedThisQuery: 4,
-  Excluded: 5
+  Unconnected: 4,
+  FailedThisQuery: 5,
+  Excluded: 6
 } as const
 type RankNumber = (typeof Ranks)[keyof typeof Ranks]
 
@@ -227,6 +231,7 @@ function rankForReplica(
   const own = rankOfMember(node === self, member)
   if (own.rank === Ranks.Excluded) return own
   if (avoid.has(node)) return rank(Ranks.FailedThisQuery, 'failed this query')
+  if (question.unconnected?.has(node)) return rank(Ranks.Unconnected, 'not connected yet')
   const ejected = standings.ejectedOf(node, now)
   if (ejected !== null) return rank(Ranks.Ejected, ejected, true)
   if (own.rank !== Ranks.First) return own

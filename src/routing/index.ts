@@ -19,5 +19,6 @@ export type {
   SessionGate,
   SessionRun
 } from './sessions/sql-session.js'
+export type { ChangeSchema } from './sharding/shard-runner-driver.js'
 export { SqlClassifier } from './sql-classifier.js'
 export { strategyFaults } from './strategies/registry.js'

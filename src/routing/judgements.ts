@@ -5,8 +5,8 @@
  * 1. A kept judgement is used only for what it was made of: the same list of members, leader and
  *    voters, the same things held against nodes, and no moment in between at which time alone
  *    changes one of those. Otherwise `judge` answers, as it would have without this.
- * 2. Queries that failed somewhere, or that wait for an index which a replica is known not to have,
- *    are judged on their own: their judgement holds for nobody else.
+ * 2. Queries that failed somewhere, that keep to connected nodes, or that wait for an index which a
+ *    replica is known not to have, are judged on their own: it holds for nobody else.
  * 3. What is handed out is never changed again: records of decisions keep it.
  *
  * The owner of the members gives a new list when one of them changed, and the same one otherwise.
@@ -77,7 +77,8 @@ export class Judgements {
   }
 
   of(question: EligibilityQuestion): Candidates {
-    if (question.avoid.size > 0) return this.make(question)
+    const { avoid, unconnected } = question
+    if (avoid.size > 0 || unconnected !== undefined) return this.make(question)
     const at = kindOf(question)
     const kept = this.#kept[at] ?? null
     const holds = kept !== null && this.#isFor(kept, question)

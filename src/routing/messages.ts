@@ -1,6 +1,6 @@
 /** What routing says on the wire: numbers 0x0300 to 0x03FF, append only. */
 import { InvalidArgumentError } from '../core/errors.js'
-import { messageSizeBytesMax } from '../core/limits.js'
+import { messageSizeBytesMax, schemaTextBytesMax } from '../core/limits.js'
 import { HealthStatuses, Lifecycles, Livenesses } from '../core/member.js'
 import { Priorities, type Priority } from '../core/ports/messenger.js'
 import { requestBranchesMax } from '../core/request-branch.js'
@@ -257,6 +257,29 @@ export const loadReport = declareMessage({
     'What nodes execute per second, and their busiest keys: the sender, and others it knows of.'
 })
 
+const schemaBody = openStruct(
+  {
+    /** 32 hex digits: the same again is the same change. */
+    id: text(32),
+    sql: text(schemaTextBytesMax)
+  },
+  {
+    /** Of a SQL session that is at home here. */
+    session: [1, text(sessionIdLength)]
+  }
+)
+export type SchemaBody = TypeOf<typeof schemaBody>
+
+export const changeSchema = declareRequest({
+  number: 0x0340,
+  name: 'ChangeSchema',
+  priority: Priorities.Normal,
+  senders: ['client'],
+  body: schemaBody,
+  answer: openStruct({}),
+  about: 'Changes the schema of a sharded table in all its groups; answered when that is done.'
+})
+
 export const routingMessages = [
   query,
   placement,
@@ -264,6 +287,7 @@ export const routingMessages = [
   watchCluster,
   loadReport,
   routeQuery,
+  changeSchema,
   ...clientSessionMessages
 ]
 

@@ -1,5 +1,5 @@
 import type { Counters } from '../core/counters.js'
-import type { NodeId, Term } from '../core/ids.js'
+import type { LogIndex, NodeId, Term } from '../core/ids.js'
 import type { Member } from '../core/member.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import { Consistencies } from '../core/queries.js'
@@ -14,15 +14,21 @@ import type { Chosen, RunComponents } from './run-driver.js'
 import type { QueryHome } from './sessions/sql-session.js'
 
 const nobody: ReadonlySet<NodeId> = new Set()
+const noIndex = 0 as LogIndex
 
 type Choice = Parameters<RunComponents['choose']>[0]
+type ChooserParts = Pick<QueryComponents, 'clock' | 'members' | 'tracer' | 'messenger' | 'connect'>
 
 /**
  * Which node is asked for one attempt: makes the question that the router decides, from what is
  * known now, and counts where the attempt goes.
+ *
+ * No query of a client waits for a connection to be made while another node that may serve it, or
+ * pass it on, is connected. Many clients connect anew at the same time when a node ends; with their
+ * queries waiting for that, the handshakes would decide how long the pause is.
  */
 export class NodeChooser {
-  readonly #parts: Pick<QueryComponents, 'clock' | 'members' | 'tracer'>
+  readonly #parts: ChooserParts
   readonly #tools: QueryTools
   readonly #options: QueryDriverOptions
   readonly #counters: Counters<QueryCounterName>
@@ -31,7 +37,7 @@ export class NodeChooser {
 
   constructor(
     components: {
-      readonly parts: Pick<QueryComponents, 'clock' | 'members' | 'tracer'>
+      readonly parts: ChooserParts
       readonly tools: QueryTools
       readonly counters: Counters<QueryCounterName>
     },
@@ -56,18 +62,43 @@ export class NodeChooser {
   }
 
   #choose(choice: Choice): Chosen | null {
-    const { plan, avoid, leaderHint, atLeastIndex } = choice
+    const { plan, avoid, leaderHint } = choice
     if (plan.home !== undefined) return this.#chooseHome(plan.home)
-    const { node, term } = this.#decide(plan, avoid, leaderHint, atLeastIndex)
-    const mayForward = this.#options.isClient && isForLeader(plan.kind, plan.consistency)
-    if (mayForward && (node === null || avoid.has(node))) {
-      const forwarder = this.#forwarder(plan, avoid)
-      if (forwarder !== null) return { node: forwarder, term: null, forwards: true }
-    }
+    const { node, term } = this.#decide(choice)
+    const isMissing = node === null || avoid.has(node)
+    const detour = this.#detour(choice, isMissing ? null : node)
+    if (detour !== null) return detour
     if (node === null) return null
     this.#count(node)
     // Who gave the hint did not say in which term it holds.
     return { node, term: leaderHint === null ? term : null, forwards: false }
+  }
+
+  /** Another node than this one, of a client; null: it can be asked itself, or none is better. */
+  #detour(choice: Choice, wanted: NodeId | null): Chosen | null {
+    if (!this.#options.isClient) return null
+    const { plan } = choice
+    const forwards = isForLeader(plan.kind, plan.consistency)
+    const unconnected = wanted === null ? undefined : this.#unconnected(wanted)
+    if (wanted === null ? !forwards : unconnected === undefined) return null
+    const asked = forwards ? { ...choice, plan: asRead(plan), atLeastIndex: noIndex } : choice
+    const { node, term } = this.#decide({ ...asked, leaderHint: null }, unconnected)
+    const isWorse = node !== null && (choice.avoid.has(node) || unconnected?.has(node))
+    if (node === null || (wanted !== null && isWorse)) return null
+    this.#count(node)
+    return { node, term: forwards ? null : term, forwards }
+  }
+
+  /** Absent: that one is connected. Otherwise it will be, if it can. */
+  #unconnected(wanted: NodeId): ReadonlySet<NodeId> | undefined {
+    const { connect, messenger, members } = this.#parts
+    if (connect === undefined || messenger.isConnected(wanted)) return undefined
+    connect(wanted)
+    const unconnected = new Set([wanted])
+    for (const { nodeId } of members()) {
+      if (!messenger.isConnected(nodeId)) unconnected.add(nodeId)
+    }
+    return unconnected
   }
 
   #chooseHome(home: QueryHome): Chosen | null {
@@ -75,15 +106,6 @@ export class NodeChooser {
     if (node === null) return null
     this.#count(node)
     return { node, term: null, forwards: true }
-  }
-
-  /** Whoever would be asked to read its own state can also pass it on to the leader. */
-  #forwarder(plan: QueryPlan, avoid: ReadonlySet<NodeId>): NodeId | null {
-    const { Read } = StatementKinds
-    const asRead: QueryPlan = { ...plan, kind: Read, consistency: Consistencies.Linearizable }
-    const node = this.#decide(asRead, avoid, null).node
-    if (node !== null) this.#count(node)
-    return node
   }
 
   #count(node: NodeId): void {
@@ -107,12 +129,11 @@ export class NodeChooser {
   }
 
   #decide(
-    plan: QueryPlan,
-    avoid: ReadonlySet<NodeId>,
-    hint: NodeId | null,
-    atLeastIndex = 0
+    { plan, avoid, leaderHint, atLeastIndex }: Choice,
+    unconnected?: ReadonlySet<NodeId>
   ): { node: NodeId | null; term: Term | null } {
-    const question = this.questionOf(plan, avoid, hint, atLeastIndex)
+    const known = this.questionOf(plan, avoid, leaderHint, atLeastIndex)
+    const question = unconnected === undefined ? known : { ...known, unconnected }
     const node = this.#tools.choice.choose(question)
     const term = question.placement?.term ?? null
     if (node !== null) this.noteAffinity(plan, node, term)
@@ -161,6 +182,13 @@ export class NodeChooser {
     return this.#tools.affinities.nodeOf(session, placed?.term ?? null, this.#parts.clock.now())
   }
 }
+
+/** Whoever would be asked to read its own state can also pass it on to the leader. */
+const asRead = (plan: QueryPlan): QueryPlan => ({
+  ...plan,
+  kind: StatementKinds.Read,
+  consistency: Consistencies.Linearizable
+})
 
 export const attributesOf = ({ group, kind }: QueryPlan) => ({
   'skein.group': group,

@@ -27,6 +27,7 @@ import {
   type MonotonicMs,
   type NodeId
 } from '../core/ids.js'
+import { LatencyCounts } from '../core/latency-counts.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import { Priorities, type Priority } from '../core/ports/messenger.js'
 import type { QueryOptions, QueryResult, RouteOptions } from '../core/queries.js'
@@ -62,6 +63,8 @@ import { SqlClassifier } from './sql-classifier.js'
 const States = { New: 'new', Running: 'running', Stopping: 'stopping' } as const
 
 export class QueryDriver {
+  /** How long queries of this node and of clients took, since it began. */
+  readonly latencies = new LatencyCounts()
   readonly #parts: QueryComponents
   readonly #options: QueryDriverOptions
   readonly #counters = new Counters<QueryCounterName>(queryCounterNames)
@@ -286,7 +289,9 @@ export class QueryDriver {
         signal
       })
     const answered = await traced(this.#parts.tracer, 'query', span, () =>
-      this.#admit(priority, () => this.#tools.shards.run(plan, shards, atLeastIndex, runOne))
+      this.#admit(priority, () =>
+        this.#tools.shards.run(plan, shards, { atLeastIndex, deadline }, runOne)
+      )
     )
     const { index, node } = answered
     const { group } = plan
@@ -366,7 +371,8 @@ export class QueryDriver {
   async #run(request: RunRequest): Promise<Answered> {
     this.#counters.add(request.plan.kind === StatementKinds.Write ? 'writes' : 'reads')
     this.#counters.add('queries_routed')
-    this.#tools.budget.deposit(this.#parts.clock.now())
+    const begun = this.#parts.clock.now()
+    this.#tools.budget.deposit(begun)
     try {
       return await new RunDriver(this.#runParts, this.#runOptions, request).run()
     } catch (thrown) {
@@ -374,6 +380,8 @@ export class QueryDriver {
       if (hasCode(thrown, 'ERR_SKEIN_INDETERMINATE')) this.#counters.add('queries_indeterminate')
       this.#countRefusal(thrown)
       throw thrown
+    } finally {
+      this.latencies.record(this.#parts.clock.now() - begun)
     }
   }
 

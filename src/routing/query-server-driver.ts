@@ -1,6 +1,11 @@
 import type { Counters } from '../core/counters.js'
-import { DrainingError, SessionDetachedError, SqlRefusedError } from '../core/errors.js'
-import type { LogIndex, MonotonicMs, NodeId } from '../core/ids.js'
+import {
+  DrainingError,
+  NoEligibleNodeError,
+  SessionDetachedError,
+  SqlRefusedError
+} from '../core/errors.js'
+import { DEFAULT_GROUP, type LogIndex, type MonotonicMs, type NodeId } from '../core/ids.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import { type Inbound, type Messenger, Priorities, type Priority } from '../core/ports/messenger.js'
 import type { QueryOptions, RouteOptions } from '../core/queries.js'
@@ -11,6 +16,7 @@ import type { Answered } from './attempts-driver.js'
 import type { ClientRegistrationDriver } from './client-registration-driver.js'
 import {
   type ClusterAnswer,
+  changeSchema,
   placement,
   type QueryAnswer,
   type QueryBody,
@@ -19,6 +25,7 @@ import {
   type RouteQuestionBody,
   registerClient,
   routeQuery,
+  type SchemaBody,
   watchCluster
 } from './messages.js'
 import type { QueryCounterName } from './query-counters.js'
@@ -90,10 +97,37 @@ export class QueryServerDriver {
       const groups = this.#tools.execution.placements()
       return shards === undefined ? { groups } : { groups, shards }
     })
+    this.#messenger.onRequest(changeSchema, (inbound) => this.#changeSchema(inbound))
     this.#messenger.onRequest(routeQuery, async ({ body }) => this.#routeFor(body))
     this.#messenger.onRequest(watchCluster, ({ body, deadline, signal }) =>
       this.#watch(body, deadline, signal)
     )
+  }
+
+  /** A client's own word of what the statement concerns is not believed. */
+  async #changeSchema({ body, peer, deadline, signal }: Inbound<SchemaBody>): Promise<object> {
+    if (this.#isStopping()) throw new DrainingError('the node takes no new queries')
+    const { id, sql, session } = body
+    const until = deadline ?? this.#calls.deadlineIn()
+    const statements = [{ sql }]
+    const planned = this.#tools.shards.planOf(statements)
+    if (planned.kind !== 'definition') {
+      throw new NoEligibleNodeError('no sharded table is known here that it would change')
+    }
+    const { table } = planned
+    const change = () => this.#tools.shards.changeSchema({ id, table, sql, deadline: until })
+    if (session === undefined || peer.kind !== 'client') {
+      await this.#calls.admit(Priorities.Normal, change)
+      return {}
+    }
+    if (this.#sessions === undefined) throw new SessionDetachedError('this node keeps no sessions')
+    const call = { session, client: peer.name, statements, prepared: [null] }
+    await this.#sessions().run(call, DEFAULT_GROUP, { deadline: until, signal }, async (run) => {
+      if (run.readOnly) throw new SqlRefusedError('the session is read_only')
+      await this.#calls.admit(Priorities.Normal, change)
+      return { results: [], index: 0 as LogIndex, node: this.#nodeId }
+    })
+    return {}
   }
 
   async #watch(

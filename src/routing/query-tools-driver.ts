@@ -33,7 +33,8 @@ import { PlacementDriver } from './placement-driver.js'
 import { type Placement, PlacementTable } from './placement-table.js'
 import { RouteChoice } from './route-choice.js'
 import type { SessionGate } from './sessions/sql-session.js'
-import { ShardRunnerDriver } from './sharding/shard-runner-driver.js'
+import { SchemaRequestDriver } from './sharding/schema-request-driver.js'
+import { type ChangeSchema, ShardRunnerDriver } from './sharding/shard-runner-driver.js'
 import { ShardWatchDriver } from './sharding/shard-watch-driver.js'
 import { WaitingDriver } from './waiting-driver.js'
 
@@ -56,6 +57,8 @@ export interface QueryComponents {
   readonly assertQuorum?: () => void
   /** Transactions over several groups; absent: this node has no replica. */
   readonly transact?: Transact | undefined
+  /** Changes the schema of sharded tables; absent: a member is asked. */
+  readonly changeSchema?: ChangeSchema | undefined
   /** For engines whose language is not SQL. */
   readonly classify?: EngineProvider['classify'] | undefined
   /** What clients are told beside members and placement. */
@@ -64,6 +67,11 @@ export interface QueryComponents {
   readonly newClientId?: () => ClientId
   /** Others told of a leader that was not known here. */
   readonly onLeaderLearned?: (placement: Placement) => void
+  /**
+   * Begins to connect to a node, unless that is under way. Given: while it is not connected,
+   * queries go by way of those that are. Absent: they wait for the connection.
+   */
+  readonly connect?: (node: NodeId) => void
   /** How late the main loop runs. */
   readonly loopDelayMs?: () => number
   /** Reads of a group see at least this index of it; absent: what their callers ask for. */
@@ -148,7 +156,8 @@ export function makeQueryTools(
     { clock, messenger, execution, observations, standings, ownLoad: loadReport },
     { nodeId }
   )
-  const placed = makePlaced(components, options, { random, execution, learned })
+  const waiting = new WaitingDriver(clock)
+  const placed = makePlaced(components, options, { random, execution, learned, waiting })
   const { placements } = placed
   return {
     random,
@@ -161,7 +170,7 @@ export function makeQueryTools(
     affinities: new Affinities(config),
     hotspots,
     ownClient: makeOwnClient(components, options, { random, attempts }),
-    waiting: new WaitingDriver(clock),
+    waiting,
     buffer: new LeaderBufferDriver({ clock, placements }, config),
     budget: new RetryBudget(config),
     loadReport
@@ -172,10 +181,12 @@ export function makeQueryTools(
 function makePlaced(
   components: QueryComponents,
   options: QueryDriverOptions,
-  parts: Pick<QueryTools, 'random' | 'execution'> & { readonly learned: PlacementTable }
+  parts: Pick<QueryTools, 'random' | 'execution' | 'waiting'> & {
+    readonly learned: PlacementTable
+  }
 ): Pick<QueryTools, 'placements' | 'shards' | 'shardWatch' | 'watches'> {
-  const { execution, learned } = parts
-  const { nodeId } = options
+  const { execution, learned, waiting } = parts
+  const { nodeId, config } = options
   const placements = new PlacementDriver(
     {
       ...components,
@@ -188,8 +199,10 @@ function makePlaced(
     },
     { nodeId }
   )
+  const random = parts.random.split('schema')
+  const asking = new SchemaRequestDriver({ ...components, random, waiting }, config)
   const shards = new ShardRunnerDriver(
-    { knownGroups: () => placements.all().map(({ group }) => group) },
+    { changeSchema: components.changeSchema ?? asking.change, random },
     { nodeId }
   )
   const watches = makeWatches(components, options, { placements, shards })

@@ -42,6 +42,8 @@ export interface RouteQuestion {
   readonly hasReplica: boolean
   /** Nodes that failed this very query. */
   readonly avoid: ReadonlySet<NodeId>
+  /** To which a connection would have to be made first; absent: that does not count. */
+  readonly unconnected?: ReadonlySet<NodeId> | undefined
   /** What the read must see; 0: nothing in particular. */
   readonly atLeastIndex?: number
   readonly now: MonotonicMs

@@ -29,6 +29,7 @@ import {
   type StreamNetwork
 } from '../core/index.js'
 import { parseAddress, remoteAddressOf } from './addresses.js'
+import { DialLimit } from './dial-limit.js'
 import { HandshakeGate, type HandshakeRefusal, handshakeCounters } from './handshake-gate.js'
 import { closeListener, listenOn } from './listening.js'
 import { certificateFactsOf, judgePeerCertificate } from './peer-certificate.js'
@@ -139,7 +140,7 @@ export class TlsStreamNetwork implements StreamNetwork {
     if (through === undefined) socket.setNoDelay(true)
     socket.on('keylog', (line) => this.#watchKeys(line, socket))
     let isLate = false
-    const timer = this.#clock.schedule(options.deadline, () => {
+    const limit = new DialLimit(this.#clock, options.deadline, () => {
       isLate = true
       socket.destroy(new Error('the deadline passed'))
     })
@@ -151,7 +152,7 @@ export class TlsStreamNetwork implements StreamNetwork {
       socket.destroy()
       throw this.#dialError(error as Error, { address, isLate, socket })
     } finally {
-      timer.cancel()
+      limit.cancel()
     }
   }
 

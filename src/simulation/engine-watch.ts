@@ -4,11 +4,11 @@ import { chain } from './log-mirror.js'
 
 export interface EngineWatch {
   /** The engine is open and holds this. */
-  onOpened(index: number, state: string): void
-  /** Everything up to `index` is applied, and this is what it made. */
-  onApplied(index: number, state: string): void
+  onOpened(index: number, state: string): Promise<void>
+  /** Everything up to `index` is applied, with these system writes, and this is what it made. */
+  onApplied(index: number, state: string, writes: readonly SystemWrite[]): Promise<void>
   /** A snapshot has replaced what the engine held. */
-  onRestored(index: number, state: string): void
+  onRestored(index: number, state: string): Promise<void>
 }
 
 /**
@@ -25,7 +25,7 @@ export function watchEngine(engine: Engine, watch: EngineWatch): Engine {
       const state = await restore.finish(writes)
       system = new SystemState()
       system.put(await engine.readSystem(''))
-      watch.onRestored(state.appliedIndex, await stateOf())
+      await watch.onRestored(state.appliedIndex, await stateOf())
       return state
     }
   })
@@ -45,13 +45,13 @@ export function watchEngine(engine: Engine, watch: EngineWatch): Engine {
     open: async () => {
       const opened = await engine.open()
       system.put(await engine.readSystem(''))
-      watch.onOpened(opened.appliedIndex, await stateOf())
+      await watch.onOpened(opened.appliedIndex, await stateOf())
       return opened
     },
     apply: async (commands, writes, index) => {
       await engine.apply(commands, writes, index)
       system.put(writes)
-      watch.onApplied(index, await stateOf())
+      await watch.onApplied(index, await stateOf(), writes)
     },
     capabilities: () => engine.capabilities(),
     version: () => engine.version(),

@@ -47,6 +47,15 @@ const sources = {
   snapshots_installed: ['consensus', 'snapshots_installed'],
   snapshots_failed: ['consensus', 'snapshots_failed'],
   snapshot_chunks_sent: ['consensus', 'snapshot_chunks_sent'],
+  transactions_committed: ['transactions', 'transactions_committed'],
+  transactions_aborted: ['transactions', 'transactions_aborted'],
+  transactions_unknown: ['transactions', 'transactions_unknown'],
+  transactions_retried: ['transactions', 'transactions_retried'],
+  transaction_recoveries: ['transactions', 'transaction_recoveries'],
+  session_requests_held: ['sessions', 'session_requests_held'],
+  session_migrations: ['sessions', 'session_migrations'],
+  session_migrations_in_doubt: ['sessions', 'session_migrations_in_doubt'],
+  sessions_reattached: ['sessions', 'sessions_reattached'],
   control_changes_applied: ['control', 'changes_applied'],
   control_changes_forwarded: ['control', 'changes_forwarded'],
   control_changes_retried: ['control', 'changes_retried']
@@ -58,7 +67,12 @@ const ownKinds = [
   'members_added',
   'members_removed',
   'replicas_replaced',
-  'member_changes_failed'
+  'member_changes_failed',
+  'sessions_used',
+  'sessions_forgotten',
+  'session_requests_ok',
+  'drains_done',
+  'session_moves_asked'
 ] as const
 
 export type FeatureKind = keyof typeof sources | (typeof ownKinds)[number]

@@ -4,6 +4,14 @@
  *   set KEY VALUE       get KEY             delete KEY
  *   append KEY VALUE    add KEY INTEGER     cas KEY OLD NEW (OLD and NEW without spaces)
  *   expect KEY VALUE    fails the whole command when KEY holds something else
+ *
+ * And as much SQL as tells by its text which group a row belongs to, of one table, `ledger`. It is
+ * there, in each group that has a part of it, when it was created.
+ *
+ *   CREATE TABLE ledger (id INTEGER PRIMARY KEY, value)
+ *   SELECT value FROM ledger WHERE id = 1
+ *   UPDATE ledger SET value = value + 5 WHERE id = 1        a row that is not there yet is made
+ *   UPDATE ledger SET value = value || ',a' WHERE id = 1
  */
 import type { StatementFailure } from '../core/ports/engine.js'
 import { type StatementKind, StatementKinds } from '../core/ports/engine-provider.js'
@@ -22,15 +30,39 @@ type Outcome =
 const verbs = ['set', 'get', 'delete', 'append', 'add', 'cas', 'expect'] as const
 type Verb = (typeof verbs)[number]
 
+export const ledger = 'ledger'
+export const createLedger = `CREATE TABLE ${ledger} (id INTEGER PRIMARY KEY, value)`
+export const readLedger = (id: number): string => `SELECT value FROM ${ledger} WHERE id = ${id}`
+export const addToLedger = (id: number, amount: number): string =>
+  `UPDATE ${ledger} SET value = value + ${amount} WHERE id = ${id}`
+export const appendToLedger = (id: number, element: string): string =>
+  `UPDATE ${ledger} SET value = value || ',${element}' WHERE id = ${id}`
+
 export const classifyKv = (statement: string): StatementKind =>
-  statement.startsWith('get ') ? StatementKinds.Read : StatementKinds.Write
+  /^(get|SELECT) /.test(statement) ? StatementKinds.Read : StatementKinds.Write
 
 export function runKv(statement: string, view: KvView): Outcome {
+  if (/^(SELECT|UPDATE|CREATE) /.test(statement)) return runLedger(statement, view)
   const parsed = /^(\S+) (\S+)(?: (.*))?$/s.exec(statement)
   const verb = parsed?.[1] as Verb
   const key = parsed?.[2]
   if (key === undefined || !verbs.includes(verb)) return wrong(`not understood: ${statement}`)
   return runVerb(verb, key, parsed?.[3] ?? '', view)
+}
+
+const createdKey = `${ledger}/`
+const ledgerStatement =
+  /^(?:SELECT value FROM|UPDATE) ledger (?:SET value = value (\S+) ('?)(\S+)\2 )?WHERE id = (\d+)$/
+
+function runLedger(statement: string, view: KvView): Outcome {
+  if (statement === createLedger) return written(view, createdKey, 'created')
+  const parsed = ledgerStatement.exec(statement)
+  if (parsed === null) return wrong(`not understood: ${statement}`)
+  if (view.get(createdKey) === null) return wrong(`no such table: ${ledger}`)
+  const [, operator, , value = '', id] = parsed
+  const key = `${ledger}/${id}`
+  if (operator === undefined) return runVerb('get', key, '', view)
+  return runVerb(operator === '+' ? 'add' : 'append', key, value, view)
 }
 
 function runVerb(verb: Verb, key: string, rest: string, view: KvView): Outcome {

@@ -16,6 +16,7 @@ import {
   type QueryOptions,
   type QueryResult,
   type Random,
+  type Statement,
   type StreamNetwork
 } from '../core/index.js'
 import { classifyKv } from './kv-statements.js'
@@ -31,6 +32,33 @@ export interface SimulatedClient {
     params: undefined,
     options: Pick<QueryOptions, 'consistency' | 'group' | 'timeoutMs'>
   ): Promise<QueryResult>
+  execute(
+    statements: readonly Statement[],
+    options: Pick<QueryOptions, 'timeoutMs'>
+  ): Promise<QueryResult[]>
+  openSession(options: {
+    readonly settings: Readonly<Record<string, string>>
+    readonly timeoutMs: number
+  }): Promise<SimulatedSession>
+}
+
+/** A SQL session of a client. */
+export interface SimulatedSession {
+  readonly id: string
+  readonly settings: Readonly<Record<string, string>>
+  query(
+    sql: string,
+    params: undefined,
+    options: Pick<QueryOptions, 'consistency' | 'group' | 'timeoutMs'>
+  ): Promise<QueryResult>
+  run(
+    name: string,
+    params: undefined,
+    options: Pick<QueryOptions, 'consistency' | 'group' | 'timeoutMs'>
+  ): Promise<QueryResult>
+  prepare(name: string, sql: string): Promise<void>
+  set(name: string, value: string): Promise<void>
+  close(): Promise<void>
 }
 
 export type ConnectClient = (options: {
@@ -93,7 +121,18 @@ export class OutsideClient {
   query(sql: string, group: GroupId, timeoutMs: number): Promise<QueryResult> {
     const options = { consistency: Consistencies.Linearizable, group, timeoutMs }
     if (this.#client !== null) return this.#client.query(sql, undefined, options)
-    return Promise.reject(new NotStartedError('the client is not connected yet'))
+    return Promise.reject(notConnected())
+  }
+
+  /** A list of statements, in a turn of its own process. */
+  execute(statements: readonly Statement[], timeoutMs: number): Promise<QueryResult[]> {
+    return this.#client?.execute(statements, { timeoutMs }) ?? Promise.reject(notConnected())
+  }
+
+  /** In a turn of its own process. */
+  openSession(settings: Record<string, string>, timeoutMs: number): Promise<SimulatedSession> {
+    const opening = this.#client?.openSession({ settings, timeoutMs })
+    return opening ?? Promise.reject(notConnected())
   }
 
   #connect(): void {
@@ -124,3 +163,5 @@ export class OutsideClient {
     )
   }
 }
+
+const notConnected = () => new NotStartedError('the client is not connected yet')

@@ -2,12 +2,20 @@
  * Sees every node after each of its events, through the facade's read-only views and the engine's
  * port, and hands what it sees to the invariants.
  */
-import { type GroupId, groupName, type ReplicaObserver } from '../core/index.js'
+import {
+  CONTROL_GROUP,
+  type Engine,
+  type GroupId,
+  groupName,
+  type ReplicaObserver
+} from '../core/index.js'
 import { watchEngine } from './engine-watch.js'
 import { GroupWatch } from './group-watch.js'
 import { hostName } from './host-name.js'
 import { MembershipInvariants } from './membership-invariants.js'
+import { SessionInvariants } from './session-invariants.js'
 import type { ClusterWatch, SimulatedCluster } from './simulated-cluster.js'
+import { TransactionInvariants } from './transaction-invariants.js'
 import { TrustInvariants, type TrustWatch } from './trust-invariants.js'
 import { Invariants, type Violations } from './violations.js'
 import { type ProcessExit, ProcessExits, type SimulatedProcess } from './virtual-clock.js'
@@ -28,6 +36,8 @@ export class RunWatch implements ClusterWatch {
   readonly #groups: GroupWatch
   readonly #membership: MembershipInvariants
   readonly #trust: TrustInvariants
+  readonly #transactions: TransactionInvariants
+  readonly #sessions: SessionInvariants
   readonly #log: (line: string) => void
   readonly #onCrash: (host: number) => void
   #cluster: SimulatedCluster | null = null
@@ -42,6 +52,8 @@ export class RunWatch implements ClusterWatch {
     this.#groups = new GroupWatch(size, violations)
     this.#membership = new MembershipInvariants(violations)
     this.#trust = new TrustInvariants(violations, trust)
+    this.#transactions = new TransactionInvariants(violations)
+    this.#sessions = new SessionInvariants(violations)
     this.#log = log
     this.#onCrash = onCrash
   }
@@ -121,21 +133,34 @@ export class RunWatch implements ClusterWatch {
       onSend: (message) => {
         if (process.alive) groups.of(message.group).promises.onSend(host, message)
       },
-      watched: (group, engine) => {
-        const { consensus } = groups.of(group)
-        return watchEngine(engine, {
-          onOpened(index, state) {
-            if (process.alive) consensus.onEngineOpened(host, index, state)
-          },
-          onApplied(index, state) {
-            if (process.alive) consensus.onApplied(host, index, state)
-          },
-          onRestored(index, state) {
-            if (process.alive) consensus.onRestored(host, index, state)
-          }
-        })
-      }
+      watched: (group, engine) => this.#watched(process, group, engine)
     }
+  }
+
+  #watched(process: SimulatedProcess, group: GroupId, engine: Engine): Engine {
+    const { host, name } = process
+    const { consensus } = this.#groups.of(group)
+    const seeSessions = async (isNew: boolean) => {
+      if (group === CONTROL_GROUP) await this.#sessions.onState(name, engine, isNew)
+    }
+    return watchEngine(engine, {
+      onOpened: async (index, state) => {
+        if (!process.alive) return
+        consensus.onEngineOpened(host, index, state)
+        await seeSessions(true)
+      },
+      onApplied: async (index, state, writes) => {
+        if (!process.alive) return
+        consensus.onApplied(host, index, state)
+        this.#transactions.onWrites(group, writes)
+        await seeSessions(false)
+      },
+      onRestored: async (index, state) => {
+        if (!process.alive) return
+        consensus.onRestored(host, index, state)
+        await seeSessions(true)
+      }
+    })
   }
 
   /** The node whose event has just run and settled. */

@@ -14,6 +14,7 @@ import {
   silentLogger
 } from '../core/index.js'
 import { type ControlCounts, ControlWorkload } from './control-workload.js'
+import { DataSide } from './data-side.js'
 import { type FaultCounts, noFaults } from './fault-counts.js'
 import { FaultScheduler } from './fault-scheduler.js'
 import type { FeatureCounts } from './feature-counts.js'
@@ -37,7 +38,8 @@ import {
   withoutTroubles
 } from './swarm-options.js'
 import { TraceHash } from './trace-hash.js'
-import { Invariants, type Violation, Violations } from './violations.js'
+import type { TransactionCounts } from './transaction-workload.js'
+import { type Invariant, Invariants, type Violation, Violations } from './violations.js'
 import { VirtualTime } from './virtual-clock.js'
 import { type OperationCounts, Workload } from './workload.js'
 
@@ -76,6 +78,7 @@ export interface SimulationResult {
   readonly operations: OperationCounts
   readonly mail: MailCounts
   readonly control: ControlCounts
+  readonly transactions: TransactionCounts
   /** Terms that had a leader. */
   readonly elections: number
   readonly committedIndex: number
@@ -128,6 +131,7 @@ class Run {
   readonly #cluster: SimulatedCluster
   readonly #scheduler: FaultScheduler
   readonly #workload: Workload
+  readonly #data: DataSide
   readonly #mail: MailWorkload
   readonly #control: ControlWorkload
   readonly #operator: Operator
@@ -192,6 +196,7 @@ class Run {
       },
       this.#swarm
     )
+    const outside = this.#buildOutside(components, random.split('outside'), streams)
     this.#workload = new Workload(
       {
         time,
@@ -200,10 +205,12 @@ class Run {
         appliedIndex: (group) => this.#watch.appliedIndex(group),
         groups: this.#swarm.groups.count,
         violations: this.#violations,
-        outside: this.#buildOutside(components, random.split('outside'), streams)
+        outside
       },
       this.#swarm.workload
     )
+    const parts = this.#workloadParts(random, 'data')
+    this.#data = new DataSide({ ...parts, outside: () => outside, log: this.#log }, this.#swarm)
   }
 
   #workloadParts(random: Random, name: string): MailComponents {
@@ -280,14 +287,19 @@ class Run {
     this.#workload.start()
     this.#mail.start()
     this.#control.start()
+    this.#data.start()
     this.#time.post(this.#swarm.calmMs, 'faults', null, () => {
       this.#scheduler.start()
       this.#operator.start()
       this.#members.start()
+      this.#data.planned.start()
     })
     await this.#until(this.#options.seconds * 1_000)
     if (!this.#violations.any) await this.#heal()
-    if (!this.#violations.any) judgeHistory(this.#workload.history, this.#violations)
+    if (!this.#violations.any) {
+      judgeHistory(this.#workload.history, this.#violations)
+      this.#data.transactions.judge()
+    }
     this.#faults.torn_write = this.#cluster.diskFaults().torn_write
     this.#faults.unsynced_loss = this.#cluster.diskFaults().unsynced_loss
   }
@@ -305,17 +317,22 @@ class Run {
       this.#scheduler.heal()
       this.#operator.finish()
       this.#members.finish()
+      this.#data.planned.finish()
     })
     this.#workload.stop()
     this.#mail.stop()
     this.#control.stop()
+    this.#data.stop()
     const { electionTimeoutMaxMs } = this.#electionConfig()
     const deadline = healedAt + healBudgetElections * electionTimeoutMaxMs
     await this.#untilIdle(deadline)
+    await this.#untilNobodyDrains()
     this.#workload.readAll()
+    this.#data.readAll()
     await this.#untilIdle(deadline + healBudgetElections * electionTimeoutMaxMs)
     await this.#untilAllAreMembers()
     await this.#untilConverged(this.#time.now + healBudgetElections * electionTimeoutMaxMs)
+    await this.#untilNothingIsInDoubt()
     if (this.#violations.any) return
     this.#healedInMs = this.#time.now - healedAt
     await this.#readControl()
@@ -323,7 +340,8 @@ class Run {
   }
 
   async #untilIdle(deadline: number): Promise<void> {
-    while (!this.#violations.any && this.#workload.open + this.#mail.open > 0) {
+    const open = () => this.#workload.open + this.#mail.open + this.#data.open
+    while (!this.#violations.any && open() > 0) {
       if (this.#time.now >= deadline) {
         this.#violations.report(Invariants.Liveness, this.#describeUnanswered())
         return
@@ -334,14 +352,27 @@ class Run {
 
   /** Calls that were on their way when everything was repaired have to be given up first. */
   async #untilAllAreMembers(): Promise<void> {
+    await this.#untilNone(Invariants.Liveness, () =>
+      this.#members.missing().map((name) => `${name} is in no group, or not in all`)
+    )
+  }
+
+  async #untilNobodyDrains(): Promise<void> {
+    await this.#untilNone(Invariants.Liveness, () => {
+      const { drained } = this.#data.planned
+      return drained === null ? [] : [`${drained} still drains`]
+    })
+  }
+
+  async #untilNothingIsInDoubt(): Promise<void> {
+    await this.#untilNone(Invariants.NothingInDoubt, () => this.#data.transactions.unended())
+  }
+
+  async #untilNone(invariant: Invariant, left: () => readonly string[]): Promise<void> {
     const deadline = this.#time.now + membersHealMs
-    while (!this.#violations.any && this.#members.missing().length > 0) {
-      if (this.#time.now >= deadline) {
-        const detail = `in no group, or not in all: ${this.#members.missing().join(', ')}`
-        this.#violations.report(Invariants.Liveness, detail)
-        return
-      }
-      await this.#until(this.#time.now + pollMs)
+    while (!this.#violations.any && left().length > 0) {
+      if (this.#time.now >= deadline) this.#violations.report(invariant, left().join('\n  '))
+      else await this.#until(this.#time.now + pollMs)
     }
   }
 
@@ -443,7 +474,8 @@ class Run {
   #describeUnanswered(): string {
     const answers = [...this.#workload.answers].map(([code, count]) => `${code} ${count}`)
     const letters = this.#mail.describeOpen()
-    const waiting = `${this.#workload.open} clients and ${this.#mail.open} letters wait`
+    const others = `${this.#data.describeOpen()} and ${this.#mail.open} letters wait`
+    const waiting = `${this.#workload.open} clients, ${others}`
     return `${waiting} (${letters}); answers so far: ${answers.join(', ')}`
   }
 
@@ -459,11 +491,13 @@ class Run {
       features: {
         ...this.#cluster.features(),
         metadata_changes: this.#mail.metadataChanges,
-        ...this.#members.counts
+        ...this.#members.counts,
+        ...this.#data.counts
       },
       operations: this.#workload.counts,
       mail: this.#mail.counts,
       control: this.#control.counts,
+      transactions: this.#data.transactionCounts,
       elections: this.#watch.elections,
       committedIndex: this.#watch.committedIndex,
       healedInMs: this.#healedInMs === null ? null : Math.round(this.#healedInMs),

@@ -85,6 +85,30 @@ export interface SwarmOptions {
   readonly control: ControlOptions | null
   readonly members: MemberOptions
   readonly groups: GroupOptions
+  /** Null: there is one group, or what is simulated has no transactions. */
+  readonly transactions: TransactionOptions | null
+  /** Null: programs open no sessions. */
+  readonly sessions: SessionOptions | null
+  readonly planned: PlannedOptions
+}
+
+export interface TransactionOptions {
+  /** That ask nodes themselves; programs outside ask as well. */
+  readonly clients: number
+  readonly accounts: number
+  readonly lists: number
+  readonly thinkMsMean: number
+}
+
+export interface SessionOptions {
+  readonly thinkMsMean: number
+}
+
+export interface PlannedOptions {
+  /** Between two drains of nodes or moves of sessions; null: there are none. */
+  readonly meanIntervalMs: number | null
+  readonly drainShare: number
+  readonly drainedMsMax: number
 }
 
 export interface MemberOptions {
@@ -129,6 +153,7 @@ export interface SecurityOptions {
 
 export function drawSwarmOptions(random: Random, nodes: number): SwarmOptions {
   const draw = new Draw(random)
+  const groups = drawGroups(new Draw(random.split('groups')))
   const isLan = draw.chance(0.5)
   return {
     preset: isLan ? 'lan' : 'local',
@@ -186,7 +211,34 @@ export function drawSwarmOptions(random: Random, nodes: number): SwarmOptions {
       readShare: draw.between(0.1, 0.5)
     },
     members: drawMembers(new Draw(random.split('members')), nodes),
-    groups: drawGroups(new Draw(random.split('groups')))
+    groups,
+    transactions:
+      groups.count > 1 ? drawTransactions(new Draw(random.split('transactions'))) : null,
+    sessions: drawSessions(new Draw(random.split('sessions'))),
+    planned: drawPlanned(new Draw(random.split('planned')))
+  }
+}
+
+function drawTransactions(draw: Draw): TransactionOptions {
+  return {
+    clients: 1 + draw.integer(3),
+    accounts: 2 + draw.integer(8),
+    lists: 1 + draw.integer(5),
+    thinkMsMean: draw.between(30, 300)
+  }
+}
+
+function drawSessions(draw: Draw): SessionOptions | null {
+  return draw.chance(0.6) ? { thinkMsMean: draw.between(40, 300) } : null
+}
+
+function drawPlanned(draw: Draw): PlannedOptions {
+  const isOn = draw.chance(0.6)
+  const meanIntervalMs = draw.between(500, 5_000)
+  return {
+    meanIntervalMs: isOn ? meanIntervalMs : null,
+    drainShare: draw.between(0.1, 0.6),
+    drainedMsMax: draw.between(300, 4_000)
   }
 }
 
@@ -202,7 +254,7 @@ function drawMembers(draw: Draw, nodes: number): MemberOptions {
 
 function drawGroups(draw: Draw): GroupOptions {
   return {
-    count: draw.chance(0.35) ? 3 + draw.integer(2) : 1,
+    count: draw.chance(0.5) ? 3 + draw.integer(2) : 1,
     quiesceAfterMs: Math.round(draw.between(100, 1_500)),
     leaderBalanceIntervalMs: draw.chance(0.7) ? Math.round(draw.between(300, 4_000)) : 0
   }
@@ -247,7 +299,10 @@ export const troubles = [
   'mail',
   'members',
   'compaction',
-  'control'
+  'control',
+  'transactions',
+  'sessions',
+  'planned'
 ] as const
 export type Trouble = (typeof troubles)[number]
 
@@ -273,6 +328,9 @@ export function withoutTroubles(swarm: SwarmOptions, left: readonly Trouble[]): 
       isOut('members') ? { ...swarm.members, founders: null } : swarm.members
     ),
     log: isOut('compaction') ? { ...swarm.log, entriesMax: null } : swarm.log,
+    transactions: isOut('transactions') ? null : swarm.transactions,
+    sessions: isOut('sessions') ? null : swarm.sessions,
+    planned: rate('planned', swarm.planned),
     control: swarm.control === null ? null : rate('control', swarm.control),
     link: {
       ...link,

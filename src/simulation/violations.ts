@@ -44,6 +44,18 @@ export const Invariants = {
   /** What a node was given to record in the control group is there once and in order. */
   ControlRecords: 'control_records',
   Linearizable: 'linearizable',
+  /** 13. A transaction ends alike in every group, and commits when all have prepared it. */
+  AtomicCommitment: 'atomic_commitment',
+  /** Transactions over groups: one order explains what they read, and that of real time. */
+  StrictSerializability: 'strict_serializability',
+  /** What all accounts hold together is the same in every read, and comes from their transfers. */
+  ConstantSum: 'constant_sum',
+  /** After heal: no transaction is in doubt, or not at an end. */
+  NothingInDoubt: 'nothing_in_doubt',
+  /** 14. A session has one home in an epoch; a token takes it over once. */
+  OneSessionHome: 'one_session_home',
+  /** A session sees what it was told, and has what it has set, wherever its home is. */
+  SessionKept: 'session_kept',
   /** A linearizable read answers from a state that has all that was committed when it began. */
   StaleRead: 'stale_read',
   /** The checker's budget was not enough: counts as a failure. */

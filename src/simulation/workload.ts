@@ -8,7 +8,6 @@ import type { HistoryEvent, HistoryValue, OperationKind } from '../checkers/inde
 import {
   type ClientId,
   type ClientTag,
-  type ErrorCode,
   type GroupId,
   hasCode,
   Priorities,
@@ -20,6 +19,7 @@ import {
   SkeinError,
   toClientId
 } from '../core/index.js'
+import { isDoubtful } from './doubtful.js'
 import type { OutsideClient } from './outside-client.js'
 import type { RunningNode, SimulatedCluster } from './simulated-cluster.js'
 import type { SwarmOptions } from './swarm-options.js'
@@ -302,8 +302,7 @@ class Client {
   /** What the client does not call unknown has not happened, and never will. */
   #handleOutside(operation: Operation, outcome: QueryResult | Error): void {
     const isRead = operation.op === 'read'
-    const isUnsure = doubtful.some((code) => hasCode(outcome, code))
-    if (!(outcome instanceof Error) || isRead || isUnsure) {
+    if (!(outcome instanceof Error) || isRead || isDoubtful(outcome)) {
       this.#handleAnswer(operation, outcome)
       return
     }
@@ -443,14 +442,6 @@ function statementOf({ op, key, value }: Operation): string {
     }
   }
 }
-
-/** Codes with which a client does not claim that nothing was done. */
-const doubtful: readonly ErrorCode[] = [
-  'ERR_SKEIN_INDETERMINATE',
-  'ERR_SKEIN_RESULT_NOT_KEPT',
-  'ERR_SKEIN_CLIENT_EXPIRED',
-  'ERR_SKEIN_SERIAL_FORGOTTEN'
-]
 
 const toError = (error: unknown): Error =>
   error instanceof Error ? error : new Error(String(error))

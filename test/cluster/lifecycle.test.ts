@@ -56,7 +56,7 @@ function leaderOf(managers: readonly ClusterNetworkManager[]): ClusterNetworkMan
 }
 
 t.test(
-  'a planned stop of the leader hands over, and the data is there after its return',
+  'R-M14 the leader stops, hands over, and returns at another address as the same voter',
   async (t) => {
     const flock = makeFlock(t)
     const managers = await startAll(flock)
@@ -64,6 +64,7 @@ t.test(
     await any.executeQuery('add geese 1', { timeoutMs })
     const leader = leaderOf(managers)
     const rest = managers.filter((manager) => manager !== leader) as [ClusterNetworkManager]
+    const { address } = leader.getClusterView()
     const events = rest[0].subscribeToEvents()
     await leader.stop()
     await rest[0].executeQuery('add geese 2', { timeoutMs })
@@ -73,6 +74,15 @@ t.test(
     const back = await flock.start(leader.nodeId)
     const read = await back.executeQuery('get geese', { timeoutMs })
     t.same(read.rows, [[3]])
+    t.not(back.getClusterView().address, address)
+    await rest[0].executeQuery('add geese 4', { timeoutMs })
+    await until('it votes and has what was written since', timeoutMs, async () => {
+      const [group] = back.getClusterView().groups
+      const [other] = rest[0].getClusterView().groups
+      return group?.voters.join() === voters.join() && group.appliedIndex === other?.appliedIndex
+    })
+    const known = rest[0].getClusterMembers().find(({ nodeId }) => nodeId === back.nodeId)
+    t.equal(known?.address, back.getClusterView().address, 'the others know where it is now')
     await t.rejects(leader.executeQuery('get geese'), { code: 'ERR_SKEIN_STOPPED' })
   }
 )

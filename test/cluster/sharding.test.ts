@@ -2,7 +2,12 @@
 import t from 'tap'
 import { SkeinClient } from '../../lib/client.js'
 import type { QueryAnswer } from '../../src/cli/query-answer.js'
-import { must, type PlacementView } from '../../src/core/index.js'
+import {
+  CONTROL_GROUP,
+  must,
+  type PlacementView,
+  type SchemaChangeView
+} from '../../src/core/index.js'
 import { ProcessCluster, until } from '../support/process-cluster.js'
 import { skein } from '../support/run-skein.js'
 
@@ -82,6 +87,45 @@ t.test('what does not tell its group is refused, unless its caller says', async 
     '--json'
   )
   t.same((JSON.parse(said.stdout) as QueryAnswer).rows, [[1]], said.stderr)
+})
+
+const changes = async (id: string): Promise<readonly SchemaChangeView[]> => {
+  const told = await command(id, 'placement', 'changes', '--json')
+  t.equal(told.status, 0, told.stderr)
+  return JSON.parse(told.stdout).changes
+}
+
+t.test('a change of the schema is made in every group, and is told of', async (t) => {
+  const asking = await client()
+  t.teardown(() => asking.close())
+  await asking.query('ALTER TABLE accounts ADD COLUMN note')
+  t.same((await asking.query('SELECT count(note) FROM accounts')).rows, [[0]])
+  t.match((await changes(second)).at(-1), { table: 'accounts', status: 'done', doneIn: [1, 2, 3] })
+  const again = asking.query('ALTER TABLE accounts ADD COLUMN note')
+  await t.rejects(again, { code: 'ERR_SKEIN_SQL', message: /duplicate column name: note/ })
+  t.match((await changes(third)).at(-1), { status: 'refused', doneIn: [], code: 'ERR_SKEIN_SQL' })
+  const session = await asking.openSession({ settings: { read_only: 'on' } })
+  const readOnly = session.query('CREATE INDEX by_note ON accounts (note)')
+  await t.rejects(readOnly, { code: 'ERR_SKEIN_SQL_REFUSED' })
+  await session.set('read_only', 'off')
+  await session.query('CREATE INDEX by_note ON accounts (note)')
+  await session.close()
+  t.match((await changes(first)).at(-1), { status: 'done', doneIn: [1, 2, 3] })
+})
+
+t.test('a change of the schema outlives who carries it out', async (t) => {
+  const asking = await client()
+  t.teardown(() => asking.close())
+  const view = await cluster.view(first)
+  const control = view.groups.find(({ group }) => group === CONTROL_GROUP)
+  const leader = must(control?.leader, 'leader of the control group')
+  const changed = asking.query('ALTER TABLE accounts ADD COLUMN remark')
+  await cluster.kill(leader)
+  await changed
+  t.same((await asking.query('SELECT count(remark) FROM accounts')).rows, [[0]])
+  const [other] = cluster.others(leader) as [string]
+  t.match((await changes(other)).at(-1), { status: 'done', doneIn: [1, 2, 3] })
+  await cluster.node(leader).start()
 })
 
 t.test('a client finds the groups itself, and goes on when a leader of one dies', async (t) => {

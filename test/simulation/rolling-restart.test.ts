@@ -194,10 +194,23 @@ t.test('queries that fail halt it, and the node that drained works again', async
   world.stop()
 })
 
-t.test('what nobody measures is no reason to halt, so it is refused', async (t) => {
+t.test('a slow hundredth halts it', async (t) => {
   const world = made(5)
-  const asked = begin(world, { p99MsMax: 100 })
-  await t.rejects(asked, { code: 'ERR_SKEIN_INVALID_ARGUMENT', message: /p99MsMax/ })
+  world.inFlight = 3
+  const handle = await begin(world, { p99MsMax: 100, inFlightTimeoutMs: 60_000 })
+  const done = handle.done()
+  done.catch(() => {})
+  const isOut = () => latest(world).steps.some(({ phase }) => phase === 'inFlight')
+  await world.clock.until(isOut, 60_000)
+  await world.clock.advance(5_000)
+  t.match(latest(world), { status: 'running' }, '40 ms are fine')
+  world.latencyMs = 400
+  await untilEnd(world)
+  await t.rejects(world.clock.settle(done), {
+    code: 'ERR_SKEIN_PLAN_REFUSED',
+    message: /the slowest hundredth takes 4\d\d ms, 100 ms are allowed/
+  })
+  t.same(world.violations, [])
   world.stop()
 })
 

@@ -5,7 +5,12 @@ import { type ReplicaChecksum, Supervisor } from '../../src/cli/demo/supervisor.
 import { openWorkspace, type Workspace } from '../../src/cli/demo/workspace.js'
 import type { QueryAnswer } from '../../src/cli/query-answer.js'
 import type { ClusterAnswer } from '../../src/cli/status-command.js'
-import { type ConfigInput, type GroupStatus, must } from '../../src/core/index.js'
+import {
+  type ClusterEvent,
+  type ConfigInput,
+  type GroupStatus,
+  must
+} from '../../src/core/index.js'
 
 type Tap = { teardown(handler: () => unknown): void }
 type Metrics = Readonly<Record<string, Readonly<Record<string, number>>>>
@@ -22,7 +27,11 @@ const startTimeoutMs = 30_000
 const queryTimeoutMs = 10_000
 const askTimeoutMs = 5_000
 
-type Changes = Pick<ConfigInput, 'cluster' | 'consensus' | 'engine' | 'security' | 'routing'>
+type Changes = Pick<
+  ConfigInput,
+  'cluster' | 'consensus' | 'engine' | 'membership' | 'security' | 'routing'
+>
+type EventHandler = (nodeId: string, event: ClusterEvent) => void
 
 /** Real `skein node` processes with certificates of their own; all are gone when the test ends. */
 export class ProcessCluster {
@@ -30,6 +39,7 @@ export class ProcessCluster {
   readonly supervisor: Supervisor
   /** Exits that nobody asked for. */
   readonly unexpectedExits: string[] = []
+  readonly #eventHandlers: EventHandler[]
   readonly #admins = new Map<string, AdminClient>()
 
   /** @param changes fields in the place of the demo's, by section, for each node's directory */
@@ -41,11 +51,14 @@ export class ProcessCluster {
     const workspace = await openWorkspace({ nodes, scale: 1, dataDirectory: null })
     t.teardown(() => workspace.release())
     const exits: string[] = []
+    const eventHandlers: EventHandler[] = []
     const supervisor = await Supervisor.prepare(workspace, 0, {
-      onEvent: () => {},
+      onEvent: (id, event) => {
+        for (const handler of eventHandlers) handler(id, event)
+      },
       onUnexpectedExit: (id, how) => exits.push(`${id}: ${how}`)
     })
-    const cluster = new ProcessCluster(workspace, supervisor, exits)
+    const cluster = new ProcessCluster(workspace, supervisor, exits, eventHandlers)
     for (const id of workspace.nodeIds) {
       const own = typeof changes === 'function' ? changes(join(workspace.directory, id)) : changes
       await changeConfig(cluster.configFile(id), own)
@@ -55,10 +68,16 @@ export class ProcessCluster {
     return cluster
   }
 
-  private constructor(workspace: Workspace, supervisor: Supervisor, exits: string[]) {
+  private constructor(
+    workspace: Workspace,
+    supervisor: Supervisor,
+    exits: string[],
+    eventHandlers: EventHandler[]
+  ) {
     this.workspace = workspace
     this.supervisor = supervisor
     this.unexpectedExits = exits
+    this.#eventHandlers = eventHandlers
     for (const { options } of supervisor.nodes) {
       const client = new AdminClient({
         url: options.admin,
@@ -67,6 +86,10 @@ export class ProcessCluster {
       })
       this.#admins.set(options.id, client)
     }
+  }
+
+  onEvent(handler: EventHandler): void {
+    this.#eventHandlers.push(handler)
   }
 
   get ids(): readonly string[] {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ClusterManager, GroupId, NodeId } from '../../core/index.js'
 import type { Route } from '../route.js'
-import { clusterVersionAnswer, placementAnswer } from './answers.js'
+import { clusterVersionAnswer, placementAnswer, schemaChangesAnswer } from './answers.js'
 import { parse } from './request-bodies.js'
 
 const finalizeBody = z.strictObject({
@@ -34,6 +34,15 @@ export const controlRoutes = (manager: ClusterManager): readonly Route[] => [
     about: 'Which groups there are, on whose nodes, and which rows belong to which.',
     answer: placementAnswer,
     handle: () => manager.control.placement()
+  },
+  {
+    method: 'GET',
+    url: '/v1/placement/schema_changes',
+    access: 'read',
+    tag: 'cluster',
+    about: 'Changes of the schema of sharded tables: how far they are, and what stopped them.',
+    answer: schemaChangesAnswer,
+    handle: async () => ({ changes: await manager.control.schemaChanges() })
   },
   {
     method: 'PUT',

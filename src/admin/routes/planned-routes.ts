@@ -41,6 +41,7 @@ const restartBody = z.strictObject({
   canaryDelayMs: ms.optional(),
   lagEntriesMax: z.number().int().min(0).max(0xffff_ffff).optional(),
   errorRateMax: z.number().min(0).max(1).nullable().optional(),
+  p99MsMax: ms.nullable().optional(),
   failureDomain: z.enum(failureDomains).optional(),
   canary: nodeId.nullable().optional()
 })

@@ -66,6 +66,12 @@ export const transactionRoutes = (manager: ClusterManager): readonly Route[] => 
     about: 'Ends a branch in doubt by hand (`force`), or forgets an outcome that was read.',
     body: resolveBody,
     answer: resolveAnswer,
+    audited(body): Record<string, string> {
+      const { data } = resolveBody.safeParse(body)
+      if (data === undefined) return {}
+      const { group, outcome, force = false, by } = data
+      return { outcome, group: String(group), force: String(force), by }
+    },
     handle(request) {
       const { id } = request.params as { id: string }
       const { group, force = false, ...rest } = parse(resolveBody, request.body)

@@ -32,7 +32,7 @@ arguments are wrong or a port is in use.`
 export function demoCommand(output: Output): Command {
   return new Command('demo')
     .description('run a local cluster of processes under load; what npm start does')
-    .option('--once', 'load, kill the leader half-way, verify, stop, and report')
+    .option('--once', 'load, kill a leader half-way, verify, stop, and report')
     .option('--rolling-restart', 'load, restart every node by a plan, verify, stop, and report')
     .addOption(counted('sessions', 'clients under way with --rolling-restart'))
     .addOption(counted('seconds', 'how long the workload runs with --once'))

@@ -9,6 +9,7 @@ import { readersPerNode, writersPerNode } from './once.js'
 import type { DemoOptions } from './options.js'
 import { pause } from './pause.js'
 import { rounded } from './report.js'
+import { type Shards, spreadBank } from './shards.js'
 import type { Supervisor } from './supervisor.js'
 import { Tally } from './tally.js'
 import { Workload } from './workload.js'
@@ -45,8 +46,9 @@ export async function runForever(
     await supervisor.start(startTimeoutMs)
     display.ready(supervisor, workspace)
     cluster = await supervisor.connectClients()
+    const shards = await spreadBank(supervisor, cluster, options.scale, signal)
     await loadBank(cluster, options.scale, (share) => display.loading(share), signal)
-    await work({ supervisor, workspace, cluster, display, signal }, options)
+    await work({ supervisor, workspace, cluster, shards, display, signal }, options)
   } catch (error) {
     // Being interrupted is how this ends.
     if (!signal.aborted) throw error
@@ -60,23 +62,24 @@ interface Running {
   readonly supervisor: Supervisor
   readonly workspace: Workspace
   readonly cluster: ClusterClient
+  readonly shards: Shards
   readonly display: Display
   readonly signal: AbortSignal
 }
 
 async function work(running: Running, options: DemoOptions): Promise<void> {
-  const { supervisor, workspace, cluster, display, signal } = running
+  const { supervisor, workspace, cluster, shards, display, signal } = running
   const tally = new Tally()
   const random = SplittableRandom.fromSeed(options.seed).split('workload')
   const { nodes, scale } = options
   const runId = randomBytes(4).toString('hex')
   const workload = new Workload(
-    { cluster, tally, random },
+    { cluster, tally, random, shards },
     { nodes, scale, runId, writersPerNode, readersPerNode }
   )
-  workload.start()
   const meter = new Meter(tally)
   try {
+    await workload.start()
     for (;;) {
       await pause(refreshIntervalMs, signal)
       await display.refresh(supervisor, workspace, meter.read())

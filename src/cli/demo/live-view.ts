@@ -1,7 +1,7 @@
-import type { ClusterEvent } from '../../core/index.js'
+import { type ClusterEvent, CONTROL_GROUP, type GroupId } from '../../core/index.js'
 import { printable, table } from '../output.js'
 import { quoted } from './quoted.js'
-import { groupOf, leaderAmong, type NodeView } from './supervisor.js'
+import { dataGroupsOf, leaderAmong, type NodeView } from './supervisor.js'
 
 export interface LiveFigures {
   readonly writesPerSecond: number
@@ -87,40 +87,44 @@ export function frame(
 }
 
 function title({ nodes }: LiveState): LiveLine {
-  const leader = leaderAmong(nodes)
-  const leads = leader === null ? 'nobody leads' : `${leader} leads`
-  return {
-    text: `skein demo: ${nodes.length} processes, mutual TLS, ${leads}`,
-    tone: leader === null ? Tones.Bad : Tones.Title
-  }
+  const groups = dataGroupsOf(nodes)
+  const without = groups.filter((group) => leaderAmong(nodes, group) === null)
+  const isLed = groups.length > 0 && without.length === 0
+  const led = isLed ? 'all led' : `nobody leads ${without.join(', ') || 'any'}`
+  const text = `skein demo: ${nodes.length} processes, mutual TLS, ${groups.length} groups, ${led}`
+  return { text, tone: isLed ? Tones.Title : Tones.Bad }
 }
 
 function nodeLines({ nodes }: LiveState): LiveLine[] {
-  const leader = leaderAmong(nodes)
-  const columns = ['node', 'role', 'term', 'applied', 'members', 'pid', 'admin API']
-  const [first = '', ...rest] = table(columns, nodes.map(row)).split('\n')
+  const columns = ['node', 'leads', 'applied', 'members', 'pid', 'admin API']
+  const rows = nodes.map((node) => row(node, ledBy(nodes, node.id)))
+  const [first = '', ...rest] = table(columns, rows).split('\n')
   const lines = rest.map((text, i): LiveLine => {
     const node = nodes[i]
     if (node === undefined || node.view === null) return { text, tone: Tones.Bad }
-    return { text, tone: node.id === leader ? Tones.Good : Tones.Plain }
+    return { text, tone: ledBy(nodes, node.id).length > 0 ? Tones.Good : Tones.Plain }
   })
   return [head(first), ...lines]
 }
 
-function row(node: LiveState['nodes'][number]): string[] {
-  const group = groupOf(node)
+function row(node: LiveState['nodes'][number], leads: readonly GroupId[]): string[] {
   const members = node.view?.members.filter(({ liveness }) => liveness === 'alive').length
+  const groups = node.view?.groups.filter(({ group }) => group !== CONTROL_GROUP)
+  const applied = groups?.reduce((sum, { appliedIndex }) => sum + appliedIndex, 0)
   const known = (value: number | string | null | undefined) => (value ?? '-').toString()
   return [
     node.id,
-    node.view === null ? 'down' : known(group?.role),
-    known(group?.term),
-    known(group?.appliedIndex),
+    node.view === null ? 'down' : leads.join(', ') || '-',
+    known(applied),
     known(members),
     known(node.pid),
     node.admin
   ].map(printable)
 }
+
+/** Groups with data. */
+const ledBy = (nodes: LiveState['nodes'], id: string): GroupId[] =>
+  dataGroupsOf(nodes).filter((group) => leaderAmong(nodes, group) === id)
 
 function figuresLine(figures: LiveFigures): LiveLine {
   const { writesPerSecond, readsPerSecond, writeP50Ms, writeP99Ms, errors } = figures
@@ -135,18 +139,20 @@ function figuresLine(figures: LiveFigures): LiveLine {
 
 function hintLines(state: LiveState): LiveLine[] {
   const { nodes } = state
-  const leader = leaderAmong(nodes)
-  const pid = nodes.find(({ id }) => id === leader)?.pid ?? 'PID'
+  const leads = ({ id }: LiveState['nodes'][number]) => ledBy(nodes, id).length
+  const pid = [...nodes].sort((a, b) => leads(b) - leads(a))[0]?.pid ?? 'PID'
   const up = nodes.find(({ view }) => view !== null) ?? nodes[0]
   const revived = `${state.revivedAfterMs / 1_000} s`
   return [
     head('try in another terminal'),
     command(`. ${quoted(state.environmentFile)}`, 'first: names the cluster'),
     command('skein status --watch', 'members, roles, the log'),
-    command(`skein query 'SELECT count(*) FROM pgbench_history'`, 'on any node'),
+    command('skein placement', 'which rows are in which group'),
+    command(`skein query 'SELECT count(*) FROM pgbench_history'`, 'of all groups'),
+    command('skein sessions', 'those of the load'),
     command(`skein explain 'SELECT 1'`, 'which node, and why'),
     command(`skein query --connect ${up?.address} 'SELECT 1'`, 'as a client, TLS'),
-    command(`kill -9 ${pid}`, `the leader; back after ${revived}`),
+    command(`kill -9 ${pid}`, `leads the most; back after ${revived}`),
     plain(`open ${up?.admin}/readyz?verbose`),
     blank,
     plain(`data and logs in ${state.dataDirectory}; Ctrl-C stops everything`)

@@ -1,6 +1,6 @@
-/** `demo --once`: load, kill the leader under load, restart it, verify, stop. */
+/** `demo --once`: load, kill a leader under load, restart it, verify, stop. */
 import { randomBytes } from 'node:crypto'
-import { SplittableRandom } from '../../core/index.js'
+import { type GroupId, SplittableRandom } from '../../core/index.js'
 import { CliError } from '../exit-codes.js'
 import type { Output } from '../output.js'
 import type { ClusterClient } from './cluster-client.js'
@@ -9,7 +9,8 @@ import type { NodeProcess } from './node-process.js'
 import type { DemoOptions } from './options.js'
 import { pause } from './pause.js'
 import { type DemoReport, finishReport, rounded } from './report.js'
-import type { Supervisor } from './supervisor.js'
+import { type Shards, spreadBank } from './shards.js'
+import { dataGroupsOf, leaderAmong, type NodeView, type Supervisor } from './supervisor.js'
 import { Tally } from './tally.js'
 import { verifyBalances, verifyHistory } from './verify.js'
 import { Workload } from './workload.js'
@@ -18,6 +19,7 @@ const startTimeoutMs = 30_000
 const leaderTimeoutMs = 10_000
 const catchUpTimeoutMs = 30_000
 const compareTimeoutMs = 20_000
+const settleTimeoutMs = 20_000
 /** The dead node stays away so long: the others must do without it. */
 const downtimeMs = 1_000
 export const writersPerNode = 4
@@ -25,7 +27,10 @@ export const readersPerNode = 2
 
 interface Disturbance {
   readonly killed: string
-  readonly killedWasLeader: boolean
+  readonly led: readonly GroupId[]
+  readonly orphaned: number
+  /** Of all sessions, before. */
+  readonly reattachments: number
   readonly newLeader: string | null
   readonly rejoinedMs: number | null
 }
@@ -40,23 +45,29 @@ export async function runOnce(
   await supervisor.start(startTimeoutMs)
   const cluster = await supervisor.connectClients()
   try {
-    await loadBank(cluster, options.scale, progressNotes(output), signal)
-    return await runWorkload(supervisor, cluster, options, output, signal)
+    const { scale } = options
+    const shards = await spreadBank(supervisor, cluster, scale, signal)
+    await loadBank(cluster, scale, progressNotes(output), signal)
+    return await runWorkload({ supervisor, cluster, shards, options, output, signal })
   } finally {
     await cluster.close()
   }
 }
 
-async function runWorkload(
-  supervisor: Supervisor,
-  cluster: ClusterClient,
-  options: DemoOptions,
-  output: Output,
-  signal: AbortSignal
-): Promise<DemoReport> {
+interface Run {
+  readonly supervisor: Supervisor
+  readonly cluster: ClusterClient
+  readonly shards: Shards
+  readonly options: DemoOptions
+  readonly output: Output
+  readonly signal: AbortSignal
+}
+
+async function runWorkload(run: Run): Promise<DemoReport> {
+  const { supervisor, cluster, shards, options, output, signal } = run
   const tally = new Tally()
   const workload = new Workload(
-    { cluster, tally, random: SplittableRandom.fromSeed(options.seed).split('workload') },
+    { cluster, tally, shards, random: SplittableRandom.fromSeed(options.seed).split('workload') },
     {
       nodes: options.nodes,
       scale: options.scale,
@@ -65,81 +76,112 @@ async function runWorkload(
       readersPerNode
     }
   )
-  output.note(`${options.seconds} s of transfers and reads through all nodes`)
+  output.note(`${options.seconds} s of transfers and reads in sessions on all nodes`)
   const startedAt = performance.now()
-  workload.start()
   let disturbance: Disturbance
   // The counters of a killed process are gone: each half has its own two samples.
-  const samples: (SyncSample | null)[] = []
+  const samples: SyncSample[] = []
   try {
+    await workload.start()
     samples.push(await syncSample(supervisor, tally))
     await pause((options.seconds * 1_000) / 2, signal)
     samples.push(await syncSample(supervisor, tally))
-    disturbance = await disturb(supervisor, tally, output, signal)
+    disturbance = await disturb(run, tally, workload)
     samples.push(await syncSample(supervisor, tally))
     await pause(startedAt + options.seconds * 1_000 - performance.now(), signal)
     samples.push(await syncSample(supervisor, tally))
   } finally {
     await workload.stop()
   }
-  const writesPerSync = perSync(samples)
   const elapsedSeconds = (performance.now() - startedAt) / 1_000
   output.note('reading everything back')
-  const history = await verifyHistory(cluster, tally.clients)
-  const { figures } = tally
+  const inDoubt = await supervisor.untilNoneInDoubt(settleTimeoutMs)
+  const history = await verifyHistory(cluster, tally.clients, (record) => workload.sentBy(record))
+  const { killed, led } = disturbance
   return finishReport({
     nodes: options.nodes,
+    groups: shards.groups.length,
     seconds: rounded(elapsedSeconds),
-    writes_acknowledged: figures.writes,
+    ...figuresOf(tally, elapsedSeconds),
+    in_doubt: inDoubt,
     writes_lost: history.lost,
-    writes_indeterminate: figures.writesIndeterminate,
     writes_indeterminate_done: history.indeterminateDone,
     writes_unexpected: history.unexpected,
     writes_repeated: history.repeated,
-    write_errors: figures.writeErrors,
-    reads: figures.reads,
-    read_errors: figures.readErrors,
-    client_errors: figures.writeErrors + figures.writesIndeterminate + figures.readErrors,
-    writes_per_second: rounded(figures.writes / elapsedSeconds),
-    reads_per_second: rounded(figures.reads / elapsedSeconds),
-    write_p50_ms: rounded(tally.writeLatencyMs(50)),
-    write_p99_ms: rounded(tally.writeLatencyMs(99)),
-    killed: disturbance.killed,
-    killed_was_leader: disturbance.killedWasLeader,
+    writes_altered: history.altered,
+    killed,
+    killed_was_leader: led.length > 0,
+    killed_led: led,
     unavailable_ms: roundedOrNull(tally.unavailableMs()),
     new_leader: disturbance.newLeader,
     rejoined_ms: roundedOrNull(disturbance.rejoinedMs),
+    sessions_orphaned: disturbance.orphaned,
+    sessions_reattached: reattachments(workload) - disturbance.reattachments,
     balances_consistent: await verifyBalances(cluster),
     replicas_identical: await supervisor.replicasIdentical(compareTimeoutMs),
-    writes_per_fsync: writesPerSync === null ? null : rounded(writesPerSync, 2),
+    writes_per_fsync: roundedOrNull(perSync(samples), 2),
     failures: Object.fromEntries([...tally.reasons].sort())
   })
 }
 
-async function disturb(
-  supervisor: Supervisor,
-  tally: Tally,
-  output: Output,
-  signal: AbortSignal
-): Promise<Disturbance> {
-  const victim = await supervisor.untilLeader(null, leaderTimeoutMs)
-  if (victim === null) throw new CliError('no node led when one was to be killed')
-  const killed = victim.options.id
-  const killedWasLeader = (await supervisor.leader()) === victim
-  output.note(`kill -9 of the leader, ${killed} (process ${victim.pid})`)
-  tally.onLeaderKilled(performance.now())
+function figuresOf(tally: Tally, seconds: number) {
+  const { figures } = tally
+  const { writes, reads, distributed, writeErrors, readErrors, writesIndeterminate } = figures
+  return {
+    writes_acknowledged: writes,
+    distributed_transactions: distributed,
+    writes_indeterminate: writesIndeterminate,
+    write_errors: writeErrors,
+    reads,
+    read_errors: readErrors,
+    client_errors: writeErrors + writesIndeterminate + readErrors,
+    writes_per_second: rounded(writes / seconds),
+    reads_per_second: rounded(reads / seconds),
+    write_p50_ms: rounded(tally.writeLatencyMs(50)),
+    write_p99_ms: rounded(tally.writeLatencyMs(99))
+  }
+}
+
+const reattachments = ({ sessions }: Workload): number =>
+  sessions.reduce((sum, session) => sum + session.reattachments, 0)
+
+async function disturb(run: Run, tally: Tally, workload: Workload): Promise<Disturbance> {
+  const { supervisor, shards, output, signal } = run
+  if (!(await supervisor.untilLed(shards.groups, null, leaderTimeoutMs))) {
+    throw new CliError('not every group had a leader when one was to be killed')
+  }
+  const views = await supervisor.views()
+  const killed = victimAmong(views, shards.groups, workload)
+  const victim = supervisor.nodes.find(({ options }) => options.id === killed)
+  if (killed === null || victim === undefined) throw new CliError('no node led')
+  const led = shards.groups.filter((group) => leaderAmong(views, group) === killed)
+  const before = {
+    killed,
+    led,
+    orphaned: workload.sessions.filter(({ node }) => node === killed).length,
+    reattachments: reattachments(workload)
+  }
+  const groups = `${led.length > 1 ? 'groups' : 'group'} ${led.join(', ')}`
+  output.note(`kill -9 of ${killed} (process ${victim.pid}), which leads ${groups}`)
+  tally.onLeaderKilled(performance.now(), led)
   victim.kill()
   await victim.exited()
-  const leader = await supervisor.untilLeader(killed, leaderTimeoutMs)
-  const newLeader = leader?.options.id ?? null
-  output.note(newLeader === null ? 'nobody came to lead' : `${newLeader} leads`)
+  const isLed = await supervisor.untilLed(dataGroupsOf(views), killed, leaderTimeoutMs)
+  const newLeader = isLed ? leaderAmong(await supervisor.views(), led[0]) : null
+  output.note(newLeader === null ? 'a group has no leader' : 'every group is led again')
   await pause(downtimeMs, signal)
-  return {
-    killed,
-    killedWasLeader,
-    newLeader,
-    rejoinedMs: await restart(supervisor, victim, output)
-  }
+  return { ...before, newLeader, rejoinedMs: await restart(supervisor, victim, output) }
+}
+
+/** Of those that lead one of the groups, the home of the most sessions. */
+function victimAmong(
+  views: readonly NodeView[],
+  groups: readonly GroupId[],
+  { sessions }: Workload
+): string | null {
+  const homes = (id: string) => sessions.filter(({ node }) => node === id).length
+  const leaders = groups.map((group) => leaderAmong(views, group)).filter((id) => id !== null)
+  return leaders.sort((a, b) => homes(b) - homes(a))[0] ?? null
 }
 
 /** How long the node took to come back and catch up; null: it did not. */
@@ -158,31 +200,38 @@ async function restart(
 }
 
 export interface SyncSample {
-  readonly leader: string
   readonly writes: number
-  readonly syncs: number
+  /** Of each node's log that could be asked. */
+  readonly syncs: ReadonlyMap<string, number>
 }
 
-async function syncSample(supervisor: Supervisor, tally: Tally): Promise<SyncSample | null> {
-  const leader = (await supervisor.leader())?.options.id
-  if (leader === undefined) return null
-  const syncs = (await supervisor.metricsOf(leader))?.consensus?.log_syncs
-  return syncs === undefined ? null : { leader, writes: tally.figures.writes, syncs }
+async function syncSample(supervisor: Supervisor, tally: Tally): Promise<SyncSample> {
+  const syncs = new Map<string, number>()
+  for (const { options } of supervisor.nodes) {
+    const count = (await supervisor.metricsOf(options.id))?.consensus?.log_syncs
+    if (count !== undefined) syncs.set(options.id, count)
+  }
+  return { writes: tally.figures.writes, syncs }
 }
 
 /**
- * Acknowledged writes per fsync of the leader's log, between each two consecutive samples that one
- * leader gave; null: there are none.
+ * Acknowledged writes per fsync of a node's log, on average over the nodes that ran between two
+ * consecutive samples; null: there are none.
  */
-export function perSync(samples: readonly (SyncSample | null)[]): number | null {
+export function perSync(samples: readonly SyncSample[]): number | null {
   let writes = 0
   let syncs = 0
   for (const [i, after] of samples.entries()) {
-    const before = samples[i - 1] ?? null
-    const isPair = after !== null && before !== null && after.leader === before.leader
-    if (!isPair || after.syncs < before.syncs) continue
+    const before = samples[i - 1]
+    if (before === undefined) continue
+    const counts: number[] = []
+    for (const [node, count] of after.syncs) {
+      const earlier = before.syncs.get(node)
+      if (earlier !== undefined && count >= earlier) counts.push(count - earlier)
+    }
+    if (counts.length === 0) continue
     writes += after.writes - before.writes
-    syncs += after.syncs - before.syncs
+    syncs += counts.reduce((sum, count) => sum + count, 0) / counts.length
   }
   return syncs > 0 ? writes / syncs : null
 }
@@ -196,5 +245,5 @@ export function progressNotes(output: Output): (share: number) => void {
   }
 }
 
-const roundedOrNull = (value: number | null): number | null =>
-  value === null ? null : rounded(value)
+const roundedOrNull = (value: number | null, digits = 1): number | null =>
+  value === null ? null : rounded(value, digits)

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from '../../core/index.js'
 
 export interface DemoOptions {
-  /** Load, kill the leader half-way, verify, stop; else run until interrupted. */
+  /** Load, kill a leader half-way, verify, stop; else run until interrupted. */
   readonly once: boolean
   /** Restart every node under load, one after the other, verify, stop. */
   readonly rollingRestart: boolean
@@ -9,6 +9,8 @@ export interface DemoOptions {
   /** Of workload, with `once`. */
   readonly seconds: number
   readonly nodes: number
+  /** With data: 0, which holds no part of a table that is spread, and those that do. */
+  readonly groups: number
   /** Clients of the rolling restart, each with an id of its own. */
   readonly sessions: number
   /** Of the workload's random choices. */
@@ -44,6 +46,9 @@ export const demoDefaults = {
   port: '0'
 } as const
 
+/** Over which the demo's tables are spread. */
+const shardGroups = 4
+
 /** @throws InvalidArgumentError naming the option */
 export function parseDemoOptions(given: DemoArguments): DemoOptions {
   const rollingRestart = given.rollingRestart ?? false
@@ -54,10 +59,7 @@ export function parseDemoOptions(given: DemoArguments): DemoOptions {
   }
   const once = given.once ?? false
   if (once && nodes < 3) {
-    throw new InvalidArgumentError(
-      '--nodes',
-      'must be at least 3 with --once: the leader is killed'
-    )
+    throw new InvalidArgumentError('--nodes', 'must be at least 3 with --once: a leader is killed')
   }
   if (rollingRestart && once) {
     throw new InvalidArgumentError('--rolling-restart', 'is another run than --once')
@@ -74,6 +76,7 @@ export function parseDemoOptions(given: DemoArguments): DemoOptions {
     json: given.json ?? false,
     seconds: integer('--seconds', given.seconds, 2, 86_400),
     nodes,
+    groups: rollingRestart ? 1 : 1 + shardGroups,
     sessions: integer('--sessions', given.sessions, 1, 1_000),
     seed: integer('--seed', given.seed, 0, Number.MAX_SAFE_INTEGER),
     scale: integer('--scale', given.scale, 1, 100),

@@ -18,10 +18,13 @@ export interface RollingReport {
   readonly reads: number
   /** Operations that `SkeinClient` could not bring to an answer within their deadline. */
   readonly client_errors: number
-  /** Sessions whose requests all went on, and that were answered after the last restart. */
+  /** Moves of sessions from nodes that drained, as the cluster counted them. */
   readonly sessions_moved: number
   /** That a node could not give away when it drained. */
   readonly sessions_refused: number
+  /** That their programs took over because their home was gone. */
+  readonly sessions_reattached: number
+  /** That met an error, were not answered after the last restart, or that the cluster has not. */
   readonly sessions_lost: number
   /** The longest that a session waited for one answer while nodes were restarted. */
   readonly longest_pause_ms: number
@@ -50,6 +53,7 @@ export function rollingFaults(report: RollingFacts): string[] {
   expect(report.writes_acknowledged > 0, 'no write was acknowledged')
   expect(report.reads > 0, 'no read was answered')
   expect(report.client_errors === 0, `${report.client_errors} requests failed`)
+  expect(report.sessions_moved > 0, 'no session was moved')
   expect(report.sessions_lost === 0, `${report.sessions_lost} sessions were lost`)
   expect(elections_by_timeout === 0, `${elections_by_timeout} elections were held by time-out`)
   expect(report.writes_lost === 0, `${report.writes_lost} acknowledged writes are lost`)

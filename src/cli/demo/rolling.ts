@@ -1,6 +1,6 @@
 /** `demo --rolling-restart`: every node is restarted under load, one after the other. */
 import { randomBytes } from 'node:crypto'
-import { type RestartPlan, SplittableRandom } from '../../core/index.js'
+import { type RestartPlan, type SessionList, SplittableRandom } from '../../core/index.js'
 import { CliError } from '../exit-codes.js'
 import type { Output } from '../output.js'
 import type { ClusterClient } from './cluster-client.js'
@@ -11,7 +11,7 @@ import type { DemoOptions } from './options.js'
 import { expectGoing, pause } from './pause.js'
 import { rounded } from './report.js'
 import { finishRollingReport, type RollingReport } from './rolling-report.js'
-import { SessionsLoad } from './sessions-load.js'
+import { type SessionRecord, SessionsLoad } from './sessions-load.js'
 import type { Supervisor } from './supervisor.js'
 import { Tally } from './tally.js'
 import { verifyBalances, verifyHistory } from './verify.js'
@@ -68,14 +68,16 @@ async function restartUnderLoad(run: RollingRun, cluster: ClusterClient): Promis
     expectGoing(signal)
     elections.reset()
     load.beginPart()
+    const before = await sessionsOf(supervisor)
     const plan = await restartAll(run)
     const longestPauseMs = load.longestPauseMs
     load.beginPart()
     output.note('every session asks once more')
     await load.untilAllAnswered(answerTimeoutMs)
-    const isLost = ({ answered, errors }: SessionsLoad['sessions'][number]) =>
-      answered === 0 || errors > 0
-    const lost = load.sessions.filter(isLost).length
+    const after = await sessionsOf(supervisor)
+    const kept = new Set(after.sessions.map(({ id }) => id))
+    const isLost = ({ sql, answered, errors }: SessionRecord) =>
+      answered === 0 || errors > 0 || sql === null || !kept.has(sql.id)
     await load.stop()
     const seconds = (performance.now() - startedAt) / 1_000
     output.note('reading everything back')
@@ -96,9 +98,10 @@ async function restartUnderLoad(run: RollingRun, cluster: ClusterClient): Promis
       writes_repeated: history.repeated,
       reads: figures.reads,
       client_errors: figures.writeErrors + figures.writesIndeterminate + figures.readErrors,
-      sessions_moved: sessions - lost,
+      sessions_moved: after.totals.moved - before.totals.moved,
       sessions_refused: sum(plan, 'sessionsRefused'),
-      sessions_lost: lost,
+      sessions_reattached: after.totals.reattached - before.totals.reattached,
+      sessions_lost: load.sessions.filter(isLost).length,
       longest_pause_ms: rounded(longestPauseMs),
       elections_by_timeout: elections.byTimeout,
       write_p50_ms: rounded(tally.writeLatencyMs(50)),
@@ -110,6 +113,12 @@ async function restartUnderLoad(run: RollingRun, cluster: ClusterClient): Promis
   } finally {
     await load.stop()
   }
+}
+
+async function sessionsOf(supervisor: Supervisor): Promise<SessionList> {
+  return (await supervisor.askAny((admin, timeoutMs) =>
+    admin.get('/v1/sessions', timeoutMs)
+  )) as SessionList
 }
 
 /** Resolves with the plan when it is at its end, whatever that is. */

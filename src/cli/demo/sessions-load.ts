@@ -1,6 +1,6 @@
-import { Consistencies, type Random } from '../../core/index.js'
+import { Consistencies, type Random, SkeinError } from '../../core/index.js'
 import { balanceStatement, drawAccount, drawTransfer, transferStatements } from './bank.js'
-import type { CallResult, ClusterClient } from './cluster-client.js'
+import type { CallResult, ClusterClient, DemoSession } from './cluster-client.js'
 import type { ClientRecord, Tally } from './tally.js'
 
 export interface SessionsLoadOptions {
@@ -15,6 +15,8 @@ export interface SessionsLoadOptions {
 /** What one session met. */
 export interface SessionRecord {
   readonly history: ClientRecord
+  /** Null: not yet. */
+  sql: DemoSession | null
   /** Since `beginPart`. */
   answered: number
   errors: number
@@ -28,7 +30,7 @@ const requestsPerTransfer = 3
 const rampMs = 50
 const pollIntervalMs = 100
 
-/** Sessions that think, then transfer money or read a balance: each a client with an id. */
+/** SQL sessions, each of a client of its own, that think, then transfer money or read a balance. */
 export class SessionsLoad {
   readonly sessions: SessionRecord[] = []
   readonly #cluster: ClusterClient
@@ -63,7 +65,7 @@ export class SessionsLoad {
   start(): void {
     for (let home = 0; home < this.#options.sessions; home++) {
       const history = this.#tally.addClient(`${this.#options.runId}-s${home + 1}`)
-      const session = { history, answered: 0, errors: 0 }
+      const session: SessionRecord = { history, sql: null, answered: 0, errors: 0 }
       this.sessions.push(session)
       this.#running.push(this.#work(session, home, this.#random.split(history.client)))
     }
@@ -93,14 +95,15 @@ export class SessionsLoad {
 
   async #work(session: SessionRecord, home: number, random: Random): Promise<void> {
     await this.#pause(home * rampMs)
-    while (!this.#isStopped) {
+    const sql = await this.#open(session, home)
+    while (!this.#isStopped && sql !== null) {
       await this.#pause(random.nextInt(2 * this.#options.thinkTimeMs + 1))
       if (this.#isStopped) return
       const startedAt = performance.now()
       const isTransfer = random.nextInt(requestsPerTransfer) === 0
       const result = isTransfer
-        ? await this.#transfer(session.history, home, random)
-        : await this.#read(home, random)
+        ? await this.#transfer(sql, session.history, random)
+        : await this.#read(sql, random)
       const now = performance.now()
       this.#longestMs = Math.max(this.#longestMs, now - startedAt)
       if (result.kind !== 'done') session.errors++
@@ -109,13 +112,25 @@ export class SessionsLoad {
     }
   }
 
-  async #transfer(record: ClientRecord, home: number, random: Random): Promise<CallResult> {
+  /** One that is not opened is never answered. */
+  async #open(session: SessionRecord, home: number): Promise<DemoSession | null> {
+    if (this.#isStopped) return null
+    try {
+      session.sql = await this.#cluster.openSession(home)
+    } catch (error) {
+      if (!(error instanceof SkeinError)) throw error
+      session.errors++
+      this.#tally.onReadFailed(error.code)
+    }
+    return session.sql
+  }
+
+  async #transfer(sql: DemoSession, record: ClientRecord, random: Random): Promise<CallResult> {
     const serial = record.lastSerial + 1
     const transfer = drawTransfer(random, this.#options.scale)
     const time = new Date().toISOString()
     const statements = transferStatements(transfer, record.client, serial, time)
-    const options = { home, timeoutMs: operationTimeoutMs }
-    const result = await this.#cluster.write(statements, options)
+    const result = await sql.write(statements, operationTimeoutMs)
     record.lastSerial = serial
     if (result.kind === 'indeterminate')
       this.#tally.onWriteIndeterminate(record, serial, result.reason)
@@ -123,10 +138,9 @@ export class SessionsLoad {
     return result
   }
 
-  async #read(home: number, random: Random): Promise<CallResult> {
+  async #read(sql: DemoSession, random: Random): Promise<CallResult> {
     const statement = balanceStatement(drawAccount(random, this.#options.scale))
-    const options = { home, timeoutMs: operationTimeoutMs }
-    const result = await this.#cluster.read(statement, Consistencies.Linearizable, options)
+    const result = await sql.read(statement, Consistencies.Linearizable, operationTimeoutMs)
     if (result.kind === 'done') this.#tally.onReadAnswered()
     else this.#tally.onReadFailed(result.reason)
     return result

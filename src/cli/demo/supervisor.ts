@@ -1,5 +1,13 @@
 import { join } from 'node:path'
-import type { ClusterEvent, GroupStatus } from '../../core/index.js'
+import {
+  type ClusterEvent,
+  CONTROL_GROUP,
+  DEFAULT_GROUP,
+  type GroupId,
+  type GroupStatus,
+  type PlacementView,
+  type TransactionsView
+} from '../../core/index.js'
 import { AdminClient, type Outcome } from '../admin-client.js'
 import { CliError } from '../exit-codes.js'
 import type { ClusterAnswer } from '../status-command.js'
@@ -38,15 +46,17 @@ const adminSockets = 4
 /** The node processes of one cluster, from their start to their end. */
 export class Supervisor {
   readonly nodes: readonly NodeProcess[]
+  readonly #groups: number
   readonly #admins: ReadonlyMap<string, AdminClient>
   readonly #access: ClientAccess
   readonly #handlers: SupervisorHandlers
 
   private constructor(
     nodes: readonly NodeProcess[],
-    { token, clientAccess }: Workspace,
+    { token, clientAccess, groups }: Workspace,
     handlers: SupervisorHandlers
   ) {
+    this.#groups = groups
     this.#handlers = handlers
     this.nodes = nodes
     this.#access = clientAccess
@@ -119,13 +129,25 @@ export class Supervisor {
   }
 
   /** One node after the other is asked until one answers. */
-  async askAny(ask: (admin: AdminClient, timeoutMs: number) => Promise<Outcome>): Promise<unknown> {
+  askAny(ask: (admin: AdminClient, timeoutMs: number) => Promise<Outcome>): Promise<unknown> {
+    return this.askUntil(ask, 0)
+  }
+
+  /** Again and again, what may be done twice. */
+  async askUntil(
+    ask: (admin: AdminClient, timeoutMs: number) => Promise<Outcome>,
+    timeoutMs: number
+  ): Promise<unknown> {
     let last: Outcome = { kind: 'notSent', reason: 'there is no node' }
-    for (const { options } of this.nodes) {
-      last = await ask(this.#adminOf(options.id), askTimeoutMs)
-      if (last.kind === 'answer') return last.body
+    const isAnswered = async () => {
+      for (const { options } of this.nodes) {
+        last = await ask(this.#adminOf(options.id), askTimeoutMs)
+        if (last.kind === 'answer') return true
+      }
+      return false
     }
-    throw new CliError(last.kind === 'refused' ? last.error.message : last.reason)
+    await poll(isAnswered, timeoutMs)
+    return bodyOf(last)
   }
 
   views(): Promise<NodeView[]> {
@@ -147,32 +169,62 @@ export class Supervisor {
       : null
   }
 
-  /** The node that says of itself that it leads, in the highest term that anyone knows. */
-  async leader(): Promise<NodeProcess | null> {
-    const id = leaderAmong(await this.views())
-    return this.nodes.find(({ options }) => options.id === id) ?? null
+  /** Resolves when the control group has a place for every group of the cluster. */
+  async untilPlaced(timeoutMs: number): Promise<void> {
+    const arePlaced = async () => {
+      const placement = await this.askUntil(
+        (admin, askMs) => admin.get('/v1/placement', askMs),
+        timeoutMs
+      )
+      return (placement as PlacementView).groups.length === this.#groups
+    }
+    if (await poll(arePlaced, timeoutMs)) return
+    throw new CliError(`not every group was placed after ${timeoutMs / 1_000} s`)
   }
 
-  /** The first leader that is none of `except`. */
-  async untilLeader(except: string | null, timeoutMs: number): Promise<NodeProcess | null> {
-    let found: NodeProcess | null = null
-    await poll(async () => {
-      found = await this.leader()
-      return found !== null && found.options.id !== except
-    }, timeoutMs)
-    return found
-  }
-
-  /** Whether the node has applied all that was committed when this was asked. */
-  async untilCaughtUp(id: string, timeoutMs: number): Promise<boolean> {
-    let target: number | null = null
+  /** Resolves when each of the groups has a leader that is none of `except`. */
+  async untilLed(
+    groups: readonly GroupId[],
+    except: string | null,
+    timeoutMs: number
+  ): Promise<boolean> {
     return poll(async () => {
       const views = await this.views()
-      const leader = leaderAmong(views)
-      target ??= groupOf(views.find((view) => view.id === leader))?.commitIndex ?? null
-      const applied = groupOf(views.find((view) => view.id === id))?.appliedIndex ?? -1
-      return target !== null && applied >= target && (await this.isReady(id))
+      return groups.every((group) => {
+        const leader = leaderAmong(views, group)
+        return leader !== null && leader !== except
+      })
     }, timeoutMs)
+  }
+
+  /** Whether the node has applied all that was committed in any group when this was asked. */
+  async untilCaughtUp(id: string, timeoutMs: number): Promise<boolean> {
+    let targets: ReadonlyMap<GroupId, number> | null = null
+    return poll(async () => {
+      const views = await this.views()
+      targets ??= commitIndexes(views)
+      const own = views.find((view) => view.id === id)
+      const isThere = ([group, index]: [GroupId, number]) =>
+        (groupOf(own, group)?.appliedIndex ?? -1) >= index
+      return targets !== null && [...targets].every(isThere) && (await this.isReady(id))
+    }, timeoutMs)
+  }
+
+  /**
+   * Branches of transactions that are prepared and not decided, as all nodes together tell, as soon
+   * as it is none; null: a node does not answer.
+   */
+  async untilNoneInDoubt(timeoutMs: number): Promise<number | null> {
+    let found: number | null = null
+    await poll(async () => {
+      const counts = await Promise.all(this.nodes.map(({ options }) => this.#inDoubtAt(options.id)))
+      found = counts.reduce(
+        (sum, count) => (sum === null || count === null ? null : sum + count),
+        0
+      )
+      return found === 0
+    }, timeoutMs)
+    return found
   }
 
   /**
@@ -223,6 +275,11 @@ export class Supervisor {
     return (outcome.body as { readonly replicas: readonly ReplicaChecksum[] }).replicas
   }
 
+  async #inDoubtAt(id: string): Promise<number | null> {
+    const outcome = await this.#adminOf(id).get('/v1/transactions', askTimeoutMs)
+    return outcome.kind === 'answer' ? (outcome.body as TransactionsView).inDoubt : null
+  }
+
   #adminOf(id: string): AdminClient {
     return this.#admins.get(id) as AdminClient
   }
@@ -239,16 +296,41 @@ async function startAgain(node: NodeProcess, handlers: SupervisorHandlers): Prom
   }
 }
 
-export function leaderAmong(views: readonly NodeView[]): string | null {
+/** Who says of itself that it leads the group, in the highest term that anyone knows. */
+export function leaderAmong(
+  views: readonly NodeView[],
+  group: GroupId = DEFAULT_GROUP
+): string | null {
   let leader: string | null = null
   let term = -1
   for (const node of views) {
-    const group = groupOf(node)
-    if (group === undefined || group.role !== 'leader' || group.term <= term) continue
+    const status = groupOf(node, group)
+    if (status === undefined || status.role !== 'leader' || status.term <= term) continue
     leader = node.id
-    term = group.term
+    term = status.term
   }
   return leader
+}
+
+/** With data, that any of the nodes has a replica of; rising. */
+export function dataGroupsOf(views: readonly NodeView[]): GroupId[] {
+  const groups = views.flatMap(({ view }) => view?.groups.map(({ group }) => group) ?? [])
+  return [...new Set(groups)].filter((group) => group !== CONTROL_GROUP).sort((a, b) => a - b)
+}
+
+/** Null: a group has no leader. */
+function commitIndexes(views: readonly NodeView[]): ReadonlyMap<GroupId, number> | null {
+  const indexes = new Map<GroupId, number>()
+  for (const group of dataGroupsOf(views)) {
+    const leader = leaderAmong(views, group)
+    const status = groupOf(
+      views.find(({ id }) => id === leader),
+      group
+    )
+    if (status === undefined) return null
+    indexes.set(group, status.commitIndex)
+  }
+  return indexes
 }
 
 /** Two replicas at the same index with another content: waiting will not help. */
@@ -262,14 +344,22 @@ export function haveDiverged(answers: readonly (readonly ReplicaChecksum[] | nul
   return false
 }
 
-export const groupOf = (node: NodeView | undefined): GroupStatus | undefined =>
-  node?.view?.groups.find(({ group }) => group === 0)
+export const groupOf = (
+  node: NodeView | undefined,
+  id: GroupId = DEFAULT_GROUP
+): GroupStatus | undefined => node?.view?.groups.find(({ group }) => group === id)
+
+/** @throws CliError it is no answer */
+function bodyOf(outcome: Outcome): unknown {
+  if (outcome.kind === 'answer') return outcome.body
+  throw new CliError(outcome.kind === 'refused' ? outcome.error.message : outcome.reason)
+}
 
 async function poll(holds: () => Promise<boolean>, timeoutMs: number): Promise<boolean> {
   const deadline = performance.now() + timeoutMs
-  while (performance.now() < deadline) {
+  for (;;) {
     if (await holds()) return true
+    if (performance.now() >= deadline) return false
     await new Promise((resolve) => setTimeout(resolve, pollIntervalMs))
   }
-  return holds()
 }

@@ -1,4 +1,5 @@
 import { build, type Histogram } from 'hdr-histogram-js'
+import { DEFAULT_GROUP, type GroupId } from '../../core/index.js'
 
 /** Latencies are kept in tenths of a millisecond. */
 const ticksPerMs = 10
@@ -16,6 +17,8 @@ export interface ClientRecord {
 
 export interface TallyFigures {
   readonly writes: number
+  /** Of several groups; they are among `writes`. */
+  readonly distributed: number
   readonly reads: number
   readonly writesIndeterminate: number
   readonly writeErrors: number
@@ -28,13 +31,16 @@ export class Tally {
   /** The latest reason of each kind of failure, with how often. */
   readonly reasons = new Map<string, number>()
   #writes = 0
+  #distributed = 0
   #reads = 0
   #writesIndeterminate = 0
   #writeErrors = 0
   #readErrors = 0
   #writeLatency = newHistogram()
   #killedAt: number | null = null
-  #firstWriteAfterKillAt: number | null = null
+  /** Those that the killed node led, and that nothing was written to since. */
+  readonly #silent = new Set<GroupId>()
+  #lastHeardAt: number | null = null
 
   addClient(client: string): ClientRecord {
     const record = {
@@ -50,6 +56,7 @@ export class Tally {
   get figures(): TallyFigures {
     return {
       writes: this.#writes,
+      distributed: this.#distributed,
       reads: this.#reads,
       writesIndeterminate: this.#writesIndeterminate,
       writeErrors: this.#writeErrors,
@@ -57,11 +64,18 @@ export class Tally {
     }
   }
 
-  onWriteAcknowledged(startedAt: number, now: number): void {
+  /** @param groups that it wrote to */
+  onWriteAcknowledged(
+    startedAt: number,
+    now: number,
+    groups: readonly GroupId[] = [DEFAULT_GROUP]
+  ): void {
     this.#writes++
+    if (groups.length > 1) this.#distributed++
     recordLatency(this.#writeLatency, now - startedAt)
-    const isAfterKill = this.#killedAt !== null && startedAt > this.#killedAt
-    if (isAfterKill) this.#firstWriteAfterKillAt ??= now
+    if (this.#silent.size === 0 || this.#killedAt === null || startedAt <= this.#killedAt) return
+    for (const group of groups) this.#silent.delete(group)
+    if (this.#silent.size === 0) this.#lastHeardAt = now
   }
 
   /** False: there is no room to remember it, and the workload must end. */
@@ -89,15 +103,21 @@ export class Tally {
     this.#because(reason)
   }
 
-  onLeaderKilled(now: number): void {
+  /** @param led the groups that it led */
+  onLeaderKilled(now: number, led: readonly GroupId[] = [DEFAULT_GROUP]): void {
     this.#killedAt = now
-    this.#firstWriteAfterKillAt = null
+    this.#lastHeardAt = null
+    this.#silent.clear()
+    for (const group of led) this.#silent.add(group)
   }
 
-  /** From the kill to the first acknowledgement of a write that began after it; null: none yet. */
+  /**
+   * From the kill until each group that was led there had acknowledged a write that began after it;
+   * null: one has not.
+   */
   unavailableMs(): number | null {
-    if (this.#killedAt === null || this.#firstWriteAfterKillAt === null) return null
-    return this.#firstWriteAfterKillAt - this.#killedAt
+    if (this.#killedAt === null || this.#lastHeardAt === null) return null
+    return this.#lastHeardAt - this.#killedAt
   }
 
   writeLatencyMs(percentile: number): number {

@@ -39,6 +39,8 @@ export interface Workspace {
   /** What a shell sources to talk to the cluster; `writeEnvironment` makes it. */
   readonly environmentFile: string
   readonly nodeIds: readonly string[]
+  /** With data. */
+  readonly groups: number
   /** Leaders are lost only on purpose, and the machine is as busy as it can be. */
   readonly isRolling: boolean
   /** Lets go of the directory, and removes it when it was made for this run alone. */
@@ -46,10 +48,11 @@ export interface Workspace {
 }
 
 type WorkspaceOptions = Pick<DemoOptions, 'nodes' | 'scale' | 'dataDirectory'> &
-  Partial<Pick<DemoOptions, 'rollingRestart'>>
+  Partial<Pick<DemoOptions, 'rollingRestart' | 'groups'>>
 
 interface Marker {
   readonly nodes: number
+  readonly groups: number
   readonly scale: number
 }
 
@@ -78,7 +81,8 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     const environmentFile = join(directory, 'env')
     const isRolling = options.rollingRestart ?? false
     const access = { authority, token, clientAccess, environmentFile }
-    return { directory, ...access, nodeIds, isRolling, release }
+    const { groups } = markerOf(options)
+    return { directory, ...access, nodeIds, groups, isRolling, release }
   } catch (error) {
     await release()
     if (!(error instanceof SkeinError) && !isSystemError(error)) throw error
@@ -106,10 +110,12 @@ export async function writeNodeConfig(
     cluster: {
       name: clusterName,
       seeds: seeds.map((other) => `127.0.0.1:${ports.get(other)?.cluster}`),
-      bootstrap: { voters: workspace.nodeIds }
+      bootstrap: { voters: workspace.nodeIds },
+      groups: workspace.groups
     },
     security: { certificateFile, keyFile, caFile, gossipKeyFile },
     consensus: consensusFor(workspace),
+    ...(workspace.groups > 1 ? { engine: { isolation: 'thread', readers: 1 } } : {}),
     admin: { listenAddress: `127.0.0.1:${own?.admin}`, tokenFile }
   }
   await makeDirectory(config.node.dataDirectory)
@@ -173,7 +179,7 @@ async function checkMarker(
     if (JSON.stringify(found) === JSON.stringify(wanted)) return false
     throw usageError(
       `${directory} was made for ${JSON.stringify(found)}, asked for ${JSON.stringify(wanted)}; ` +
-        'use another --data or the same --nodes and --scale'
+        'use another --data or the same options'
     )
   }
   const foreign = names.filter((name) => !['lock', 'certs'].includes(name))
@@ -181,7 +187,11 @@ async function checkMarker(
   throw usageError(`${directory} holds other files (${foreign[0]}, …); name an empty directory`)
 }
 
-const markerOf = ({ nodes, scale }: WorkspaceOptions): Marker => ({ nodes, scale })
+const markerOf = ({ nodes, groups = 1, scale }: WorkspaceOptions): Marker => ({
+  nodes,
+  groups,
+  scale
+})
 
 const peerOf = (id: string): PeerIdentity => ({ kind: 'node', nodeId: toNodeId(id), clusterName })
 

@@ -47,7 +47,7 @@ import type {
   WriteRequest
 } from '../../core/ports/replicated-group.js'
 import type { TellQueue } from '../../core/tell-queue.js'
-import { isJoint, membersOf } from '../configuration.js'
+import { hasMemberOn, isJoint, membersOf } from '../configuration.js'
 import type { ConsensusCounters } from '../counters.js'
 import type { RaftEvent } from '../raft/types.js'
 import { Applier } from './applier-driver.js'
@@ -55,7 +55,7 @@ import { type ClientStanding, standingOf } from './client-standing.js'
 import type { CheckVerdict } from './divergence-check.js'
 import { GroupChecks } from './group-checks-driver.js'
 import { beginSnapshot, type GroupCopy } from './group-copy-driver.js'
-import { asFailure, notLeader } from './group-errors.js'
+import { asFailure, notLeader, notMember } from './group-errors.js'
 import { GroupReads } from './group-reads-driver.js'
 import type { GroupSection, MakeEntry, RowGuard } from './group-section.js'
 import { LeadershipView, statusOf } from './group-status.js'
@@ -445,10 +445,14 @@ export class GroupDriver implements ReplicatedGroup {
     this.#fail(asFailure(error, 'the log failed'))
   }
 
-  /** The leader is asked by a follower; it does not pass the question on. */
-  async handleReadIndexRequest(deadline: MonotonicMs): Promise<LogIndex> {
-    const { role, leader } = this.#started().raft.status()
+  /**
+   * The leader is asked by a follower; it does not pass the question on. Who was removed is told
+   * so: it will not be sent the entries that its read would wait for.
+   */
+  async handleReadIndexRequest(from: NodeId, deadline: MonotonicMs): Promise<LogIndex> {
+    const { role, leader, configuration } = this.#started().raft.status()
     if (role !== 'leader') throw notLeader(leader)
+    if (!hasMemberOn(from, configuration)) throw notMember(leader)
     return this.readIndex(deadline)
   }
 
@@ -529,6 +533,10 @@ export class GroupDriver implements ReplicatedGroup {
     index
   }: Extract<RaftEvent, { type: 'ConfigurationCommitted' }>): void {
     if (isJoint(configuration)) return
+    if (!hasMemberOn(nodeOf(this.#options.self), configuration)) {
+      const { raft, reads } = this.#started()
+      reads.rejectAll(() => notMember(raft.status().leader))
+    }
     this.#components.emit({
       type: 'ConfigurationChanged',
       group: this.group,

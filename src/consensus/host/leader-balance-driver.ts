@@ -45,6 +45,11 @@ export class LeaderBalanceDriver {
     this.#arm()
   }
 
+  /** A leadership that came here on purpose is not given away for so long. */
+  keep(group: GroupId, forMs: number): void {
+    this.#balance.keep(group, after(this.#components.clock.now(), forMs))
+  }
+
   stop(): void {
     this.#isStopped = true
     this.#timer.stop()

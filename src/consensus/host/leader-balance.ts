@@ -7,6 +7,7 @@
  *    the same groups, so nobody else thinks it is its turn.
  * 3. Nothing moves until leaders have been the same, and known, for `calmMs`: what else is going
  *    on comes first.
+ * 4. A group that was put here on purpose stays for as long as it was asked for.
  */
 import { compareText, type GroupId, type MonotonicMs, type NodeId } from '../../core/ids.js'
 
@@ -48,10 +49,17 @@ export class LeaderBalance {
   readonly #calmMs: number
   #leaders = ''
   #changedAt: MonotonicMs
+  /** Until when; of groups that this node has, or had. */
+  readonly #kept = new Map<GroupId, MonotonicMs>()
 
   constructor(calmMs: number, now: MonotonicMs) {
     this.#calmMs = calmMs
     this.#changedAt = now
+  }
+
+  /** This node does not give the group away before. */
+  keep(group: GroupId, until: MonotonicMs): void {
+    this.#kept.set(group, until)
   }
 
   /** `isOwn`: the last change was this node's own move, which needs no calm after it. */
@@ -61,7 +69,11 @@ export class LeaderBalance {
     if (leaders !== this.#leaders && !isOwn) this.#changedAt = now
     this.#leaders = leaders
     if (now - this.#changedAt < this.#calmMs) return null
-    return groups.some(({ leader }) => leader === null) ? null : planMove(inputs)
+    if (groups.some(({ leader }) => leader === null)) return null
+    for (const [group, until] of this.#kept) if (until <= now) this.#kept.delete(group)
+    const isLevel: BalanceInputs['isLevel'] = (group, voter) =>
+      !this.#kept.has(group) && inputs.isLevel(group, voter)
+    return planMove({ ...inputs, isLevel })
   }
 }
 

@@ -14,11 +14,13 @@ export interface ClientConfig extends ClientFields {
 }
 
 /**
- * A client has other nodes to go to, so it waits less for one of them than nodes wait for each
- * other.
+ * A client has other nodes to go to, so a silent one is left sooner than nodes leave each other.
+ * A connection that is being made is given time: nobody waits for it while another one is there,
+ * and when many clients connect at once, to give up early and begin again would keep all of them
+ * from ever being done.
  */
 const transport = {
-  dialTimeoutMs: 1_000,
+  dialTimeoutMs: 5_000,
   reconnectBackoffMaxMs: 1_000,
   idleTimeoutMs: 3_000
 }

@@ -192,7 +192,7 @@ const membership = z.strictObject({
 
 const transport = z.strictObject({
   dialTimeoutMs: ms(10, 60_000).default(2_000),
-  handshakeTimeoutMs: ms(10, 60_000).default(2_000),
+  handshakeTimeoutMs: ms(10, 60_000).default(10_000),
   /** First pause after a failed dial; doubles up to the maximum, with jitter. */
   reconnectBackoffMinMs: ms(1, 60_000).default(50),
   reconnectBackoffMaxMs: ms(1, 600_000).default(5_000),

@@ -4,6 +4,7 @@
  */
 
 import { RaftRoles } from '../../core/events.js'
+import { latencyBucketsLength } from '../../core/latency-counts.js'
 import { Lifecycles } from '../../core/member.js'
 import { Priorities } from '../../core/ports/messenger.js'
 import { drainPhases } from '../../core/rolling-restart.js'
@@ -65,35 +66,41 @@ export const nodeStatus = declareRequest({
   name: 'NodeStatus',
   priority: Priorities.High,
   body: openStruct({}),
-  answer: openStruct({
-    boot,
-    lifecycle: oneOf(lifecycles),
-    ready: bool,
-    canRestart: bool,
-    isRestarting: bool,
-    draining: list(nodeId, drainingToldMax),
-    sessions: u32,
-    sessionsMoved: u32,
-    sessionsRefused: u32,
-    inFlight: u32,
-    queries: u64,
-    failures: u64,
-    groups: list(
-      struct({
-        group: groupId,
-        role: oneOf(roles),
-        term,
-        leader: nullable(nodeId),
-        voters: nodes,
-        votersOutgoing: nodes,
-        commitIndex: logIndex,
-        appliedIndex: logIndex,
-        failed: bool,
-        active: nodes
-      }),
-      groupsToldMax
-    )
-  }),
+  answer: openStruct(
+    {
+      boot,
+      lifecycle: oneOf(lifecycles),
+      ready: bool,
+      canRestart: bool,
+      isRestarting: bool,
+      draining: list(nodeId, drainingToldMax),
+      sessions: u32,
+      sessionsMoved: u32,
+      sessionsRefused: u32,
+      inFlight: u32,
+      queries: u64,
+      failures: u64,
+      groups: list(
+        struct({
+          group: groupId,
+          role: oneOf(roles),
+          term,
+          leader: nullable(nodeId),
+          voters: nodes,
+          votersOutgoing: nodes,
+          commitIndex: logIndex,
+          appliedIndex: logIndex,
+          failed: bool,
+          active: nodes
+        }),
+        groupsToldMax
+      )
+    },
+    {
+      /** `LatencyCounts` of its queries since its process began. */
+      latencies: [1, list(u64, latencyBucketsLength)]
+    }
+  ),
   about: 'Asks a node how it is: its process, its replicas, and what a drain would have to move.'
 })
 
@@ -147,11 +154,21 @@ export const leadershipMove = declareRequest({
   about: 'Asks the leader of a group to give its leadership away; it passes nothing on.'
 })
 
+export const leadershipKeep = declareRequest({
+  number: 0x064a,
+  name: 'LeadershipKeep',
+  priority: Priorities.High,
+  body: openStruct({ group: groupId, forMs: u32 }),
+  answer: openStruct({}),
+  about: 'Asks a node to keep the leadership of a group that was put there on purpose.'
+})
+
 /** Everything this file declares, for the catalogue. */
 export const drainMessages = [
   nodeStatus,
   nodeDrain,
   nodeUndrain,
   nodeRestart,
-  leadershipMove
+  leadershipMove,
+  leadershipKeep
 ] as const

@@ -26,7 +26,14 @@ import type { Messenger } from '../../core/ports/messenger.js'
 import type { DrainPhase, LeadershipMove } from '../../core/rolling-restart.js'
 import type { NodeStatus, ReplicaStatus } from '../rolling-restart/cluster-view.js'
 import { FenceGate, type PlanFence } from '../rolling-restart/plan-fence.js'
-import { leadershipMove, nodeDrain, nodeRestart, nodeStatus, nodeUndrain } from './messages.js'
+import {
+  leadershipKeep,
+  leadershipMove,
+  nodeDrain,
+  nodeRestart,
+  nodeStatus,
+  nodeUndrain
+} from './messages.js'
 
 /** A node that drains campaigns when a group has had no leader for so long. */
 export const leaderlessMs = 5_000
@@ -67,7 +74,9 @@ export interface NodeDrainComponents {
   /** Queries of others and of this node's callers that have begun here. */
   readonly inFlight: () => number
   /** Queries since the process began. */
-  readonly counts: () => { readonly queries: number; readonly failures: number }
+  readonly counts: () => Pick<NodeStatus, 'queries' | 'failures' | 'latencies'>
+  /** A leadership that is here, or comes, is not given away for the sake of balance so long. */
+  readonly keepLeader: (group: GroupId, forMs: number) => void
   readonly sessions?: SessionMover | undefined
   /** Without one a restart is awaited from outside. */
   readonly hook?: RestartHook | undefined
@@ -197,6 +206,10 @@ export class NodeDrainDriver {
     return group.status().leader
   }
 
+  keepLeader(group: GroupId, forMs: number): void {
+    this.#components.keepLeader(group, forMs)
+  }
+
   #giveUpLeaderships(moves: readonly LeadershipMove[], deadline: MonotonicMs): void {
     const { groups, clock, logger } = this.#components
     this.#timer.arm(after(clock.now(), leaderlessCheckMs))
@@ -251,6 +264,10 @@ export class NodeDrainDriver {
     messenger.onRequest(leadershipMove, async ({ body, deadline }) => {
       const until = deadline ?? after(clock.now(), leaderlessMs)
       return { leader: await this.moveLeadership(body.group, body.target, until) }
+    })
+    messenger.onRequest(leadershipKeep, async ({ body }) => {
+      this.keepLeader(body.group, body.forMs)
+      return {}
     })
   }
 }

@@ -5,8 +5,9 @@
 import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after } from '../../core/deadlines.js'
 import { StoppedError, TransferFailedError, UnknownNodeError } from '../../core/errors.js'
-import type { MonotonicMs, NodeId } from '../../core/ids.js'
+import type { GroupId, MonotonicMs, NodeId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
+import type { Logger } from '../../core/ports/logger.js'
 import type { Messenger } from '../../core/ports/messenger.js'
 import {
   type ClusterOperations,
@@ -23,12 +24,13 @@ import { drainFaults, reportAfter } from '../rolling-restart/drain-progress.js'
 import { moveFault, movesFrom, moveTarget } from '../rolling-restart/leadership-moves.js'
 import { emptyReport } from '../rolling-restart/plan.js'
 import { resolveRestartOptions, restartDefaults } from '../rolling-restart/restart-options.js'
-import { leadershipMove, nodeDrain, nodeUndrain } from './messages.js'
+import { leadershipKeep, leadershipMove, nodeDrain, nodeUndrain } from './messages.js'
 import type { NodeDrainDriver } from './node-drain-driver.js'
 
 export interface OperationsComponents {
   readonly clock: Clock
   readonly messenger: Messenger
+  readonly logger: Logger
   readonly node: NodeDrainDriver
   readonly look: (options: LookOptions) => Promise<ClusterSight>
 }
@@ -37,6 +39,8 @@ export interface OperationsComponents {
 const pollIntervalMs = 200
 const orderTimeoutMs = 5_000
 const switchoverTimeoutMs = 10_000
+/** A leader that was put somewhere stays so long, unless its node drains or fails. */
+export const switchoverKeptMs = 600_000
 
 const isAnybody = () => 0
 
@@ -97,7 +101,24 @@ export class OperationsDriver implements ClusterOperations {
       if (fault !== null) throw new TransferFailedError(fault)
       await this.#move({ group, target, from, deadline })
     }
+    await this.#keep(group, target)
     return { group, from, to: target, tookMs: this.#components.clock.now() - began }
+  }
+
+  /** What an operator decided is not undone for the sake of balance. */
+  async #keep(group: GroupId, target: NodeId): Promise<void> {
+    const { messenger, node, logger } = this.#components
+    if (target === this.#self) {
+      node.keepLeader(group, switchoverKeptMs)
+      return
+    }
+    try {
+      const deadline = this.#deadlineIn(orderTimeoutMs)
+      const body = { group, forMs: switchoverKeptMs }
+      await messenger.request(target, leadershipKeep, body, { deadline })
+    } catch (error) {
+      logger.info({ group, target, error }, 'the leadership may be moved again for balance')
+    }
   }
 
   async #move(move: SwitchoverRequest & MoveParts): Promise<void> {

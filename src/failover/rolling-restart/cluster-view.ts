@@ -45,6 +45,8 @@ export interface NodeStatus {
   /** Since its process began, and those of them that failed for no fault of the caller. */
   readonly queries: number
   readonly failures: number
+  /** How long they took, as `LatencyCounts`; absent: an older node does not tell. */
+  readonly latencies?: readonly number[] | undefined
   readonly groups: readonly ReplicaStatus[]
 }
 

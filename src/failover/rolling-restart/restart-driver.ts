@@ -12,7 +12,6 @@ import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after, NEVER } from '../../core/deadlines.js'
 import {
   ContinuedElsewhereError,
-  InvalidArgumentError,
   NotFoundError,
   PlanRefusedError,
   StoppedError
@@ -152,9 +151,6 @@ export class RestartDriver implements RollingRestarts {
   async start(request: RollingRestartRequest = {}): Promise<RollingRestart> {
     const { nodes, by, ...given } = request
     const options = resolveRestartOptions(given)
-    if (options.p99MsMax !== null) {
-      throw new InvalidArgumentError('p99MsMax', 'nodes do not measure how long queries take')
-    }
     const { order } = await this.#orderOf(nodes, options)
     const id = this.#components.newPlanId()
     await this.#change(

@@ -24,7 +24,7 @@ import { type Definitions, mergeDefinitions } from './session-changes.js'
 import { isSessionId, nameFault, settingFault, takeFault } from './session-checks.js'
 import { ended, movedTo } from './session-errors.js'
 import type { SessionHomeDriver } from './session-home-driver.js'
-import { tokenHashBytes } from './session-record.js'
+import { isSameBytes, tokenHashBytes } from './session-record.js'
 
 export interface SessionRequestsComponents {
   readonly messenger: Messenger
@@ -78,16 +78,19 @@ export class SessionRequestsDriver {
   async #attach({ body, peer, deadline }: Inbound<Body<typeof sessionAttach>>) {
     const { home, crypto, onEvent } = this.#components
     this.#expectRoom()
-    const { session, token: shown, next, seen, lastInsertRowid } = body
+    const { session, token: shown, next, from, seen, lastInsertRowid } = body
     if (shown.length !== tokenHashBytes) throw new InvalidArgumentError('token', '32 bytes')
     expectHash('next', next)
     const until = home.until(deadline)
     const known = await home.record(session, until)
     if (known === null) throw ended('closed, or nobody spoke for it in time')
-    const fault = takeFault(known, this.#components)
-    if (fault !== null) throw new DrainingError(`${this.#self}: ${fault.detail}`)
     const client = clientOf(peer)
     const token = crypto.sha256(shown)
+    // Its token is not used: its home was not lost, but moved while nobody listened.
+    const isMoved = from !== undefined && from !== known.home && isSameBytes(token, known.token)
+    if (isMoved && known.client === client) throw movedTo(session, known.home, known.epoch)
+    const fault = takeFault(known, this.#components)
+    if (fault !== null) throw new DrainingError(`${this.#self}: ${fault.detail}`)
     const captured = { seen, lastInsertRowid }
     const change = { kind: 'attach', session, client, home: this.#self, token, next } as const
     const { epoch } = await home.change({ ...change, ...captured }, until)

@@ -131,6 +131,12 @@ export type CoordinatorEvent =
       readonly state: BranchState
     }
   | { readonly type: 'Forgotten'; readonly transaction: TransactionId }
+  /** An earlier leader left it, and its end is brought on now. */
+  | {
+      readonly type: 'Recovered'
+      readonly transaction: TransactionId
+      readonly decision: 'commit' | 'abort'
+    }
 
 interface Open {
   readonly plan: TransactionPlan
@@ -145,6 +151,14 @@ interface Open {
   phase: 'preparing' | 'deciding'
   retryMs: number
   retryAt: MonotonicMs
+}
+
+/** An abort on its way into the log. */
+interface Fence {
+  /** Whom it is told to. */
+  readonly told: Set<GroupId>
+  /** Of a branch that an earlier leader left. */
+  readonly isOrphan: boolean
 }
 
 interface Acknowledged {
@@ -162,8 +176,7 @@ export class Coordinator {
   readonly #open = new Map<TransactionId, Open>()
   readonly #outboxes = new Map<GroupId, DecisionOutbox>()
   readonly #acknowledged = new Map<TransactionId, Acknowledged>()
-  /** Aborts on their way into the log, and whom they are told to. */
-  readonly #fences = new Map<TransactionId, Set<GroupId>>()
+  readonly #fences = new Map<TransactionId, Fence>()
   #epoch: Term | null = null
   #sequence = 0
   #scanAt: MonotonicMs = NEVER
@@ -191,6 +204,9 @@ export class Coordinator {
     assert(this.#epoch === null, 'leads already')
     this.#epoch = epoch
     this.#sequence = 0
+    for (const { transaction } of this.#view.decisions()) {
+      this.#effects.emit({ type: 'Recovered', transaction, decision: 'commit' })
+    }
     this.#scan(now)
   }
 
@@ -426,12 +442,17 @@ export class Coordinator {
     }
   }
 
-  #fence(transaction: TransactionId, askers: readonly GroupId[], reason: string): void {
+  #fence(
+    transaction: TransactionId,
+    askers: readonly GroupId[],
+    reason: string,
+    isOrphan = false
+  ): void {
     const known = this.#fences.get(transaction)
-    const told = known ?? new Set<GroupId>()
-    for (const group of askers) if (group !== this.#options.group) told.add(group)
+    const fence = known ?? { told: new Set(), isOrphan }
+    for (const group of askers) if (group !== this.#options.group) fence.told.add(group)
     if (known !== undefined) return
-    this.#fences.set(transaction, told)
+    this.#fences.set(transaction, fence)
     this.#propose({ kind: 'abort', transaction, reason: reason.slice(0, 128) })
   }
 
@@ -457,10 +478,12 @@ export class Coordinator {
       this.#finish(open, 'aborted', end.reason)
       this.#tellAbort(open, end.reason)
     }
-    for (const group of this.#fences.get(transaction) ?? []) {
+    const fence = this.#fences.get(transaction)
+    for (const group of fence?.told ?? []) {
       this.#outboxOf(group).add({ kind: 'abort', transaction, reason: end.reason })
     }
     this.#fences.delete(transaction)
+    if (fence?.isOrphan) this.#effects.emit({ type: 'Recovered', transaction, decision: 'abort' })
   }
 
   #drive(transaction: TransactionId): void {
@@ -480,7 +503,7 @@ export class Coordinator {
     for (const { transaction } of this.#view.decisions()) this.#drive(transaction)
     for (const { transaction, coordinator, groups } of this.#view.branches()) {
       if (coordinator !== group || this.#open.has(transaction)) continue
-      this.#fence(transaction, groups, 'its coordinator was lost before a decision')
+      this.#fence(transaction, groups, 'its coordinator was lost before a decision', true)
     }
     this.#flush(now)
   }

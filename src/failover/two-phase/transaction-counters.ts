@@ -6,6 +6,8 @@ export const transactionCounterNames = [
   /** Leadership was lost while the decision was on its way. */
   'transactions_unknown',
   'transactions_retried',
+  /** Left by an earlier leader of their coordinating group, and brought to an end by this one. */
+  'transaction_recoveries',
   /** A branch in doubt for a minute, a group away for one, outcomes that differ. */
   'transaction_alarms'
 ] as const

@@ -28,7 +28,7 @@ export function reportTransactions(
         epoch,
         state: 'prepared',
         ageMs: Math.max(0, logNow - preparedAt),
-        lockedRows: isWhole ? 'all' : locks.readKeys.length + locks.writeKeys.length,
+        lockedRows: isWhole ? 'all' : new Set([...locks.readKeys, ...locks.writeKeys]).size,
         waiters: waits
           .filter(({ by }) => by.includes(transaction))
           .map((waiter) => waiter.transaction)

@@ -189,8 +189,7 @@ export class TransactionsDriver implements BranchPeers, ClusterTransactions {
     { group, outcome, force, by, reason, timeoutMs = resolveTimeoutMs }: ResolveTransaction
   ): Promise<{ readonly state: BranchState }> {
     if (!force && outcome !== 'forget') {
-      const told = 'a decision by hand may differ from the coordinator’s; say force'
-      throw new ChangeRefusedError(told, { details: { section: 'transactions', reason: told } })
+      throw refused('a decision by hand may differ from the coordinator’s; say force')
     }
     const { clock, logger, messenger } = this.#components
     const body = { transaction, group, outcome, by, reason }
@@ -248,6 +247,10 @@ export class TransactionsDriver implements BranchPeers, ClusterTransactions {
     const section = this.#expect(group)
     if (section.state.stateOf(transaction) === 'unknown') {
       throw new NotFoundError(`group ${group} knows nothing of transaction ${transaction}`)
+    }
+    const { heuristic } = section.state.end(transaction) ?? { heuristic: 'none' }
+    if (outcome === 'forget' && (heuristic === 'none' || heuristic === 'agreed')) {
+      throw refused('nothing that somebody must have read of is known of it here')
     }
     await section.decideByHand(
       outcome === 'forget'
@@ -418,6 +421,12 @@ export class TransactionsDriver implements BranchPeers, ClusterTransactions {
         logger.error({ at: group, ...facts }, `a distributed transaction needs a look: ${type}`)
         break
       }
+      case 'Recovered': {
+        this.counters.add('transaction_recoveries')
+        const { type: _, ...facts } = event
+        logger.info({ at: group, ...facts }, 'a distributed transaction of an earlier leader')
+        break
+      }
       case 'Forgotten':
       case 'PlanWanted':
       case 'RowsReleased':
@@ -511,6 +520,9 @@ function refusalOf(
       return new TransactionAbortedError('the id is in use')
   }
 }
+
+const refused = (reason: string): ChangeRefusedError =>
+  new ChangeRefusedError(reason, { details: { section: 'transactions', reason } })
 
 const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0)
 

@@ -31,6 +31,8 @@ export interface DeliveryTransport
   extends Pick<Messenger, 'send' | 'onMessage' | 'onRequest' | 'request' | 'isConnected'> {
   /** This process, as peers know it from its Hello. */
   readonly epoch: number
+  /** The rooms of this node still register what they handle. */
+  readonly isStarting: boolean
   /** Of the process at the other end of an open connection. */
   epochOf(nodeId: NodeId): number | null
   /** Begins to connect, if need be and the pause after a failed dial is over. */

@@ -1,6 +1,6 @@
 import type { Config } from '../../core/config/schema.js'
 import { after, NEVER } from '../../core/deadlines.js'
-import { type ErrorFacts, SkeinError, UnknownMessageError } from '../../core/errors.js'
+import { type ErrorFacts, SkeinError } from '../../core/errors.js'
 import { compareText, type MonotonicMs, type NodeId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Logger } from '../../core/ports/logger.js'
@@ -11,6 +11,7 @@ import type { DeliveryTransport, TaggedArrival } from './delivery-port.js'
 import { deliveryAck, deliveryFailed, type FloorBody } from './messages.js'
 import { type Handout, ReliableReceiver, type Reply, Verdicts } from './reliable-receiver.js'
 import { deliveryWindowLengthMax } from './reliable-sender.js'
+import { unhandled } from './unhandled.js'
 
 /** Of what a handler threw. */
 const failureTextLengthMax = 512
@@ -71,7 +72,7 @@ export class InboundSessions {
     counters.add('acked_received')
     const { tag, declaration, sizeBytes } = arrival
     if (!this.#handlers.has(declaration.number)) {
-      const error = new UnknownMessageError(`nobody here handles ${declaration.name}`)
+      const error = unhandled(declaration.name, this.#components.transport.isStarting)
       session.receiver.refuse(tag, error.toFacts())
     } else this.#receive(session, arrival, sizeBytes)
     this.#settle(session)

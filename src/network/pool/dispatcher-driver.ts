@@ -1,10 +1,11 @@
 import { InvariantError, must } from '../../core/assert.js'
-import { InternalError, SkeinError, UnknownMessageError } from '../../core/errors.js'
+import { InternalError, SkeinError } from '../../core/errors.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type { Inbound } from '../../core/ports/messenger.js'
 import type { Tracer } from '../../core/ports/tracer.js'
 import { factsOf } from '../../core/remote-error.js'
 import { traced, tracedNow } from '../../core/traced-driver.js'
+import { unhandled } from '../delivery/unhandled.js'
 import type { TransportCounters } from '../mux/transport-counters.js'
 import type { Connection, InboundMessage, InboundRequest } from './connection-driver.js'
 import { InboundView } from './inbound.js'
@@ -17,6 +18,8 @@ export class Dispatcher {
   readonly #logger: Logger
   readonly #counters: TransportCounters
   readonly #tracer: Tracer | null
+  /** Rooms still register what they handle. */
+  isStarting = false
   readonly #messages = new Map<number, MessageHandler>()
   readonly #requests = new Map<number, RequestHandler>()
 
@@ -39,7 +42,7 @@ export class Dispatcher {
     const handle = this.#messages.get(number)
     if (handle === undefined) {
       this.#counters.add('unknown_messages')
-      connection.reject(message, new UnknownMessageError(`nobody here takes ${name}`))
+      connection.reject(message, unhandled(name, this.isStarting))
       return
     }
     try {
@@ -59,7 +62,7 @@ export class Dispatcher {
     const handle = this.#requests.get(declaration.number)
     if (handle === undefined) {
       this.#counters.add('unknown_messages')
-      const error = new UnknownMessageError(`nobody here answers ${declaration.name}`)
+      const error = unhandled(declaration.name, this.isStarting)
       connection.answerError(id, error.toFacts())
       return
     }

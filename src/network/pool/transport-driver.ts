@@ -166,6 +166,15 @@ export class TransportDriver implements Messenger, DeliveryTransport {
     return queued
   }
 
+  get isStarting(): boolean {
+    return this.#dispatcher.isStarting
+  }
+
+  /** Until the rooms have started, who asks for what nobody handles yet is told so. */
+  setStarting(isStarting: boolean): void {
+    this.#dispatcher.isStarting = isStarting
+  }
+
   epochOf(nodeId: NodeId): number | null {
     return this.#openConnectionTo(nodeId)?.facts?.epoch ?? null
   }

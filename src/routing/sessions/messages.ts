@@ -64,15 +64,21 @@ export const sessionAttach = declareRequest({
   priority: High,
   senders: ['client'],
   secret: true,
-  body: openStruct({
-    session,
-    /** Used up by this. */
-    token,
-    /** SHA-256 of the token that will do it the next time. */
-    next: token,
-    /** What the program knows that the session has seen. */
-    ...captured
-  }),
+  body: openStruct(
+    {
+      session,
+      /** Used up by this. */
+      token,
+      /** SHA-256 of the token that will do it the next time. */
+      next: token,
+      /** What the program knows that the session has seen. */
+      ...captured
+    },
+    {
+      /** The home that it knows: where the cluster has moved it since, it is told so instead. */
+      from: [1, nodeId]
+    }
+  ),
   answer: openStruct({
     home: nodeId,
     epoch,

@@ -11,7 +11,7 @@ import type { SqlValue, Statement } from '../../core/sql.js'
 import { resolved } from './key-value.js'
 import { shapeOf } from './shape-reader.js'
 import { shardHashOf } from './shard-hash.js'
-import { groupOf, groupsOf, type ShardedTable, type ShardMap } from './shard-map.js'
+import { foldedName, groupOf, groupsOf, type ShardedTable, type ShardMap } from './shard-map.js'
 import type { Merge, StatementShape } from './statement-shape.js'
 
 /** Texts whose shapes are remembered; the one used longest ago is forgotten. */
@@ -26,7 +26,11 @@ export type ShardPlan =
   /** The statements of each group, by their places in the request: one distributed transaction. */
   | { readonly kind: 'several'; readonly parts: readonly ShardPart[] }
   /** A change of the schema, in each of these, or null: in every group. */
-  | { readonly kind: 'definition'; readonly groups: readonly GroupId[] | null }
+  | {
+      readonly kind: 'definition'
+      readonly table: string | null
+      readonly groups: readonly GroupId[] | null
+    }
 
 export interface ShardPart {
   readonly group: GroupId
@@ -71,7 +75,9 @@ export class ShardPlanner {
   #planOne(map: ShardMap, statement: Statement, shardKey: SqlValue | undefined): ShardPlan {
     const shape = this.#shapeOf(statement.sql, map)
     if (shape.kind === 'definition') {
-      return { kind: 'definition', groups: shape.table === null ? null : groupsOf(shape.table) }
+      const { table } = shape
+      if (table === null) return { kind: 'definition', table, groups: null }
+      return { kind: 'definition', table: foldedName(table.table), groups: groupsOf(table) }
     }
     if (shape.kind === 'scattered' && shardKey === undefined) {
       const groups = groupsOf(shape.table)

@@ -1,33 +1,45 @@
-import {
-  InvalidArgumentError,
-  ResultTooLargeError,
-  SkeinError,
-  SqlError,
-  SqlRefusedError
-} from '../../core/errors.js'
-import { CONTROL_GROUP, type GroupId, type LogIndex, type NodeId } from '../../core/ids.js'
-import { resultSizeBytesMax } from '../../core/limits.js'
+import { InvalidArgumentError, ResultTooLargeError, SqlRefusedError } from '../../core/errors.js'
+import type { GroupId, LogIndex, MonotonicMs, NodeId } from '../../core/ids.js'
+import { resultSizeBytesMax, schemaTextBytesMax } from '../../core/limits.js'
 import { type StatementKind, StatementKinds } from '../../core/ports/engine-provider.js'
+import type { Random } from '../../core/ports/random.js'
 import type { RequestBranch } from '../../core/request-branch.js'
 import type { SqlValue, Statement } from '../../core/sql.js'
+import { utf8Length } from '../../wire/index.js'
 import type { Answered } from '../attempts-driver.js'
 import { type QueryPlan, resultsSizeOf } from '../query-plan.js'
+import type { QueryHome } from '../sessions/sql-session.js'
 import { merged } from './merge.js'
 import { type ShardedTable, ShardMap, unsharded } from './shard-map.js'
 import { type ShardPlan, ShardPlanner } from './shard-planner.js'
 
+/** Begins a change of the schema, and waits for its end. `home`: of a session's. */
+export type ChangeSchema = (
+  change: {
+    /** 32 hex digits; the same again is the same change. */
+    readonly id: string
+    /** Folded; null: of all groups. */
+    readonly table: string | null
+    readonly sql: string
+    readonly deadline: MonotonicMs
+  },
+  home?: QueryHome
+) => Promise<void>
+
 /** Carries a query to each group that it concerns, and puts the answers together. */
 export class ShardRunnerDriver {
-  readonly #knownGroups: () => readonly GroupId[]
+  readonly #changeSchema: ChangeSchema
+  readonly #random: Random
   readonly #nodeId: NodeId
   readonly #planner = new ShardPlanner()
   #map: ShardMap = unsharded
 
   constructor(
-    components: { readonly knownGroups: () => readonly GroupId[] },
+    components: { readonly changeSchema: ChangeSchema; readonly random: Random },
     options: { readonly nodeId: NodeId }
   ) {
-    this.#knownGroups = components.knownGroups
+    this.#changeSchema = components.changeSchema
+    this.#random = components.random
     this.#nodeId = options.nodeId
   }
 
@@ -44,7 +56,17 @@ export class ShardRunnerDriver {
 
   /** @throws ShardKeyRequiredError, SqlRefusedError, InvalidArgumentError, SqlError */
   plan({ statements }: QueryPlan, shardKey: SqlValue | undefined): ShardPlan {
+    return this.planOf(statements, shardKey)
+  }
+
+  /** @throws as `plan` */
+  planOf(statements: readonly Statement[], shardKey?: SqlValue): ShardPlan {
     return this.#planner.plan(this.#map, statements, shardKey)
+  }
+
+  /** @throws as the control group answers */
+  get changeSchema(): ChangeSchema {
+    return this.#changeSchema
   }
 
   /** @throws SqlRefusedError the query is of several groups */
@@ -76,7 +98,7 @@ export class ShardRunnerDriver {
   async run(
     plan: QueryPlan,
     shards: ShardPlan,
-    atLeastIndex: LogIndex,
+    { atLeastIndex, deadline }: { readonly atLeastIndex: LogIndex; readonly deadline: MonotonicMs },
     runOne: (plan: QueryPlan) => Promise<Answered>
   ): Promise<Answered> {
     switch (shards.kind) {
@@ -88,17 +110,13 @@ export class ShardRunnerDriver {
         }
         return this.#scatter(plan, shards, runOne)
       case 'definition':
-        return this.#define(plan, shards.groups ?? this.#dataGroups(), runOne)
+        return this.#define(plan, shards.table, deadline)
       case 'several':
         if (atLeastIndex > 0) {
           throw new InvalidArgumentError('atLeastIndex', 'is of one group, the list of several')
         }
         return runOne(plan)
     }
-  }
-
-  #dataGroups(): readonly GroupId[] {
-    return this.#knownGroups().filter((group) => group !== CONTROL_GROUP)
   }
 
   async #scatter(
@@ -117,32 +135,28 @@ export class ShardRunnerDriver {
     return { results, index: 0 as LogIndex, node: this.#nodeId }
   }
 
-  /** One group after the other: what fails in the first has changed nothing anywhere. */
+  /** Carried out by whoever leads the control group, in one group after the other. */
   async #define(
-    plan: QueryPlan,
-    groups: readonly GroupId[],
-    runOne: (plan: QueryPlan) => Promise<Answered>
+    { statements, home }: QueryPlan,
+    table: string | null,
+    deadline: MonotonicMs
   ): Promise<Answered> {
-    const doneIn: GroupId[] = []
-    let last: Answered | null = null
-    for (const group of groups) {
-      try {
-        last = await runOne({ ...plan, group })
-      } catch (cause) {
-        throw doneIn.length === 0 ? cause : partly(doneIn, group, cause)
-      }
-      doneIn.push(group)
+    const [statement] = statements as readonly [Statement]
+    const { sql, params } = statement
+    if (params !== undefined && Object.keys(params).length > 0) {
+      throw new SqlRefusedError('a change of the schema of sharded tables takes no parameters')
     }
-    if (last === null) throw new SqlError('no group is known that it could be done in')
-    return { ...last, index: 0 as LogIndex, node: this.#nodeId }
+    if (utf8Length(sql) > schemaTextBytesMax) {
+      const what = 'of a change of the schema of sharded tables'
+      throw new InvalidArgumentError('sql', `${what}: at most ${schemaTextBytesMax} bytes`)
+    }
+    await this.#changeSchema({ id: this.#newId(), table, sql, deadline }, home)
+    const results = [{ columns: [], rows: [], rowsAffected: 0, lastInsertRowid: null }]
+    return { results, index: 0 as LogIndex, node: this.#nodeId }
   }
-}
 
-function partly(doneIn: readonly GroupId[], group: GroupId, cause: unknown): unknown {
-  if (!(cause instanceof SkeinError)) return cause
-  const done = `done in groups ${doneIn.join(', ')}, not in ${group} and after it`
-  return new SqlError(`${done}: ${cause.message}; repeat it with IF [NOT] EXISTS`, {
-    cause,
-    details: { doneIn: doneIn.map(String), failedIn: group, code: cause.code }
-  })
+  #newId(): string {
+    const word = () => this.#random.nextUint32().toString(16).padStart(8, '0')
+    return `${word()}${word()}${word()}${word()}`
+  }
 }

@@ -290,7 +290,7 @@ t.test('R-X04 an unregistered client is told so', async (t) => {
 })
 
 t.test(
-  'R-X06 a leader cut off answers indeterminate or not leader, and serves no reads',
+  'R-X06 M-04 a leader cut off answers indeterminate or not leader, and serves no reads',
   async (t) => {
     const cluster = new TestCluster()
     await cluster.startAll()

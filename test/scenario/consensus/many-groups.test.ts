@@ -68,6 +68,21 @@ t.test('all groups are founded in one step, and each is a log of its own', async
   }
 })
 
+t.test('who votes is told once, and not with every event of every group', async (t) => {
+  const many = Array.from({ length: 64 }, (_, i) => i as GroupId)
+  const cluster = new TestCluster({ groups: many, consensus: restless })
+  const told: (readonly NodeId[])[] = []
+  await cluster.start('a')
+  cluster.node('a').driver.onVotersChanged((voters) => told.push(voters))
+  await cluster.start('b')
+  await cluster.start('c')
+  for (const group of many) await cluster.untilLeader(group)
+  t.same(told, [['a', 'b', 'c']])
+  for (const name of ['b', 'c']) cluster.crash(name)
+  await cluster.clock.advance(1_000)
+  t.equal(told.length, 1, 'leaders come and go, voters stay')
+})
+
 t.test('writes of all groups at the same time share the syncs of the log', async (t) => {
   const cluster = await founded({ syncLatencyMs: 4, groups: groups.slice(0, 3) })
   const leaders = await Promise.all([0, 1, 2].map((group) => cluster.leader(group as GroupId)))

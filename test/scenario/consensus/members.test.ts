@@ -4,6 +4,14 @@ import { memberChangesMax } from '../../../src/consensus/group/member-changes-dr
 import { DEFAULT_GROUP, type NodeId, toReplicaId } from '../../../src/core/ids.js'
 import { TestCluster } from '../../support/consensus-cluster.js'
 
+const logFile = 'log/0000000000000001.log'
+/** Where a bit flips, and which: in the first header, in early records. */
+const rotten = [
+  [5, 1],
+  [150, 3],
+  [400, 7]
+] as const
+
 const idOf = (name: string): NodeId => name as NodeId
 
 const addNode = (cluster: TestCluster, leader: string, name: string, ms = 5_000): Promise<void> =>
@@ -74,6 +82,21 @@ t.test('R-M07 R-M13 nodes are removed, the leader after it has handed over', asy
   t.equal(await cluster.read(next, 'alone'), 'yes')
 })
 
+t.test('R-M16 a replica that was removed is told so when it asks for a read index', async (t) => {
+  const { cluster, leader } = await founded()
+  const [gone = ''] = ['a', 'b', 'c'].filter((name) => name !== leader)
+  await cluster.clock.settle(removeNode(cluster, leader, gone))
+  await cluster.clock.until(() => cluster.group(gone).status().role === 'learner')
+  t.equal(cluster.group(gone).status().leader, leader, 'it still hears who leads')
+  await cluster.written(leader, 'set after removal')
+  const begun = cluster.clock.now()
+  await t.rejects(cluster.read(gone, 'after'), {
+    code: 'ERR_SKEIN_NOT_LEADER',
+    leaderHint: leader
+  })
+  t.ok(cluster.clock.now() - begun < 1_000, 'it does not wait for entries that do not come')
+})
+
 t.test(
   'R-P08 a replica whose disk was replaced comes back as a new one, in one step',
   async (t) => {
@@ -90,6 +113,35 @@ t.test(
     t.equal(votersOf(cluster, victim), 'abc')
     t.not(cluster.node(victim).driver.replicaId(), before)
     t.equal(await cluster.read(victim, 'k0'), 'v0')
+    t.equal(new Set(await cluster.hashes()).size, 1)
+  }
+)
+
+t.test(
+  'D-09 R-P09 a log that rots on a minority is refused, and the node made anew from the others',
+  async (t) => {
+    const { cluster, leader } = await founded()
+    const [victim = ''] = ['a', 'b', 'c'].filter((name) => name !== leader)
+    for (const [offset, bit] of rotten) {
+      cluster.crash(victim)
+      cluster.node(victim).disk.rotAt(logFile, offset, bit)
+      await t.rejects(cluster.start(victim), { code: 'ERR_SKEIN_LOG_CORRUPTED' })
+      cluster.crash(victim)
+      cluster.node(victim).disk.rotAt(logFile, offset, bit)
+    }
+    const [offset, bit] = rotten[0]
+    cluster.node(victim).disk.rotAt(logFile, offset, bit)
+    await cluster.written(leader, 'set while away')
+    cluster.node(victim).disk.wipe()
+    cluster.node(victim).engineDisk.wipe()
+    await cluster.start(victim)
+    await cluster.clock.settle(addNode(cluster, leader, victim))
+    await cluster.untilCaughtUp()
+    t.equal(votersOf(cluster, victim), 'abc')
+    for (const [key, value] of [...Array(50).keys()].map((i) => [`k${i}`, `v${i}`] as const)) {
+      t.equal(await cluster.read(victim, key), value)
+    }
+    t.equal(await cluster.read(victim, 'while'), 'away')
     t.equal(new Set(await cluster.hashes()).size, 1)
   }
 )

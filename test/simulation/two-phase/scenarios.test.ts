@@ -299,7 +299,7 @@ t.test('T-09 the list of those in doubt is complete', async (t) => {
     state: 'prepared',
     epoch: 1,
     ageMs: 400,
-    lockedRows: 2
+    lockedRows: 1
   })
 })
 

@@ -7,6 +7,7 @@
  */
 import { after } from '../../../src/core/deadlines.js'
 import { CONTROL_GROUP, type GroupId, type NodeId } from '../../../src/core/ids.js'
+import { LatencyCounts } from '../../../src/core/latency-counts.js'
 import { type Lifecycle, Lifecycles, Livenesses, type Member } from '../../../src/core/member.js'
 import { silentLogger } from '../../../src/core/ports/logger.js'
 import type { SplittableRandom } from '../../../src/core/splittable-random.js'
@@ -115,6 +116,10 @@ export class RestartWorld {
   readonly log: string[] = []
   /** Of the queries that each node gets, a hundred in a second. */
   errorRate = 0
+  readonly #latencies = new LatencyCounts()
+  readonly kept: { readonly node: NodeId; readonly group: GroupId; readonly forMs: number }[] = []
+  /** Of each query, from now on. */
+  latencyMs = 40
   #failures = 0
   #countedAt = 0
   inFlight = 0
@@ -216,6 +221,7 @@ export class RestartWorld {
         isReady: () => this.clock.now() >= (host.process?.readyAt ?? 0),
         inFlight: () => this.inFlight,
         counts: () => this.#counts(),
+        keepLeader: (group, forMs) => this.kept.push({ node, group, forMs }),
         hook:
           this.#options.hooks === false ? undefined : { restart: async () => this.#replace(node) }
       },
@@ -339,8 +345,10 @@ export class RestartWorld {
     const now = Math.floor(this.clock.now())
     const queries = Math.floor(now / 10)
     this.#failures += (queries - this.#countedAt) * this.errorRate
+    for (let i = this.#countedAt; i < queries; i++) this.#latencies.record(this.latencyMs)
     this.#countedAt = queries
-    return { queries, failures: Math.round(this.#failures) }
+    const latencies = this.#latencies.snapshot()
+    return { queries, failures: Math.round(this.#failures), latencies }
   }
 
   #setLifecycle(host: Host, lifecycle: 'draining' | 'up'): void {

@@ -16,7 +16,7 @@ async function served(t: Test) {
   t.teardown(() => server.stop())
   const ask = (method: string, path: string, body?: object, token = 'root') => {
     const authorization = `Bearer ${token}`
-    const init =
+    const init: RequestInit =
       body === undefined
         ? { headers: { authorization } }
         : {

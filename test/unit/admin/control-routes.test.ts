@@ -28,6 +28,12 @@ t.test('placement and versions are shown; actions reach the manager', async (t) 
     status: 200,
     body: { version: 3, groups: [{ group: 0, voters: ['a', 'b'] }] }
   })
+  t.match(await ask('GET', '/v1/placement/schema_changes'), {
+    status: 200,
+    body: {
+      changes: [{ table: 'accounts', doneIn: [1], status: 'stopped', code: 'ERR_SKEIN_SQL' }]
+    }
+  })
   t.match(await ask('GET', '/v1/cluster_version'), { status: 200, body: { silent: ['b'] } })
   await ask('POST', '/v1/cluster_version/finalize', {})
   await ask('POST', '/v1/cluster_version/finalize', { to: 2 })

@@ -1,7 +1,6 @@
 import {
   type AuditedAction,
   type AuditRecord,
-  ChangeRefusedError,
   type Channels,
   type ClusterBackups,
   type ClusterControl,
@@ -11,7 +10,6 @@ import {
   type ClusterManager,
   type ClusterMembership,
   type ClusterMetadata,
-  type ClusterTransactions,
   type ClusterVersionView,
   type ClusterView,
   type DeathRecord,
@@ -44,6 +42,7 @@ import {
   type RouteExplanation,
   type RouteOptions,
   resolveConfig,
+  type SchemaChangeView,
   type SecurityManager,
   type SessionMoveReport,
   type SessionMoveRequest,
@@ -54,12 +53,12 @@ import {
   type StateSync,
   type SwitchoverRequest,
   type Term,
-  toTransactionId,
   unstatedCapacity,
   type WallMs
 } from '../../../src/core/index.js'
 
 import { restartDefaults } from '../../../src/failover/rolling-restart/restart-options.js'
+import { FakeTransactions } from './fake-transactions.js'
 
 const report = { nodes: 2, responses: 2, errors: [] }
 const keys = {
@@ -286,6 +285,19 @@ export class FakeControl implements ClusterControl {
   }
 
   placement = () => this.#answer(this.#placement)
+  readonly #schemaChange: SchemaChangeView = {
+    id: '00112233445566778899aabbccddeeff',
+    table: 'accounts',
+    sql: 'ALTER TABLE accounts ADD COLUMN note',
+    groups: [1, 2, 3] as GroupId[],
+    doneIn: [1 as GroupId],
+    status: 'stopped',
+    code: 'ERR_SKEIN_SQL',
+    reason: 'duplicate column name: note',
+    begunAt: 1_700_000_000_000,
+    changedAt: 1_700_000_000_900
+  }
+  schemaChanges = () => this.#answer([this.#schemaChange])
   shardTable = (table: string, options: unknown) => {
     this.asked.push({ call: 'shardTable', with: { table, options } })
     return this.#answer(this.#placement)
@@ -419,32 +431,7 @@ export class FakeManager implements ClusterManager {
     reachability: async () => []
   }
   readonly sessions = new FakeSessions()
-  readonly transactions: ClusterTransactions = {
-    list: () => ({
-      inDoubt: 1,
-      transactions: [
-        {
-          transaction: toTransactionId('0000000003e8-00000000000000ff'),
-          group: 2 as GroupId,
-          coordinator: 1 as GroupId,
-          groups: [1, 2] as GroupId[],
-          state: 'prepared',
-          outcome: null,
-          pending: [],
-          mixed: [],
-          epoch: 3 as Term,
-          ageMs: 1_200,
-          lockedRows: 2,
-          waiters: [],
-          reason: ''
-        }
-      ]
-    }),
-    resolve: (_, { force, outcome }) =>
-      force
-        ? Promise.resolve({ state: outcome === 'commit' ? 'committed' : 'aborted' })
-        : Promise.reject(new ChangeRefusedError('say force'))
-  }
+  readonly transactions = new FakeTransactions()
 
   readonly backups: ClusterBackups = {
     take: async () => ({

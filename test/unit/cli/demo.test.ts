@@ -27,9 +27,11 @@ import {
 } from '../../../src/cli/demo/workspace.js'
 import {
   DEFAULT_GROUP,
+  must,
   type RaftRole,
   SplittableRandom,
   type Term,
+  toGroupId,
   type WallMs
 } from '../../../src/core/index.js'
 import { readTlsMaterial } from '../../../src/runtime/index.js'
@@ -60,47 +62,61 @@ t.test('options have defaults, and wrong ones are named', async (t) => {
   }
 })
 
-t.test('the load covers every account once', async (t) => {
-  const batches = [...loadBatches(2)].filter(({ sql }) => sql.includes('pgbench_accounts'))
+t.test('the load covers every account once, each with its branch', async (t) => {
+  const accounts = [...loadBatches(2)].flatMap(({ bid, statements }) =>
+    statements.map(({ sql }) => ({ bid, sql })).filter(({ sql }) => sql.includes('accounts'))
+  )
   let next = 1
-  for (const { sql } of batches) {
+  for (const { bid, sql } of accounts) {
     const [, from, to] = /SELECT (\d+) UNION ALL .* i < (\d+)\)/.exec(sql) ?? []
     t.equal(Number(from), next)
+    t.match(sql, `SELECT i, ${bid}, 0`)
+    t.equal(bid, Math.ceil(next / 1_000))
     next = Number(to) + 1
   }
   t.equal(next, accountCount(2) + 1)
 })
 
-t.test('a transfer stays within the scale and its teller’s branch', async (t) => {
+t.test('a transfer stays within the scale and its rows’ branches', async (t) => {
   const random = SplittableRandom.fromSeed(7)
   for (let i = 0; i < 2_000; i++) {
-    const { aid, tid, bid, delta } = drawTransfer(random, 3)
-    t.ok(aid >= 1 && aid <= 300_000 && tid >= 1 && tid <= 30 && Math.abs(delta) <= 5_000)
+    const { aid, accountBid, tid, bid, delta } = drawTransfer(random, 3)
+    t.ok(aid >= 1 && aid <= 300_000 && tid >= 1 && tid <= 3_000 && Math.abs(delta) <= 5_000)
     t.equal(bid, Math.ceil(tid / 10))
+    t.equal(accountBid, Math.ceil(aid / 1_000))
   }
-  const statements = transferStatements({ aid: 1, tid: 2, bid: 1, delta: -3 }, 'c', 9, 'now')
-  t.same(statements.at(-1)?.params, ['c', 9, 2, 1, 1, -3, 'now'])
+  const transfer = { aid: 1, accountBid: 1, tid: 12, bid: 2, delta: -3 }
+  const statements = transferStatements(transfer, 'c', 9, 'now')
+  const { params } = must(statements.at(-1), 'history')
+  t.same((params as readonly unknown[]).slice(1), ['c', 9, 12, 2, 1, -3, 'now'])
 })
 
-t.test('history is judged by what the client was told', async (t) => {
+t.test('history is judged by what the client was told, and has sent', async (t) => {
   const record = {
     client: 'c',
     lastSerial: 6,
     indeterminate: new Set([2, 3]),
     failed: new Set([4])
   }
-  t.same(judgeHistory(record, [1, 2, 5, 6]), {
+  const row = (serial: number) => ({ serial, tid: 1, bid: 1, aid: 7, delta: serial })
+  const sent = [1, 2, 3, 4, 5, 6].map((serial) => ({ ...row(serial), accountBid: 1 }))
+  t.same(judgeHistory(record, [1, 2, 5, 6].map(row), sent), {
     lost: 0,
     indeterminateDone: 1,
     unexpected: 0,
-    repeated: 0
+    repeated: 0,
+    altered: 0
   })
-  t.same(judgeHistory(record, [1, 4, 7, 1, 1]), {
+  t.same(judgeHistory(record, [1, 4, 7, 1, 1].map(row), sent), {
     lost: 2,
     indeterminateDone: 0,
     unexpected: 2,
-    repeated: 2
+    repeated: 2,
+    altered: 0
   })
+  const altered = [row(1), { ...row(2), delta: 3 }, { ...row(5), aid: 8 }, row(6)]
+  t.match(judgeHistory(record, altered, sent), { lost: 0, altered: 2 })
+  t.match(judgeHistory(record, altered), { lost: 0, altered: 0 })
 })
 
 t.test('unavailability ends with the first write that began after the kill', async (t) => {
@@ -120,6 +136,7 @@ t.test('unavailability ends with the first write that began after the kill', asy
   tally.onReadFailed('late')
   t.same(tally.figures, {
     writes: 4,
+    distributed: 0,
     reads: 1,
     writesIndeterminate: 1,
     writeErrors: 1,
@@ -135,15 +152,32 @@ t.test('unavailability ends with the first write that began after the kill', asy
   t.ok(Math.abs(tally.writeLatencyMs(99) - 760) < 1)
 })
 
+t.test('unavailability ends when every group that was led there is written to', async (t) => {
+  const tally = new Tally()
+  tally.onLeaderKilled(100, [toGroupId(1), toGroupId(3)])
+  tally.onWriteAcknowledged(110, 120, [toGroupId(2)])
+  tally.onWriteAcknowledged(110, 300, [toGroupId(2), toGroupId(3)])
+  tally.onWriteAcknowledged(99, 310, [toGroupId(1)])
+  t.equal(tally.unavailableMs(), null)
+  tally.onWriteAcknowledged(120, 400, [toGroupId(1)])
+  tally.onWriteAcknowledged(120, 500, [toGroupId(1)])
+  t.equal(tally.unavailableMs(), 300)
+  t.equal(tally.figures.distributed, 1)
+})
+
 const good: Omit<DemoReport, 'ok' | 'reasons'> = {
   nodes: 3,
+  groups: 4,
   seconds: 20,
   writes_acknowledged: 10,
+  distributed_transactions: 7,
+  in_doubt: 0,
   writes_lost: 0,
-  writes_indeterminate: 1,
-  writes_indeterminate_done: 1,
+  writes_indeterminate: 0,
+  writes_indeterminate_done: 0,
   writes_unexpected: 0,
   writes_repeated: 0,
+  writes_altered: 0,
   write_errors: 0,
   reads: 10,
   read_errors: 0,
@@ -154,9 +188,12 @@ const good: Omit<DemoReport, 'ok' | 'reasons'> = {
   write_p99_ms: 1,
   killed: 'n1',
   killed_was_leader: true,
+  killed_led: [1, 3],
   unavailable_ms: 400,
   new_leader: 'n2',
   rejoined_ms: 500,
+  sessions_orphaned: 6,
+  sessions_reattached: 6,
   balances_consistent: true,
   replicas_identical: true,
   writes_per_fsync: null,
@@ -171,7 +208,15 @@ t.test('the report is ok only when everything is', async (t) => {
     { writes_lost: 1 },
     { writes_unexpected: 1 },
     { writes_repeated: 1 },
+    { writes_altered: 1 },
+    { client_errors: 1 },
     { reads: 0 },
+    { groups: 1 },
+    { distributed_transactions: 0 },
+    { in_doubt: 1 },
+    { in_doubt: null },
+    { sessions_reattached: 5 },
+    { sessions_orphaned: 0, sessions_reattached: 0 },
     { killed_was_leader: false },
     { unavailable_ms: null },
     { new_leader: null },
@@ -202,6 +247,7 @@ const smooth: RollingFacts = {
   reads: 3,
   client_errors: 0,
   sessions_moved: 4,
+  sessions_reattached: 0,
   sessions_refused: 0,
   sessions_lost: 0,
   longest_pause_ms: 40,
@@ -223,6 +269,7 @@ t.test('a rolling restart is ok only when nobody saw it', async (t) => {
     { reads: 0 },
     { client_errors: 1 },
     { sessions_lost: 1 },
+    { sessions_moved: 0 },
     { elections_by_timeout: 1 },
     { writes_lost: 1 },
     { writes_unexpected: 1 },
@@ -259,20 +306,24 @@ t.test('an election counts that no leader asked for', async (t) => {
   t.equal(elections.byTimeout, 0)
 })
 
-t.test('writes per fsync need two samples of one leader', async (t) => {
-  const sample = (leader: string, writes: number, syncs: number) => ({ leader, writes, syncs })
-  t.equal(perSync([sample('a', 10, 5), sample('a', 110, 30)]), 4)
-  t.equal(perSync([sample('a', 10, 5), sample('b', 110, 30)]), null)
-  t.equal(perSync([sample('a', 10, 5), sample('a', 10, 5)]), null)
-  t.equal(perSync([null, sample('a', 1, 1)]), null)
+t.test('writes per fsync need two samples of a node', async (t) => {
+  const sample = (writes: number, syncs: Readonly<Record<string, number>>) => ({
+    writes,
+    syncs: new Map(Object.entries(syncs))
+  })
+  t.equal(perSync([sample(10, { a: 5 }), sample(110, { a: 30 })]), 4)
+  t.equal(perSync([sample(10, { a: 5 }), sample(110, { b: 30 })]), null)
+  t.equal(perSync([sample(10, { a: 5 }), sample(10, { a: 5 })]), null)
+  t.equal(perSync([sample(1, { a: 1 })]), null)
+  t.equal(perSync([sample(0, { a: 0, b: 10 }), sample(60, { a: 20, b: 20 })]), 4, 'on average')
   const both = [
-    sample('a', 0, 0),
-    sample('a', 60, 20),
-    sample('b', 90, 5),
-    sample('b', 120, 15),
-    sample('b', 130, 2)
+    sample(0, { a: 0, b: 0 }),
+    sample(60, { a: 20, b: 20 }),
+    sample(90, { b: 30 }),
+    sample(120, { a: 5, b: 40 }),
+    sample(130, { b: 44 })
   ]
-  t.equal(perSync(both), 3, 'a restarted leader counts from nothing')
+  t.equal(perSync(both)?.toFixed(2), '2.95', 'a restarted node counts from nothing')
 })
 
 const view = (id: string, role: string, term: number): NodeView =>
@@ -322,10 +373,10 @@ t.test('the live view names leader, rates, and what to try', async (t) => {
   }
   const lines = renderLive(state, 40)
   const text = lines.map((line) => line.text).join('\n')
-  t.match(text, /2 processes, mutual TLS, n1 leads/)
+  t.match(text, /2 processes, mutual TLS, 1 groups, all led/)
   t.match(text, /writes\/s 1234 {3}reads\/s 9/)
   t.match(text, /n2 +down/)
-  t.match(text, /kill -9 77 +# the leader; back after 5 s/)
+  t.match(text, /kill -9 77 +# leads the most; back after 5 s/)
   t.match(text, /\. '\/data of mine\/env' /)
   t.match(text, /open http:\/\/127\.0\.0\.1:90\/readyz/)
   t.notMatch(text, '\x1b', 'X-45 nothing drives the terminal')

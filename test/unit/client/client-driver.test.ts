@@ -9,6 +9,7 @@ import {
   SplittableRandom,
   silentLogger
 } from '../../../src/core/index.js'
+import { sessionOpen } from '../../../src/routing/index.js'
 import { FakeCluster, FakeMessenger, nodeIds } from '../routing/fake-cluster.js'
 
 const abc = nodeIds('a', 'b', 'c')
@@ -19,7 +20,11 @@ const unused = (): never => t.fail('a client seals nothing itself') as never
 class FakeTransport extends FakeMessenger {
   readonly counters = { snapshot: () => ({}) }
   isStopped = false
+  readonly dialled: NodeId[] = []
   onEvent(): void {}
+  dial(to: NodeId): void {
+    this.dialled.push(to)
+  }
   async stop(): Promise<void> {
     this.isStopped = true
   }
@@ -34,7 +39,7 @@ function clientOf(cluster: FakeCluster, changes: Partial<ClientConfigInput> = {}
     seal: unused,
     open: unused,
     deriveKey: unused,
-    sha256: unused,
+    sha256: (bytes) => bytes,
     startSha256: unused
   }
   const config: ClientConfig = resolveClientConfig({
@@ -107,6 +112,39 @@ t.test('a new leader is told at once, and asked next', async (t) => {
   const told: unknown[] = []
   for await (const event of events) told.push(event)
   t.match(told, [{ type: 'LeaderChanged', leader: 'c', sequence: 3 }])
+})
+
+t.test('no query waits for a handshake while another node is connected', async (t) => {
+  const cluster = new FakeCluster(abc)
+  const { driver, transport } = await connected(cluster)
+  await cluster.clock.settle(driver.query(insert))
+  const asked = () =>
+    cluster.requests.filter(({ name, from }) => name === 'Query' && from === '').map(({ to }) => to)
+  const [a, b, c] = abc as [NodeId, NodeId, NodeId]
+  cluster.unconnected.add(a).add(b)
+  const before = asked().length
+  const write = await cluster.clock.settle(driver.query("INSERT INTO t VALUES ('y')"))
+  t.match(write, { rowsAffected: 1 })
+  t.same(asked().slice(before), [c], 'passed on to the leader')
+  t.same(transport.dialled, [a], 'which is being connected')
+  const options = { consistency: 'linearizable' } as const
+  for (let i = 0; i < 10; i++) {
+    await cluster.clock.settle(driver.query('SELECT x FROM t', [], options))
+  }
+  t.same([...new Set(asked().slice(before))], [c])
+  t.notOk(transport.dialled.includes(c))
+  cluster.unconnected.delete(a)
+  await cluster.clock.settle(driver.query("INSERT INTO t VALUES ('z')"))
+  t.equal(asked().at(-1), a)
+  await cluster.clock.settle(driver.close())
+})
+
+t.test('where nobody else is connected, the one that is chosen is waited for', async (t) => {
+  const cluster = new FakeCluster(abc)
+  const { driver } = await connected(cluster)
+  for (const node of abc) cluster.unconnected.add(node)
+  t.match(await cluster.clock.settle(driver.query(insert)), { node: 'a' })
+  await cluster.clock.settle(driver.close())
 })
 
 t.test('the watch leaves a quiet member, and survives each of them', async (t) => {
@@ -215,4 +253,15 @@ t.test('a node that joined is learned, and one that left is not asked', async (t
   for (const nodeId of abc) cluster.driver(nodeId).handleMembersChanged()
   await cluster.clock.advance(100)
   t.same(ids(), ['a', 'b', 'd'])
+})
+
+t.test('the sessions of one client find their homes all over the cluster', async (t) => {
+  const cluster = new FakeCluster(abc)
+  for (const home of abc) {
+    cluster.messengers.get(home)?.onRequest(sessionOpen, async () => ({ home, epoch: 1 }))
+  }
+  const { driver } = await connected(cluster)
+  const homes = new Set<NodeId | null>()
+  for (let i = 0; i < 24; i++) homes.add((await cluster.clock.settle(driver.openSession())).home)
+  t.same([...homes].sort(), abc)
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { GroupId, NodeId, Term } from '../../../src/core/ids.js'
 import { SplittableRandom } from '../../../src/core/splittable-random.js'
+import { switchoverKeptMs } from '../../../src/failover/drain/operations-driver.js'
 import { RestartWorld } from '../../support/restart/restart-world.js'
 
 const made = (nodes = 3) =>
@@ -51,6 +52,7 @@ t.test('a switchover moves one leadership, to a healthy voter that keeps up', as
   const done = await world.clock.settle(world.operations(n2).switchover({ group: id, target: n3 }))
   t.match(done, { group: id, from: n1, to: n3 })
   t.equal(group?.leader, n3)
+  t.match(world.kept, [{ node: n3, group: id, forMs: switchoverKeptMs }], 'and stays there')
   const chosen = await world.clock.settle(world.operations(n3).switchover({ group: id }))
   t.equal(chosen.to, group?.leader)
   t.not(chosen.to, n3)

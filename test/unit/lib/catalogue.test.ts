@@ -56,7 +56,8 @@ t.test('a response goes back to whoever may ask, and clients send little', async
       'SessionAttach',
       'SessionDefine',
       'SessionKeep',
-      'SessionClose'
+      'SessionClose',
+      'ChangeSchema'
     ]
   )
   for (const declaration of all) {

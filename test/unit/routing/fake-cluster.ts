@@ -91,6 +91,8 @@ export class FakeCluster {
   readonly answeredBelow = new Map<string, number>()
   readonly clients = new Set<string>()
   readonly troubles = new Map<NodeId, Trouble[]>()
+  /** Nodes to which nobody has a connection. */
+  readonly unconnected = new Set<NodeId>()
   readonly requests: { from: NodeId; to: NodeId; name: string; priority: number | undefined }[] = []
   voters: readonly NodeId[]
   leader: NodeId | null
@@ -417,8 +419,8 @@ export class FakeMessenger implements Messenger {
 
   onPeer(): void {}
 
-  isConnected(): boolean {
-    return true
+  isConnected(to: NodeId): boolean {
+    return !this.#cluster.unconnected.has(to)
   }
 }
 

@@ -54,6 +54,9 @@ export const toySwarm = (drawn: SwarmOptions): SwarmOptions => ({
   ...drawn,
   members: { ...drawn.members, founders: null, meanIntervalMs: null },
   groups: { ...drawn.groups, count: 1 },
+  transactions: null,
+  sessions: null,
+  planned: { ...drawn.planned, meanIntervalMs: null },
   control: null
 })
 

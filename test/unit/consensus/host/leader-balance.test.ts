@@ -105,3 +105,17 @@ t.test('nothing moves until leaders have been known and the same for a while', a
   t.equal(balance.decide(inputs('a', groupsOf('aaa.', three)), at(9_000)), null)
   t.equal(balance.decide(inputs('a', groupsOf('aaa.', three)), at(19_000)), null, 'one is unknown')
 })
+
+t.test('what was put here on purpose stays, and something else goes instead', async (t) => {
+  const at = (ms: number) => ms as MonotonicMs
+  const balance = new LeaderBalance(1_000, at(0))
+  const three = nodes.slice(0, 3)
+  balance.keep(0 as GroupId, at(60_000))
+  balance.decide(inputs('a', groupsOf('aaab', three)), at(0))
+  t.same(balance.decide(inputs('a', groupsOf('aaab', three)), at(2_000)), move(1, 'c'))
+  balance.keep(1 as GroupId, at(30_000))
+  balance.keep(2 as GroupId, at(30_000))
+  t.equal(balance.decide(inputs('a', groupsOf('aaab', three)), at(3_000)), null)
+  t.same(balance.decide(inputs('a', groupsOf('aaab', three)), at(30_000)), move(1, 'c'))
+  t.same(balance.decide(inputs('a', groupsOf('aaab', three)), at(60_000)), move(0, 'c'))
+})

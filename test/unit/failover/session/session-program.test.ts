@@ -127,6 +127,34 @@ t.test('it follows where it is told to, and stays with a home that is only slow'
   world.stop()
 })
 
+for (const nodes of [
+  ['a', 'b', 'c'],
+  ['a', 'b']
+])
+  t.test(`moved unheard it is followed though its former home is gone: ${nodes}`, async (t) => {
+    const world = new SessionsWorld(nodes)
+    const { open, homes, events } = programOf(world)
+    const session = await open()
+    await session.query('SELECT 1')
+    const from = session.home as NodeId
+    const to = from === b ? a : b
+    const deadline = (world.clock.now() + 5_000) as ReturnType<typeof world.clock.now>
+    const order = { target: to, reason: 'requested' as const, deadline }
+    await world.settle(world.of(from).mover.move(session.id, order))
+    world.network.leave(from)
+    await world.settle(homeOf(homes).found())
+    t.equal(session.home, to)
+    t.match(session.counts, { moves: 1, reattachments: 0 })
+    t.match(world.group.state, { moved: 1, reattached: 0 })
+    t.match(events, [{ kind: 'followed', from, to }])
+    if (nodes.length > 2) {
+      world.network.leave(to)
+      await world.settle(homeOf(homes).found())
+      t.match(session.counts, { moves: 1, reattachments: 1 }, 'of a lost home it is taken over')
+    }
+    world.stop()
+  })
+
 t.test('M-02 one that has ended says so, and no other is opened in its place', async (t) => {
   const world = new SessionsWorld(['a', 'b'])
   const { open, homes } = programOf(world)

@@ -1,5 +1,11 @@
 import t from 'tap'
-import type { GroupId, MonotonicMs, Term } from '../../../../src/core/ids.js'
+import type {
+  GroupId,
+  LogIndex,
+  MonotonicMs,
+  Term,
+  TransactionId
+} from '../../../../src/core/ids.js'
 import { SplittableRandom } from '../../../../src/core/splittable-random.js'
 import { transactionIdOf } from '../../../../src/core/transaction-id.js'
 import { Coordinator } from '../../../../src/failover/two-phase/coordinator.js'
@@ -33,4 +39,46 @@ t.test('a vote of an earlier epoch does not count', async (t) => {
   t.equal(coordinator.drain().persist, null)
   vote(other, 2)
   t.match(coordinator.drain().persist, [{ kind: 'decide', transaction, groups: [other] }])
+})
+
+t.test('what an earlier leader left is told as recovered, once each', async (t) => {
+  const view = new TransactionState(own, defaultOptions.limits)
+  const random = SplittableRandom.fromSeed(1)
+  const [orphan, decided] = [transactionIdOf(1, [0, 1]), transactionIdOf(2, [0, 2])]
+  const at = (index: number) => ({ index: index as LogIndex, term: 1 as Term, now: index })
+  const locks = (key: string) => ({ readKeys: [], writeKeys: [key] })
+  const prepare = (transaction: TransactionId, sequence: number) => ({
+    kind: 'prepare' as const,
+    transaction,
+    epoch: 1 as Term,
+    sequence,
+    coordinator: own,
+    groups: [own, other],
+    expiresAt: 1_000,
+    locks: locks(`k${sequence}`),
+    command: null,
+    kept: null
+  })
+  view.apply([prepare(orphan, 1), prepare(decided, 2)], at(1))
+  const decision = { epoch: 1 as Term, expiresAt: 1_000, groups: [other] }
+  view.apply(
+    [{ kind: 'decide', transaction: decided, ...decision, client: null, result: null }],
+    at(2)
+  )
+  const coordinator = new Coordinator(
+    { view, random },
+    { ...defaultOptions.coordinator, group: own }
+  )
+  coordinator.lead(2 as Term, now)
+  const led = coordinator.drain()
+  const recovered = { type: 'Recovered', transaction: decided, decision: 'commit' }
+  t.same(led.emit, [recovered])
+  t.match(led.persist, [{ kind: 'abort', transaction: orphan }])
+  coordinator.handleTimeout(5_000 as MonotonicMs, 5_000)
+  t.same(coordinator.drain().persist, null, 'the abort is on its way')
+  const aborted = view.apply(led.persist ?? [], at(3))
+  coordinator.handleApplied(aborted.answers, now)
+  t.match(coordinator.drain().emit, [{ type: 'Recovered', transaction: orphan, decision: 'abort' }])
+  coordinator.handleTimeout(9_000 as MonotonicMs, 9_000)
+  t.same(coordinator.drain().emit, [])
 })

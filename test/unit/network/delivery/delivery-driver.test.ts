@@ -164,7 +164,7 @@ for (const reliability of reliabilities) {
   t.test(`${reliability}: nobody handles it, or nobody knows it`, async (t) => {
     const world = new DeliveryWorld()
     const a = await world.start('a')
-    await world.start('b')
+    const b = await world.start('b')
     await world.start('old', {
       catalogue: new Catalogue([...controlMessages, ...deliveryMessages, parcel])
     })
@@ -173,6 +173,9 @@ for (const reliability of reliabilities) {
       const sent = a.delivery.send(to, message, { reliability })
       t.equal(await world.outcome(sent), 'ERR_SKEIN_UNKNOWN_MESSAGE', to)
     }
+    b.transport.setStarting(true)
+    const early = a.delivery.send('b' as NodeId, message, { reliability })
+    t.equal(await world.outcome(early), 'ERR_SKEIN_NOT_STARTED')
     const next = a.send('b', 1, { reliability })
     t.equal(await world.outcome(next), 'ok', 'those behind it are not held up')
   })

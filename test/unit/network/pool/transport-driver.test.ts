@@ -329,6 +329,16 @@ t.test('a type that the other side does not know is answered, not fatal', async 
   t.same(seen, ['still here'])
 })
 
+t.test('a node that starts answers so, and not that it will never know the message', async (t) => {
+  const world = new TransportWorld()
+  const [a, b] = [await world.start('a'), await world.start('b')]
+  const ask = () => world.outcome(a.request(node('b'), echo, { count: 1 }, world.deadline(100)))
+  b.setStarting(true)
+  t.equal(await ask(), 'ERR_SKEIN_NOT_STARTED')
+  b.setStarting(false)
+  t.equal(await ask(), 'ERR_SKEIN_UNKNOWN_MESSAGE')
+})
+
 t.test('X-05 R-M18: equal and unknown cluster ids fit, different ones are refused', async (t) => {
   const world = new TransportWorld()
   const a = await world.start('a', { clusterId: clusterIdOf('1') })

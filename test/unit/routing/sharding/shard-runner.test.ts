@@ -1,17 +1,21 @@
 import t from 'tap'
 import {
-  CONTROL_GROUP,
   type GroupId,
-  hasCode,
   type LogIndex,
+  type MonotonicMs,
   type NodeId,
-  NotLeaderError,
   resultSizeBytesMax,
+  SplittableRandom,
+  type Statement,
   type StatementResult
 } from '../../../../src/core/index.js'
+import { schemaTextBytesMax } from '../../../../src/core/limits.js'
 import type { QueryPlan } from '../../../../src/routing/query-plan.js'
 import { toldShards } from '../../../../src/routing/sharding/shard-map.js'
-import { ShardRunnerDriver } from '../../../../src/routing/sharding/shard-runner-driver.js'
+import {
+  type ChangeSchema,
+  ShardRunnerDriver
+} from '../../../../src/routing/sharding/shard-runner-driver.js'
 
 const tables = [
   {
@@ -26,13 +30,16 @@ const tables = [
 
 function world(text?: string) {
   const asked: number[] = []
-  const knownGroups = () => [0, 1, 2, CONTROL_GROUP] as GroupId[]
-  const runner = new ShardRunnerDriver({ knownGroups }, { nodeId: 'a' as NodeId })
+  const changes: { readonly id: string; readonly table: string | null; readonly sql: string }[] = []
+  const changeSchema: ChangeSchema = async ({ deadline, ...change }) => {
+    t.equal(deadline, 99)
+    changes.push(change)
+  }
+  const random = SplittableRandom.fromSeed(1)
+  const runner = new ShardRunnerDriver({ changeSchema, random }, { nodeId: 'a' as NodeId })
   runner.learn(1, tables)
-  let failing = -1
   const runOne = async ({ group }: QueryPlan) => {
     asked.push(group)
-    if (group === failing) throw new NotLeaderError('elsewhere')
     const result: StatementResult = {
       columns: ['n'],
       rows: [[text ?? group]],
@@ -41,23 +48,21 @@ function world(text?: string) {
     }
     return { results: [result], index: 7 as LogIndex, node: 'b' as NodeId }
   }
-  const run = (sql: string, atLeastIndex = 0) => {
+  const run = (sql: string, atLeastIndex = 0, params?: Statement['params']) => {
     const plan: QueryPlan = {
       group: 0 as GroupId,
       kind: 'read',
       consistency: 'linearizable',
-      statements: [{ sql }],
+      statements: [params === undefined ? { sql } : { sql, params }],
       key: null,
       session: null,
       sizeBytes: sql.length
     }
     const shards = runner.plan(plan, undefined)
-    return runner.run(plan, shards, atLeastIndex as LogIndex, runOne)
+    const asked = { atLeastIndex: atLeastIndex as LogIndex, deadline: 99 as MonotonicMs }
+    return runner.run(plan, shards, asked, runOne)
   }
-  const fail = (group: number) => {
-    failing = group
-  }
-  return { asked, runner, run, fail }
+  return { asked, changes, runner, run }
 }
 
 t.test('parts of several groups become one answer, of no one index', async (t) => {
@@ -68,21 +73,22 @@ t.test('parts of several groups become one answer, of no one index', async (t) =
   await t.rejects(run('SELECT n FROM accounts', 5), { message: /atLeastIndex/ })
 })
 
-t.test('a change of the schema goes on group after group, and says how far it came', async (t) => {
-  const { asked, run, fail } = world()
-  await run('CREATE TABLE accounts (id)')
-  await run('DROP INDEX IF EXISTS i')
-  t.same(asked.splice(0), [1, 2, 0, 1, 2], 'an index may be anywhere but in the control group')
-  fail(1)
-  await t.rejects(run('DROP TABLE accounts'), { code: 'ERR_SKEIN_NOT_LEADER' })
-  t.same(asked.splice(0), [1], 'nothing was changed')
-  fail(2)
-  const error = await run('DROP TABLE accounts').catch((thrown: unknown) => thrown)
-  t.ok(hasCode(error, 'ERR_SKEIN_SQL'))
-  t.match(error, {
-    message: /done in groups 1, not in 2/,
-    details: { doneIn: ['1'], failedIn: 2, code: 'ERR_SKEIN_NOT_LEADER' }
-  })
+t.test('a change of the schema is one plan, with an id of its own', async (t) => {
+  const { asked, changes, run } = world()
+  t.match(await run('CREATE TABLE Accounts (id)'), { results: [{ rows: [] }], index: 0, node: 'a' })
+  await run('DROP INDEX IF EXISTS i', 0, [])
+  t.same(asked, [], 'no group is asked by this node')
+  t.match(changes, [
+    { table: 'accounts', sql: 'CREATE TABLE Accounts (id)' },
+    { table: null, sql: 'DROP INDEX IF EXISTS i' }
+  ])
+  t.ok(changes.every(({ id }) => /^[0-9a-f]{32}$/.test(id)))
+  t.not(changes[0]?.id, changes[1]?.id)
+  const refused = { code: 'ERR_SKEIN_SQL_REFUSED' }
+  await t.rejects(run('CREATE TABLE accounts (id DEFAULT ?)', 0, [1]), refused)
+  const long = `CREATE TABLE accounts (id /* ${'x'.repeat(schemaTextBytesMax)} */)`
+  await t.rejects(run(long), { code: 'ERR_SKEIN_INVALID_ARGUMENT' })
+  t.equal(changes.length, 2)
 })
 
 t.test('an older map than the known one is not taken', async (t) => {
