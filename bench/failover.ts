@@ -106,6 +106,9 @@ async function measure(
         { ...rowOf(`${name}: failed writes`, subject.name, [failed], 'writes'), runs: rounds }
       )
     }
+    for (const [reason, count] of subject.writer.failures) {
+      progress(`failover: ${count} writes of ${subject.name} failed: ${reason}`)
+    }
     return rows
   } finally {
     await subject.stop()

@@ -13,7 +13,7 @@ import { type BenchFindings, type BenchRow, round, rowOf } from './report.js'
 
 const runs = Number(process.env.BENCH_RUNS ?? 3)
 const wantedCase = process.env.BENCH_CASES ?? ''
-const raftSeeds = 40
+const raftSeeds = 8
 const raftFaultsMs = 20_000
 const swarmMs = 120_000
 const largeMembers = 1_000

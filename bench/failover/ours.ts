@@ -1,13 +1,14 @@
 import type { SkeinClient } from '../../lib/client.js'
 import { type PresetName, resolveConfig } from '../../src/core/index.js'
 import { connectTo, issueClient } from '../../test/support/process-clients.js'
-import { ProcessCluster } from '../../test/support/process-cluster.js'
+import { ProcessCluster, pause } from '../../test/support/process-cluster.js'
 import { PacedWriter } from './paced-writer.js'
 import type { FailoverSubject, Loss } from './subject.js'
 
 const wholeTimeoutMs = 60_000
 const switchoverTimeoutMs = 5_000
-const switchoverAttemptsMax = 5
+const switchoverAttemptsMax = 40
+const switchoverPauseMs = 250
 const timeoutMs = 20_000
 const writeEveryMs = 5
 
@@ -106,8 +107,10 @@ export class OurFailover implements FailoverSubject {
       const admin = this.#cluster.admin(id)
       const outcome = await admin.post('/v1/switchover', body, 2 * switchoverTimeoutMs)
       if (outcome.kind === 'answer') return
-      if (attempt < switchoverAttemptsMax) continue
-      throw new Error(`no switchover: ${JSON.stringify(outcome)}`)
+      if (attempt === switchoverAttemptsMax) {
+        throw new Error(`no switchover: ${JSON.stringify(outcome)}`)
+      }
+      await pause(switchoverPauseMs)
     }
   }
 }

@@ -8,7 +8,7 @@ export class PacedWriter {
   #timer: NodeJS.Timeout | null = null
   /** Of the acknowledged write that was begun last. */
   #lastBegunAt = 0
-  #failed = 0
+  readonly #failures = new Map<string, number>()
 
   constructor(write: () => Promise<unknown>, everyMs: number) {
     this.#write = write
@@ -25,7 +25,12 @@ export class PacedWriter {
 
   /** That were told to have failed, or of which nobody knows. */
   get failed(): number {
-    return this.#failed
+    return [...this.#failures.values()].reduce((sum, count) => sum + count, 0)
+  }
+
+  /** By code, or by what was said. */
+  get failures(): ReadonlyMap<string, number> {
+    return this.#failures
   }
 
   /** Resolves when a write is acknowledged that was begun at that time or later. */
@@ -56,8 +61,9 @@ export class PacedWriter {
         this.#lastBegunAt = Math.max(this.#lastBegunAt, begunAt)
         this.#acknowledgedAt.push(performance.now())
       },
-      () => {
-        this.#failed++
+      (error: { readonly code?: string; readonly message: string }) => {
+        const reason = error.code ?? error.message
+        this.#failures.set(reason, (this.#failures.get(reason) ?? 0) + 1)
       }
     )
   }

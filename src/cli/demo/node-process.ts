@@ -24,7 +24,8 @@ export interface NodeProcessHandlers {
   onUnexpectedExit(node: NodeProcess, how: string): void
 }
 
-const startTimeoutMs = 30_000
+/** Also on a machine that is busy with much else. */
+const startTimeoutMs = 60_000
 /** A node that has not stopped by then is killed. */
 const stopTimeoutMs = 10_000
 const logTailLines = 8

