@@ -16,7 +16,10 @@ const accounts = 12
 const start = 1_000
 const total = accounts * start
 
-const cluster = await ProcessCluster.start(t, 3, { cluster: { groups: 3 }, engine: { readers: 1 } })
+const cluster = await ProcessCluster.start(t, 3, {
+  cluster: { groups: 3 },
+  engine: { isolation: 'thread', readers: 1 }
+})
 const [first, second, third] = cluster.ids as [string, string, string]
 const place = (name: string) => join(cluster.workspace.directory, name)
 await cluster.leader()

@@ -228,7 +228,8 @@ export class BackupsDriver implements ClusterBackups {
         })
       )
       await step('confirm')
-      return { pinned, heldMs: Math.round(clock.now() - startedAt) }
+      const heldMs = held.length === 0 ? 0 : Math.round(clock.now() - startedAt)
+      return { pinned, heldMs }
     } finally {
       step('release').catch((error: unknown) => {
         this.#components.logger.debug({ error }, 'a hold ends by itself')
