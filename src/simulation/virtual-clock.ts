@@ -167,6 +167,7 @@ function isBefore(a: VirtualEvent, b: VirtualEvent): boolean {
 /** A machine's clocks; they outlive the processes that run on it. */
 export class MachineClock {
   readonly #time: VirtualTime
+  readonly #bootedMsAgo: number
   #rate = 1
   #localAtChange: number
   #virtualAtChange = 0
@@ -174,6 +175,7 @@ export class MachineClock {
 
   constructor(time: VirtualTime, bootedMsAgo: number) {
     this.#time = time
+    this.#bootedMsAgo = bootedMsAgo
     this.#localAtChange = bootedMsAgo
   }
 
@@ -199,7 +201,7 @@ export class MachineClock {
   }
 
   wall(): number {
-    return wallEpochMs + this.local() + this.#wallOffsetMs
+    return wallEpochMs + this.local() - this.#bootedMsAgo + this.#wallOffsetMs
   }
 }
 

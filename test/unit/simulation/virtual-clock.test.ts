@@ -77,6 +77,15 @@ t.test('clocks: cancelled timers stay silent, wall time jumps alone', async (t) 
   t.equal(clock.now(), 10)
 })
 
+t.test('clocks: how long a machine has run says nothing of the time of day', async (t) => {
+  const time = new VirtualTime(new TraceHash())
+  const clockOf = (bootedMsAgo: number) =>
+    new NodeClock(time, new MachineClock(time, bootedMsAgo), new SimulatedProcess('a', 0, 0))
+  const [old, young] = [clockOf(900_000), clockOf(5)]
+  t.equal(old.now() - young.now(), 899_995)
+  t.equal(old.wallNow(), young.wallNow())
+})
+
 t.test('D-01 the trace tells order, time and label apart', async (t) => {
   const traceOf = (...events: [number, string][]) => {
     const trace = new TraceHash()
