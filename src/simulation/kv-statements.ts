@@ -51,18 +51,21 @@ export function runKv(statement: string, view: KvView): Outcome {
 }
 
 const createdKey = `${ledger}/`
-const ledgerStatement =
-  /^(?:SELECT value FROM|UPDATE) ledger (?:SET value = value (\S+) ('?)(\S+)\2 )?WHERE id = (\d+)$/
+const ledgerRead = /^SELECT value FROM ledger WHERE id = (\d+)$/
+const ledgerAdd = /^UPDATE ledger SET value = value \+ (-?\d+) WHERE id = (\d+)$/
+const ledgerAppend = /^UPDATE ledger SET value = value \|\| '([^']*)' WHERE id = (\d+)$/
 
 function runLedger(statement: string, view: KvView): Outcome {
   if (statement === createLedger) return written(view, createdKey, 'created')
-  const parsed = ledgerStatement.exec(statement)
-  if (parsed === null) return wrong(`not understood: ${statement}`)
   if (view.get(createdKey) === null) return wrong(`no such table: ${ledger}`)
-  const [, operator, , value = '', id] = parsed
-  const key = `${ledger}/${id}`
-  if (operator === undefined) return runVerb('get', key, '', view)
-  return runVerb(operator === '+' ? 'add' : 'append', key, value, view)
+  const keyOf = (id: string | undefined) => `${ledger}/${id}`
+  const read = ledgerRead.exec(statement)
+  if (read !== null) return runVerb('get', keyOf(read[1]), '', view)
+  const added = ledgerAdd.exec(statement)
+  if (added !== null) return runVerb('add', keyOf(added[2]), added[1] ?? '', view)
+  const appended = ledgerAppend.exec(statement)
+  if (appended !== null) return runVerb('append', keyOf(appended[2]), appended[1] ?? '', view)
+  return wrong(`not understood: ${statement}`)
 }
 
 function runVerb(verb: Verb, key: string, rest: string, view: KvView): Outcome {

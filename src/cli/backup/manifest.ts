@@ -15,7 +15,11 @@ export const manifestFile = 'manifest.json'
 export const backupFormat = 1
 
 const count = z.number().int().min(0)
-const hex = (length: number) => z.string().regex(new RegExp(`^[0-9a-f]{${length}}$`))
+const hex = (length: number) =>
+  z
+    .string()
+    .length(length)
+    .regex(/^[0-9a-f]*$/)
 const groupNumber = z.number().int().min(0).max(0xffff_ffff)
 
 const manifest = z.strictObject({
