@@ -112,10 +112,12 @@ for (const [round, role] of ['leader', 'follower', 'leader'].entries()) {
     const wentOnMs = performance.now() - killedAt
     for (const node of rest) {
       await until(`${node} says that it is dead`, noticedWithinMs, async () => {
-        const view = await statusOf(node)
+        const view = await cluster.view(node)
         const { leader: named } = view.groups[0] ?? {}
         return livenessOf(view, victim) === 'dead' && named !== victim && named !== null
       })
+      const told = await statusOf(node)
+      t.equal(livenessOf(told, victim), 'dead', `skein status of ${node} says so`)
     }
     await until(
       'so does the one that is watched',
