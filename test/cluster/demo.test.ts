@@ -2,17 +2,15 @@
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { mainFile } from '../support/main-file.js'
 import { until } from '../support/process-cluster.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 
 type Tap = { teardown(handler: () => unknown): void }
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
-
 function demo(t: Tap, ...args: string[]) {
-  const child = spawn(process.execPath, [main, 'demo', '--json', ...args], {
+  const child = spawn(process.execPath, [mainFile, 'demo', '--json', ...args], {
     stdio: ['ignore', 'pipe', 'inherit']
   })
   t.teardown(() => child.kill('SIGKILL'))

@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import type { ClusterAnswer } from '../../src/cli/status-command.js'
+import { mainFile } from '../support/main-file.js'
 import { ProcessCluster, pause, until } from '../support/process-cluster.js'
-import { mainFile, skein } from '../support/run-skein.js'
+import { skein } from '../support/run-skein.js'
 
 /** Between a client's operations: the processors are for those who elect and catch up. */
 const thinkMs = 10
