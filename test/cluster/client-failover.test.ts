@@ -10,7 +10,7 @@ import { ProcessCluster, until } from '../support/process-cluster.js'
 
 const clientCount = 10
 const workersPerClient = 6
-const thinkMs = 150
+const thinkMs = 250
 const goesOnWithinMs = 10_000
 const caughtUpWithinMs = 30_000
 
