@@ -6,17 +6,18 @@
 // what they leave of the processors, at a lower priority, and two once no other is left.
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
-import { setPriority } from 'node:os'
+import { getPriority, setPriority } from 'node:os'
 import { basename } from 'node:path'
 
 const folder = '.build/suites'
 const timedAtOnce = 2
 const atOnce = 3
 const computingAtOnce = 2
-const niceness = 10
 const timeoutMs = 300_000
 /** Then it is killed; until then it may say which test did not end. */
 const graceMs = 10_000
+/** Never more urgent than these tests themselves. */
+const niceness = Math.min(getPriority() + 3, 19)
 /** What these kinds test is a matter of real time. */
 const timed = ['cluster', 'conformance', 'contract', 'unit-admin', 'unit-cli']
 /** Those that take longest are not left for the end, where they would run alone. */
