@@ -53,6 +53,8 @@ export interface GroupStatus {
   readonly role: RaftRole
   readonly term: Term
   readonly leader: NodeId | null
+  /** Leader only: the one before handed over to it; false: it was elected in a silence. */
+  readonly handedOver: boolean
   readonly voters: readonly NodeId[]
   /** They get the log, and neither vote nor serve. */
   readonly learners: readonly NodeId[]
