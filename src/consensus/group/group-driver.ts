@@ -289,7 +289,7 @@ export class GroupDriver implements ReplicatedGroup {
 
   /** The log time that an entry would get now. */
   logNow(): number {
-    return this.#applier.nextLogTime(this.#components.clock.wallNow())
+    return this.#applier.nextLogTime()
   }
 
   /** What stands of a client's command at the end of the log; leader only. */
