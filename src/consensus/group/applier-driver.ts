@@ -10,7 +10,7 @@ import { LogCorruptedError, ProtocolError } from '../../core/errors.js'
 import { compareText, type LogIndex, type MonotonicMs, type Term } from '../../core/ids.js'
 import { nextLogTime } from '../../core/log-time.js'
 import type { Clock } from '../../core/ports/clock.js'
-import type { Command, Engine, SystemWrite } from '../../core/ports/engine.js'
+import type { Command, Engine, EngineOpenOptions, SystemWrite } from '../../core/ports/engine.js'
 import type { LogBase, LogEntry, RecoveredGroup } from '../../core/ports/log-store.js'
 import { ClientTable, clientKeyPrefix } from '../client-table.js'
 import { decodeEntryPayload } from '../entry.js'
@@ -96,8 +96,8 @@ export class Applier {
    * @throws LogCorruptedError the engine has applied what the log does not hold, or lacks what it
    * holds no more
    */
-  async open(found: RecoveredGroup): Promise<Reconciled> {
-    const { appliedIndex } = await this.#engine.open()
+  async open(found: RecoveredGroup, options: EngineOpenOptions): Promise<Reconciled> {
+    const { appliedIndex } = await this.#engine.open(options)
     const [known] = await this.#engine.readSystem(baseKey)
     const value = known?.key === baseKey ? known.value : null
     const reconciled = reconcile(found, value === null ? null : decodeBase(value))
