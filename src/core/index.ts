@@ -126,6 +126,7 @@ export {
   PeerIdentityError,
   PlanRefusedError,
   ProtocolError,
+  RecoveryRefusedError,
   ReplicaFailedError,
   RequestTimeoutError,
   RequestTooSlowError,

@@ -22,6 +22,9 @@ import type { GroupSection, SectionAt, SectionEffects } from './group-section.js
 export const applyEntriesMax = 64
 export const applyCommandsMax = 4_096
 
+/** As much of an engine as entries are brought into. */
+export type AppliedEngine = Pick<Engine, 'open' | 'readSystem' | 'apply'>
+
 /** A committed entry, decoded. Null: Raft's own entry, which does not concern the engine. */
 export interface DecodedEntry {
   readonly index: LogIndex
@@ -44,7 +47,7 @@ interface Gathered {
 }
 
 export class Applier {
-  readonly #engine: Engine
+  readonly #engine: AppliedEngine
   readonly #sections: readonly GroupSection[]
   #table = new ClientTable()
   #appliedIndex = 0 as LogIndex
@@ -56,7 +59,7 @@ export class Applier {
 
   constructor(components: {
     readonly clock: Clock
-    readonly engine: Engine
+    readonly engine: AppliedEngine
     readonly sections?: readonly GroupSection[] | undefined
   }) {
     this.#clock = components.clock
