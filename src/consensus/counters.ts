@@ -52,6 +52,8 @@ export const consensusCounterNames = [
   'snapshot_bytes_sent',
   'snapshot_chunks_received',
   'snapshot_bytes_received',
+  /** Received by a process before this one, and not asked for again. */
+  'snapshot_bytes_resumed',
   /** Asked for again: their checksums did not fit. */
   'snapshot_chunks_damaged',
   'messages_sent',

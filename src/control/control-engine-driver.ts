@@ -12,7 +12,13 @@
  * state.
  */
 import { assert } from '../core/assert.js'
-import { EngineFailedError, LogCorruptedError, SnapshotRefusedError } from '../core/errors.js'
+import { NEVER } from '../core/deadlines.js'
+import {
+  ChangeRefusedError,
+  EngineFailedError,
+  LogCorruptedError,
+  SnapshotRefusedError
+} from '../core/errors.js'
 import { compareText, type LogIndex, type MonotonicMs, type WallMs } from '../core/ids.js'
 import { nextLogTime } from '../core/log-time.js'
 import type { Clock } from '../core/ports/clock.js'
@@ -34,9 +40,9 @@ import type {
 } from '../core/ports/engine.js'
 import { factsOf } from '../core/remote-error.js'
 import type { Statement, StatementResult } from '../core/sql.js'
-import { controlFormat, controlTag } from './change-command.js'
+import { controlChangeBytesMax, controlFormat, controlTag, encodeWith } from './change-command.js'
 import type { AnySection, AppliedChange, ChangeRequest, PlannedChange } from './control-state.js'
-import { ControlState } from './control-state.js'
+import { ControlState, formatOfChange } from './control-state.js'
 import { describeImage, IncomingImage } from './image-transfer.js'
 import type { ControlSection } from './section.js'
 import { decodeImage, encodeImage } from './state-image.js'
@@ -119,6 +125,24 @@ export class ControlEngine implements Engine {
     this.#planned = next
     const command = { tag: controlTag, bytes: planned.command }
     return { kind: 'planned', command, results: [resultOf('answer', planned.answer)] }
+  }
+
+  /**
+   * The command of a change behind everything that is applied. Nothing is planned afterwards.
+   * @throws ChangeRefusedError
+   */
+  async planChange<State, Change, Answer>(
+    section: ControlSection<State, Change, Answer>,
+    change: Change,
+    index: LogIndex
+  ): Promise<Command> {
+    const bytes = encodeWith(section.change, change, controlChangeBytesMax)
+    const format = formatOfChange(section, change)
+    const statements = [statementOf({ section: section.name, format, change: bytes })]
+    const planned = await this.plan({ statements }, { index, deadline: NEVER })
+    await this.discard()
+    if (planned.kind === 'planned') return planned.command
+    throw new ChangeRefusedError(planned.failure.message)
   }
 
   async apply(

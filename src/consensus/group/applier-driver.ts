@@ -10,7 +10,7 @@ import { LogCorruptedError, ProtocolError } from '../../core/errors.js'
 import { compareText, type LogIndex, type MonotonicMs, type Term } from '../../core/ids.js'
 import { nextLogTime } from '../../core/log-time.js'
 import type { Clock } from '../../core/ports/clock.js'
-import type { Command, Engine, SystemWrite } from '../../core/ports/engine.js'
+import type { Command, Engine, EngineOpenOptions, SystemWrite } from '../../core/ports/engine.js'
 import type { LogBase, LogEntry, RecoveredGroup } from '../../core/ports/log-store.js'
 import { ClientTable, clientKeyPrefix } from '../client-table.js'
 import { decodeEntryPayload } from '../entry.js'
@@ -21,6 +21,9 @@ import type { GroupSection, SectionAt, SectionEffects } from './group-section.js
 /** Entries of a follower that are applied in one engine transaction, and their commands. */
 export const applyEntriesMax = 64
 export const applyCommandsMax = 4_096
+
+/** As much of an engine as entries are brought into. */
+export type AppliedEngine = Pick<Engine, 'open' | 'readSystem' | 'apply'>
 
 /** A committed entry, decoded. Null: Raft's own entry, which does not concern the engine. */
 export interface DecodedEntry {
@@ -44,7 +47,7 @@ interface Gathered {
 }
 
 export class Applier {
-  readonly #engine: Engine
+  readonly #engine: AppliedEngine
   readonly #sections: readonly GroupSection[]
   #table = new ClientTable()
   #appliedIndex = 0 as LogIndex
@@ -56,7 +59,7 @@ export class Applier {
 
   constructor(components: {
     readonly clock: Clock
-    readonly engine: Engine
+    readonly engine: AppliedEngine
     readonly sections?: readonly GroupSection[] | undefined
   }) {
     this.#clock = components.clock
@@ -96,8 +99,8 @@ export class Applier {
    * @throws LogCorruptedError the engine has applied what the log does not hold, or lacks what it
    * holds no more
    */
-  async open(found: RecoveredGroup): Promise<Reconciled> {
-    const { appliedIndex } = await this.#engine.open()
+  async open(found: RecoveredGroup, options: EngineOpenOptions): Promise<Reconciled> {
+    const { appliedIndex } = await this.#engine.open(options)
     const [known] = await this.#engine.readSystem(baseKey)
     const value = known?.key === baseKey ? known.value : null
     const reconciled = reconcile(found, value === null ? null : decodeBase(value))

@@ -33,6 +33,7 @@ import {
 } from '../../core/ids.js'
 import { messageSizeBytesMax } from '../../core/limits.js'
 import type { Clock } from '../../core/ports/clock.js'
+import type { Disk } from '../../core/ports/disk.js'
 import type { Engine } from '../../core/ports/engine.js'
 import type { PersistRequest, RecoveredGroup } from '../../core/ports/log-store.js'
 import type { Logger } from '../../core/ports/logger.js'
@@ -63,6 +64,8 @@ import type { GroupSection, MakeEntry, RowGuard } from './group-section.js'
 import { LeadershipView, statusOf } from './group-status.js'
 import { GroupWorker } from './group-worker-driver.js'
 import { MemberChanges } from './member-changes-driver.js'
+import type { PartsManifest } from './parts-manifest.js'
+import { PartsManifestFile } from './parts-manifest-driver.js'
 import { Pending } from './pending-write.js'
 import { ProposalPipeline } from './proposal-pipeline-driver.js'
 import type { RaftDriver } from './raft-driver.js'
@@ -73,6 +76,8 @@ import { Waiters } from './waiters.js'
 export interface GroupComponents {
   readonly clock: Clock
   readonly messenger: Messenger
+  /** The node's data directory. */
+  readonly disk: Disk
   readonly engine: Engine
   readonly logger: Logger
   readonly counters: ConsensusCounters
@@ -121,6 +126,8 @@ export class GroupDriver implements ReplicatedGroup {
   readonly #sections: readonly GroupSection[]
   readonly #rows: RowGuard | null
   #parts: Parts | null = null
+  /** Of a snapshot that a process before this one was being sent. */
+  #left: PartsManifest | null = null
   /** Sections know that this replica leads. */
   #isLeadershipTold = false
   #isSweepArmed = false
@@ -143,7 +150,9 @@ export class GroupDriver implements ReplicatedGroup {
 
   /** Opens the engine of the replica that the log has. */
   async open(found: RecoveredGroup): Promise<OpenedGroup> {
-    const { recovered, change } = await this.#applier.open(found)
+    this.#left = await new PartsManifestFile(this.#components.disk, this.group).read()
+    const keepsRestore = this.#left !== null
+    const { recovered, change } = await this.#applier.open(found, { keepsRestore })
     const { hardState } = recovered
     return {
       recovered,
@@ -154,6 +163,7 @@ export class GroupDriver implements ReplicatedGroup {
 
   start(raft: RaftDriver): void {
     this.#parts = this.#makeParts(raft)
+    this.#parts.snapshots.handleApplied()
     this.#rows?.onReleased(() => {
       this.#parts?.pipeline.handleReleased()
       this.#parts?.reads.handleReleased()
@@ -168,7 +178,11 @@ export class GroupDriver implements ReplicatedGroup {
     const { group, self, config } = this.#options
     const isLeader = () => this.#isLeader
     const pipeline = new ProposalPipeline(components, config)
-    const snapshots = new Snapshots({ ...components, onWork: () => this.#wake() }, this.#options)
+    const onWork = () => this.#wake()
+    const snapshots = new Snapshots(
+      { ...components, onWork },
+      { ...this.#options, left: this.#left }
+    )
     const reads = new GroupReads(
       {
         ...components,

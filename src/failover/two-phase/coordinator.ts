@@ -14,7 +14,8 @@
  * it is on its way nothing is decided here.
  * 3. Who asks is told commit or abort by the log alone. What an earlier epoch did not decide nobody
  * will; of an unknown transaction of this epoch or a later one an abort is logged first: a leader
- * that was deposed and does not know it cannot say what did not happen.
+ * that was deposed and does not know it cannot say what did not happen. Where the group has lost its
+ * majority since, nobody knows what was decided before: that is left to an operator.
  * 4. A decision is settled when every group has acknowledged it, and retried until then.
  * 5. A transaction is timed by the group's log time; where that stands still, because the leader's
  * clock is behind it, twice the time by the monotonic clock ends what is not decided.
@@ -324,6 +325,8 @@ export class Coordinator {
     if (end?.outcome === 'committed' && end.epoch === epoch) {
       return { decision: 'commit', index: end.decidedAt }
     }
+    const isLost = end === null && !this.#view.mayPresumeAbort(epoch)
+    if (isLost) return { decision: 'undecided', index: 0 as LogIndex }
     const isOver = epoch < this.#epoch && this.#view.branch(transaction)?.epoch !== epoch
     if (end !== null || isOver) return { decision: 'abort', index: 0 as LogIndex }
     if (!this.#open.has(transaction)) this.#fence(transaction, [asker], 'no decision was made')
@@ -503,8 +506,9 @@ export class Coordinator {
     this.#scanAt = after(now, this.#options.scanIntervalMs)
     const { group } = this.#options
     for (const { transaction } of this.#view.decisions()) this.#drive(transaction)
-    for (const { transaction, coordinator, groups } of this.#view.branches()) {
+    for (const { transaction, coordinator, epoch, groups } of this.#view.branches()) {
       if (coordinator !== group || this.#open.has(transaction)) continue
+      if (!this.#view.mayPresumeAbort(epoch)) continue
       this.#fence(transaction, groups, 'its coordinator was lost before a decision', true)
     }
     this.#flush(now)
