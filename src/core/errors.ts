@@ -17,6 +17,7 @@ export const errorCodes = [
   'ERR_SKEIN_NOT_SENT',
   'ERR_SKEIN_UNDELIVERED',
   'ERR_SKEIN_CONNECTION_LOST',
+  'ERR_SKEIN_ATTEMPT_GIVEN_UP',
   'ERR_SKEIN_STREAM_RESET',
   'ERR_SKEIN_DIAL_FAILED',
   'ERR_SKEIN_LISTEN_FAILED',
@@ -202,6 +203,11 @@ export class NotSentError extends SkeinError {
 export class UndeliveredError extends SkeinError {
   readonly code = 'ERR_SKEIN_UNDELIVERED'
   override readonly retryable = true
+}
+
+/** The node that was asked had not answered when it was left for another one. */
+export class AttemptGivenUpError extends SkeinError {
+  readonly code = 'ERR_SKEIN_ATTEMPT_GIVEN_UP'
 }
 
 /** The connection broke after the request was sent: the remote side may have acted. */

@@ -73,6 +73,7 @@ export {
 export { type Effects, EffectsBuffer } from './effects.js'
 export {
   AdoptionRefusedError,
+  AttemptGivenUpError,
   BackpressureError,
   BackupDamagedError,
   BackupFailedError,

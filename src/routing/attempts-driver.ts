@@ -1,3 +1,4 @@
+import { AttemptGivenUpError } from '../core/errors.js'
 import type { ClientId, GroupId, LogIndex, MonotonicMs, NodeId } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
@@ -105,6 +106,8 @@ export class AttemptsDriver {
         this.#messenger.request(target, registerClient, body, { deadline, group, signal }),
         signal
       )
+    } catch (error) {
+      throw reasonOf(error, signal)
     } finally {
       this.#pending.delete(pending)
     }
@@ -114,14 +117,16 @@ export class AttemptsDriver {
   giveUpFormerLeader(group: GroupId, leader: NodeId): void {
     for (const pending of [...this.#pending]) {
       if (pending.isForLeader && pending.group === group && pending.target !== leader) {
-        pending.controller.abort()
+        const why = `${pending.target} leads group ${group} no more`
+        pending.controller.abort(new AttemptGivenUpError(why))
       }
     }
   }
 
   giveUpNode(nodeId: NodeId): void {
     for (const pending of [...this.#pending]) {
-      if (pending.target === nodeId) pending.controller.abort()
+      if (pending.target !== nodeId) continue
+      pending.controller.abort(new AttemptGivenUpError(`${nodeId} is gone`))
     }
   }
 
@@ -156,8 +161,9 @@ export class AttemptsDriver {
     signal?.addEventListener('abort', onAbort, { once: true })
     this.#pending.add(pending)
     const { giveUpAt } = options
-    const timer =
-      giveUpAt === undefined ? null : this.#clock.schedule(giveUpAt, () => controller.abort())
+    const giveUp = () =>
+      controller.abort(new AttemptGivenUpError(`${target} has not answered in time`))
+    const timer = giveUpAt === undefined ? null : this.#clock.schedule(giveUpAt, giveUp)
     try {
       const sent = this.#messenger.request(target, query, body, {
         deadline,
@@ -166,6 +172,8 @@ export class AttemptsDriver {
         signal: controller.signal
       })
       return await cancellable(sent, controller.signal)
+    } catch (error) {
+      throw reasonOf(error, controller.signal)
     } finally {
       timer?.cancel()
       this.#pending.delete(pending)
@@ -173,3 +181,7 @@ export class AttemptsDriver {
     }
   }
 }
+
+/** What was given up here was not cancelled by its caller. */
+const reasonOf = (error: unknown, { reason }: AbortSignal): unknown =>
+  reason instanceof AttemptGivenUpError ? reason : error

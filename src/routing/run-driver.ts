@@ -42,6 +42,7 @@ import type { PlacementDriver } from './placement-driver.js'
 import type { QueryPlan } from './query-plan.js'
 import {
   backoffMs,
+  isLoss,
   isWaiting,
   lacksLeader,
   Outcomes,
@@ -292,6 +293,8 @@ export class RunDriver {
     this.#retries++
     this.#parts.onRetry()
     if (this.#retries > this.#options.retriesMax) throw thrown
+    // What a lost node had taken is no load any more: asked once more elsewhere it adds nothing.
+    if (this.#retries === 1 && isLoss(thrown)) return
     if (this.#parts.budget.tryWithdraw(this.#parts.clock.now())) return
     this.#parts.onRetryDenied()
     throw thrown

@@ -12,7 +12,14 @@ import {
   SqlConstraintError
 } from '../../../src/core/index.js'
 import { query } from '../../../src/routing/messages.js'
-import { config, FakeCluster, FakeMessenger, memberOf, nodeIds } from './fake-cluster.js'
+import {
+  config,
+  FakeCluster,
+  FakeMessenger,
+  memberOf,
+  nodeIds,
+  type Trouble
+} from './fake-cluster.js'
 import { fuzz } from './query-fuzz.js'
 
 const abc = nodeIds('a', 'b', 'c')
@@ -123,6 +130,35 @@ t.test('a silent leader is given up when another one is elected', async (t) => {
   cluster.elect('c')
   t.equal((await cluster.clock.settle(writing)).node, 'c')
   t.ok(cluster.clock.now() - begun < 1_000, 'long before the deadline')
+})
+
+t.test('all that a lost leader had taken goes on, however few retries may be made', async (t) => {
+  const cluster = new FakeCluster(abc, [], { retryBudgetRatio: 0, retryBudgetMinPerSecond: 0 })
+  await cluster.clock.settle(cluster.driver('b').execute('INSERT 0'))
+  const count = 50
+  cluster.trouble('a', ...Array<Trouble>(count).fill('silence'))
+  const writes = Array.from({ length: count }, (_, i) =>
+    cluster.driver('b').execute(`INSERT INTO t VALUES (${i})`, { timeoutMs: 60_000 })
+  )
+  await cluster.clock.advance(300)
+  cluster.elect('c')
+  await cluster.clock.settle(Promise.all(writes))
+  t.equal(new Set(cluster.executed).size, count + 1)
+  t.equal(cluster.executed.length, count + 1, 'each once')
+})
+
+t.test('what was given up and cannot go on is in doubt, not cancelled by its caller', async (t) => {
+  const cluster = new FakeCluster(abc, [], { retryBudgetRatio: 0, retryBudgetMinPerSecond: 0 })
+  await cluster.clock.settle(cluster.driver('b').execute('INSERT 0'))
+  cluster.trouble('a', 'silence')
+  const writing = cluster.driver('b').execute(insert, { timeoutMs: 60_000 })
+  await cluster.clock.advance(300)
+  // Where the group lives is asked first.
+  cluster.trouble('c', 'silence', 'silence')
+  cluster.elect('c')
+  await cluster.clock.advance(10_000)
+  cluster.elect('a')
+  await rejectsWith(t, cluster.clock.settle(writing), 'ERR_SKEIN_INDETERMINATE')
 })
 
 t.test('when the deadline passes with an unknown outcome it is indeterminate', async (t) => {
