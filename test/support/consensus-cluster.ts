@@ -8,6 +8,7 @@ import { after } from '../../src/core/deadlines.js'
 import type { ConsensusEvent } from '../../src/core/events.js'
 import { DEFAULT_GROUP, type GroupId, type MonotonicMs, type NodeId } from '../../src/core/ids.js'
 import type { Clock } from '../../src/core/ports/clock.js'
+import type { Engine } from '../../src/core/ports/engine.js'
 import { type Logger, silentLogger } from '../../src/core/ports/logger.js'
 import type { Messenger } from '../../src/core/ports/messenger.js'
 import type { ClientTag, WriteAnswer } from '../../src/core/ports/replicated-group.js'
@@ -45,6 +46,8 @@ export interface TestClusterOptions {
     group: GroupId,
     life: { readonly messenger: Messenger; readonly clock: Clock }
   ) => readonly GroupSection[]
+  /** What consensus is given in place of an engine. */
+  readonly wrap?: (engine: Engine, group: GroupId) => Engine
   readonly logger?: Logger
 }
 
@@ -217,7 +220,7 @@ export class TestCluster {
             const components = { clock, disk: engineDisk.mount() }
             const engine = new KvEngine(components, { ...options, directory })
             if (group === DEFAULT_GROUP) node.engine = engine
-            return engine
+            return this.#options.wrap?.(engine, group) ?? engine
           }
         },
         sections: (group) => this.#options.sections?.(node.id, group, { messenger, clock }) ?? [],
