@@ -56,9 +56,10 @@ export function renderPlan(plan: RecoveryPlan): string {
     'voters before',
     'voters'
   ]
+  const names = survivors.map(({ nodeId }) => nodeId).join(' ')
   return [
     printable(`cluster ${clusterName} (${clusterIdBefore}) goes on as ${clusterId}`),
-    `survivors: ${survivors.map(({ nodeId }) => nodeId).join(' ')}; lost: ${lost.join(' ') || 'none'}`,
+    `survivors: ${names}; lost: ${lost.join(' ') || 'none'}`,
     '',
     table(head, rows),
     '',
