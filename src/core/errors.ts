@@ -38,6 +38,7 @@ export const errorCodes = [
   'ERR_SKEIN_DRAINING',
   'ERR_SKEIN_MEMBER_CHANGE_FAILED',
   'ERR_SKEIN_TRANSFER_FAILED',
+  'ERR_SKEIN_NOT_A_VOTER',
   'ERR_SKEIN_FENCED',
   'ERR_SKEIN_PLAN_REFUSED',
   'ERR_SKEIN_CONTINUED_ELSEWHERE',
@@ -68,6 +69,7 @@ export const errorCodes = [
   'ERR_SKEIN_ADOPTION_REFUSED',
   'ERR_SKEIN_EXPORT_REFUSED',
   'ERR_SKEIN_TARGET_NOT_EMPTY',
+  'ERR_SKEIN_RECOVERY_REFUSED',
   'ERR_SKEIN_DISK_FAILED',
   'ERR_SKEIN_LOG_CORRUPTED',
   'ERR_SKEIN_DATA_DIRECTORY_IN_USE',
@@ -319,6 +321,11 @@ export class TransferFailedError extends SkeinError {
   override readonly retryable = true
 }
 
+/** Leadership was to go to a node without a vote in the group; nothing was done. */
+export class NotVoterError extends SkeinError {
+  readonly code = 'ERR_SKEIN_NOT_A_VOTER'
+}
+
 /** Somebody else has taken over what the asker believes to own; nothing was done. */
 export class FencedError extends SkeinError {
   readonly code = 'ERR_SKEIN_FENCED'
@@ -509,6 +516,11 @@ export class ExportRefusedError extends SkeinError {
 /** What is to be made would lie where something is already; nothing was changed. */
 export class TargetNotEmptyError extends SkeinError {
   readonly code = 'ERR_SKEIN_TARGET_NOT_EMPTY'
+}
+
+/** A cluster does not go on without its majority: nothing is lost, or somebody was forgotten. */
+export class RecoveryRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_RECOVERY_REFUSED'
 }
 
 /** This replica has stopped after a fatal error; other nodes go on. */

@@ -43,16 +43,19 @@ export interface QueryOptions extends RouteOptions {
   /** Default: `routing.queryTimeoutMs`. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
-  /** Reads see at least this index: the one a write of the same session answered. */
+  /** Reads see at least what a write of the same group answered this index for. */
   readonly atLeastIndex?: LogIndex
   /** A client of the cluster that numbers its own writes; absent: this node's own client. */
   readonly client?: ClientTag
 }
 
 export interface QueryResult extends StatementResult {
-  /** 0 of what several groups answered. */
+  /**
+   * 0 of what several groups put together; of a transaction over groups, of the statement's own
+   * group.
+   */
   readonly index: LogIndex
-  /** The first, where there were several. */
+  /** The statement's; of what several groups put together, the first. */
   readonly group: GroupId
   /** Which node executed it, or put together what several groups answered. */
   readonly node: NodeId

@@ -96,7 +96,9 @@ const queryAnswer = openStruct(
   },
   {
     /** Queries being executed or waiting there, anybody's. */
-    queueDepth: [1, u16]
+    queueDepth: [1, u16],
+    /** Of other groups that a transaction wrote to: what reads there must have seen. */
+    seen: [2, list(struct({ group: groupId, index: logIndex }), requestBranchesMax)]
   }
 )
 export type QueryAnswer = TypeOf<typeof queryAnswer>

@@ -157,10 +157,11 @@ export class QueryServerDriver {
         ? this.#runForClient(inbound, deadline)
         : this.#executeHere(body, deadline, inbound.signal)
     )
-    const { results, index, node } = answered
+    const { results, index, node, seen } = answered
     const { utilisation, queueDepth } = this.#tools.loadReport()
     const utilisationPermille = Math.round(utilisation * 1000)
-    return { results, index, group: body.group, node, utilisationPermille, queueDepth }
+    const answer = { results, index, group: body.group, node, utilisationPermille, queueDepth }
+    return seen === undefined || seen.length === 0 ? answer : { ...answer, seen }
   }
 
   async #executeHere(

@@ -2,7 +2,8 @@ import { counter, gauge, type MetricFamily } from './metric.js'
 
 /** Replicated groups. */
 export const consensus: MetricFamily = {
-  leader_elections: counter('Elections that this node won.'),
+  leader_elections: counter('Elections that this node won: the leader before was silent.'),
+  leaderships_transferred: counter('Leaderships that were handed over to this node.'),
   leaderships_lost: counter('Leaderships that this node lost or gave away.'),
   proposals: counter('Batches proposed.'),
   proposals_refused: counter('Proposals refused: no leader here, or too much is under way.'),

@@ -14,6 +14,7 @@ import {
   BackpressureError,
   DivergedError,
   NotFoundError,
+  NotVoterError,
   ReplicaFailedError,
   RequestTimeoutError,
   type SkeinError,
@@ -50,6 +51,7 @@ import type {
 import type { TellQueue } from '../../core/tell-queue.js'
 import { hasMemberOn, isJoint, membersOf } from '../configuration.js'
 import type { ConsensusCounters } from '../counters.js'
+import { leadershipTransferred } from '../raft/role.js'
 import type { RaftEvent } from '../raft/types.js'
 import { Applier } from './applier-driver.js'
 import { type ClientStanding, standingOf } from './client-standing.js'
@@ -130,6 +132,8 @@ export class GroupDriver implements ReplicatedGroup {
   #isLeadershipTold = false
   #isSweepArmed = false
   #isLeader = false
+  /** To this replica, which leads since. */
+  #isHandedOver = false
   #isHalted = false
   #isStopped = false
   #failure: SkeinError | null = null
@@ -238,7 +242,9 @@ export class GroupDriver implements ReplicatedGroup {
     const { appliedIndex } = this.#applier
     const failed = this.#failure?.code ?? null
     const { group, self } = this.#options
-    return statusOf(this.#started().raft.status(), { group, self, appliedIndex, failed })
+    const handedOver = this.#isHandedOver
+    const raft = this.#started().raft.status()
+    return statusOf(raft, { group, self, appliedIndex, failed, handedOver })
   }
 
   leadership(): Leadership {
@@ -298,7 +304,7 @@ export class GroupDriver implements ReplicatedGroup {
 
   /** The log time that an entry would get now. */
   logNow(): number {
-    return this.#applier.nextLogTime(this.#components.clock.wallNow())
+    return this.#applier.nextLogTime()
   }
 
   /** What stands of a client's command at the end of the log; leader only. */
@@ -328,7 +334,7 @@ export class GroupDriver implements ReplicatedGroup {
       if (role !== 'leader') throw notLeader(leader)
       const replica = configuration.voters.find((voter) => nodeOf(voter) === target) ?? null
       if (target !== null && replica === null) {
-        throw new TransferFailedError(`${target} is no voter of group ${this.group}`)
+        throw new NotVoterError(`${target} is no voter of group ${this.group}`)
       }
       this.#transfers.add(null, { deadline, resolve, reject })
       this.#armSweep()
@@ -406,6 +412,11 @@ export class GroupDriver implements ReplicatedGroup {
     if (this.#failure !== null || this.#isStopped) return false
     const { members, worker } = this.#started()
     return worker.isIdle && !this.#hasCallers() && !members.isWaiting
+  }
+
+  /** It leads, and the leader before handed over to it. */
+  get isHandedOver(): boolean {
+    return this.#isHandedOver
   }
 
   get isLeader(): boolean {
@@ -503,8 +514,9 @@ export class GroupDriver implements ReplicatedGroup {
     emit({ type: 'RoleChanged', group: this.group, term, role, reason })
     if (leads === this.#isLeader) return
     this.#isLeader = leads
+    this.#isHandedOver = leads && reason === leadershipTransferred
     if (leads) {
-      counters.add('leader_elections')
+      counters.add(this.#isHandedOver ? 'leaderships_transferred' : 'leader_elections')
       checks.lead()
       this.#wake()
       return

@@ -3,7 +3,9 @@
  * the wait until that is applied here.
  *
  * A linearizable read that meets rows of a branch in doubt waits until that is decided: it may be
- * committed elsewhere already. What is prepared while it is executed makes it look once more.
+ * committed elsewhere already. What is prepared while it is executed makes it look once more. Any
+ * other read waits so for branches that were prepared at or below the index that it asks for: that
+ * index may be all that its caller knows of a transaction which was committed in another group.
  */
 import {
   BackpressureError,
@@ -80,10 +82,7 @@ export class GroupReads {
     await this.untilApplied(request)
     expectServing()
     counters.add('reads')
-    const outcome =
-      rows === null || request.awaitsDecisions !== true
-        ? await this.#execute(request)
-        : await this.#executeDecided(request, rows)
+    const outcome = await this.#executeMinding(request, rows)
     if (outcome.kind === 'failed') throw statementError(outcome.failure)
     return { results: outcome.results, index: outcome.index }
   }
@@ -144,6 +143,28 @@ export class GroupReads {
       deadline,
       ...(signal === undefined ? {} : { signal })
     })
+  }
+
+  #executeMinding(request: ReadRequest, rows: RowGuard | null): Promise<ReadOutcome> {
+    if (rows === null) return this.#execute(request)
+    if (request.awaitsDecisions === true) return this.#executeDecided(request, rows)
+    return rows.isPreparedUpTo(request.atLeastIndex)
+      ? this.#executeSettled(request, rows)
+      : this.#execute(request)
+  }
+
+  /** What is prepared from now on stands behind the index. */
+  async #executeSettled(request: ReadRequest, rows: RowGuard): Promise<ReadOutcome> {
+    const { counters, expectServing } = this.#components
+    const { atLeastIndex, signal } = request
+    while (rows.isPreparedUpTo(atLeastIndex)) {
+      if (!rows.blocksRead(await this.#rowsOf(request), atLeastIndex)) break
+      counters.add('reads_held_up')
+      await this.#untilReleased(request)
+      expectServing()
+      if (signal?.aborted) throw new CancelledError('the read was cancelled')
+    }
+    return this.#execute(request)
   }
 
   async #executeDecided(request: ReadRequest, rows: RowGuard): Promise<ReadOutcome> {
