@@ -56,6 +56,8 @@ export const consensusCounterNames = [
   'snapshot_bytes_received',
   /** Received by a process before this one, and not asked for again. */
   'snapshot_bytes_resumed',
+  /** Of snapshots on their way in, now. */
+  'snapshot_bytes_missing',
   /** Asked for again: their checksums did not fit. */
   'snapshot_chunks_damaged',
   'messages_sent',

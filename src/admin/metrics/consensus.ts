@@ -38,6 +38,7 @@ export const consensus: MetricFamily = {
   snapshot_chunks_received: counter('Parts of snapshots received.'),
   snapshot_bytes_received: counter('Bytes of them.'),
   snapshot_bytes_resumed: counter('Bytes that a process before had received and that stayed.'),
+  snapshot_bytes_missing: gauge('Bytes still to come of snapshots that are being received.'),
   snapshot_chunks_damaged: counter('Parts of snapshots asked for again: damaged.'),
   messages_sent: counter('Messages between replicas sent.'),
   messages_received: counter('Messages between replicas received.'),

@@ -36,16 +36,20 @@ export class PartsManifestFile {
     await this.#disk.makeDirectory(manifestDirectory)
     await this.#disk.syncDirectory('')
     const aside = `${this.#path}.new`
-    const file = await this.#disk.open(aside)
-    this.#file = file
     const chunks = [encodeManifestHeader(snapshot), encodePartRecords(records)]
-    this.#sizeBytes = 0
-    await file.truncate(0)
-    await file.write(0, chunks)
-    await file.sync()
-    for (const { length } of chunks) this.#sizeBytes += length
+    const file = await this.#disk.open(aside)
+    try {
+      await file.truncate(0)
+      await file.write(0, chunks)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
     await this.#disk.rename(aside, this.#path)
     await this.#disk.syncDirectory(manifestDirectory)
+    // Anew: an open file does not follow its name.
+    this.#file = await this.#disk.open(this.#path)
+    this.#sizeBytes = this.#file.sizeBytes
   }
 
   /** Behind what is there. Durable when it resolves. @throws DiskFailedError */

@@ -35,6 +35,7 @@ export class ReceivedParts {
   readonly #isHere: Uint8Array
   readonly count: number
   #received = 0
+  #missingBytes: number
   #resumedBytes = 0
   #unrecorded: PartRecord[] = []
   #recording: Promise<void> = Promise.resolve()
@@ -48,6 +49,7 @@ export class ReceivedParts {
     this.#manifest = manifest
     this.#snapshot = snapshot
     this.count = Math.ceil(snapshot.sizeBytes / snapshotChunkBytes)
+    this.#missingBytes = snapshot.sizeBytes
     this.#isHere = new Uint8Array(this.count)
   }
 
@@ -74,6 +76,10 @@ export class ReceivedParts {
 
   get isComplete(): boolean {
     return this.#received === this.count
+  }
+
+  get missingBytes(): number {
+    return this.#missingBytes
   }
 
   /** What was here already. */
@@ -145,6 +151,7 @@ export class ReceivedParts {
     if (this.#isHere[part] === 1) return
     this.#isHere[part] = 1
     this.#received++
+    this.#missingBytes -= this.lengthOf(part)
   }
 
   #record(): Promise<void> {

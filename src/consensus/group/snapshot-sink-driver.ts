@@ -84,6 +84,8 @@ export class SnapshotSink {
   #clearing: Promise<void> = Promise.resolve()
   #isFinishing = false
   #failures = 0
+  /** As the counter has it. */
+  #missingBytes = 0
   #refusesUntil = Number.NEGATIVE_INFINITY as MonotonicMs
   #isStopped = false
 
@@ -169,6 +171,7 @@ export class SnapshotSink {
     this.#isStopped = true
     const parts = this.#pull?.parts ?? null
     this.#pull = null
+    this.#noteMissing(0)
     if (parts !== null) this.#clear(() => parts.suspend())
     await this.#clearing
   }
@@ -199,6 +202,7 @@ export class SnapshotSink {
     counters.add('snapshot_bytes_resumed', resumedBytes)
     if (isLeft) logger.info({ group: this.#group, resumedBytes }, 'a snapshot is gone on with')
     pull.parts = parts
+    this.#noteMissing(parts.missingBytes)
     if (this.isReady) this.#components.onReady()
     else this.#ask(pull)
   }
@@ -245,6 +249,7 @@ export class SnapshotSink {
       await parts.take(number, chunk.bytes.slice(), chunk.checksum)
       counters.add('snapshot_chunks_received')
       counters.add('snapshot_bytes_received', length)
+      if (this.#pull === pull) this.#noteMissing(parts.missingBytes)
     } else {
       counters.add('snapshot_chunks_damaged')
       if (++pull.damaged > damagedChunksMax) throw new ProtocolError('too many parts are damaged')
@@ -254,6 +259,11 @@ export class SnapshotSink {
     if (this.#pull !== pull) return
     if (this.isReady) this.#components.onReady()
     else this.#ask(pull)
+  }
+
+  #noteMissing(bytes: number): void {
+    this.#components.counters.add('snapshot_bytes_missing', bytes - this.#missingBytes)
+    this.#missingBytes = bytes
   }
 
   #fail(pull: Pull, error: unknown): void {
@@ -270,6 +280,7 @@ export class SnapshotSink {
 
   #abandon({ parts }: Pull): void {
     this.#pull = null
+    this.#noteMissing(0)
     if (parts !== null) this.#clear(() => parts.abandon())
   }
 

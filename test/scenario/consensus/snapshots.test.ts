@@ -153,6 +153,7 @@ t.test('R-S08 after a stop in good order no part is sent in vain', async (t) => 
   await cluster.start(behind)
   await isEqual(t, cluster)
   t.ok(counterOf(cluster, behind, 'snapshot_bytes_resumed') >= before * snapshotChunkBytes)
+  t.equal(counterOf(cluster, behind, 'snapshot_bytes_missing'), 0)
   const sent = counterOf(cluster, leader, 'snapshot_chunks_sent')
   t.ok(sent <= before + received() + snapshotChunksInFlightMax, `${sent} parts sent`)
   await isSwept(t, cluster, behind)

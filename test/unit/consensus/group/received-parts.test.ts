@@ -19,9 +19,11 @@ import {
 import { DEFAULT_GROUP, type LogIndex } from '../../../../src/core/ids.js'
 import type { SnapshotDescription } from '../../../../src/core/ports/engine.js'
 import { SplittableRandom } from '../../../../src/core/splittable-random.js'
+import { NodeDisk } from '../../../../src/runtime/node-disk.js'
 import { KvEngine } from '../../../../src/simulation/kv-engine.js'
 import { SimulatedDisk } from '../../../../src/simulation/simulated-disk.js'
 import { crc32c } from '../../../../src/wire/crc32c.js'
+import { temporaryDirectory } from '../../../support/temporary-directory.js'
 import { VirtualClock } from '../../../support/virtual-clock.js'
 
 const partCount = 100
@@ -125,6 +127,7 @@ t.test('X-39 what rots while nobody runs is missing, and nothing else', async (t
   here.disk.rotAt(`${manifestDirectory}/0`, manifestHeaderBytes + 9 * manifestRecordBytes + 7, 0)
   const { engine, parts: again } = await opened(here)
   t.equal(again.missingFrom(0), 3)
+  t.equal(again.missingBytes + again.resumedBytes, here.description.sizeBytes)
   t.equal(again.missingFrom(4), 9)
   t.equal(again.missingFrom(10), partsPerRecord)
   await giveMissing(here, again, partCount)
@@ -142,6 +145,34 @@ t.test('X-52 no room for parts, or for what is known of them, refuses the snapsh
     await parts.abandon()
     t.same(await here.disk.mount().list(manifestDirectory), [])
   }
+})
+
+t.test('R-S08 a manifest is gone on with on a disk of files', async (t) => {
+  const disk = new NodeDisk(await temporaryDirectory(t))
+  const { description } = await world(5)
+  const manifest = new PartsManifestFile(disk, DEFAULT_GROUP)
+  await manifest.begin(description, [[1, 2]])
+  await manifest.append([[3, 4]])
+  await manifest.append([[5, 6]])
+  await manifest.close()
+  const again = new PartsManifestFile(disk, DEFAULT_GROUP)
+  const checksums = new Map([
+    [1, 2],
+    [3, 4],
+    [5, 6]
+  ])
+  t.same(await again.read(), { snapshot: description, checksums })
+  await again.begin(description, [[5, 6]])
+  await again.append([[7, 8]])
+  t.same(
+    [...((await again.read())?.checksums ?? [])],
+    [
+      [5, 6],
+      [7, 8]
+    ]
+  )
+  await again.remove()
+  t.equal(await again.read(), null)
 })
 
 t.test('a manifest is what was written, or nothing', async (t) => {
