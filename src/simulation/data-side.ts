@@ -44,7 +44,10 @@ export class DataSide {
   ) {
     const { random } = components
     const of = (name: string) => ({ ...components, random: random.split(name) })
-    this.transactions = new TransactionWorkload(of('transactions'), transactions)
+    this.transactions = new TransactionWorkload(
+      { ...of('transactions'), groups: groups.count },
+      transactions
+    )
     const mayEnd = 2 * skew.wallOffsetMsMax + runMsMax >= sessionKeptMs
     this.#sessions = new SessionWorkload(
       { ...of('sessions'), groups: groups.count, mayEnd },
