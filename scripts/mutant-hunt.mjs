@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const build = resolve('.build')
-const parts = ['lib', 'src', 'test/support', 'test/unit/routing']
+const parts = ['lib', 'src', 'test/support', 'test/unit/routing', 'test/unit/failover']
 /** Virtual time with faults of one seed of the cores. */
 const coreFaultsMs = 6_000
 /** And of one seed of two-phase commit. */
@@ -93,10 +93,19 @@ export async function huntInRestarts(root, seeds) {
   return JSON.parse(await lastLine(['--input-type=module', '--eval', code]))
 }
 
-/** Of what a process of Node's prints. */
-async function lastLine(args) {
+/** One file of unit tests; null, or the first of them that fails. */
+export async function huntInTest(root, file) {
+  const told = await output([join(root, file)])
+  const failed = told.split('\n').find((line) => line.startsWith('not ok'))
+  return failed === undefined ? null : { why: `${file}: ${failed}` }
+}
+
+const lastLine = async (args) => (await output(args)).trim().split('\n').at(-1) ?? ''
+
+/** What a process of Node's prints. */
+async function output(args) {
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   const chunks = []
   for await (const chunk of child.stdout) chunks.push(chunk)
-  return Buffer.concat(chunks).toString().trim().split('\n').at(-1) ?? ''
+  return Buffer.concat(chunks).toString()
 }

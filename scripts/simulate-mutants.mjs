@@ -1,10 +1,18 @@
 // Do the simulators have teeth? Each bug of `mutants.mjs` is planted in a copy of the built sources, and
-// three harnesses look for it: whole clusters first, a few seeds; then routing or Raft cores alone, which
-// are quick, where the bug lies there; then the clusters again, up to the bound. Ends with a table on stderr and one JSON object; fails
-// when a bug is not found.
+// three harnesses look for it: whole clusters first, the seed that showed it before and a few others; then routing or
+// Raft cores alone, which are quick, where the bug lies there; then the clusters again, up to the bound. A bug that a
+// second line of defence makes harmless names the test that holds the first. Ends with a table on stderr and one JSON
+// object; fails when a bug is not found.
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { clear, huntInCluster, huntInCore, huntInRouting, plant } from './mutant-hunt.mjs'
+import {
+  clear,
+  huntInCluster,
+  huntInCore,
+  huntInRouting,
+  huntInTest,
+  plant
+} from './mutant-hunt.mjs'
 import { mutants } from './mutants.mjs'
 
 const usage = `usage: npm run simulate:mutants -- [--only TEXT] [--seeds N] [--workers N] [--json]
@@ -29,16 +37,23 @@ async function work(number) {
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const [at, mutant] = next
     const begunAt = performance.now()
-    const found = await hunt(plant(mutant, number), mutant.file)
+    const found = await hunt(plant(mutant, number), mutant)
     const seconds = Math.round((performance.now() - begunAt) / 1_000)
     const { seed = null, by = null, why = '' } = found ?? {}
     results.set(at, { name: mutant.name, caught: found !== null, by, seed, seconds })
-    const told = found ? `${by}, seed ${seed}: ${firstLine(why)}` : 'NOT CAUGHT'
+    const told = found ? `${by}, ${seed ?? 'no seed'}: ${firstLine(why)}` : 'NOT CAUGHT'
     console.error(`${results.size}/${wanted.length} ${mutant.name}: ${told} (${seconds} s)`)
   }
 }
 
-async function hunt(root, file) {
+async function hunt(root, { file, shownBy, test }) {
+  if (test !== undefined) {
+    const failed = await huntInTest(root, test)
+    return failed && { by: 'test', ...failed }
+  }
+  const { seed, ...size } = shownBy ?? {}
+  const again = shownBy && (await huntInCluster(root, { ...size, first: seed, seeds: 1 }))
+  if (again) return { by: 'cluster', ...again }
   const early = await huntInCluster(root, { ...cluster, first: 1, seeds: firstSeeds })
   if (early !== null) return { by: 'cluster', ...early }
   const inRouting = file.startsWith('src/routing/') ? await huntInRouting(root, seeds) : null
@@ -56,7 +71,7 @@ function report() {
   const width = Math.max(...rows.map(({ name }) => name.length))
   console.error(`\n${'bug'.padEnd(width)}  caught by  seed  seconds`)
   for (const { name, caught, by, seed, seconds } of rows) {
-    const [who, which] = caught ? [by, String(seed)] : ['NOBODY', '']
+    const [who, which] = caught ? [by, String(seed ?? '')] : ['NOBODY', '']
     const cells = [name.padEnd(width), who.padEnd(9), which.padStart(4), `${seconds}`.padStart(7)]
     console.error(cells.join('  '))
   }

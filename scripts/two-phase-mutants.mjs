@@ -113,5 +113,11 @@ export const twoPhaseMutants = [
     file: `${room}/coordinator.js`,
     find: 'if (branch !== last)\n                this.#ask(open, branch, logNow);',
     replace: 'this.#ask(open, branch, logNow);'
+  },
+  {
+    name: 'orphaned branches of the coordinating group left alone',
+    file: `${room}/coordinator.js`,
+    find: 'if (coordinator !== group || this.#open.has(transaction))',
+    replace: 'if (coordinator >= 0)'
   }
 ]

@@ -23,7 +23,7 @@ interface Flags {
   readonly minimise?: true
 }
 
-/** Real time for one seed, after which its process is taken to be stuck. */
+/** Real time without a sign of life, after which a process is taken to be stuck. */
 const seedTimeoutMs = 180_000
 /** Runs that make a failing seed smaller. */
 const minimiseAttemptsMax = 200
@@ -83,7 +83,8 @@ const troubleNames = Object.keys({
   control: true,
   transactions: true,
   sessions: true,
-  planned: true
+  planned: true,
+  bounds: true
 } satisfies Record<Trouble, true>) as Trouble[]
 
 function troublesOption(text: string): Trouble[] {

@@ -14,7 +14,10 @@ export interface CampaignOptions extends SimulationOptions {
   readonly workers: number
   /** Runs `serveSeeds`. */
   readonly workerModule: URL
-  /** Real time after which a seed is given up: its process spins or waits for something real. */
+  /**
+   * Real time without a sign of life after which a seed is given up: its process spins. What only
+   * takes long, on a machine that has other work, goes on.
+   */
   readonly seedTimeoutMs: number
   /** No more seeds are begun after the first violation. */
   readonly stopsAtViolation: boolean
@@ -26,6 +29,9 @@ export interface CampaignProgress {
   readonly total: number
   readonly outcome: SeedOutcome
 }
+
+/** What a worker sends, beside outcomes, while its event loop turns. */
+export const beat = 'beat'
 
 /** What a worker answers for one seed. */
 export interface SeedOutcome {
@@ -150,14 +156,17 @@ class Campaign {
     const { nodes, seconds, without, strikes, seedTimeoutMs } = this.#options
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        this.#fail(job.seed, Invariants.DrainBudget, `no end within ${seedTimeoutMs} ms`)
+        this.#fail(job.seed, Invariants.DrainBudget, `no sign of life in ${seedTimeoutMs} ms`)
         settle(null)
       }, seedTimeoutMs)
       const onExit = (code: number | null, signal: string | null) => {
         this.#fail(job.seed, Invariants.Unhandled, `the process ended: ${code ?? signal}`)
         settle(null)
       }
-      const onMessage = (message: unknown) => settle(message as SeedOutcome)
+      const onMessage = (message: unknown) => {
+        if (message === beat) timer.refresh()
+        else settle(message as SeedOutcome)
+      }
       const settle = (outcome: SeedOutcome | null) => {
         clearTimeout(timer)
         worker.off('exit', onExit)
@@ -165,7 +174,7 @@ class Campaign {
         resolve(outcome)
       }
       worker.once('exit', onExit)
-      worker.once('message', onMessage)
+      worker.on('message', onMessage)
       worker.send({ seed: job.seed, nodes, seconds, without, strikes })
     })
   }

@@ -39,7 +39,10 @@ export class DataSide {
   ) {
     const { random } = components
     const of = (name: string) => ({ ...components, random: random.split(name) })
-    this.transactions = new TransactionWorkload(of('transactions'), transactions)
+    this.transactions = new TransactionWorkload(
+      { ...of('transactions'), groups: groups.count },
+      transactions
+    )
     this.#sessions = new SessionWorkload({ ...of('sessions'), groups: groups.count }, sessions)
     this.planned = new PlannedOperator(of('planned'), planned)
   }

@@ -95,6 +95,7 @@ class Program {
   /** Of the list of the present session: what must be in it, and what may. */
   readonly #told = new Set<string>()
   readonly #doubtful = new Set<string>()
+  #hasAppended = false
   #isStopped = false
 
   constructor(parts: ProgramParts, counts: SessionCounts) {
@@ -129,8 +130,24 @@ class Program {
     const wait = -thinkMsMean * Math.log(1 - random.nextFloat())
     time.post(time.now + wait, 'session', null, () => {
       if (this.#isStopped) return
-      this.#run(this.#next(), () => this.#think())
+      this.#run(this.#next(), () => this.#lookBack())
     })
+  }
+
+  /** At once after an append, before every replica has heard of it. */
+  #lookBack(): void {
+    const session = this.#session
+    const hasAppended = this.#hasAppended
+    this.#hasAppended = false
+    const { random, lookBackShare } = this.#parts
+    const looksBack = hasAppended && random.nextFloat() < lookBackShare
+    if (session === null || this.#isStopped || !looksBack) this.#think()
+    else {
+      this.#run(
+        () => this.#read(session, 'local'),
+        () => this.#think()
+      )
+    }
   }
 
   #next(): () => Promise<void> {
@@ -167,6 +184,7 @@ class Program {
         this.#options('linearizable')
       )
       this.#told.add(element)
+      this.#hasAppended = true
     } catch (error) {
       // Whoever does not say so has not done it, and never will.
       if (!isDoubtful(error as Error)) this.#doubtful.delete(element)

@@ -22,6 +22,7 @@ import { hostName } from './host-name.js'
 import { kvEngineProvider } from './kv-engine.js'
 import { mailDeclarations } from './mail-letter.js'
 import type { CreateManager, SimulatedManager } from './manager.js'
+import { narrowConfigOf } from './narrow-bounds.js'
 import {
   type CertificateFile,
   type SimulatedAuthority,
@@ -303,7 +304,8 @@ export class SimulatedCluster implements FaultTarget {
 
   #configOf(nodeId: NodeId): ConfigInput {
     const ids = this.nodeIds()
-    const { groups, log, members, security, transport } = this.#options.swarm
+    const { bounds, groups, log, members, security, transport } = this.#options.swarm
+    const narrow = narrowConfigOf(bounds)
     const { quiesceAfterMs, leaderBalanceIntervalMs } = groups
     return {
       node: { id: nodeId, listenAddress: addressOf(nodeId), dataDirectory: '/simulated' },
@@ -322,9 +324,12 @@ export class SimulatedCluster implements FaultTarget {
               logEntriesMax: log.entriesMax,
               logTailShare: log.tailShare,
               logSegmentBytes: smallSegmentBytes
-            })
+            }),
+        ...narrow.consensus
       },
-      transport,
+      membership: { ...narrow.membership },
+      routing: { ...narrow.routing },
+      transport: { ...transport, ...narrow.transport },
       security: {
         insecure: true,
         linkAgeMaxMs: security.linkAgeMaxMs,

@@ -5,6 +5,7 @@
  */
 import type { Random } from '../core/index.js'
 import type { LinkOptions } from './links.js'
+import { type DrawnBounds, drawBounds } from './narrow-bounds.js'
 
 export interface EventRate {
   /** Mean of the exponential wait between two; null: never. */
@@ -90,6 +91,8 @@ export interface SwarmOptions {
   /** Null: programs open no sessions. */
   readonly sessions: SessionOptions | null
   readonly planned: PlannedOptions
+  /** Bounds of the configuration that are tiny. */
+  readonly bounds: DrawnBounds
 }
 
 export interface TransactionOptions {
@@ -98,10 +101,16 @@ export interface TransactionOptions {
   readonly accounts: number
   readonly lists: number
   readonly thinkMsMean: number
+  /** Share of changes of lists after which one of them is read at once, alone. */
+  readonly lookBackShare: number
+  /** Share of transactions that are given less time than a new leader takes. */
+  readonly impatientShare: number
 }
 
 export interface SessionOptions {
   readonly thinkMsMean: number
+  /** Share of appends after which the list is read at once. */
+  readonly lookBackShare: number
 }
 
 export interface PlannedOptions {
@@ -215,21 +224,28 @@ export function drawSwarmOptions(random: Random, nodes: number): SwarmOptions {
     transactions:
       groups.count > 1 ? drawTransactions(new Draw(random.split('transactions'))) : null,
     sessions: drawSessions(new Draw(random.split('sessions'))),
-    planned: drawPlanned(new Draw(random.split('planned')))
+    planned: drawPlanned(new Draw(random.split('planned'))),
+    bounds: drawBounds(random.split('bounds'))
   }
 }
 
 function drawTransactions(draw: Draw): TransactionOptions {
   return {
-    clients: 1 + draw.integer(3),
+    clients: 2 + draw.integer(4),
     accounts: 2 + draw.integer(8),
-    lists: 1 + draw.integer(5),
-    thinkMsMean: draw.between(30, 300)
+    lists: 2 + draw.integer(4),
+    thinkMsMean: draw.between(10, 150),
+    lookBackShare: draw.chance(0.8) ? draw.between(0.2, 1) : 0,
+    impatientShare: draw.chance(0.7) ? draw.between(0.1, 0.6) : 0
   }
 }
 
 function drawSessions(draw: Draw): SessionOptions | null {
-  return draw.chance(0.6) ? { thinkMsMean: draw.between(40, 300) } : null
+  if (!draw.chance(0.6)) return null
+  return {
+    thinkMsMean: draw.between(40, 300),
+    lookBackShare: draw.chance(0.8) ? draw.between(0.2, 1) : 0
+  }
 }
 
 function drawPlanned(draw: Draw): PlannedOptions {
@@ -302,7 +318,8 @@ export const troubles = [
   'control',
   'transactions',
   'sessions',
-  'planned'
+  'planned',
+  'bounds'
 ] as const
 export type Trouble = (typeof troubles)[number]
 
@@ -331,6 +348,7 @@ export function withoutTroubles(swarm: SwarmOptions, left: readonly Trouble[]): 
     transactions: isOut('transactions') ? null : swarm.transactions,
     sessions: isOut('sessions') ? null : swarm.sessions,
     planned: rate('planned', swarm.planned),
+    bounds: isOut('bounds') ? {} : swarm.bounds,
     control: swarm.control === null ? null : rate('control', swarm.control),
     link: {
       ...link,

@@ -1,7 +1,7 @@
 /**
  * Distributed transactions, by what each replica writes of them with its data: a transaction ends
- * alike in every group that it ends in, and a commit is decided when every group has prepared its
- * branch, never before. Nobody decides by hand here.
+ * alike in every group that it ends in; a commit is decided when every group has prepared its
+ * branch, never before, and a branch is committed after that. Nobody decides by hand here.
  */
 import { type GroupId, groupName, type SystemWrite } from '../core/index.js'
 import {
@@ -23,6 +23,8 @@ export class TransactionInvariants {
   readonly #ends = new Map<string, Ended>()
   /** Groups in which a transaction was prepared. */
   readonly #prepared = new Map<string, Set<GroupId>>()
+  /** Transactions whose commit is in the log of their coordinating group. */
+  readonly #decided = new Set<string>()
 
   constructor(violations: Violations) {
     this.#violations = violations
@@ -44,11 +46,14 @@ export class TransactionInvariants {
       const decision = decisionRecord.read(write)
       if (decision === null) continue
       const { transaction, pending } = decision
+      this.#decided.add(transaction)
       for (const other of pending) this.#judgeDecision(transaction, group, other)
     }
   }
 
-  #judgeEnd(group: GroupId, { transaction, outcome, heuristic }: End): void {
+  #judgeEnd(group: GroupId, end: End): void {
+    const { transaction, outcome, heuristic } = end
+    this.#judgeTold(group, end)
     const known = this.#ends.get(transaction)
     if (known === undefined) this.#ends.set(transaction, { group, outcome })
     else if (known.outcome !== outcome) {
@@ -58,6 +63,14 @@ export class TransactionInvariants {
     }
     if (heuristic === 'none') return
     const detail = `${transaction} is ${heuristic} in group ${groupName(group)}`
+    this.#violations.report(Invariants.AtomicCommitment, detail)
+  }
+
+  /** Whoever commits a branch was told by somebody who had seen the decision applied. */
+  #judgeTold(group: GroupId, { transaction, outcome, coordinator }: End): void {
+    if (outcome !== 'committed' || coordinator === group) return
+    if (this.#decided.has(transaction)) return
+    const detail = `${transaction}: committed in group ${groupName(group)}, and nothing is decided`
     this.#violations.report(Invariants.AtomicCommitment, detail)
   }
 

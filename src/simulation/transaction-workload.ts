@@ -11,7 +11,14 @@ import {
   type Transaction,
   type TransactionOperation
 } from '../checkers/index.js'
-import { NotStartedError, pick, type QueryResult, type Random, SkeinError } from '../core/index.js'
+import {
+  type GroupId,
+  NotStartedError,
+  pick,
+  type QueryResult,
+  type Random,
+  SkeinError
+} from '../core/index.js'
 import { isDoubtful, Unanswered } from './doubtful.js'
 import { addToLedger, appendToLedger, createLedger, ledger, readLedger } from './kv-statements.js'
 import type { OutsideClient } from './outside-client.js'
@@ -25,6 +32,8 @@ export interface TransactionWorkloadComponents {
   readonly random: Random
   readonly cluster: () => SimulatedCluster
   readonly outside: () => readonly OutsideClient[]
+  /** The ledger is spread over all but the first. */
+  readonly groups: number
   readonly violations: Violations
 }
 
@@ -35,15 +44,29 @@ export interface TransactionCounts {
 }
 
 const timeoutMs = 3_000
+/** Whoever is impatient gives it at least so much. */
+const timeoutMsMin = 100
 /** Whoever has not answered by then has crashed or stands still. */
 const silenceMs = 6_000
 const retryMs = 100
+/**
+ * Between the ids of two rows: with it the first few are spread evenly over two groups and over
+ * three. Neighbouring small numbers happen to be most of them in one.
+ */
+const rowStride = 1_168
 
 interface Asked {
   readonly op: 'read' | 'append'
   readonly id: number
   readonly input: string | number | null
   readonly sql: string
+}
+
+/** Asks for one transaction at a time. */
+interface Program {
+  /** Null: it calls nodes itself. */
+  readonly client: OutsideClient | null
+  readonly number: number
 }
 
 type Asking = (settle: (outcome: readonly QueryResult[] | Error) => void) => void
@@ -119,10 +142,10 @@ export class TransactionWorkload {
       return
     }
     const node = pick(this.#components.random, nodes)
+    // Not left to what is known so early: that may be one group, over which nothing is spread.
+    const groups = Array.from({ length: this.#components.groups - 1 }, (_, i) => (i + 1) as GroupId)
     this.#callNode(node, async ({ manager }) => {
-      const { tables } = await manager.control.shardTable(ledger, { shardKey: 'id', timeoutMs })
-      const ranges = tables.find(({ table }) => table === ledger)?.ranges ?? []
-      const groups = [...new Set(ranges.map(({ group }) => group))]
+      await manager.control.shardTable(ledger, { shardKey: 'id', groups, timeoutMs })
       for (const group of groups) await manager.executeQuery(createLedger, { group, timeoutMs })
       return []
     })((outcome) => {
@@ -131,9 +154,9 @@ export class TransactionWorkload {
         return
       }
       this.#isReady = true
-      for (let i = 0; i < this.#clientCount; i++) this.#think(null, 0, i)
+      for (let i = 0; i < this.#clientCount; i++) this.#think({ client: null, number: i }, 0)
       for (const [i, client] of this.#components.outside().entries()) {
-        this.#think(client, 0, this.#clientCount + i)
+        this.#think({ client, number: this.#clientCount + i }, 0)
       }
     })
   }
@@ -143,23 +166,46 @@ export class TransactionWorkload {
     if (!this.#isStopped) time.post(time.now + retryMs, 'ledger', null, () => this.#found())
   }
 
-  #think(client: OutsideClient | null, generation: number, number: number): void {
+  #think(program: Program, generation: number): void {
     const { time, random } = this.#components
     const wait = -(this.#options?.thinkMsMean ?? 0) * Math.log(1 - random.nextFloat())
-    time.post(time.now + wait, 'transaction', null, () => {
-      if (this.#isStopped) return
-      const process = `t${number}.${generation}`
-      this.#run(process, this.#draw(), client, (outcome) =>
-        this.#think(client, outcome === 'info' ? generation + 1 : generation, number)
-      )
+    time.post(time.now + wait, 'transaction', null, () =>
+      this.#ask(program, generation, this.#draw())
+    )
+  }
+
+  #ask(program: Program, generation: number, asked: readonly Asked[]): void {
+    if (this.#isStopped) return
+    const { client, number } = program
+    const patienceMs = this.#drawPatience()
+    this.#run(`t${number}.${generation}`, asked, { client, patienceMs }, (outcome) => {
+      const lookedAt = outcome === 'ok' ? this.#drawLookBack(asked) : null
+      if (lookedAt !== null) this.#ask(program, generation, [lookedAt])
+      else this.#think(program, outcome === 'info' ? generation + 1 : generation)
     })
+  }
+
+  #drawPatience(): number {
+    const { random } = this.#components
+    if (random.nextFloat() >= (this.#options?.impatientShare ?? 0)) return timeoutMs
+    return timeoutMsMin + random.nextInt(timeoutMs / 3)
+  }
+
+  /** A list that was changed just now: while its group is not told yet, whoever reads it waits. */
+  #drawLookBack(asked: readonly Asked[]): Asked | null {
+    const { random } = this.#components
+    const changed = asked.filter(({ op, id }) => op === 'append' && id >= this.#accountCount)
+    if (changed.length === 0 || random.nextFloat() >= (this.#options?.lookBackShare ?? 0)) {
+      return null
+    }
+    return this.#read(pick(random, changed).id)
   }
 
   #draw(): Asked[] {
     const { random } = this.#components
     const what = random.nextFloat()
-    if (what < 0.4) return this.#transfer()
-    if (what < 0.55) return this.#sheet()
+    if (what < 0.3) return this.#transfer()
+    if (what < 0.42) return this.#sheet()
     return Array.from({ length: 1 + random.nextInt(4) }, () => {
       const id = pick(random, this.#lists())
       return random.nextInt(2) === 0 ? this.#read(id) : this.#append(id)
@@ -172,8 +218,8 @@ export class TransactionWorkload {
     const to = (from + 1 + random.nextInt(this.#accountCount - 1)) % this.#accountCount
     const amount = 1 + random.nextInt(100)
     return [
-      { op: 'append', id: from, input: -amount, sql: addToLedger(from, -amount) },
-      { op: 'append', id: to, input: amount, sql: addToLedger(to, amount) }
+      { op: 'append', id: from, input: -amount, sql: addToLedger(rowOf(from), -amount) },
+      { op: 'append', id: to, input: amount, sql: addToLedger(rowOf(to), amount) }
     ]
   }
 
@@ -182,17 +228,17 @@ export class TransactionWorkload {
   }
 
   #read(id: number): Asked {
-    return { op: 'read', id, input: null, sql: readLedger(id) }
+    return { op: 'read', id, input: null, sql: readLedger(rowOf(id)) }
   }
 
   #append(id: number): Asked {
     const element = `e${++this.#elements}`
-    return { op: 'append', id, input: element, sql: appendToLedger(id, element) }
+    return { op: 'append', id, input: element, sql: appendToLedger(rowOf(id), element) }
   }
 
   #finally(asked: readonly Asked[]): void {
     const process = `last.${asked[0]?.id}.${this.#instant}`
-    this.#run(process, asked, null, (outcome) => {
+    this.#run(process, asked, { client: null, patienceMs: timeoutMs }, (outcome) => {
       if (outcome !== 'ok') this.#finally(asked)
     })
   }
@@ -200,7 +246,7 @@ export class TransactionWorkload {
   #run(
     process: string,
     asked: readonly Asked[],
-    client: OutsideClient | null,
+    { client, patienceMs }: Pick<Program, 'client'> & { readonly patienceMs: number },
     then: (outcome: Transaction['outcome']) => void
   ): void {
     const invokedAt = this.#instant++
@@ -208,8 +254,10 @@ export class TransactionWorkload {
     const statements = asked.map(({ sql }) => ({ sql }))
     const ask =
       client === null
-        ? this.#callAny(({ manager }) => manager.executeQuery(statements, { timeoutMs }))
-        : this.#callOutside(client, () => client.execute(statements, timeoutMs))
+        ? this.#callAny(({ manager }) =>
+            manager.executeQuery(statements, { timeoutMs: patienceMs })
+          )
+        : this.#callOutside(client, () => client.execute(statements, patienceMs))
     ask((answer) => {
       this.#open--
       this.#expectCode(answer)
@@ -314,6 +362,8 @@ export class TransactionWorkload {
     return Array.from({ length: count }, (_, at) => this.#accountCount + at)
   }
 }
+
+const rowOf = (id: number): number => id * rowStride
 
 function outcomeOf(answer: readonly QueryResult[] | Error): Transaction['outcome'] {
   if (!(answer instanceof Error)) return 'ok'

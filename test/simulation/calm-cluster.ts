@@ -53,7 +53,8 @@ export function calmCluster(
   }
   const settled = {
     members: { ...drawn.members, founders: null },
-    groups: { ...drawn.groups, count: 1 }
+    groups: { ...drawn.groups, count: 1 },
+    bounds: {}
   }
   const links = new Links(calm, random.split('links'), noFaults())
   const streams = new SimulatedStreamWorld(time, links)

@@ -91,6 +91,15 @@ t.test('13: a commit is decided when every group has prepared its branch', async
   t.strictSame(found(), [Invariants.AtomicCommitment])
 })
 
+t.test('13: nobody commits a branch before the decision is in the log', async (t) => {
+  const { violations, found } = judging()
+  const transactions = new TransactionInvariants(violations)
+  transactions.onWrites(one, [branch()])
+  transactions.onWrites(other, [branch()])
+  transactions.onWrites(other, [end('committed')])
+  t.strictSame(found(), [Invariants.AtomicCommitment])
+})
+
 t.test('13: where nobody decides by hand no outcome is one of theirs', async (t) => {
   const { violations, found } = judging()
   new TransactionInvariants(violations).onWrites(one, [end('committed', 'mixed')])

@@ -56,6 +56,7 @@ export const toySwarm = (drawn: SwarmOptions): SwarmOptions => ({
   groups: { ...drawn.groups, count: 1 },
   transactions: null,
   sessions: null,
+  bounds: {},
   planned: { ...drawn.planned, meanIntervalMs: null },
   control: null
 })

@@ -1,6 +1,13 @@
 import t from 'tap'
-import type { GroupId, LogIndex, Term } from '../../../../src/core/ids.js'
+import {
+  type GroupId,
+  type LogIndex,
+  type Serial,
+  type Term,
+  toClientId
+} from '../../../../src/core/ids.js'
 import type { SystemWrite } from '../../../../src/core/ports/engine.js'
+import type { ClientTag } from '../../../../src/core/ports/replicated-group.js'
 import { transactionIdOf } from '../../../../src/core/transaction-id.js'
 import {
   type Change,
@@ -151,6 +158,24 @@ t.test('a decision needs its epoch, its branch and its time', async (t) => {
   t.match(decided([prepare(1)], { epoch: 2 as Term }, 1, 2).answer, refused)
   t.match(decided([prepare(1)], {}, 10_001).answer, { ...refused, reason: /time to decide/ })
   t.match(decided([prepare(1), abort(1)], {}).answer, refused)
+})
+
+t.test('T-16 a command that was executed before is not decided again', async (t) => {
+  const tag: ClientTag = {
+    clientId: toClientId('app'),
+    serial: 3 as Serial,
+    answeredBelow: 3 as Serial
+  }
+  const decided = (isNew: boolean) => {
+    const at = { index: 1 as LogIndex, term: 1 as Term, now: 1, isNew: () => isNew }
+    const state = new TransactionState(coordinator, limits)
+    state.apply([prepare(1)], at)
+    return state.apply([decide(1, { client: tag })], at)
+  }
+  t.match(decided(true), { answers: [{ decision: 'commit' }], answered: [{ tag }] })
+  const again = decided(false)
+  t.match(again.answers, [{ decision: 'abort', reason: /executed before/ }])
+  t.same([again.commands, again.answered], [[], []], 'and nothing of it is executed')
 })
 
 t.test('a decision is kept until every group has acknowledged it', async (t) => {
