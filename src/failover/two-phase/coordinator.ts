@@ -14,8 +14,8 @@
  * it is on its way nothing is decided here.
  * 3. Who asks is told commit or abort by the log alone. What an earlier epoch did not decide nobody
  * will; of an unknown transaction of this epoch or a later one an abort is logged first: a leader
- * that was deposed and does not know it cannot say what did not happen. Where the group has lost its
- * majority since, nobody knows what was decided before: that is left to an operator.
+ * that was deposed and does not know it cannot say what did not happen. Where the group has lost
+ * its majority since, nobody knows what was decided before: that is left to an operator.
  * 4. A decision is settled when every group has acknowledged it, and retried until then.
  * 5. A transaction is timed by the group's log time; where that stands still, because the leader's
  * clock is behind it, twice the time by the monotonic clock ends what is not decided.
