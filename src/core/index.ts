@@ -148,6 +148,7 @@ export {
   StoppedError,
   StreamResetError,
   TargetNotEmptyError,
+  TooStaleError,
   TransactionAbortedError,
   TransferFailedError,
   UnauthenticatedError,

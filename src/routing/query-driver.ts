@@ -293,7 +293,8 @@ export class QueryDriver {
         this.#tools.shards.run(plan, shards, { atLeastIndex, deadline }, runOne)
       )
     )
-    const { index, node } = answered
+    const { index, node, stalenessMs } = answered
+    const age = stalenessMs === undefined ? {} : { stalenessMs: Math.ceil(stalenessMs) }
     const { group } = plan
     const results = answered.results.map(
       ({ columns, rows, rowsAffected, lastInsertRowid }): QueryResult => ({
@@ -303,7 +304,8 @@ export class QueryDriver {
         lastInsertRowid,
         index,
         group,
-        node
+        node,
+        ...age
       })
     )
     return typeof given === 'string' ? (results[0] as QueryResult) : results
