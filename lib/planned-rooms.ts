@@ -147,6 +147,9 @@ type Replica = ReturnType<ConsensusDriver['groups']>[number]
 function drainedGroup(replica: Replica): DrainedGroup {
   return {
     group: replica.group,
+    get isHandedOver() {
+      return replica.isHandedOver
+    },
     status() {
       const { role, term, leader, voters, commitIndex, appliedIndex, failed, progress } =
         replica.status()

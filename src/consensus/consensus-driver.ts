@@ -474,7 +474,7 @@ export class ConsensusDriver {
   }
 
   async #openGroup(group: GroupId, recovered: RecoveredGroup): Promise<void> {
-    const { clock, messenger, random, log, observer } = this.#components
+    const { clock, disk, messenger, random, log, observer } = this.#components
     const { config } = this.#options
     const self = selfOf(must(this.#identity, 'identity'))
     const logger = this.#components.logger.child({ group })
@@ -484,7 +484,7 @@ export class ConsensusDriver {
     const emit = (event: ConsensusEvent) => this.#emit(event)
     const sections = this.#components.sections?.(group) ?? []
     const driver = new GroupDriver(
-      { clock, messenger, engine, logger, counters: this.#counters, sections, emit },
+      { clock, messenger, disk, engine, logger, counters: this.#counters, sections, emit },
       { group, self, config }
     )
     const opened = await driver.open(recovered)

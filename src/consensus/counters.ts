@@ -2,8 +2,10 @@ import type { Counters } from '../core/counters.js'
 
 /** Metrics of the consensus room; those of groups are sums over the groups of this node. */
 export const consensusCounterNames = [
-  /** Terms in which a replica of this node became leader. */
+  /** Terms in which a replica of this node became leader: the leader before had fallen silent. */
   'leader_elections',
+  /** Because the one before had handed over. */
+  'leaderships_transferred',
   'leaderships_lost',
   /** Entries proposed here. */
   'proposals',
@@ -52,6 +54,8 @@ export const consensusCounterNames = [
   'snapshot_bytes_sent',
   'snapshot_chunks_received',
   'snapshot_bytes_received',
+  /** Received by a process before this one, and not asked for again. */
+  'snapshot_bytes_resumed',
   /** Asked for again: their checksums did not fit. */
   'snapshot_chunks_damaged',
   'messages_sent',

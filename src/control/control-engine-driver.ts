@@ -19,7 +19,8 @@ import {
   LogCorruptedError,
   SnapshotRefusedError
 } from '../core/errors.js'
-import { compareText, type LogIndex } from '../core/ids.js'
+import { compareText, type LogIndex, type MonotonicMs, type WallMs } from '../core/ids.js'
+import { nextLogTime } from '../core/log-time.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Crypto } from '../core/ports/crypto.js'
 import type { Disk } from '../core/ports/disk.js'
@@ -66,6 +67,8 @@ export class ControlEngine implements Engine {
   readonly #system = new Map<string, Uint8Array>()
   /** What the state will be when all that is planned is applied; null: nothing is planned. */
   #planned: ControlState | null = null
+  /** The last change. */
+  #appliedAt: MonotonicMs
   #appliedIndex = 0 as LogIndex
   #durableIndex = 0 as LogIndex
   /** Something is not in the image on disk. */
@@ -75,6 +78,7 @@ export class ControlEngine implements Engine {
 
   constructor(components: ControlEngineComponents) {
     this.#components = components
+    this.#appliedAt = components.clock.now()
     this.#state = new ControlState(components.sections)
   }
 
@@ -154,6 +158,7 @@ export class ControlEngine implements Engine {
     })
     this.#writeSystem(systemWrites)
     this.#appliedIndex = index
+    if (applied.length > 0) this.#appliedAt = this.#components.clock.now()
     this.#isDirty = true
     for (const one of applied) this.#components.onApplied(one)
   }
@@ -251,6 +256,7 @@ export class ControlEngine implements Engine {
       this.#system.clear()
       for (const { key, value } of system) this.#system.set(key, value.slice())
       this.#appliedIndex = appliedIndex
+      this.#appliedAt = this.#components.clock.now()
       this.#isDirty = true
     } catch (error) {
       if (error instanceof EngineFailedError) throw error
@@ -278,12 +284,20 @@ export class ControlEngine implements Engine {
 
   #planOn(state: ControlState, request: ChangeRequest, index: LogIndex): PlannedChange {
     try {
-      return state.plan(request, index, this.#components.clock.wallNow())
+      return state.plan(request, index, this.#logTime())
     } catch (error) {
       const { code, message } = factsOf(error)
       if (code !== 'ERR_SKEIN_PROTOCOL') throw error
       return { kind: 'refused', reason: `a change of ${request.section}: ${message}` }
     }
+  }
+
+  /** Of all changes of one entry, each a bit later than the one before. */
+  #logTime(): WallMs {
+    const { clock } = this.#components
+    const elapsedMs = clock.now() - this.#appliedAt
+    const wallNow = clock.wallNow()
+    return nextLogTime({ last: this.#state.now, elapsedMs, wallNow }) as WallMs
   }
 
   #sortedSystem(): { key: string; value: Uint8Array }[] {

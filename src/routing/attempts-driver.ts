@@ -2,6 +2,7 @@ import type { ClientId, GroupId, LogIndex, MonotonicMs, NodeId } from '../core/i
 import type { Clock } from '../core/ports/clock.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import type { Messenger, Priority } from '../core/ports/messenger.js'
+import type { SeenIndex } from '../core/sql-sessions.js'
 import type { ExecutionDriver } from './execution-driver.js'
 import type { LoadReport } from './load-report.js'
 import { type QueryAnswer, type QueryBody, query, registerClient } from './messages.js'
@@ -26,6 +27,8 @@ export interface Answered {
   readonly node: NodeId
   /** Of a local read: no older is what it saw. */
   readonly stalenessMs?: number | undefined
+  /** Of other groups that a transaction wrote to. */
+  readonly seen?: readonly SeenIndex[] | undefined
 }
 
 interface Pending {

@@ -8,6 +8,7 @@ import type { ClientTag, Leadership, ReplicatedGroup } from '../core/ports/repli
 import { Consistencies } from '../core/queries.js'
 import type { RequestBranch } from '../core/request-branch.js'
 import type { Statement, StatementResult } from '../core/sql.js'
+import type { SeenIndex } from '../core/sql-sessions.js'
 import { isForLeader } from './eligibility.js'
 import { assertSameTerm } from './fence.js'
 import type { QueryBody } from './messages.js'
@@ -20,6 +21,8 @@ export interface Executed {
   readonly index: LogIndex
   /** Of a local read: no older is what it saw. */
   readonly stalenessMs?: number | undefined
+  /** Of other groups that a transaction wrote to. */
+  readonly seen?: readonly SeenIndex[] | undefined
 }
 
 /** Carries out a transaction over several groups, where this node leads the first of them. */
@@ -109,7 +112,7 @@ export class ExecutionDriver {
     // After it waited for its turn: a term may have ended meanwhile.
     assertSameTerm(body, () => replica.leadership())
     this.#onExecution(body.key ?? null, isForLeader(body.kind, body.consistency))
-    const executed =
+    const executed: Executed =
       body.kind === StatementKinds.Write
         ? await this.#write(replica, body, deadline)
         : await this.#read(replica, body, deadline, signal)

@@ -99,8 +99,10 @@ const queryAnswer = openStruct(
   {
     /** Queries being executed or waiting there, anybody's. */
     queueDepth: [1, u16],
+    /** Of other groups that a transaction wrote to: what reads there must have seen. */
+    seen: [2, list(struct({ group: groupId, index: logIndex }), requestBranchesMax)],
     /** Of a local read: no older is what it saw. Absent: not known. */
-    stalenessMs: [2, u32]
+    stalenessMs: [3, u32]
   }
 )
 export type QueryAnswer = TypeOf<typeof queryAnswer>

@@ -157,12 +157,13 @@ export class QueryServerDriver {
         ? this.#runForClient(inbound, deadline)
         : this.#executeHere(body, deadline, inbound.signal)
     )
-    const { results, index, node, stalenessMs } = answered
+    const { results, index, node, seen, stalenessMs } = answered
     const { utilisation, queueDepth } = this.#tools.loadReport()
     const utilisationPermille = Math.round(utilisation * 1000)
     const answer = { results, index, group: body.group, node, utilisationPermille, queueDepth }
-    if (stalenessMs === undefined) return answer
-    return { ...answer, stalenessMs: Math.min(Math.ceil(stalenessMs), 0xffff_ffff) }
+    const told = seen === undefined || seen.length === 0 ? answer : { ...answer, seen }
+    if (stalenessMs === undefined) return told
+    return { ...told, stalenessMs: Math.min(Math.ceil(stalenessMs), 0xffff_ffff) }
   }
 
   async #executeHere(

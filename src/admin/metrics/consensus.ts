@@ -2,7 +2,8 @@ import { counter, gauge, type MetricFamily } from './metric.js'
 
 /** Replicated groups. */
 export const consensus: MetricFamily = {
-  leader_elections: counter('Elections that this node won.'),
+  leader_elections: counter('Elections that this node won: the leader before was silent.'),
+  leaderships_transferred: counter('Leaderships that were handed over to this node.'),
   leaderships_lost: counter('Leaderships that this node lost or gave away.'),
   proposals: counter('Batches proposed.'),
   proposals_refused: counter('Proposals refused: no leader here, or too much is under way.'),
@@ -36,6 +37,7 @@ export const consensus: MetricFamily = {
   snapshot_bytes_sent: counter('Bytes of them.'),
   snapshot_chunks_received: counter('Parts of snapshots received.'),
   snapshot_bytes_received: counter('Bytes of them.'),
+  snapshot_bytes_resumed: counter('Bytes that a process before had received and that stayed.'),
   snapshot_chunks_damaged: counter('Parts of snapshots asked for again: damaged.'),
   messages_sent: counter('Messages between replicas sent.'),
   messages_received: counter('Messages between replicas received.'),

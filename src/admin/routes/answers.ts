@@ -47,6 +47,7 @@ export const groupAnswer = z.looseObject({
   role: z.enum(RaftRoles),
   term: count,
   leader: words.nullable(),
+  handedOver: z.boolean(),
   voters: z.array(words),
   learners: z.array(words),
   commitIndex: count,

@@ -16,7 +16,7 @@ interface Confirmed {
 }
 
 export class Freshness {
-  #provedAt: MonotonicMs | null = null
+  #proved: Confirmed | null = null
   /** Not applied yet: the one that will be first, and the newest. */
   #next: Confirmed | null = null
   #newest: Confirmed | null = null
@@ -31,8 +31,9 @@ export class Freshness {
 
   handleApplied(appliedIndex: LogIndex): void {
     while (this.#next !== null && this.#next.index <= appliedIndex) {
-      const { askedAt } = this.#next
-      if (this.#provedAt === null || askedAt > this.#provedAt) this.#provedAt = askedAt
+      if (this.#proved === null || this.#next.askedAt > this.#proved.askedAt) {
+        this.#proved = this.#next
+      }
       this.#next = this.#newest
       this.#newest = null
     }
@@ -40,6 +41,11 @@ export class Freshness {
 
   /** Null: nothing is proved. */
   stalenessMs(now: MonotonicMs): number | null {
-    return this.#provedAt === null ? null : Math.max(0, now - this.#provedAt)
+    return this.#proved === null ? null : Math.max(0, now - this.#proved.askedAt)
+  }
+
+  /** Applied, and proves it; 0: nothing does. */
+  get provedIndex(): LogIndex {
+    return this.#proved?.index ?? (0 as LogIndex)
   }
 }

@@ -4,7 +4,9 @@
  * to be young enough is asked for once, and refused.
  *
  * A linearizable read that meets rows of a branch in doubt waits until that is decided: it may be
- * committed elsewhere already. What is prepared while it is executed makes it look once more.
+ * committed elsewhere already. What is prepared while it is executed makes it look once more. Any
+ * other read waits so for branches that were prepared at or below the index that it asks for: that
+ * index may be all that its caller knows of a transaction which was committed in another group.
  */
 import { after } from '../../core/deadlines.js'
 import {
@@ -93,10 +95,7 @@ export class GroupReads {
     counters.add('reads')
     const stalenessMs =
       request.staleness === undefined ? null : this.#freshness.stalenessMs(clock.now())
-    const outcome =
-      rows === null || request.awaitsDecisions !== true
-        ? await this.#execute(request)
-        : await this.#executeDecided(request, rows)
+    const outcome = await this.#executeMinding(this.#bounded(request), rows)
     if (outcome.kind === 'failed') throw statementError(outcome.failure)
     const { results, index } = outcome
     return stalenessMs === null ? { results, index } : { results, index, stalenessMs }
@@ -177,6 +176,14 @@ export class GroupReads {
     throw tooStale(maxMs, this.#freshness.stalenessMs(clock.now()), cause)
   }
 
+  /** A transaction that is older than the bound may be committed elsewhere: it is waited for. */
+  #bounded(request: ReadRequest): ReadRequest {
+    const { provedIndex } = this.#freshness
+    const isBounded = request.staleness !== undefined && request.staleness.maxMs !== null
+    if (!isBounded || provedIndex <= request.atLeastIndex) return request
+    return { ...request, atLeastIndex: provedIndex }
+  }
+
   #isFresh(maxMs: number): boolean {
     const stalenessMs = this.#freshness.stalenessMs(this.#components.clock.now())
     return stalenessMs !== null && stalenessMs <= maxMs
@@ -190,6 +197,28 @@ export class GroupReads {
       deadline,
       ...(signal === undefined ? {} : { signal })
     })
+  }
+
+  #executeMinding(request: ReadRequest, rows: RowGuard | null): Promise<ReadOutcome> {
+    if (rows === null) return this.#execute(request)
+    if (request.awaitsDecisions === true) return this.#executeDecided(request, rows)
+    return rows.isPreparedUpTo(request.atLeastIndex)
+      ? this.#executeSettled(request, rows)
+      : this.#execute(request)
+  }
+
+  /** What is prepared from now on stands behind the index. */
+  async #executeSettled(request: ReadRequest, rows: RowGuard): Promise<ReadOutcome> {
+    const { counters, expectServing } = this.#components
+    const { atLeastIndex, signal } = request
+    while (rows.isPreparedUpTo(atLeastIndex)) {
+      if (!rows.blocksRead(await this.#rowsOf(request), atLeastIndex)) break
+      counters.add('reads_held_up')
+      await this.#untilReleased(request)
+      expectServing()
+      if (signal?.aborted) throw new CancelledError('the read was cancelled')
+    }
+    return this.#execute(request)
   }
 
   async #executeDecided(request: ReadRequest, rows: RowGuard): Promise<ReadOutcome> {

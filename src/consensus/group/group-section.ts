@@ -70,7 +70,10 @@ export interface RowGuard {
   blocksWrite(rows: Rows): boolean
   /** Somebody may yet commit changes of rows, as far as is applied here. */
   readonly isPrepared: boolean
-  blocksRead(rows: Rows): boolean
+  /** So it was by an entry at or below the index. */
+  isPreparedUpTo(index: LogIndex): boolean
+  /** `upTo`: by such entries alone. */
+  blocksRead(rows: Rows, upTo?: LogIndex): boolean
   /** Rises whenever more rows come to be in the way of reads. */
   readonly preparedCount: number
   /** Rows are free: who met them looks again. */

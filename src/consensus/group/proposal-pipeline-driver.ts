@@ -344,8 +344,7 @@ export class ProposalPipeline {
   }
 
   #nextLogTime(): number {
-    const { applier, clock } = this.#components
-    return applier.nextLogTime(clock.wallNow())
+    return this.#components.applier.nextLogTime()
   }
 
   #limits(): ClientLimits {

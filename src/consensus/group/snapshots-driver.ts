@@ -7,6 +7,7 @@ import type { Config } from '../../core/config/schema.js'
 import type { ConsensusEvent } from '../../core/events.js'
 import type { GroupId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
+import type { Disk } from '../../core/ports/disk.js'
 import type { Engine } from '../../core/ports/engine.js'
 import type { LogBase } from '../../core/ports/log-store.js'
 import type { Logger } from '../../core/ports/logger.js'
@@ -15,6 +16,7 @@ import type { TellQueue } from '../../core/tell-queue.js'
 import type { ConsensusCounters } from '../counters.js'
 import type { RaftEvent } from '../raft/types.js'
 import { LogKeeper } from './log-keeper-driver.js'
+import type { PartsManifest } from './parts-manifest.js'
 import type { RaftDriver } from './raft-driver.js'
 import { SnapshotSink, snapshotChunksInFlightMax } from './snapshot-sink-driver.js'
 import { type Chunk, type ChunkRequest, SnapshotSource } from './snapshot-source-driver.js'
@@ -22,6 +24,7 @@ import { type Chunk, type ChunkRequest, SnapshotSource } from './snapshot-source
 export interface SnapshotsComponents {
   readonly clock: Clock
   readonly messenger: Messenger
+  readonly disk: Disk
   readonly engine: Engine
   readonly raft: RaftDriver
   readonly logger: Logger
@@ -44,14 +47,18 @@ export class Snapshots {
 
   constructor(
     components: SnapshotsComponents,
-    options: { readonly group: GroupId; readonly config: Config['consensus'] }
+    options: {
+      readonly group: GroupId
+      readonly config: Config['consensus']
+      readonly left: PartsManifest | null
+    }
   ) {
     const { engine, logger } = components
-    const { group, config } = options
+    const { group, config, left } = options
     const { snapshotKeepMs: keepMs, snapshotChunkTimeoutMs: chunkTimeoutMs } = config
     this.#source = new SnapshotSource(components, { group, keepMs })
     const onReady = () => components.onWork()
-    this.#sink = new SnapshotSink({ ...components, onReady }, { group, chunkTimeoutMs })
+    this.#sink = new SnapshotSink({ ...components, onReady }, { group, chunkTimeoutMs, left })
     this.#keeper = new LogKeeper(components, config)
     this.#isAble =
       engine.capabilities().snapshots &&

@@ -169,7 +169,7 @@ async function requestsOf(
 
 /** Who votes from now on, and what the group's sections have to know. */
 async function entriesOf(
-  { clock, parts }: RecoveryComponents,
+  { parts }: RecoveryComponents,
   recovery: GroupRecovery,
   { holding, engine, applier, lastIndex }: Followed
 ): Promise<LogEntry[]> {
@@ -182,7 +182,7 @@ async function entriesOf(
   const configuration = encodeConfiguration(configurationOf(voters, learners))
   const entries = [{ index: (lastIndex + 1) as LogIndex, term, payload: configuration }]
   const index = (lastIndex + 2) as LogIndex
-  const logTime = applier.nextLogTime(clock.wallNow())
+  const logTime = applier.nextLogTime()
   const payload = await parts.entry(recovery, engine, { index, term, logTime })
   if (payload === null) return entries
   const bytes = encodePayload(payload)
@@ -225,6 +225,7 @@ async function withGroup<T>(
   const engine = engines.create({ group, directory, clock, logger })
   try {
     const applier = new Applier({
+      clock,
       engine: parts.isVolatile(group) ? engine : followedInMemory(engine),
       sections: parts.sections(group)
     })
@@ -245,7 +246,7 @@ async function follow(
   }
 ): Promise<Followed> {
   const { group, engine, applier, found } = opened
-  const { recovered, change } = await applier.open(found)
+  const { recovered, change } = await applier.open(found, { keepsRestore: true })
   const committedIndex = applier.appliedIndex
   const log = new RaftLog(recovered.base ?? null, recovered.entries)
   for (const entry of recovered.entries) {
@@ -265,7 +266,7 @@ async function follow(
 
 /** Its content stays what it is: only a replica that knows what is committed changes that. */
 const followedInMemory = (engine: Engine): AppliedEngine => ({
-  open: () => engine.open(),
+  open: (options) => engine.open(options),
   readSystem: (prefix) => engine.readSystem(prefix),
   apply: async () => {}
 })

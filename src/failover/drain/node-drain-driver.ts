@@ -42,6 +42,8 @@ const leaderlessCheckMs = 1_000
 /** A replica of this node, as the drain sees it. */
 export interface DrainedGroup {
   readonly group: GroupId
+  /** Leader only: the one before handed over to it. */
+  readonly isHandedOver: boolean
   status(): Omit<ReplicaStatus, 'group'>
   setCandidacy(allowed: boolean): void
   transferLeadership(target: NodeId | null, deadline: MonotonicMs): Promise<void>
@@ -128,7 +130,8 @@ export class NodeDrainDriver {
       sessionsRefused: sessions?.refused ?? 0,
       inFlight: inFlight(),
       ...this.#components.counts(),
-      groups: groups().map((group) => ({ group: group.group, ...group.status() }))
+      groups: groups().map((group) => ({ group: group.group, ...group.status() })),
+      handedOver: groups().flatMap(({ group, isHandedOver }) => (isHandedOver ? [group] : []))
     }
   }
 

@@ -68,7 +68,7 @@ export interface TransactionPlan {
   readonly command?: {
     readonly tag: ClientTag
     /** What is kept of the answers, for a retry; null: too large. */
-    kept(results: ReadonlyMap<GroupId, Uint8Array | null>): Uint8Array | null
+    kept(votes: ReadonlyMap<GroupId, Vote>): Uint8Array | null
   }
 }
 
@@ -83,6 +83,8 @@ export interface Vote {
   readonly vote: 'yes' | 'no' | 'readOnly'
   readonly reason: string
   readonly results: Uint8Array | null
+  /** Of the entry that prepared it, in the branch's group; 0: none did. */
+  readonly index: LogIndex
 }
 
 export type CoordinatorSend =
@@ -119,7 +121,8 @@ export type CoordinatorEvent =
       /** `unknown`: the decision was proposed, and what became of it is not known here. */
       readonly outcome: 'committed' | 'aborted' | 'unknown'
       readonly reason: string
-      readonly results: ReadonlyMap<GroupId, Uint8Array | null>
+      /** As far as they came. */
+      readonly votes: ReadonlyMap<GroupId, Vote>
     }
   /** It owes acknowledgements for longer than `unreachableAlarmMs`. */
   | { readonly type: 'GroupUnreachable'; readonly group: GroupId; readonly decisions: number }
@@ -424,7 +427,7 @@ export class Coordinator {
       expiresAt: open.expiresAt,
       groups,
       client: open.plan.command?.tag ?? null,
-      result: open.plan.command?.kept(resultsOf(open)) ?? null
+      result: open.plan.command?.kept(open.votes) ?? null
     })
   }
 
@@ -462,8 +465,7 @@ export class Coordinator {
   #finish(open: Open, outcome: 'committed' | 'aborted' | 'unknown', reason: string): void {
     const { transaction } = open.plan
     this.#open.delete(transaction)
-    const results = resultsOf(open)
-    this.#effects.emit({ type: 'Finished', transaction, outcome, reason, results })
+    this.#effects.emit({ type: 'Finished', transaction, outcome, reason, votes: open.votes })
   }
 
   /** The log has said something about it: what holds now is told. */
@@ -599,6 +601,3 @@ export class Coordinator {
     return outbox
   }
 }
-
-const resultsOf = ({ votes }: Open): ReadonlyMap<GroupId, Uint8Array | null> =>
-  new Map([...votes].map(([group, vote]) => [group, vote.results]))

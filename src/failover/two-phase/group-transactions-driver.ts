@@ -179,7 +179,7 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
     const { answers, commands, writes, answered } = this.#state.apply(decodeChanges(entry), at)
     for (const { kind, transaction } of answers) {
       const branch = kind === 'vote' ? this.#state.branch(transaction) : null
-      if (branch !== null) this.rows.handlePrepared(transaction, branch.locks)
+      if (branch !== null) this.rows.handlePrepared(branch)
     }
     return { commands, writes, answered, answer: answers }
   }

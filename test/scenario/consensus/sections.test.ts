@@ -71,6 +71,10 @@ class HeldRows implements RowGuard {
     return [...readKeys, ...writeKeys].some((key) => this.held.includes(key))
   }
 
+  isPreparedUpTo(): boolean {
+    return false
+  }
+
   blocksRead(rows: Rows): boolean {
     return this.blocksWrite(rows)
   }

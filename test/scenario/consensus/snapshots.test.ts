@@ -4,6 +4,9 @@ import {
   snapshotChunkBytes,
   snapshotChunkRequest
 } from '../../../src/consensus/group/group-messages.js'
+import { manifestDirectory } from '../../../src/consensus/group/parts-manifest-driver.js'
+import { partsPerRecord } from '../../../src/consensus/group/received-parts-driver.js'
+import { snapshotChunksInFlightMax } from '../../../src/consensus/group/snapshot-sink-driver.js'
 import { DEFAULT_GROUP, type NodeId, type Serial, toClientId } from '../../../src/core/ids.js'
 import { TestCluster, type TestClusterOptions } from '../../support/consensus-cluster.js'
 
@@ -101,6 +104,117 @@ t.test('R-S08 interrupted five times it arrives, and no part is sent in vain', a
   t.equal(counterOf(cluster, leader, 'snapshots_taken'), 1, 'it was one snapshot')
   const sent = counterOf(cluster, leader, 'snapshot_chunks_sent')
   t.ok(sent <= received() + 5 * 8, `${sent} parts sent, ${received()} needed`)
+})
+
+/** Nothing of a snapshot is on its way, and no file of one is left. */
+async function isSwept(t: Test, cluster: TestCluster, name: string): Promise<void> {
+  const { disk, engineDisk } = cluster.node(name)
+  await cluster.clock.advance(100)
+  t.same(await disk.mount().list(manifestDirectory), [], 'no manifest')
+  const files = await engineDisk.mount().list('kv')
+  t.notOk(files.includes('incoming'), `${files}`)
+}
+
+t.test('R-S08 five power failures cost the parts of a record each, no more', async (t) => {
+  const { cluster, leader, behind } = await withOneBehind({ paddingBytes })
+  const count = Math.ceil(paddingBytes / snapshotChunkBytes)
+  await cluster.start(behind)
+  const here = () =>
+    counterOf(cluster, behind, 'snapshot_bytes_resumed') +
+    counterOf(cluster, behind, 'snapshot_bytes_received')
+  let isSomethingResumed = false
+  for (let cut = 1; cut <= 5; cut++) {
+    await cluster.clock.until(() => here() >= (cut * paddingBytes) / 7)
+    cluster.crash(behind)
+    await cluster.clock.advance(50)
+    await cluster.start(behind)
+    await cluster.clock.until(() => here() > 0)
+    if (counterOf(cluster, behind, 'snapshot_bytes_resumed') > 0) isSomethingResumed = true
+  }
+  await isEqual(t, cluster)
+  t.ok(isSomethingResumed)
+  t.equal(counterOf(cluster, leader, 'snapshots_taken'), 1, 'it was one snapshot')
+  const sent = counterOf(cluster, leader, 'snapshot_chunks_sent')
+  const lostMax = 5 * (partsPerRecord + snapshotChunksInFlightMax)
+  t.ok(sent <= count + lostMax, `${sent} parts sent, ${count} needed`)
+  await isSwept(t, cluster, behind)
+})
+
+t.test('R-S08 after a stop in good order no part is sent in vain', async (t) => {
+  const { cluster, leader, behind } = await withOneBehind({ paddingBytes })
+  await cluster.start(behind)
+  const received = () => counterOf(cluster, behind, 'snapshot_chunks_received')
+  await cluster.clock.until(() => received() >= partsMin / 2)
+  await cluster.clock.settle(cluster.node(behind).driver.stop())
+  const before = received()
+  cluster.crash(behind)
+  await cluster.start(behind)
+  await isEqual(t, cluster)
+  t.ok(counterOf(cluster, behind, 'snapshot_bytes_resumed') >= before * snapshotChunkBytes)
+  const sent = counterOf(cluster, leader, 'snapshot_chunks_sent')
+  t.ok(sent <= before + received() + snapshotChunksInFlightMax, `${sent} parts sent`)
+  await isSwept(t, cluster, behind)
+})
+
+t.test('R-S08 X-39 a part that rots while its node is down is sent again alone', async (t) => {
+  const { cluster, leader, behind } = await withOneBehind({ paddingBytes })
+  await cluster.start(behind)
+  const received = () => counterOf(cluster, behind, 'snapshot_chunks_received')
+  await cluster.clock.until(() => received() >= partsMin / 2)
+  await cluster.clock.settle(cluster.node(behind).driver.stop())
+  const before = received()
+  cluster.crash(behind)
+  cluster.node(behind).engineDisk.rotAt('kv/incoming', 5 * snapshotChunkBytes + 9, 2)
+  await cluster.start(behind)
+  await isEqual(t, cluster)
+  const resumed = counterOf(cluster, behind, 'snapshot_bytes_resumed')
+  t.equal(resumed % snapshotChunkBytes, 0)
+  t.ok(resumed >= (before - 1) * snapshotChunkBytes, 'all but the one')
+  const all = resumed / snapshotChunkBytes + received()
+  t.equal(all, Math.ceil(paddingBytes / snapshotChunkBytes), 'none is missing, none twice')
+  t.equal(counterOf(cluster, leader, 'snapshots_taken'), 1)
+})
+
+t.test('R-S08 R-S09 parts of a snapshot that nobody offers any more are dropped', async (t) => {
+  const { cluster, leader, behind } = await withOneBehind({ paddingBytes })
+  await cluster.start(behind)
+  const received = () => counterOf(cluster, behind, 'snapshot_chunks_received')
+  await cluster.clock.until(() => received() >= partsMin / 2)
+  await cluster.clock.settle(cluster.node(behind).driver.stop())
+  cluster.crash(behind)
+  for (let i = 0; i < 40; i++) await cluster.written(leader, `set m${i} v${i}`)
+  await cluster.clock.settle(cluster.node(leader).driver.stop())
+  cluster.crash(leader)
+  await cluster.start(leader)
+  await cluster.start(behind)
+  await isEqual(t, cluster)
+  t.equal(counterOf(cluster, behind, 'snapshot_bytes_resumed'), 0)
+  t.equal(counterOf(cluster, behind, 'snapshots_installed'), 1)
+  await isSwept(t, cluster, behind)
+})
+
+t.test('R-S08 R-P16 power fails at any moment of a transfer, and it goes on', async (t) => {
+  let resumed = 0
+  for (let seed = 1; seed <= 4; seed++) {
+    const options = { syncLatencyMs: 3, seed, writes: 24, paddingBytes }
+    const { cluster, behind } = await withOneBehind(options)
+    await cluster.start(behind)
+    for (let cut = 0; cut < 2; cut++) {
+      const wanted = cluster.random.nextInt(partsMin)
+      await cluster.clock.until(
+        () =>
+          counterOf(cluster, behind, 'snapshot_chunks_received') >= wanted ||
+          isThere(cluster, behind)
+      )
+      await cluster.clock.advance(cluster.random.nextInt(6))
+      cluster.crash(behind)
+      await cluster.start(behind)
+    }
+    await isEqual(t, cluster)
+    resumed += counterOf(cluster, behind, 'snapshot_bytes_resumed')
+    await isSwept(t, cluster, behind)
+  }
+  t.ok(resumed > 0, `${resumed} bytes resumed`)
 })
 
 t.test('R-S08 a flipped bit re-sends one part', async (t) => {

@@ -386,6 +386,9 @@ export class RestartWorld {
       .filter(({ voters }) => voters.includes(node))
       .map((group) => ({
         group: group.group,
+        get isHandedOver() {
+          return group.isHandedOver && group.believedBy(node).leader === node
+        },
         status: () => group.statusAt(node),
         setCandidacy: (allowed: boolean) => {
           if (this.host(node).process?.boot === boot) group.setCandidacy(node, allowed)

@@ -605,6 +605,7 @@ export class FakeManager implements ClusterManager {
       role: 'leader',
       term: 7,
       leader: 'a',
+      handedOver: false,
       voters: ['a', 'b'],
       learners: [],
       commitIndex: 41,

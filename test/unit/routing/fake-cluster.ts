@@ -233,6 +233,7 @@ class FakeReplica implements ReplicatedGroup {
       role: leader === this.#nodeId ? RaftRoles.Leader : RaftRoles.Follower,
       term: term as Term,
       leader,
+      handedOver: false,
       voters,
       learners: [],
       commitIndex: index,

@@ -30,7 +30,13 @@ t.test('a vote of an earlier epoch does not count', async (t) => {
     coordinator.handleVote(
       transaction,
       group,
-      { epoch: epoch as Term, vote: 'yes', reason: '', results: new Uint8Array() },
+      {
+        epoch: epoch as Term,
+        vote: 'yes',
+        reason: '',
+        results: new Uint8Array(),
+        index: 1 as LogIndex
+      },
       now,
       0
     )
