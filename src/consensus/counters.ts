@@ -31,6 +31,8 @@ export const consensusCounterNames = [
   'indeterminate_answers',
   'read_rounds',
   'reads',
+  /** They named how old the data may be, and that could not be proved. */
+  'reads_too_stale',
   'log_syncs',
   'checks',
   'replicas_failed',

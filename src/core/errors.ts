@@ -60,6 +60,7 @@ export const errorCodes = [
   'ERR_SKEIN_SQL_REFUSED',
   'ERR_SKEIN_SHARD_KEY_REQUIRED',
   'ERR_SKEIN_LOCKED',
+  'ERR_SKEIN_TOO_STALE',
   'ERR_SKEIN_TRANSACTION_ABORTED',
   'ERR_SKEIN_STATEMENT_TIMEOUT',
   'ERR_SKEIN_ENGINE_FAILED',
@@ -483,6 +484,15 @@ export class LogCorruptedError extends SkeinError {
 
 export class DataDirectoryInUseError extends SkeinError {
   readonly code = 'ERR_SKEIN_DATA_DIRECTORY_IN_USE'
+}
+
+/**
+ * A read of what a replica has applied was to be at most `details.maxStalenessMs` old, and
+ * `details.stalenessMs` is what could be proved; absent: nothing.
+ */
+export class TooStaleError extends SkeinError {
+  readonly code = 'ERR_SKEIN_TOO_STALE'
+  override readonly retryable = true
 }
 
 /** The data directory belongs to another node or cluster. */

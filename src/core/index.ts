@@ -150,6 +150,7 @@ export {
   StoppedError,
   StreamResetError,
   TargetNotEmptyError,
+  TooStaleError,
   TransactionAbortedError,
   TransferFailedError,
   UnauthenticatedError,

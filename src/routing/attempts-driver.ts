@@ -26,6 +26,8 @@ export interface Answered {
   readonly results: QueryAnswer['results']
   readonly index: LogIndex
   readonly node: NodeId
+  /** Of a local read: no older is what it saw. */
+  readonly stalenessMs?: number | undefined
   /** Of other groups that a transaction wrote to. */
   readonly seen?: readonly SeenIndex[] | undefined
 }

@@ -19,6 +19,8 @@ import { resultsSizeOf } from './query-plan.js'
 export interface Executed {
   readonly results: readonly StatementResult[]
   readonly index: LogIndex
+  /** Of a local read: no older is what it saw. */
+  readonly stalenessMs?: number | undefined
   /** Of other groups that a transaction wrote to. */
   readonly seen?: readonly SeenIndex[] | undefined
 }
@@ -149,10 +151,12 @@ export class ExecutionDriver {
     }
     const { statements } = body
     const awaitsDecisions = body.consistency === Consistencies.Linearizable
+    const isLocal = body.consistency === Consistencies.Local
+    const staleness = isLocal ? { maxMs: body.maxStalenessMs ?? null } : undefined
     return replica.read(
       signal === undefined
-        ? { statements, atLeastIndex, deadline, awaitsDecisions }
-        : { statements, atLeastIndex, deadline, awaitsDecisions, signal }
+        ? { statements, atLeastIndex, deadline, awaitsDecisions, staleness }
+        : { statements, atLeastIndex, deadline, awaitsDecisions, staleness, signal }
     )
   }
 

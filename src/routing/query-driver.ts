@@ -294,7 +294,8 @@ export class QueryDriver {
         this.#tools.shards.run(plan, shards, { atLeastIndex, deadline }, runOne)
       )
     )
-    const { node } = answered
+    const { node, stalenessMs } = answered
+    const age = stalenessMs === undefined ? {} : { stalenessMs: Math.ceil(stalenessMs) }
     const results = answered.results.map(
       ({ columns, rows, rowsAffected, lastInsertRowid }, at): QueryResult => ({
         columns,
@@ -302,7 +303,8 @@ export class QueryDriver {
         rowsAffected,
         lastInsertRowid,
         ...seenBy(at, plan, answered),
-        node
+        node,
+        ...age
       })
     )
     return typeof given === 'string' ? (results[0] as QueryResult) : results

@@ -34,6 +34,7 @@ const nothingDone: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_SESSION_MOVED',
   'ERR_SKEIN_SESSION_DETACHED',
   'ERR_SKEIN_LOCKED',
+  'ERR_SKEIN_TOO_STALE',
   'ERR_SKEIN_TRANSACTION_ABORTED'
 ])
 

@@ -248,7 +248,7 @@ export class RunDriver {
 
   async #attempt({ node, term, forwards }: Chosen, client: ClientTag | null): Promise<Answered> {
     const { plan, atLeastIndex, deadline, priority, signal } = this.#request
-    const { group, kind, consistency, key, home, branches } = plan
+    const { group, kind, consistency, key, home, branches, maxStalenessMs } = plan
     const { statements, ...session } = told(plan)
     const body = {
       group,
@@ -260,6 +260,7 @@ export class RunDriver {
       ...(term === null ? {} : { term }),
       ...(priority === Priorities.Normal ? {} : { priority }),
       ...(key === null ? {} : { key }),
+      ...(maxStalenessMs === null ? {} : { maxStalenessMs }),
       ...(branches === undefined ? {} : { branches }),
       ...session
     }

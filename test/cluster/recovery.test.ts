@@ -69,7 +69,10 @@ t.test('a plan accounts for every voter, and is followed with force alone', asyn
 
   const given = ['--data', place(survivor), '--out', plan]
   const forgotten = await recover('plan', ...given, '--lost', leader)
-  t.match(forgotten, { status: 1, stderr: new RegExp(`RECOVERY_REFUSED: ${returning} vote`) })
+  t.match(forgotten, {
+    status: 1,
+    stderr: new RegExp(`RECOVERY_REFUSED: not accounted for: ${returning};`)
+  })
   const lost = ['--lost', leader, '--lost', returning]
   t.match(await recover('plan', ...given, ...lost, '--lost', survivor), { status: 2 })
   const planned = await recover('plan', ...given, ...lost)

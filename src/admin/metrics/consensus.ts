@@ -17,6 +17,7 @@ export const consensus: MetricFamily = {
   indeterminate_answers: counter('Writes of which the outcome is unknown here.'),
   read_rounds: counter('Rounds of heartbeats that confirmed reads.'),
   reads: counter('Linearizable reads confirmed.'),
+  reads_too_stale: counter('Reads whose bound on staleness could not be proved.'),
   reads_held_up: counter('Linearizable reads that waited for rows of a prepared branch.'),
   writes_set_aside: counter('Writes that waited for rows of a prepared branch.'),
   section_entries: counter('Entries of sections proposed.'),

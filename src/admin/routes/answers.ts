@@ -142,7 +142,8 @@ const resultAnswer = z.object({
   lastInsertRowid: sqlValue,
   index: count,
   group: count,
-  node: words
+  node: words,
+  stalenessMs: count.optional()
 })
 export const queryAnswer = z.union([resultAnswer, z.array(resultAnswer)])
 export const clientAnswer = z.object({ clientId: words })

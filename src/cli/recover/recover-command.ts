@@ -48,9 +48,8 @@ interface ApplyOptions {
 }
 
 const help = `
-For a cluster whose majority never comes back. While one of the lost nodes can be brought back,
-bring it back instead: nothing is lost then. Nodes are stopped first; their directories are locked
-meanwhile.
+For a cluster whose majority never comes back. While one of the lost nodes can be brought back, do
+that instead: nothing is lost then. Nodes are stopped first; their directories are locked meanwhile.
 
   skein recover show --data DIR --out n1.json          on each survivor
   skein recover plan --report n1.json --lost n2 --lost n3 --out plan.json
@@ -123,10 +122,9 @@ async function apply(options: ApplyOptions, output: Output): Promise<void> {
     output.line(renderPlan(made))
     throw new CliError(`${nodeId} stays as it is: say --force to follow the plan`)
   }
-  const lost = made.lost.join(' ')
-  const action = `RECOVER from ${made.clusterIdBefore}; lost ${lost}: ${options.reason}`
+  const { clusterId, clusterIdBefore, lost } = made
+  const action = `RECOVER from ${clusterIdBefore}; lost ${lost.join(' ')}: ${options.reason}`
   const outcome = await followPlan(await componentsOf(data, { node: nodeId, by, action }), made)
-  const { clusterId } = made
   if (json) return output.line(JSON.stringify({ nodeId, outcome, clusterId }))
   const what = outcome === 'recovered' ? 'follows the plan' : 'follows the plan already'
   output.line(printable(`${nodeId} ${what}: cluster ${made.clusterName} (${clusterId})`))

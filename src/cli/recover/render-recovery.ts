@@ -26,7 +26,7 @@ export function renderReport({ nodeId, clusterName, replicas }: SurvivorReport):
     'term',
     'last term',
     'last index',
-    'committed',
+    'known committed',
     'last write',
     'voters',
     'in doubt'
@@ -51,15 +51,14 @@ export function renderPlan(plan: RecoveryPlan): string {
     'goes on from',
     'last term',
     'last index',
-    'committed',
+    'known committed',
     'last write',
     'voters before',
     'voters'
   ]
-  const names = survivors.map(({ nodeId }) => nodeId).join(' ')
   return [
     printable(`cluster ${clusterName} (${clusterIdBefore}) goes on as ${clusterId}`),
-    `survivors: ${names}; lost: ${lost.join(' ') || 'none'}`,
+    `survivors: ${survivors.map(({ nodeId }) => nodeId).join(' ')}; lost: ${lost.join(' ') || '-'}`,
     '',
     table(head, rows),
     '',
@@ -68,16 +67,17 @@ export function renderPlan(plan: RecoveryPlan): string {
 }
 
 function lossesOf(recovery: GroupRecovery): string[] {
-  const { lastIndex, committedIndex, lastWriteAt, hasQuorum, undecided } = recovery
+  const { from, lastIndex, committedIndex, lastWriteAt, hasQuorum, undecided } = recovery
   const group = `group ${groupName(recovery.group)}`
   if (hasQuorum) return [`${group}: nothing is lost, the survivors are a quorum`]
-  const kept = lastIndex - committedIndex
+  const since = lastWriteAt === 0 ? '' : ` after ${wallTime(lastWriteAt)}`
   const lines = [
-    `${group}: what was acknowledged after ${wallTime(lastWriteAt)} and never came here is LOST; ` +
+    `${group}: what was acknowledged${since} and never came to ${from} is LOST; ` +
       'how much that is nobody knows'
   ]
-  if (kept > 0) {
-    lines.push(`${group}: ${kept} entries that were perhaps never acknowledged are kept`)
+  if (lastIndex > committedIndex) {
+    const first = committedIndex + 1
+    lines.push(`${group}: entries ${first} to ${lastIndex} are kept, acknowledged or not`)
   }
   if (undecided.length > 0) {
     const shown = undecided.slice(0, undecidedShownMax).join(' ')

@@ -263,7 +263,7 @@ function expectAccounted(
   const missing = [...new Set(voters)].filter((node) => !known.has(node)).sort(compareText)
   if (missing.length === 0) return
   throw new RecoveryRefusedError(
-    `${missing.join(', ')} vote: give what they hold, or name them as lost if they never come back`,
+    `not accounted for: ${missing.join(', ')}; give what it holds, or name it as lost for good`,
     { details: { missing } }
   )
 }

@@ -33,12 +33,22 @@ export interface ReadRequest {
   readonly deadline: MonotonicMs
   /** What is in doubt may be decided already: the read waits for it. Absent: it does not. */
   readonly awaitsDecisions?: boolean
+  /**
+   * The answer tells how old what it saw can be. `maxMs`: refused with TooStaleError where it is
+   * not proved to be younger; null: whatever it is.
+   */
+  readonly staleness?: { readonly maxMs: number | null } | undefined
   readonly signal?: AbortSignal
 }
 
 export interface ReadAnswer {
   readonly results: readonly StatementResult[]
   readonly index: LogIndex
+  /**
+   * Everything that was acknowledged so long before it was executed is seen. Absent: not asked for,
+   * or nothing is proved.
+   */
+  readonly stalenessMs?: number
 }
 
 /** What queries are routed and fenced by. */

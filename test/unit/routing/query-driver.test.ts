@@ -76,6 +76,35 @@ t.test('a new voter that hears of its leader is believed, whatever was told befo
   t.match(await cluster.clock.settle(read), { node: a })
 })
 
+t.test('R-Q09 a replica that is too stale leaves a local read to another one', async (t) => {
+  const cluster = new FakeCluster(abc)
+  const [a, b, c] = abc as [NodeId, NodeId, NodeId]
+  const read = (maxStalenessMs?: number) => {
+    const bound = maxStalenessMs === undefined ? {} : { maxStalenessMs }
+    const choices = { consistency: 'local', timeoutMs: 2_000, ...bound } as const
+    return cluster.clock.settle(cluster.driver('b').execute('SELECT 1', choices))
+  }
+  cluster.stalenessMs.set(b, 90.5)
+  t.match(await read(), { node: b, stalenessMs: 91 }, 'it may be as old as it is')
+  t.match(await read(100), { node: b, stalenessMs: 91 })
+  const elsewhere = await read(50)
+  t.not(elsewhere.node, b)
+  t.equal(elsewhere.stalenessMs, 0)
+  for (const node of [a, c]) cluster.stalenessMs.set(node, 70)
+  await rejectsWith(t, read(50), 'ERR_SKEIN_TOO_STALE')
+  const linearizable = await cluster.clock.settle(cluster.driver('b').execute('SELECT 1'))
+  t.notOk('stalenessMs' in linearizable)
+  for (const [maxStalenessMs, consistency] of [
+    [0, 'local'],
+    [1.5, 'local'],
+    [3_600_001, 'local'],
+    [50, 'leader']
+  ] as const) {
+    const refused = cluster.driver('b').execute('SELECT 1', { maxStalenessMs, consistency })
+    await rejectsWith(t, refused, 'ERR_SKEIN_INVALID_ARGUMENT')
+  }
+})
+
 t.test('a list is one command with one result each', async (t) => {
   const cluster = new FakeCluster(abc)
   const results = await cluster.clock.settle(
