@@ -10,7 +10,7 @@ const sessions = 'src/failover/session'
 /** Of the cores, and the seeds of whole clusters that showed them. */
 const ofCores = {
   'decision sent before it is logged': seedOf(1012),
-  'client told before the decision is logged': seedOf(1012),
+  'client told before the decision is logged': seedOf(1006),
   'commit with a vote missing': seedOf(1012),
   'locks released with the vote': seedOf(1012),
   'yes voted before the branch is logged': seedOf(1012),
