@@ -15,7 +15,7 @@ t.test('clusters of one and of two nodes', async (t) => {
 })
 
 t.test(
-  'D-02 D-03 D-11 T-14 short seeds of the whole cluster break nothing, and heal',
+  'D-02 D-03 D-11 D-13 T-14 short seeds of the whole cluster break nothing, and heal',
   async (t) => {
     let acknowledged = 0
     let transactions = 0
