@@ -96,7 +96,7 @@ export function composePlanned(parts: PlannedParts): PlannedRooms {
       verdictOn: (other) => parts.verdictOn(other),
       ownStatus: () => node.status()
     },
-    self
+    { self, timeoutMs: parts.failover.lookTimeoutMs }
   )
   const look: ClusterLook['look'] = (options) => sight.look(options)
   const operations = new OperationsDriver({ clock, messenger, logger, node, look }, self)

@@ -46,6 +46,8 @@ export const consensusCounterNames = [
   'leaders_moved',
   /** Entries forgotten because the engine holds them. */
   'log_entries_compacted',
+  /** Batches of writes that waited for a replica that catches up. */
+  'batches_paced',
   'snapshots_taken',
   'snapshots_installed',
   /** Not taken, or not taken in: no room, damaged, of another format. */

@@ -21,6 +21,7 @@ export type {
   GroupSection,
   MakeEntry,
   RowGuard,
+  RowPlace,
   Rows,
   SectionApplyAt,
   SectionAt,

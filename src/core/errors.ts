@@ -38,6 +38,7 @@ export const errorCodes = [
   'ERR_SKEIN_DRAINING',
   'ERR_SKEIN_MEMBER_CHANGE_FAILED',
   'ERR_SKEIN_TRANSFER_FAILED',
+  'ERR_SKEIN_NOT_A_VOTER',
   'ERR_SKEIN_FENCED',
   'ERR_SKEIN_PLAN_REFUSED',
   'ERR_SKEIN_CONTINUED_ELSEWHERE',
@@ -319,6 +320,11 @@ export class MemberChangeFailedError extends SkeinError {
 export class TransferFailedError extends SkeinError {
   readonly code = 'ERR_SKEIN_TRANSFER_FAILED'
   override readonly retryable = true
+}
+
+/** Leadership was to go to a node without a vote in the group; nothing was done. */
+export class NotVoterError extends SkeinError {
+  readonly code = 'ERR_SKEIN_NOT_A_VOTER'
 }
 
 /** Somebody else has taken over what the asker believes to own; nothing was done. */

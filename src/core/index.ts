@@ -122,6 +122,7 @@ export {
   NotLeaderError,
   NotSentError,
   NotStartedError,
+  NotVoterError,
   OverloadedError,
   PeerIdentityError,
   PlanRefusedError,

@@ -10,6 +10,7 @@ import type { ConsensusEvent } from '../../src/core/events.js'
 import { DEFAULT_GROUP, type GroupId, type MonotonicMs, type NodeId } from '../../src/core/ids.js'
 import type { Clock } from '../../src/core/ports/clock.js'
 import type { Disk } from '../../src/core/ports/disk.js'
+import type { Engine } from '../../src/core/ports/engine.js'
 import type { EngineProvider } from '../../src/core/ports/engine-provider.js'
 import { type Logger, silentLogger } from '../../src/core/ports/logger.js'
 import type { Messenger } from '../../src/core/ports/messenger.js'
@@ -48,6 +49,8 @@ export interface TestClusterOptions {
     group: GroupId,
     life: { readonly messenger: Messenger; readonly clock: Clock }
   ) => readonly GroupSection[]
+  /** What consensus is given in place of an engine. */
+  readonly wrap?: (engine: Engine, group: GroupId) => Engine
   readonly logger?: Logger
 }
 
@@ -229,7 +232,7 @@ export class TestCluster {
         const components = { clock: node.clock, disk: node.engineDisk.mount() }
         const engine = new KvEngine(components, { ...options, directory })
         if (group === DEFAULT_GROUP) node.engine = engine
-        return engine
+        return this.#options.wrap?.(engine, group) ?? engine
       }
     }
   }

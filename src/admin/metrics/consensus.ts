@@ -30,6 +30,7 @@ export const consensus: MetricFamily = {
   groups_asleep: gauge('Groups that sleep here now.'),
   leaders_moved: counter('Leaderships given away so that leaders are spread evenly.'),
   log_entries_compacted: counter('Entries forgotten because the engine holds them.'),
+  batches_paced: counter('Batches of writes that waited for a replica that catches up.'),
   snapshots_taken: counter('Snapshots taken for followers.'),
   snapshots_installed: counter('Snapshots that replicas of this node were restored from.'),
   snapshots_failed: counter('Snapshots not taken, or not taken in.'),

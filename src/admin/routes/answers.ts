@@ -177,22 +177,19 @@ export const placementAnswer = z.object({
   )
 })
 
-export const schemaChangesAnswer = z.object({
-  changes: z.array(
-    z.object({
-      id: words,
-      table: words.nullable(),
-      sql: words,
-      groups: z.array(count),
-      doneIn: z.array(count),
-      status: z.enum(['running', 'done', 'refused', 'stopped']),
-      code: words,
-      reason: words,
-      begunAt: z.number(),
-      changedAt: z.number()
-    })
-  )
+export const schemaChangeAnswer = z.object({
+  id: words,
+  table: words.nullable(),
+  sql: words,
+  groups: z.array(count),
+  doneIn: z.array(count),
+  status: z.enum(['running', 'done', 'refused', 'stopped', 'aborted']),
+  code: words,
+  reason: words,
+  begunAt: z.number(),
+  changedAt: z.number()
 })
+export const schemaChangesAnswer = z.object({ changes: z.array(schemaChangeAnswer) })
 
 export const clusterVersionAnswer = z.object({
   clusterVersion: count,

@@ -14,6 +14,7 @@ import {
   BackpressureError,
   DivergedError,
   NotFoundError,
+  NotVoterError,
   ReplicaFailedError,
   RequestTimeoutError,
   type SkeinError,
@@ -333,7 +334,7 @@ export class GroupDriver implements ReplicatedGroup {
       if (role !== 'leader') throw notLeader(leader)
       const replica = configuration.voters.find((voter) => nodeOf(voter) === target) ?? null
       if (target !== null && replica === null) {
-        throw new TransferFailedError(`${target} is no voter of group ${this.group}`)
+        throw new NotVoterError(`${target} is no voter of group ${this.group}`)
       }
       this.#transfers.add(null, { deadline, resolve, reject })
       this.#armSweep()

@@ -20,6 +20,7 @@ import type { PartsManifest } from './parts-manifest.js'
 import type { RaftDriver } from './raft-driver.js'
 import { SnapshotSink, snapshotChunksInFlightMax } from './snapshot-sink-driver.js'
 import { type Chunk, type ChunkRequest, SnapshotSource } from './snapshot-source-driver.js'
+import { WritePace } from './write-pace-driver.js'
 
 export interface SnapshotsComponents {
   readonly clock: Clock
@@ -43,6 +44,7 @@ export class Snapshots {
   readonly #source: SnapshotSource
   readonly #sink: SnapshotSink
   readonly #keeper: LogKeeper
+  readonly #pace: WritePace
   readonly #isAble: boolean
 
   constructor(
@@ -60,6 +62,8 @@ export class Snapshots {
     const onReady = () => components.onWork()
     this.#sink = new SnapshotSink({ ...components, onReady }, { group, chunkTimeoutMs, left })
     this.#keeper = new LogKeeper(components, config)
+    const transferredShare = () => this.#source.servedShare
+    this.#pace = new WritePace({ ...components, transferredShare, onRelease: onReady }, config)
     this.#isAble =
       engine.capabilities().snapshots &&
       engine.snapshot !== undefined &&
@@ -86,6 +90,15 @@ export class Snapshots {
     else this.#sink.offer(event)
   }
 
+  /** False: the next batch of writes waits for a replica that catches up. */
+  get mayPropose(): boolean {
+    return this.#pace.mayPropose
+  }
+
+  noteProposed(): void {
+    this.#pace.noteProposed()
+  }
+
   /** The log has brought more. */
   handleApplied(): void {
     this.#sink.dropIfMoot()
@@ -102,11 +115,14 @@ export class Snapshots {
   }
 
   /** @throws NotFoundError, InvalidArgumentError */
-  serve(request: ChunkRequest): Promise<Chunk> {
-    return this.#source.serve(request)
+  async serve(request: ChunkRequest): Promise<Chunk> {
+    const chunk = await this.#source.serve(request)
+    this.#pace.handleProgress()
+    return chunk
   }
 
   async stop(): Promise<void> {
+    this.#pace.stop()
     await this.#source.stop()
     await this.#sink.stop()
   }

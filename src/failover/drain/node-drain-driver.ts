@@ -12,12 +12,7 @@
 
 import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after, NEVER } from '../../core/deadlines.js'
-import {
-  FencedError,
-  NotLeaderError,
-  PlanRefusedError,
-  TransferFailedError
-} from '../../core/errors.js'
+import { FencedError, NotLeaderError, NotVoterError, PlanRefusedError } from '../../core/errors.js'
 import type { GroupId, MonotonicMs, NodeId } from '../../core/ids.js'
 import { type Lifecycle, Lifecycles, type Member } from '../../core/member.js'
 import type { Clock } from '../../core/ports/clock.js'
@@ -187,7 +182,7 @@ export class NodeDrainDriver {
 
   /**
    * As the leader: resolves with who leads then, as far as this node knows.
-   * @throws NotLeaderError, TransferFailedError
+   * @throws NotLeaderError, NotVoterError, TransferFailedError
    */
   async moveLeadership(
     id: GroupId,
@@ -203,7 +198,7 @@ export class NodeDrainDriver {
     }
     if (target === this.#options.self) return target
     if (target !== null && !status.voters.includes(target)) {
-      throw new TransferFailedError(`${target} is no voter of group ${id}`)
+      throw new NotVoterError(`${target} is no voter of group ${id}`)
     }
     await group.transferLeadership(target, deadline)
     return group.status().leader

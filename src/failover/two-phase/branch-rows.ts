@@ -1,8 +1,13 @@
-import type { RowGuard, Rows } from '../../consensus/index.js'
+import type { RowGuard, RowPlace, Rows } from '../../consensus/index.js'
 import { must } from '../../core/assert.js'
 import type { LogIndex, TransactionId } from '../../core/ids.js'
 import { LockHolders, type Locks } from './lock-holders.js'
 import type { LockTable } from './lock-table.js'
+
+/** Of this replica's lock table. */
+export interface PlaceKeeper {
+  keep(rows: Rows, before: RowPlace | null): RowPlace | null
+}
 
 /** Of a branch. */
 export interface PreparedRows {
@@ -20,6 +25,7 @@ export interface PreparedRows {
 export class BranchRows implements RowGuard {
   /** Of this replica, while it leads. */
   locks: LockTable | null = null
+  places: PlaceKeeper | null = null
   #prepared = new LockHolders()
   /** Where each prepared branch stands in the log, in that order. */
   #indexes = new Map<TransactionId, LogIndex>()
@@ -32,6 +38,10 @@ export class BranchRows implements RowGuard {
 
   blocksWrite(rows: Rows): boolean {
     return this.locks !== null && this.locks.blockersOf(rows).length > 0
+  }
+
+  keepPlace(rows: Rows, before: RowPlace | null): RowPlace | null {
+    return this.places?.keep(rows, before) ?? null
   }
 
   get isPrepared(): boolean {

@@ -193,6 +193,11 @@ export class Participant {
     }
   }
 
+  /** A plain write that kept a place has come through, or given up. */
+  handlePlaceLeft(place: TransactionId): void {
+    if (this.#leads) this.#release(place)
+  }
+
   /** Whoever waits for a vote asks the next leader; what is prepared lies in the log. */
   resign(): void {
     this.#leads = false
@@ -253,7 +258,7 @@ export class Participant {
         preparing.phase = 'waiting'
         break
       case 'dies':
-        this.#giveUp(transaction, `${acquired.by} holds its rows and is older`)
+        this.#giveUp(transaction, `${acquired.by} is older, and holds its rows or waits for them`)
         break
       case 'full':
         this.#giveUp(transaction, 'too many transactions wait for rows')

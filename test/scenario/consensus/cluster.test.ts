@@ -401,7 +401,7 @@ t.test('transfer to a named node, and to nobody who votes', async (t) => {
   const target = others(cluster, leader)[1] as string
   const group = cluster.group(leader)
   await t.rejects(group.transferLeadership('nobody' as never, cluster.deadline()), {
-    code: 'ERR_SKEIN_TRANSFER_FAILED'
+    code: 'ERR_SKEIN_NOT_A_VOTER'
   })
   await cluster.clock.settle(group.transferLeadership(target as never, cluster.deadline()))
   t.equal(await cluster.untilLeader(), target)

@@ -71,6 +71,10 @@ class HeldRows implements RowGuard {
     return [...readKeys, ...writeKeys].some((key) => this.held.includes(key))
   }
 
+  keepPlace(): null {
+    return null
+  }
+
   isPreparedUpTo(): boolean {
     return false
   }

@@ -4,9 +4,11 @@ import {
   snapshotChunkBytes,
   snapshotChunkRequest
 } from '../../../src/consensus/group/group-messages.js'
+import { heldLogFactor } from '../../../src/consensus/group/log-keeper-driver.js'
 import { manifestDirectory } from '../../../src/consensus/group/parts-manifest-driver.js'
 import { partsPerRecord } from '../../../src/consensus/group/received-parts-driver.js'
 import { snapshotChunksInFlightMax } from '../../../src/consensus/group/snapshot-sink-driver.js'
+import { pacedBatchMsMax } from '../../../src/consensus/group/write-pace-driver.js'
 import { DEFAULT_GROUP, type NodeId, type Serial, toClientId } from '../../../src/core/ids.js'
 import { TestCluster, type TestClusterOptions } from '../../support/consensus-cluster.js'
 
@@ -311,6 +313,54 @@ t.test('R-P16 a crash at each moment of an install leaves the old or the new', a
     fates[isAgain ? 'again' : 'kept']++
   }
   t.ok(fates.again > 3 && fates.kept > 3, JSON.stringify(fates))
+})
+
+t.test('R-S13 a newcomer arrives though more is written in a transfer than is kept', async (t) => {
+  const consensus = { logEntriesMax: 2 }
+  const { cluster, leader, behind } = await withOneBehind({ paddingBytes, consensus })
+  let writes = 0
+  let isOver = false
+  let longestMs = 0
+  const writing = (async () => {
+    while (!isOver) {
+      const since = cluster.clock.now()
+      await cluster.write(leader, `set s${writes++} 1`)
+      longestMs = Math.max(longestMs, cluster.clock.now() - since)
+    }
+  })()
+  await cluster.start(behind)
+  await cluster.clock.until(() => {
+    if (counterOf(cluster, behind, 'snapshots_installed') === 0) return false
+    const { commitIndex } = cluster.group(leader).status()
+    return cluster.group(behind).status().appliedIndex >= commitIndex - 2
+  }, 20_000)
+  const written = writes
+  await cluster.clock.advance(500)
+  t.ok(cluster.group(behind).status().appliedIndex >= written, 'it keeps up')
+  isOver = true
+  await cluster.clock.settle(writing)
+  await isEqual(t, cluster)
+  t.equal(counterOf(cluster, behind, 'snapshots_installed'), 1)
+  t.equal(counterOf(cluster, leader, 'snapshots_taken'), 1)
+  t.ok(counterOf(cluster, leader, 'batches_paced') > 0, 'writes waited')
+  t.ok(longestMs < 2 * pacedBatchMsMax, `none longer than ${longestMs} ms`)
+  const { firstIndex, lastIndex } = cluster.group(leader).status()
+  t.ok(lastIndex - firstIndex <= heldLogFactor * 2)
+})
+
+t.test('R-S13 who catches up and does not get on holds up no write for good', async (t) => {
+  const consensus = { logEntriesMax: 6 }
+  const { cluster, leader, behind } = await withOneBehind({ paddingBytes, consensus })
+  await cluster.start(behind)
+  await cluster.clock.until(() => counterOf(cluster, behind, 'snapshot_chunks_received') > 0)
+  cluster.network.isolate(behind as NodeId)
+  const since = cluster.clock.now()
+  for (let i = 0; i < 60; i++) await cluster.written(leader, `set w${i} 1`)
+  t.ok(cluster.clock.now() - since < 60 * 2 * pacedBatchMsMax)
+  const { firstIndex, lastIndex } = cluster.group(leader).status()
+  t.ok(lastIndex - firstIndex < heldLogFactor * 6 + 6, 'the log stays within its bounds')
+  cluster.network.heal()
+  await isEqual(t, cluster)
 })
 
 t.test('a newcomer gets a snapshot, and votes', async (t) => {

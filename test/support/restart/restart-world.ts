@@ -234,7 +234,7 @@ export class RestartWorld {
         verdictOn: (other) => (this.#degraded.has(other) ? 'degraded' : 'healthy'),
         ownStatus: () => drain.status()
       },
-      node
+      { self: node, timeoutMs: 2_000 }
     )
     const operations = new OperationsDriver(
       { ...common, node: drain, look: (o) => look.look(o) },
