@@ -6,9 +6,8 @@
  * About three minutes. `BENCH_RUNS` (3), `BENCH_CASES` (a part of the case's name).
  */
 import { simulate } from '../lib/testing.js'
-import { must, resolveConfig } from '../src/core/index.js'
-import { SwimSwarm } from '../src/simulation/membership/swim-swarm.js'
 import { RaftCluster } from '../test/support/raft/raft-cluster.js'
+import { runSwarmWithDeaths } from '../test/support/swarm-with-deaths.js'
 import { type BenchFindings, type BenchRow, round, rowOf } from './report.js'
 
 const runs = Number(process.env.BENCH_RUNS ?? 3)
@@ -20,7 +19,6 @@ const largeMembers = 1_000
 const largeMs = 600_000
 const wholeNodes = 5
 const wholeSeconds = 30
-const deaths = 3
 
 interface Case {
   readonly name: string
@@ -74,26 +72,8 @@ async function raftCores(first: number): Promise<number> {
   return virtualMs
 }
 
-/** A few die on the way; in the end everybody who lives must know. */
 async function swarm(members: number, ms: number, seed: number): Promise<number> {
-  const config = resolveConfig({
-    code: {
-      node: { id: 'x', dataDirectory: '/x' },
-      cluster: { bootstrap: { voters: ['x'] } },
-      security: { insecure: true }
-    }
-  }).membership
-  const options = { members, seed, config, delayMinMs: 1, delayMaxMs: 5, lossShare: 0.01 }
-  const swarm = new SwimSwarm(options, () => {})
-  swarm.run(ms / 4)
-  const dead = Array.from({ length: deaths }, (_, i) => must(swarm.members[7 * i], 'a member'))
-  for (const member of dead) swarm.crash(member)
-  swarm.run((3 * ms) / 4)
-  const isKnown = swarm.members.every(
-    ({ isRunning, swim }) =>
-      !isRunning || dead.every(({ nodeId }) => swim.member(nodeId)?.liveness === 'dead')
-  )
-  if (!isKnown) throw new Error(`${members} members, seed ${seed}: not all know who is dead`)
+  runSwarmWithDeaths({ members, seed, ms })
   return ms
 }
 

@@ -471,6 +471,7 @@ export class ClusterNetworkManager implements ClusterManager {
       sessions: sessions.counters.snapshot(),
       state_sync: stateSync.metrics(),
       transactions: rooms.transactions.metrics(),
+      backups: rooms.backups.counters.snapshot(),
       failover: rooms.planned.failovers?.counters.snapshot() ?? {}
     }
   }
@@ -509,7 +510,11 @@ export class ClusterNetworkManager implements ClusterManager {
     await watch.during('listening', () => rooms.transport.start())
     await watch.during('starting membership', () => rooms.membership.start())
     rooms.control.driver.start()
-    await watch.during('opening the engines', () => rooms.consensus.start())
+    await watch.during(
+      'opening the engines',
+      () => rooms.consensus.start(),
+      () => ({ groups: rooms.consensus.openingIds })
+    )
     rooms.transactions.start()
     rooms.queries.start()
     rooms.control.learnShards()

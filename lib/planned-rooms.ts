@@ -96,7 +96,7 @@ export function composePlanned(parts: PlannedParts): PlannedRooms {
       verdictOn: (other) => parts.verdictOn(other),
       ownStatus: () => node.status()
     },
-    self
+    { self, timeoutMs: parts.failover.lookTimeoutMs }
   )
   const look: ClusterLook['look'] = (options) => sight.look(options)
   const operations = new OperationsDriver({ clock, messenger, logger, node, look }, self)
@@ -147,6 +147,9 @@ type Replica = ReturnType<ConsensusDriver['groups']>[number]
 function drainedGroup(replica: Replica): DrainedGroup {
   return {
     group: replica.group,
+    get isHandedOver() {
+      return replica.isHandedOver
+    },
     status() {
       const { role, term, leader, voters, commitIndex, appliedIndex, failed, progress } =
         replica.status()

@@ -9,6 +9,7 @@ export class StartWatch {
   readonly #logger: Logger
   readonly #timer: DeadlineTimer
   #step = ''
+  #details: () => object = nothing
 
   constructor(clock: Clock, logger: Logger) {
     this.#clock = clock
@@ -16,8 +17,14 @@ export class StartWatch {
     this.#timer = new DeadlineTimer(clock, () => this.#tell())
   }
 
-  async during(step: string, work: () => Promise<unknown>): Promise<void> {
+  /** `details`: what it waits for, when it is asked. */
+  async during(
+    step: string,
+    work: () => Promise<unknown>,
+    details: () => object = nothing
+  ): Promise<void> {
     this.#step = step
+    this.#details = details
     this.#arm()
     try {
       await work()
@@ -27,7 +34,7 @@ export class StartWatch {
   }
 
   #tell(): void {
-    this.#logger.warn({ step: this.#step }, 'the start takes long')
+    this.#logger.warn({ step: this.#step, ...this.#details() }, 'the start takes long')
     this.#arm()
   }
 
@@ -35,3 +42,5 @@ export class StartWatch {
     this.#timer.arm(after(this.#clock.now(), slowStartIntervalMs))
   }
 }
+
+const nothing = (): object => ({})

@@ -1,28 +1,42 @@
-// Runs the suites that are named, or all, each in a process of its own and two at a time, and ends
-// with the one line `N passed, N failed`. A suite is a program that prints TAP: nothing is loaded
-// into it that watches or rewrites its modules, which would take longer than most tests do.
+// Runs the suites that are named, or all, each in a process of its own, and ends with the one line
+// `N passed, N failed`. A suite is a program that prints TAP: nothing is loaded into it that watches
+// or rewrites its modules, which would take longer than most tests do.
+//
+// Suites that wait for real processes go two at a time. Beside them one that only computes takes
+// what they leave of the processors, at a lower priority, and two once no other is left.
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { getPriority, setPriority } from 'node:os'
 import { basename } from 'node:path'
 
 const folder = '.build/suites'
-const jobs = 2
+const timedAtOnce = 2
+const atOnce = 3
+const computingAtOnce = 2
 const timeoutMs = 300_000
 /** Then it is killed; until then it may say which test did not end. */
 const graceMs = 10_000
+/** Never more urgent than these tests themselves. */
+const niceness = Math.min(getPriority() + 3, 19)
+/** What these kinds test is a matter of real time. */
+const timed = ['cluster', 'conformance', 'contract', 'unit-admin', 'unit-cli']
 /** Those that take longest are not left for the end, where they would run alone. */
-const longFirst = ['cluster', 'simulation', 'unit-cli', 'fuzz', 'contract', '']
+const longFirst = ['cluster-demo', 'cluster-netns', 'cluster', 'simulation', 'fuzz', 'contract', '']
 
 const named = process.argv.slice(2)
-const waiting = named.length > 0 ? named : allSuites()
-const running = new Set()
+const suites = named.length > 0 ? named : allSuites()
+const waiting = {
+  timed: suites.filter(isTimed),
+  computing: suites.filter((file) => !isTimed(file))
+}
+const running = new Map()
 const totals = { pass: 0, fail: 0, skip: 0, todo: 0 }
 let failedSuites = 0
 
 process.once('SIGINT', () => stop('SIGINT'))
 process.once('SIGTERM', () => stop('SIGTERM'))
 
-await Promise.all(Array.from({ length: jobs }, runNext))
+await runAll()
 if (totals.pass === 0) console.error('no test has passed')
 const skipped = totals.skip + totals.todo
 const rest = skipped > 0 ? `, ${skipped} skipped` : ''
@@ -37,10 +51,34 @@ function allSuites() {
     .map((name) => `${folder}/${name}`)
 }
 
-async function runNext() {
-  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-    report(basename(file, '.test.js'), await run(file))
-  }
+function isTimed(file) {
+  const name = basename(file)
+  return timed.some((kind) => name.startsWith(kind))
+}
+
+/** Whenever a suite has ended, others begin. */
+function runAll() {
+  return new Promise((resolve, reject) => {
+    const next = () => {
+      for (let file = nextFile(); file !== undefined; file = nextFile()) {
+        run(file).then((outcome) => {
+          report(basename(file, '.test.js'), outcome)
+          next()
+        }, reject)
+      }
+      if (running.size === 0) resolve()
+    }
+    next()
+  })
+}
+
+function nextFile() {
+  const timedNow = [...running.values()].filter(isTimed).length
+  const computingNow = running.size - timedNow
+  if (running.size >= atOnce) return undefined
+  if (timedNow < timedAtOnce && waiting.timed.length > 0) return waiting.timed.shift()
+  const computingMax = timedNow < timedAtOnce ? computingAtOnce : 1
+  return computingNow < computingMax ? waiting.computing.shift() : undefined
 }
 
 /** Resolves when the suite has ended, however it did. */
@@ -50,7 +88,8 @@ function run(file) {
     env: { ...process.env, TAP_TIMEOUT: String(timeoutMs / 1_000) },
     stdio: ['ignore', 'pipe', 'pipe']
   })
-  running.add(child)
+  running.set(child, file)
+  if (!isTimed(file) && child.pid !== undefined) setPriority(child.pid, niceness)
   const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs + graceMs)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
@@ -113,6 +152,7 @@ function isComment(line) {
 }
 
 function stop(signal) {
-  waiting.length = 0
-  for (const child of running) child.kill(signal)
+  waiting.timed.length = 0
+  waiting.computing.length = 0
+  for (const child of running.keys()) child.kill(signal)
 }

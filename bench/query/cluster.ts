@@ -16,6 +16,7 @@ import {
   type Workspace,
   writeNodeConfig
 } from '../../src/cli/demo/workspace.js'
+import { mainFile } from '../../src/cli/main-file.js'
 import {
   type ConfigInput,
   type QueryOptions,
@@ -174,6 +175,7 @@ async function embed(configFile: string): Promise<ClusterNetworkManager> {
 function nodeProcess(workspace: Workspace, id: string, configFile: string, port: number) {
   const options = {
     id,
+    mainFile,
     configFile,
     logFile: `${workspace.directory}/${id}.log`,
     dataDirectory: `${workspace.directory}/${id}`,

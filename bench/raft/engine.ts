@@ -1,11 +1,6 @@
 import { createHash } from 'node:crypto'
-import {
-  type Command,
-  type Engine,
-  type EngineProvider,
-  StatementKinds,
-  toLogIndex
-} from '../../lib/index.js'
+import { type Command, type EngineProvider, StatementKinds } from '../../lib/index.js'
+import { type Content, MemoryEngine } from '../memory-engine.js'
 
 export const engineNames = { keyValue: 'key-value', sqlite: 'sqlite' } as const
 export type EngineName = (typeof engineNames)[keyof typeof engineNames]
@@ -16,54 +11,26 @@ export const putText = 'put'
 const keyLengthBytes = 2
 const result = { columns: [], rows: [], rowsAffected: 1, lastInsertRowid: null }
 
-/**
- * Keys and values in the memory of this thread, as small as an engine can be: what is durable is
- * the group's log, which is read again from the beginning at a start.
- */
-class KeyValueEngine implements Engine {
+/** Keys and values in a map. */
+class KeyValues implements Content {
+  readonly name = 'key-value'
+  readonly language = 'put'
   readonly #values = new Map<string, Uint8Array>()
-  readonly #system = new Map<string, Uint8Array>()
-  #index = toLogIndex(0)
 
-  open = async () => ({ appliedIndex: this.#index, durableIndex: this.#index })
-  version = () => 1
-  capabilities = () => ({
-    name: 'key-value',
-    language: 'put',
-    interactiveTransactions: false,
-    snapshots: false
-  })
-  plan: Engine['plan'] = async ({ statements }) => ({
+  plan: Content['plan'] = async ({ statements }) => ({
     kind: 'planned',
     command: { tag: putText, bytes: encode(statements[0]?.params) },
     results: [result]
   })
-  apply: Engine['apply'] = async (commands, writes, index) => {
-    for (const command of commands) this.#put(command)
-    for (const { key, value } of writes) {
-      if (value === null) this.#system.delete(key)
-      else this.#system.set(key, value)
-    }
-    this.#index = index
-  }
-  discard = async () => {}
-  read: Engine['read'] = async () => ({ kind: 'rows', index: this.#index, results: [] })
-  readSystem: Engine['readSystem'] = async (prefix) => {
-    const found = [...this.#system].filter(([key]) => key.startsWith(prefix)).sort()
-    return found.map(([key, value]) => ({ key, value }))
-  }
-  flush = async () => toLogIndex(0)
-  checksum = async () => ({ index: this.#index, hash: this.#hash() })
-  close = async () => {}
 
-  #put({ bytes }: Command): void {
+  apply({ bytes }: Command): void {
     const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const valueAt = keyLengthBytes + view.readUInt16LE(0)
     // A copy: the command may be a part of a larger buffer.
     this.#values.set(view.toString('latin1', keyLengthBytes, valueAt), bytes.slice(valueAt))
   }
 
-  #hash(): string {
+  hash(): string {
     const hash = createHash('sha256')
     for (const [key, value] of [...this.#values].sort(([a], [b]) => (a < b ? -1 : 1))) {
       hash.update(key).update(value)
@@ -82,6 +49,6 @@ function encode(params: unknown): Uint8Array {
 }
 
 export const keyValueEngine: EngineProvider = {
-  create: () => new KeyValueEngine(),
+  create: () => new MemoryEngine(new KeyValues()),
   classify: () => StatementKinds.Write
 }

@@ -1,6 +1,7 @@
 /** `backup`: takes one from a running cluster, or looks whether one is whole. */
 import { Command } from 'commander'
 import { fetchBackup, type VerifiedBackup, verifyBackup } from './backup/backup-files.js'
+import { fetchOptionsOf, rateOption } from './backup/fetch-options.js'
 import { loadTools } from './backup/load-tools.js'
 import type { Manifest } from './backup/manifest.js'
 import { makeWhole } from './backup/whole.js'
@@ -11,6 +12,7 @@ import { type Output, printable, table } from './output.js'
 interface BackupOptions extends ConnectionOptions {
   readonly out?: string
   readonly verify?: string
+  readonly bytesPerSecondMax?: number
 }
 
 /** Copying takes as long as reading every database once. */
@@ -24,6 +26,7 @@ export function backupCommand(output: Output): Command {
   const command = new Command('backup')
     .description('copy all data of a running cluster into a directory, or check such a copy')
     .option('--out <directory>', 'where to make the backup; new, or empty')
+    .addOption(rateOption())
     .option('--verify <directory>', 'check every hash of a backup, and every database in it')
     .addHelpText('after', help)
   return addConnectionOptions(command, timeoutMsDefault).action((options: BackupOptions) =>
@@ -43,11 +46,11 @@ async function backup(options: BackupOptions, output: Output): Promise<void> {
   if (out !== undefined) await take(out, options, output)
 }
 
-async function take(out: string, options: ConnectionOptions, output: Output): Promise<void> {
+async function take(out: string, options: BackupOptions, output: Output): Promise<void> {
   const client = await connectionOf(options)
   try {
     const manifest = await makeWhole(out, (directory) =>
-      fetchBackup(client, directory, options.timeoutMs)
+      fetchBackup(client, directory, fetchOptionsOf(options, output))
     )
     output.line(options.json ? JSON.stringify(manifest) : renderManifest(manifest))
     output.note(`next: skein backup --verify ${out}`)

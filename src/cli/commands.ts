@@ -16,6 +16,8 @@ const groups: Readonly<Record<string, Readonly<Record<string, Load>>>> = {
   'Data:': {
     backup: async (output) => (await import('./backup-command.js')).backupCommand(output),
     restore: async (output) => (await import('./restore-command.js')).restoreCommand(output),
+    recover: async (output) =>
+      (await import('./recover/recover-command.js')).recoverCommand(output),
     export: async (output) => (await import('./export-command.js')).exportCommand(output),
     init: async (output) => (await import('./init-command.js')).initCommand(output)
   },

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { DEFAULT_GROUP, InvalidArgumentError, toGroupId } from '../core/index.js'
 import { fetchBackup, verifyBackup } from './backup/backup-files.js'
+import { fetchOptionsOf, rateOption } from './backup/fetch-options.js'
 import { type DatabaseTools, loadTools } from './backup/load-tools.js'
 import type { Manifest } from './backup/manifest.js'
 import { makeWholeFile } from './backup/whole.js'
@@ -14,6 +15,7 @@ interface ExportOptions extends ConnectionOptions {
   readonly out: string
   readonly backup?: string
   readonly group?: number
+  readonly bytesPerSecondMax?: number
 }
 
 /** As long as a backup. */
@@ -29,6 +31,7 @@ export function exportCommand(output: Output): Command {
     .description('write a plain SQLite database of what a cluster, or a backup, holds')
     .requiredOption('--out <file>', 'the file to make')
     .option('--backup <directory>', 'a backup, in the place of a running cluster')
+    .addOption(rateOption())
     .option('--group <n>', 'one group alone', parseGroup)
     .addHelpText('after', help)
   return addConnectionOptions(command, timeoutMsDefault).action((options: ExportOptions) =>
@@ -41,7 +44,7 @@ const parseGroup = (text: string): number => toGroupId(Number(text))
 async function exportTo(options: ExportOptions, output: Output): Promise<void> {
   const tools = await loadTools()
   const made = await makeWholeFile(options.out, async (file, work) => {
-    const { directory, manifest } = await sourceOf(options, work, tools)
+    const { directory, manifest } = await sourceOf(options, work, { tools, output })
     await assemble({ file, directory, manifest, group: options.group }, tools)
     const tables = tools.checkPlain(file)
     return { out: options.out, clusterId: manifest.clusterId, takenAt: manifest.takenAt, tables }
@@ -54,7 +57,7 @@ async function exportTo(options: ExportOptions, output: Output): Promise<void> {
 async function sourceOf(
   options: ExportOptions,
   work: string,
-  tools: DatabaseTools
+  { tools, output }: { readonly tools: DatabaseTools; readonly output: Output }
 ): Promise<{ readonly directory: string; readonly manifest: Manifest }> {
   if (options.backup !== undefined) {
     const { manifest } = await verifyBackup(options.backup, tools)
@@ -64,7 +67,8 @@ async function sourceOf(
   await mkdir(directory)
   const client = await connectionOf(options)
   try {
-    return { directory, manifest: await fetchBackup(client, directory, options.timeoutMs) }
+    const manifest = await fetchBackup(client, directory, fetchOptionsOf(options, output))
+    return { directory, manifest }
   } finally {
     client.close()
   }

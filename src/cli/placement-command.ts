@@ -10,6 +10,10 @@ interface ShardOptions extends ConnectionOptions {
   readonly groups?: readonly number[]
 }
 
+interface AbortOptions extends ConnectionOptions {
+  readonly by: string
+}
+
 export function placementCommand(output: Output): Command {
   const placement = new Command('placement').description(
     'show which groups there are and which rows they hold; spread a table over groups'
@@ -24,15 +28,7 @@ export function placementCommand(output: Output): Command {
       renderPlacement
     )
   )
-  verb('changes', 'show changes of the schema of spread tables, and how far they are').action(
-    (options: ConnectionOptions) =>
-      askNode(
-        options,
-        output,
-        (client, timeoutMs) => client.get('/v1/placement/schema_changes', timeoutMs),
-        renderSchemaChanges
-      )
-  )
+  placement.addCommand(changesCommand(output))
   verb('shard', 'spread the rows that a table will have; create the table after it')
     .argument('<table>', 'its name')
     .requiredOption('--by <column>', 'the shard key: rows are spread by a hash of it')
@@ -60,6 +56,38 @@ export function placementCommand(output: Output): Command {
     )
   return placement
 }
+
+function changesCommand(output: Output): Command {
+  const changes = new Command('changes').description(
+    'show changes of the schema of spread tables, and how far they are; abort one'
+  )
+  const verb = (name: string, about: string, isDefault = false) =>
+    addConnectionOptions(changes.command(name, { isDefault }).description(about))
+  verb('list', 'show those under way, and the newest that ended', true).action(
+    (options: ConnectionOptions) =>
+      askNode(
+        options,
+        output,
+        (client, timeoutMs) => client.get('/v1/placement/schema_changes', timeoutMs),
+        renderSchemaChanges
+      )
+  )
+  verb('abort', 'end one that no group was asked to do yet; any other is refused')
+    .argument('<change>', 'its id: 32 hex digits')
+    .option('--by <name>', 'who, for the record', 'skein')
+    .action((id: string, { by, ...options }: AbortOptions) =>
+      askNode(
+        options,
+        output,
+        (client, timeoutMs) => client.post(changePath(id), { by }, timeoutMs),
+        (body) => renderSchemaChanges({ changes: [body] })
+      )
+    )
+  return changes
+}
+
+const changePath = (id: string): string =>
+  `/v1/placement/schema_changes/${encodeURIComponent(id)}/abort`
 
 const tablePath = (name: string): string => `/v1/placement/tables/${encodeURIComponent(name)}`
 
@@ -97,7 +125,7 @@ export function renderSchemaChanges(body: unknown): string {
     const { id, table: name, status, groups, doneIn, reason, sql } = change
     const done = `${doneIn.length} of ${groups.length}`
     const next = status === 'stopped' || status === 'refused' ? groups[doneIn.length] : undefined
-    const why = next === undefined ? '' : `group ${next}: ${reason}`
+    const why = next === undefined ? reason : `group ${next}: ${reason}`
     return [id, name ?? 'all', status, done, why, sql.replace(/\s+/g, ' ').slice(0, 60)].map(
       printable
     )

@@ -9,4 +9,6 @@ export interface QueryAnswer {
   readonly index: number
   readonly group: number
   readonly node: string
+  /** Of a local read. */
+  readonly stalenessMs?: number
 }

@@ -4,7 +4,8 @@ import {
   addConnectionOptions,
   type ConnectionOptions,
   connectionOf,
-  expectAnswer
+  expectAnswer,
+  parseCount
 } from './connection-options.js'
 import { usageError } from './exit-codes.js'
 import { repeatable } from './help.js'
@@ -17,6 +18,7 @@ interface QueryCommandOptions extends ConnectionOptions {
   readonly consistency: Consistency
   readonly connect: readonly string[]
   readonly shardKey?: string
+  readonly maxStalenessMs?: number
 }
 
 export function queryCommand(output: Output): Command {
@@ -40,14 +42,19 @@ export function queryCommand(output: Output): Command {
         .choices(Object.values(Consistencies))
         .default(Consistencies.Linearizable)
     )
+    .option('--max-staleness-ms <ms>', 'of a local read: refuse what is older', parseCount)
     .action((sql: string, options: QueryCommandOptions) => query(sql, options, output))
 }
 
 async function query(sql: string, options: QueryCommandOptions, output: Output): Promise<void> {
   const params = parseParams(options.params)
-  const { connect, consistency } = options
+  const { connect, consistency, maxStalenessMs } = options
   if (connect.length > 0) {
-    const answer = await queryOverWire(connect, { sql, params, consistency }, options)
+    const answer = await queryOverWire(
+      connect,
+      { sql, params, consistency, maxStalenessMs },
+      options
+    )
     output.line(options.json ? JSON.stringify(answer) : renderAnswer(answer))
     return
   }
@@ -58,6 +65,7 @@ async function query(sql: string, options: QueryCommandOptions, output: Output):
       sql,
       consistency,
       timeoutMs,
+      ...(maxStalenessMs === undefined ? {} : { maxStalenessMs }),
       ...(params === undefined ? {} : { params }),
       ...(options.shardKey === undefined
         ? {}
@@ -76,7 +84,9 @@ export function renderAnswer(answer: QueryAnswer): string {
     return `${answer.rowsAffected} rows changed, index ${answer.index}, by ${answer.node}`
   }
   const rows = answer.rows.map((row) => row.map(cell))
-  const count = `(${rows.length} rows, index ${answer.index}, by ${answer.node})`
+  const { index, node, stalenessMs } = answer
+  const age = stalenessMs === undefined ? '' : `, at most ${stalenessMs} ms old`
+  const count = `(${rows.length} rows, index ${index}, by ${node}${age})`
   return `${table(answer.columns.map(printable), rows)}\n${count}`
 }
 

@@ -146,6 +146,7 @@ export function renderTransactions(body: unknown): string {
 function waitOf({ state, group, coordinator, pending, mixed, outcome, reason }: TransactionReport) {
   switch (state) {
     case 'prepared':
+      if (reason !== '') return `an operator: ${reason}`
       return coordinator === group ? 'its own group’s decision' : `the word of group ${coordinator}`
     case 'committed':
       return `groups that have not acknowledged: ${[...pending, ...mixed].join(' ')}`

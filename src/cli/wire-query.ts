@@ -16,6 +16,7 @@ export interface WireQuery {
   readonly sql: string
   readonly params: unknown
   readonly consistency: Consistency
+  readonly maxStalenessMs?: number | undefined
 }
 
 /** Asks the nodes themselves, as a client with a certificate; the answer is the admin API's. */
@@ -37,8 +38,10 @@ export async function queryOverWire(
     connectTimeoutMs: timeoutMs
   })
   try {
-    const { sql, consistency } = query
-    const result = await client.query(sql, paramsOf(query.params), { consistency, timeoutMs })
+    const { sql, consistency, maxStalenessMs } = query
+    const bound = maxStalenessMs === undefined ? {} : { maxStalenessMs }
+    const choices = { consistency, timeoutMs, ...bound }
+    const result = await client.query(sql, paramsOf(query.params), choices)
     return {
       ...result,
       rows: result.rows.map((row) => row.map(sqlValueToJson)),

@@ -49,7 +49,7 @@ import { configurationOf, membersOf } from './configuration.js'
 import { type ConsensusCounters, consensusCounterNames } from './counters.js'
 import { encodeConfiguration } from './entry.js'
 import { expectHonest, FoundingDriver, helloOf, type ReplicaHello } from './founding-driver.js'
-import { GroupDriver } from './group/group-driver.js'
+import { GroupDriver, type OpenedGroup } from './group/group-driver.js'
 import {
   checkReport,
   checkVerdict,
@@ -119,6 +119,8 @@ const emptyGroup: RecoveredGroup = { hardState: { term: 0 as Term, vote: null },
 
 /** Locked while the driver runs. */
 export const lockFile = 'lock'
+/** Engines that are opened at the same time; the others wait for their turn. */
+export const enginesOpeningMax = 4
 /** A follower's question of a read index without a deadline of its own is given up after this. */
 const readIndexTimeoutMs = 5_000
 
@@ -237,7 +239,7 @@ export class ConsensusDriver {
       const { logger } = this.#components
       if (bootstrapVoters !== null) logger.info({}, 'bootstrap is ignored: there is a log')
       this.#tellOtherGroups(identity.groups)
-      for (const group of this.#recovered.keys()) await this.#ensureGroup(group)
+      await this.#ensureGroups([...this.#recovered.keys()])
     } else if (bootstrapVoters?.includes(nodeId)) {
       this.#found(bootstrapVoters, identity)
     }
@@ -301,6 +303,11 @@ export class ConsensusDriver {
 
   group(id: GroupId): GroupDriver | null {
     return this.#groups.get(id) ?? null
+  }
+
+  /** Whose engines are not open yet, for whoever wonders why a start takes long. */
+  get openingIds(): readonly GroupId[] {
+    return [...this.#opening.keys()]
   }
 
   /** In the order of their ids. */
@@ -432,7 +439,7 @@ export class ConsensusDriver {
     const facts = { clusterId, founders, groups: groups.length }
     this.#components.logger.info(facts, 'the cluster is founded')
     this.#recovered = founded
-    for (const group of founded.keys()) await this.#ensureGroup(group)
+    await this.#ensureGroups([...founded.keys()])
   }
 
   /** In one request, so that however many groups there are, one sync founds them. */
@@ -452,6 +459,21 @@ export class ConsensusDriver {
     const { code, message } = factsOf(error)
     this.#components.logger.error({ error }, 'the founding failed')
     this.#emit({ type: 'ReplicaFailed', group: DEFAULT_GROUP, code, message })
+  }
+
+  /** Those that wait when one fails are not begun any more. */
+  async #ensureGroups(groups: readonly GroupId[]): Promise<void> {
+    const waiting = [...groups]
+    const work = async () => {
+      try {
+        for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
+          await this.#ensureGroup(group)
+        }
+      } finally {
+        waiting.length = 0
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(enginesOpeningMax, groups.length) }, work))
   }
 
   /**
@@ -474,7 +496,7 @@ export class ConsensusDriver {
   }
 
   async #openGroup(group: GroupId, recovered: RecoveredGroup): Promise<void> {
-    const { clock, messenger, random, log, observer } = this.#components
+    const { clock, disk, messenger, random, log, observer } = this.#components
     const { config } = this.#options
     const self = selfOf(must(this.#identity, 'identity'))
     const logger = this.#components.logger.child({ group })
@@ -484,15 +506,11 @@ export class ConsensusDriver {
     const emit = (event: ConsensusEvent) => this.#emit(event)
     const sections = this.#components.sections?.(group) ?? []
     const driver = new GroupDriver(
-      { clock, messenger, engine, logger, counters: this.#counters, sections, emit },
+      { clock, messenger, disk, engine, logger, counters: this.#counters, sections, emit },
       { group, self, config }
     )
-    const opened = await driver.open(recovered)
-    if (opened.request !== null) await log.persist([opened.request])
-    if (this.#isStopped) {
-      await driver.stop()
-      return
-    }
+    const opened = await this.#openDriver(driver, recovered)
+    if (opened === null) return
     observer?.onRecovered(group, self, opened.recovered)
     const raft = new Raft({
       group,
@@ -523,6 +541,23 @@ export class ConsensusDriver {
       })
     )
     this.#noteVoters(group)
+  }
+
+  /** Null: this node stops. Whatever was opened in vain is closed again. */
+  async #openDriver(driver: GroupDriver, recovered: RecoveredGroup): Promise<OpenedGroup | null> {
+    try {
+      const opened = await driver.open(recovered)
+      if (opened.request !== null) await this.#components.log.persist([opened.request])
+      if (!this.#isStopped) return opened
+    } catch (error) {
+      await driver.stop().catch((fault: unknown) => {
+        const facts = { group: driver.group, error: fault }
+        this.#components.logger.warn(facts, 'an engine that did not open was not closed')
+      })
+      throw error
+    }
+    await driver.stop()
+    return null
   }
 
   #emit(event: ConsensusEvent): void {
@@ -652,7 +687,7 @@ export class ConsensusDriver {
     this.#founding?.stop()
     this.#identity = await this.#identities.pledge(founders, groups)
     this.#isFounded = true
-    for (const group of groups) await this.#ensureGroup(group)
+    await this.#ensureGroups(groups)
   }
 
   get #foundedGroups(): readonly GroupId[] {

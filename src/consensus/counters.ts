@@ -2,8 +2,10 @@ import type { Counters } from '../core/counters.js'
 
 /** Metrics of the consensus room; those of groups are sums over the groups of this node. */
 export const consensusCounterNames = [
-  /** Terms in which a replica of this node became leader. */
+  /** Terms in which a replica of this node became leader: the leader before had fallen silent. */
   'leader_elections',
+  /** Because the one before had handed over. */
+  'leaderships_transferred',
   'leaderships_lost',
   /** Entries proposed here. */
   'proposals',
@@ -29,6 +31,8 @@ export const consensusCounterNames = [
   'indeterminate_answers',
   'read_rounds',
   'reads',
+  /** They named how old the data may be, and that could not be proved. */
+  'reads_too_stale',
   'log_syncs',
   'checks',
   'replicas_failed',
@@ -42,6 +46,8 @@ export const consensusCounterNames = [
   'leaders_moved',
   /** Entries forgotten because the engine holds them. */
   'log_entries_compacted',
+  /** Batches of writes that waited for a replica that catches up. */
+  'batches_paced',
   'snapshots_taken',
   'snapshots_installed',
   /** Not taken, or not taken in: no room, damaged, of another format. */
@@ -50,6 +56,10 @@ export const consensusCounterNames = [
   'snapshot_bytes_sent',
   'snapshot_chunks_received',
   'snapshot_bytes_received',
+  /** Received by a process before this one, and not asked for again. */
+  'snapshot_bytes_resumed',
+  /** Of snapshots on their way in, now. */
+  'snapshot_bytes_missing',
   /** Asked for again: their checksums did not fit. */
   'snapshot_chunks_damaged',
   'messages_sent',

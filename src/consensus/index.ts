@@ -16,11 +16,12 @@ export type { ClientStanding } from './group/client-standing.js'
 export type { GroupCopy } from './group/group-copy-driver.js'
 export type { GroupDriver } from './group/group-driver.js'
 export { groupMessages } from './group/group-messages.js'
-export { encodeKeptResult } from './group/group-payload.js'
+export { encodeKeptResult, type GroupPayload } from './group/group-payload.js'
 export type {
   GroupSection,
   MakeEntry,
   RowGuard,
+  RowPlace,
   Rows,
   SectionApplyAt,
   SectionAt,
@@ -54,4 +55,19 @@ export type {
   RaftStatus,
   ReplicaProgress
 } from './raft/types.js'
+export {
+  followPlan,
+  type RecoveryComponents,
+  type RecoveryEntryAt,
+  type RecoveryParts,
+  readSurvivor,
+  type SectionHolding
+} from './recovery/recovery-driver.js'
+export {
+  type GroupRecovery,
+  planRecovery,
+  type RecoveryPlan,
+  type ReplicaHolding,
+  type SurvivorReport
+} from './recovery/recovery-plan.js'
 export { seedDirectory } from './seed-driver.js'

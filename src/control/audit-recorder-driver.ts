@@ -10,14 +10,10 @@ import type { MonotonicMs, NodeId } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Logger } from '../core/ports/logger.js'
 import type { TellQueue } from '../core/tell-queue.js'
+import { auditChangeOf } from './audit-change.js'
 import type { Control } from './control.js'
 import { PausesDriver } from './pauses-driver.js'
-import {
-  type AuditChange,
-  auditActionBytesMax,
-  auditNameBytesMax,
-  auditSection
-} from './sections/audit.js'
+import { type AuditChange, auditSection } from './sections/audit.js'
 
 export const auditQueueLengthMax = 256
 
@@ -47,15 +43,8 @@ export class AuditRecorder {
     return this.#dropped
   }
 
-  record({ principal, role, address, action, status }: AuditedAction): void {
-    const change = {
-      node: this.#nodeId,
-      principal: cut(principal, auditNameBytesMax),
-      role: cut(role, auditNameBytesMax),
-      address: cut(address, auditNameBytesMax),
-      action: cut(action, auditActionBytesMax),
-      status
-    }
+  record(action: AuditedAction): void {
+    const change = auditChangeOf(this.#nodeId, action)
     if (!this.#queue.push(change)) {
       this.#dropped++
       return
@@ -89,16 +78,4 @@ export class AuditRecorder {
     this.#isWriting = false
     this.#settling.wakeAll()
   }
-}
-
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
-
-/** To so many bytes of UTF-8, between characters. */
-function cut(text: string, bytesMax: number): string {
-  const bytes = encoder.encode(text)
-  if (bytes.length <= bytesMax) return text
-  let end = bytesMax
-  while (((bytes[end] as number) & 0xc0) === 0x80) end--
-  return decoder.decode(bytes.subarray(0, end))
 }

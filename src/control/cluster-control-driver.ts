@@ -10,7 +10,12 @@ import type {
   ShardTableOptions
 } from '../core/cluster-control.js'
 import { after } from '../core/deadlines.js'
-import { ChangeRefusedError, InvalidArgumentError, RequestTimeoutError } from '../core/errors.js'
+import {
+  ChangeRefusedError,
+  InvalidArgumentError,
+  NotFoundError,
+  RequestTimeoutError
+} from '../core/errors.js'
 import type { MonotonicMs, NodeId } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { AuditRecorder } from './audit-recorder-driver.js'
@@ -23,7 +28,12 @@ import {
   highestCommon
 } from './sections/cluster-version.js'
 import { type PlacementChange, placementSection } from './sections/placement.js'
-import { type SchemaChange, schemaChangesSection } from './sections/schema-changes.js'
+import {
+  type SchemaChange,
+  schemaChangeById,
+  schemaChangesSection,
+  schemaReasonLengthMax
+} from './sections/schema-changes.js'
 import { placementRefused, spreadTable } from './spread-table.js'
 
 const timeoutMsDefault = 5_000
@@ -68,6 +78,23 @@ export class ClusterControlDriver implements ClusterControl {
     const deadline = this.#deadlineOf(options)
     const { active, ended } = await this.#components.control.read(schemaChangesSection, deadline)
     return [...ended, ...active].map(schemaChangeViewOf)
+  }
+
+  async abortSchemaChange(
+    id: string,
+    { by, ...options }: AskControlOptions & { readonly by: string }
+  ): Promise<SchemaChangeView> {
+    const deadline = this.#deadlineOf(options)
+    const { control } = this.#components
+    const reason = `aborted by ${by}`.slice(0, schemaReasonLengthMax)
+    const abort = { kind: 'abort', id, reason } as const
+    const { refusal } = await control.change(schemaChangesSection, abort, { deadline })
+    const found = schemaChangeById(await control.read(schemaChangesSection, deadline), id)
+    if (refusal === 'unknown' || found === null) {
+      throw new NotFoundError(`no schema change ${id} is known`)
+    }
+    if (refusal !== null) throw notAborted(found)
+    return schemaChangeViewOf(found)
   }
 
   async clusterVersion(options: AskControlOptions = {}): Promise<ClusterVersionView> {
@@ -150,6 +177,22 @@ const schemaChangeViewOf = ({ epoch: _, done, ...change }: SchemaChange): Schema
   ...change,
   doneIn: change.groups.slice(0, done)
 })
+
+function notAborted({ id, status, groups, done }: SchemaChange): ChangeRefusedError {
+  const doneIn = groups.slice(0, done)
+  const next = groups[done]
+  let why = `it is ${status}`
+  if (status === 'running' && done === 0) why = `group ${next} was asked to do it, and may have it`
+  else if (status === 'running') why = `groups ${doneIn.join(', ')} have it, group ${next} may`
+  return new ChangeRefusedError(`schema change ${id} cannot be aborted: ${why}`, {
+    details: {
+      section: schemaChangesSection.name,
+      reason: 'claimed',
+      schemaChange: id,
+      doneIn: doneIn.map(String)
+    }
+  })
+}
 
 const meanings = {
   tooOld: 'the software is older than the cluster',

@@ -12,8 +12,15 @@
  * state.
  */
 import { assert } from '../core/assert.js'
-import { EngineFailedError, LogCorruptedError, SnapshotRefusedError } from '../core/errors.js'
-import { compareText, type LogIndex } from '../core/ids.js'
+import { NEVER } from '../core/deadlines.js'
+import {
+  ChangeRefusedError,
+  EngineFailedError,
+  LogCorruptedError,
+  SnapshotRefusedError
+} from '../core/errors.js'
+import { compareText, type LogIndex, type MonotonicMs, type WallMs } from '../core/ids.js'
+import { nextLogTime } from '../core/log-time.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Crypto } from '../core/ports/crypto.js'
 import type { Disk } from '../core/ports/disk.js'
@@ -33,9 +40,9 @@ import type {
 } from '../core/ports/engine.js'
 import { factsOf } from '../core/remote-error.js'
 import type { Statement, StatementResult } from '../core/sql.js'
-import { controlFormat, controlTag } from './change-command.js'
+import { controlChangeBytesMax, controlFormat, controlTag, encodeWith } from './change-command.js'
 import type { AnySection, AppliedChange, ChangeRequest, PlannedChange } from './control-state.js'
-import { ControlState } from './control-state.js'
+import { ControlState, formatOfChange } from './control-state.js'
 import { describeImage, IncomingImage } from './image-transfer.js'
 import type { ControlSection } from './section.js'
 import { decodeImage, encodeImage } from './state-image.js'
@@ -60,6 +67,8 @@ export class ControlEngine implements Engine {
   readonly #system = new Map<string, Uint8Array>()
   /** What the state will be when all that is planned is applied; null: nothing is planned. */
   #planned: ControlState | null = null
+  /** The last change. */
+  #appliedAt: MonotonicMs
   #appliedIndex = 0 as LogIndex
   #durableIndex = 0 as LogIndex
   /** Something is not in the image on disk. */
@@ -69,6 +78,7 @@ export class ControlEngine implements Engine {
 
   constructor(components: ControlEngineComponents) {
     this.#components = components
+    this.#appliedAt = components.clock.now()
     this.#state = new ControlState(components.sections)
   }
 
@@ -117,6 +127,24 @@ export class ControlEngine implements Engine {
     return { kind: 'planned', command, results: [resultOf('answer', planned.answer)] }
   }
 
+  /**
+   * The command of a change behind everything that is applied. Nothing is planned afterwards.
+   * @throws ChangeRefusedError
+   */
+  async planChange<State, Change, Answer>(
+    section: ControlSection<State, Change, Answer>,
+    change: Change,
+    index: LogIndex
+  ): Promise<Command> {
+    const bytes = encodeWith(section.change, change, controlChangeBytesMax)
+    const format = formatOfChange(section, change)
+    const statements = [statementOf({ section: section.name, format, change: bytes })]
+    const planned = await this.plan({ statements }, { index, deadline: NEVER })
+    await this.discard()
+    if (planned.kind === 'planned') return planned.command
+    throw new ChangeRefusedError(planned.failure.message)
+  }
+
   async apply(
     commands: readonly Command[],
     systemWrites: readonly SystemWrite[],
@@ -130,6 +158,7 @@ export class ControlEngine implements Engine {
     })
     this.#writeSystem(systemWrites)
     this.#appliedIndex = index
+    if (applied.length > 0) this.#appliedAt = this.#components.clock.now()
     this.#isDirty = true
     for (const one of applied) this.#components.onApplied(one)
   }
@@ -227,6 +256,7 @@ export class ControlEngine implements Engine {
       this.#system.clear()
       for (const { key, value } of system) this.#system.set(key, value.slice())
       this.#appliedIndex = appliedIndex
+      this.#appliedAt = this.#components.clock.now()
       this.#isDirty = true
     } catch (error) {
       if (error instanceof EngineFailedError) throw error
@@ -254,12 +284,20 @@ export class ControlEngine implements Engine {
 
   #planOn(state: ControlState, request: ChangeRequest, index: LogIndex): PlannedChange {
     try {
-      return state.plan(request, index, this.#components.clock.wallNow())
+      return state.plan(request, index, this.#logTime())
     } catch (error) {
       const { code, message } = factsOf(error)
       if (code !== 'ERR_SKEIN_PROTOCOL') throw error
       return { kind: 'refused', reason: `a change of ${request.section}: ${message}` }
     }
+  }
+
+  /** Of all changes of one entry, each a bit later than the one before. */
+  #logTime(): WallMs {
+    const { clock } = this.#components
+    const elapsedMs = clock.now() - this.#appliedAt
+    const wallNow = clock.wallNow()
+    return nextLogTime({ last: this.#state.now, elapsedMs, wallNow }) as WallMs
   }
 
   #sortedSystem(): { key: string; value: Uint8Array }[] {

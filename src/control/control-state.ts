@@ -2,7 +2,7 @@
  * The control group's state machine: one state per section, and the group's log time. Pure; the
  * engine around it brings entries in and images out.
  *
- * 1. Log time rises with every change: max(last + 1, the proposer's clock).
+ * 1. Log time rises with every change: max(last + 1, what the proposer says).
  * 2. What a plan answers is what `apply` of its command answers later: both execute the same change
  *    with the same index and time on the same state.
  * 3. An unknown section, or a format above the section's own, stops the replica: a change that is
@@ -119,7 +119,7 @@ export class ControlState {
    * Executes the change here, and says what to replicate: for a fork, which is thrown away.
    * @throws ProtocolError the change is malformed
    */
-  plan(request: ChangeRequest, index: LogIndex, wallNow: WallMs): PlannedChange {
+  plan(request: ChangeRequest, index: LogIndex, logTime: WallMs): PlannedChange {
     const section = this.#sections.get(request.section)
     if (section === undefined) return refused(`there is no section ${request.section}`)
     if (request.format > formatKnown(section)) {
@@ -130,7 +130,7 @@ export class ControlState {
       const needed = `${section.name} needs cluster version ${request.format}`
       return refused(`this change of ${needed}, it is ${version.clusterVersion}`)
     }
-    const now = Math.max(this.#now + 1, Math.floor(wallNow)) as WallMs
+    const now = Math.max(this.#now + 1, logTime) as WallMs
     const command = { ...request, index, now }
     const { answer } = this.#execute(section, command)
     return {

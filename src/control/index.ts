@@ -1,10 +1,16 @@
+export { auditChangeOf } from './audit-change.js'
 export { AuditRecorder } from './audit-recorder-driver.js'
 export { controlTag } from './change-command.js'
 export { ClusterControlDriver } from './cluster-control-driver.js'
 export type { AppliedHandler, ChangeOptions, Control } from './control.js'
 export { type ControlCounter, controlCounterNames } from './control-counters.js'
 export { type ControlComponents, ControlDriver } from './control-driver.js'
-export { ControlEngine, controlDirectory, controlImageFile } from './control-engine-driver.js'
+export {
+  ControlEngine,
+  type ControlEngineComponents,
+  controlDirectory,
+  controlImageFile
+} from './control-engine-driver.js'
 export type { AnySection } from './control-state.js'
 export { controlGroupMessages } from './messages.js'
 export {

@@ -6,7 +6,8 @@
  *    and by however many leaders, it does it once (while groups remember clients).
  * 2. What a group says against the statement is the end of the change. Everything else is tried
  *    again for as long as it takes: the groups that have it already cannot undo it.
- * 3. Who waits is told the end, or at its deadline that it goes on, with the id to ask by.
+ * 3. Nothing is claimed before its first group answers: what that group holds up can be aborted.
+ * 4. Who waits is told the end, or at its deadline that it goes on, with the id to ask by.
  */
 import { statementError } from '../consensus/index.js'
 import { after } from '../core/deadlines.js'
@@ -176,8 +177,11 @@ export class SchemaChangesDriver {
       const change = control.local(schemaChangesSection)?.active.find((one) => one.id === id)
       if (change === undefined) break
       try {
-        if (change.epoch !== term) await this.#order({ kind: 'claim', id, epoch: term })
-        else await this.#step(change, term)
+        if (change.epoch === term) await this.#step(change, term)
+        else {
+          if (change.epoch === 0) await this.#register(change)
+          await this.#order({ kind: 'claim', id, epoch: term })
+        }
       } catch (error) {
         logger.warn({ change: id, error }, 'a step of a change of the schema is tried again')
         await this.#changed(this.#in(retryPauseMs), false)
@@ -194,10 +198,9 @@ export class SchemaChangesDriver {
     const group = nextGroupOf(change)
     if (group === null) return
     const { groups } = this.#components
-    const client = toClientId(id)
     try {
-      await groups.register(group, client, attemptTimeoutMs)
-      const tag = { clientId: client, serial: toSerial(1), answeredBelow: toSerial(1) }
+      await this.#register(change)
+      const tag = { clientId: toClientId(id), serial: toSerial(1), answeredBelow: toSerial(1) }
       await groups.execute(group, sql, tag, attemptTimeoutMs)
     } catch (error) {
       if (hasCode(error, 'ERR_SKEIN_RESULT_NOT_KEPT')) {
@@ -210,6 +213,13 @@ export class SchemaChangesDriver {
       } else throw error
     }
     await this.#order({ kind: 'advance', id, epoch, group })
+  }
+
+  /** With the group that is next; changes nothing. */
+  async #register(change: SchemaChange): Promise<void> {
+    const group = nextGroupOf(change)
+    if (group === null) return
+    await this.#components.groups.register(group, toClientId(change.id), attemptTimeoutMs)
   }
 
   async #order(order: SchemaOrder): Promise<void> {
@@ -262,6 +272,10 @@ function throwUnlessDone({ id, status, groups, done, code, reason }: SchemaChang
         details: { schemaChange: id, doneIn: doneIn.map(String), failedIn, code }
       })
     }
+    case 'aborted':
+      throw new ChangeRefusedError(`schema change ${id} was aborted, and done nowhere: ${reason}`, {
+        details: { section: schemaChangesSection.name, reason: 'aborted', schemaChange: id }
+      })
     case 'running':
       throw goesOn(id, null)
   }

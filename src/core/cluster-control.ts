@@ -30,9 +30,12 @@ export interface SchemaChangeView {
   readonly groups: readonly GroupId[]
   /** The first of `groups`. */
   readonly doneIn: readonly GroupId[]
-  /** `refused`: by its first group, nothing was changed; `stopped`: by a later one. */
-  readonly status: 'running' | 'done' | 'refused' | 'stopped'
-  /** What the group after those said against it; empty: nothing. */
+  /**
+   * `refused`: by its first group, nothing was changed; `stopped`: by a later one; `aborted`: by an
+   * operator, nothing was changed.
+   */
+  readonly status: 'running' | 'done' | 'refused' | 'stopped' | 'aborted'
+  /** What the group after those said against it, or who aborted it; empty: nothing. */
   readonly code: string
   readonly reason: string
   /** Milliseconds since 1970, by the control group's log time. */
@@ -104,6 +107,16 @@ export interface ClusterControl {
   unshardTable(table: string, options?: AskControlOptions): Promise<PlacementView>
   /** Of sharded tables: those that ended, newest last, then those under way. */
   schemaChanges(options?: AskControlOptions): Promise<readonly SchemaChangeView[]>
+  /**
+   * Ends one that no group was asked to do yet, because its first one does not answer. The same
+   * again is harmless.
+   * @throws ChangeRefusedError a group has it, or may have it: it goes on; NotFoundError
+   * @throws IndeterminateError it may be aborted
+   */
+  abortSchemaChange(
+    id: string,
+    options: AskControlOptions & { readonly by: string }
+  ): Promise<SchemaChangeView>
   clusterVersion(options?: AskControlOptions): Promise<ClusterVersionView>
   /**
    * Raises the cluster version, to the highest that all members speak unless `to` is given. It

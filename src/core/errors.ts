@@ -17,6 +17,7 @@ export const errorCodes = [
   'ERR_SKEIN_NOT_SENT',
   'ERR_SKEIN_UNDELIVERED',
   'ERR_SKEIN_CONNECTION_LOST',
+  'ERR_SKEIN_ATTEMPT_GIVEN_UP',
   'ERR_SKEIN_STREAM_RESET',
   'ERR_SKEIN_DIAL_FAILED',
   'ERR_SKEIN_LISTEN_FAILED',
@@ -38,6 +39,7 @@ export const errorCodes = [
   'ERR_SKEIN_DRAINING',
   'ERR_SKEIN_MEMBER_CHANGE_FAILED',
   'ERR_SKEIN_TRANSFER_FAILED',
+  'ERR_SKEIN_NOT_A_VOTER',
   'ERR_SKEIN_FENCED',
   'ERR_SKEIN_PLAN_REFUSED',
   'ERR_SKEIN_CONTINUED_ELSEWHERE',
@@ -58,6 +60,7 @@ export const errorCodes = [
   'ERR_SKEIN_SQL_REFUSED',
   'ERR_SKEIN_SHARD_KEY_REQUIRED',
   'ERR_SKEIN_LOCKED',
+  'ERR_SKEIN_TOO_STALE',
   'ERR_SKEIN_TRANSACTION_ABORTED',
   'ERR_SKEIN_STATEMENT_TIMEOUT',
   'ERR_SKEIN_ENGINE_FAILED',
@@ -68,6 +71,7 @@ export const errorCodes = [
   'ERR_SKEIN_ADOPTION_REFUSED',
   'ERR_SKEIN_EXPORT_REFUSED',
   'ERR_SKEIN_TARGET_NOT_EMPTY',
+  'ERR_SKEIN_RECOVERY_REFUSED',
   'ERR_SKEIN_DISK_FAILED',
   'ERR_SKEIN_LOG_CORRUPTED',
   'ERR_SKEIN_DATA_DIRECTORY_IN_USE',
@@ -202,6 +206,11 @@ export class UndeliveredError extends SkeinError {
   override readonly retryable = true
 }
 
+/** The node that was asked had not answered when it was left for another one. */
+export class AttemptGivenUpError extends SkeinError {
+  readonly code = 'ERR_SKEIN_ATTEMPT_GIVEN_UP'
+}
+
 /** The connection broke after the request was sent: the remote side may have acted. */
 export class ConnectionLostError extends SkeinError {
   readonly code = 'ERR_SKEIN_CONNECTION_LOST'
@@ -317,6 +326,11 @@ export class MemberChangeFailedError extends SkeinError {
 export class TransferFailedError extends SkeinError {
   readonly code = 'ERR_SKEIN_TRANSFER_FAILED'
   override readonly retryable = true
+}
+
+/** Leadership was to go to a node without a vote in the group; nothing was done. */
+export class NotVoterError extends SkeinError {
+  readonly code = 'ERR_SKEIN_NOT_A_VOTER'
 }
 
 /** Somebody else has taken over what the asker believes to own; nothing was done. */
@@ -472,6 +486,15 @@ export class DataDirectoryInUseError extends SkeinError {
   readonly code = 'ERR_SKEIN_DATA_DIRECTORY_IN_USE'
 }
 
+/**
+ * A read of what a replica has applied was to be at most `details.maxStalenessMs` old, and
+ * `details.stalenessMs` is what could be proved; absent: nothing.
+ */
+export class TooStaleError extends SkeinError {
+  readonly code = 'ERR_SKEIN_TOO_STALE'
+  override readonly retryable = true
+}
+
 /** The data directory belongs to another node or cluster. */
 export class DataDirectoryForeignError extends SkeinError {
   readonly code = 'ERR_SKEIN_DATA_DIRECTORY_FOREIGN'
@@ -509,6 +532,11 @@ export class ExportRefusedError extends SkeinError {
 /** What is to be made would lie where something is already; nothing was changed. */
 export class TargetNotEmptyError extends SkeinError {
   readonly code = 'ERR_SKEIN_TARGET_NOT_EMPTY'
+}
+
+/** A cluster does not go on without its majority: nothing is lost, or somebody was forgotten. */
+export class RecoveryRefusedError extends SkeinError {
+  readonly code = 'ERR_SKEIN_RECOVERY_REFUSED'
 }
 
 /** This replica has stopped after a fatal error; other nodes go on. */

@@ -3,12 +3,14 @@ import type { GroupId, LogIndex, NodeId, Term, WallMs } from './ids.js'
 
 /** Append only: the position is the number in the log. */
 export const failoverReasons = [
-  /** Raft has elected another leader: nobody asked for it. */
+  /** Raft has elected another leader: the one before was silent. */
   'elected',
   /** Its leader was degraded for long. */
   'degraded',
   /** Its leader led more than others. */
-  'spread'
+  'spread',
+  /** Its leader handed over: it was asked to, drains, stops, or leads more than others. */
+  'transferred'
 ] as const
 export type FailoverReason = (typeof failoverReasons)[number]
 
@@ -28,7 +30,7 @@ export interface Failover {
   /** By the control group's log time. */
   readonly at: WallMs
   readonly group: GroupId
-  /** Of an elected leader; for a move the term that it ended. */
+  /** Of the leader that came; for a move that the coordinator asked for, the term that it ended. */
   readonly term: Term
   readonly reason: FailoverReason
   readonly from: NodeId | null
@@ -36,7 +38,7 @@ export interface Failover {
   readonly why: string
   /** What was done, and what came of it. */
   readonly action: string
-  /** Among which a move was chosen; empty for an election. */
+  /** Among which the coordinator chose; empty for what it did not ask for. */
   readonly options: readonly FailoverOption[]
   /** Who led the control group. */
   readonly by: NodeId

@@ -10,7 +10,7 @@ export const Consistencies = {
   /** What the leader has applied, without asking a quorum; stale for at most an election timeout
    * when a new leader exists that this one has not heard of. */
   Leader: 'leader',
-  /** What the answering node has applied; may be stale without bound. */
+  /** What the answering node has applied; as old as it is, unless `maxStalenessMs` says more. */
   Local: 'local'
 } as const
 export type Consistency = (typeof Consistencies)[keyof typeof Consistencies]
@@ -43,17 +43,30 @@ export interface QueryOptions extends RouteOptions {
   /** Default: `routing.queryTimeoutMs`. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
-  /** Reads see at least this index: the one a write of the same session answered. */
+  /**
+   * Of a `local` read, 1 to 3,600,000: everything that was acknowledged so long before it is
+   * executed is seen. A replica that cannot prove it leaves the read to another one.
+   */
+  readonly maxStalenessMs?: number
+  /** Reads see at least what a write of the same group answered this index for. */
   readonly atLeastIndex?: LogIndex
   /** A client of the cluster that numbers its own writes; absent: this node's own client. */
   readonly client?: ClientTag
 }
 
 export interface QueryResult extends StatementResult {
-  /** 0 of what several groups answered. */
+  /**
+   * 0 of what several groups put together; of a transaction over groups, of the statement's own
+   * group.
+   */
   readonly index: LogIndex
-  /** The first, where there were several. */
+  /** The statement's; of what several groups put together, the first. */
   readonly group: GroupId
   /** Which node executed it, or put together what several groups answered. */
   readonly node: NodeId
+  /**
+   * Of a `local` read: everything that was acknowledged so long before it was executed is seen.
+   * Absent: nothing is known of that.
+   */
+  readonly stalenessMs?: number
 }

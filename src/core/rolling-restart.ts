@@ -222,6 +222,7 @@ export interface ClusterOperations {
   undrain(node: NodeId): Promise<void>
   /**
    * Hands the leadership of a group over, as planned: the leader stays one until the other one is.
+   * @throws NotFoundError, NotVoterError there is no such group, or the node has no vote in it
    * @throws TransferFailedError nobody can take it, or did not in time
    */
   switchover(request: SwitchoverRequest): Promise<SwitchoverReport>

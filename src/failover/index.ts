@@ -66,6 +66,7 @@ export {
   type TransactionCounter,
   transactionCounterNames
 } from './two-phase/transaction-counters.js'
+export { transactionLimits } from './two-phase/transaction-options.js'
 export {
   branchRecord,
   decisionRecord,

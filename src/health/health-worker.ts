@@ -12,7 +12,7 @@ export async function createTasks(): Promise<HealthTasks> {
 
 export const healthWorker: WorkerModule<HealthTasks> = {
   name: 'health',
-  url: import.meta.url,
+  url: new URL('./health-worker.js', import.meta.url).href,
   createTasks: () => new HealthTasks(plainHistogram)
 }
 

@@ -1,7 +1,9 @@
+import { AttemptGivenUpError } from '../core/errors.js'
 import type { ClientId, GroupId, LogIndex, MonotonicMs, NodeId } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import type { Messenger, Priority } from '../core/ports/messenger.js'
+import type { SeenIndex } from '../core/sql-sessions.js'
 import type { ExecutionDriver } from './execution-driver.js'
 import type { LoadReport } from './load-report.js'
 import { type QueryAnswer, type QueryBody, query, registerClient } from './messages.js'
@@ -24,6 +26,10 @@ export interface Answered {
   readonly results: QueryAnswer['results']
   readonly index: LogIndex
   readonly node: NodeId
+  /** Of a local read: no older is what it saw. */
+  readonly stalenessMs?: number | undefined
+  /** Of other groups that a transaction wrote to. */
+  readonly seen?: readonly SeenIndex[] | undefined
 }
 
 interface Pending {
@@ -102,6 +108,8 @@ export class AttemptsDriver {
         this.#messenger.request(target, registerClient, body, { deadline, group, signal }),
         signal
       )
+    } catch (error) {
+      throw reasonOf(error, signal)
     } finally {
       this.#pending.delete(pending)
     }
@@ -111,14 +119,16 @@ export class AttemptsDriver {
   giveUpFormerLeader(group: GroupId, leader: NodeId): void {
     for (const pending of [...this.#pending]) {
       if (pending.isForLeader && pending.group === group && pending.target !== leader) {
-        pending.controller.abort()
+        const why = `${pending.target} leads group ${group} no more`
+        pending.controller.abort(new AttemptGivenUpError(why))
       }
     }
   }
 
   giveUpNode(nodeId: NodeId): void {
     for (const pending of [...this.#pending]) {
-      if (pending.target === nodeId) pending.controller.abort()
+      if (pending.target !== nodeId) continue
+      pending.controller.abort(new AttemptGivenUpError(`${nodeId} is gone`))
     }
   }
 
@@ -153,8 +163,9 @@ export class AttemptsDriver {
     signal?.addEventListener('abort', onAbort, { once: true })
     this.#pending.add(pending)
     const { giveUpAt } = options
-    const timer =
-      giveUpAt === undefined ? null : this.#clock.schedule(giveUpAt, () => controller.abort())
+    const giveUp = () =>
+      controller.abort(new AttemptGivenUpError(`${target} has not answered in time`))
+    const timer = giveUpAt === undefined ? null : this.#clock.schedule(giveUpAt, giveUp)
     try {
       const sent = this.#messenger.request(target, query, body, {
         deadline,
@@ -163,6 +174,8 @@ export class AttemptsDriver {
         signal: controller.signal
       })
       return await cancellable(sent, controller.signal)
+    } catch (error) {
+      throw reasonOf(error, controller.signal)
     } finally {
       timer?.cancel()
       this.#pending.delete(pending)
@@ -170,3 +183,7 @@ export class AttemptsDriver {
     }
   }
 }
+
+/** What was given up here was not cancelled by its caller. */
+const reasonOf = (error: unknown, { reason }: AbortSignal): unknown =>
+  reason instanceof AttemptGivenUpError ? reason : error

@@ -8,6 +8,7 @@ import type { ClientTag, Leadership, ReplicatedGroup } from '../core/ports/repli
 import { Consistencies } from '../core/queries.js'
 import type { RequestBranch } from '../core/request-branch.js'
 import type { Statement, StatementResult } from '../core/sql.js'
+import type { SeenIndex } from '../core/sql-sessions.js'
 import { isForLeader } from './eligibility.js'
 import { assertSameTerm } from './fence.js'
 import type { QueryBody } from './messages.js'
@@ -18,6 +19,10 @@ import { resultsSizeOf } from './query-plan.js'
 export interface Executed {
   readonly results: readonly StatementResult[]
   readonly index: LogIndex
+  /** Of a local read: no older is what it saw. */
+  readonly stalenessMs?: number | undefined
+  /** Of other groups that a transaction wrote to. */
+  readonly seen?: readonly SeenIndex[] | undefined
 }
 
 /** Carries out a transaction over several groups, where this node leads the first of them. */
@@ -107,18 +112,18 @@ export class ExecutionDriver {
     // After it waited for its turn: a term may have ended meanwhile.
     assertSameTerm(body, () => replica.leadership())
     this.#onExecution(body.key ?? null, isForLeader(body.kind, body.consistency))
-    const { results, index } =
+    const executed: Executed =
       body.kind === StatementKinds.Write
         ? await this.#write(replica, body, deadline)
         : await this.#read(replica, body, deadline, signal)
-    const sizeBytes = resultsSizeOf(results)
+    const sizeBytes = resultsSizeOf(executed.results)
     if (sizeBytes > resultSizeBytesMax) {
       const what = body.kind === StatementKinds.Write ? '; the write was executed' : ''
       throw new ResultTooLargeError(
         `a result of about ${sizeBytes} bytes, at most ${resultSizeBytesMax}${what}`
       )
     }
-    return { results, index }
+    return executed
   }
 
   #write(replica: ReplicatedGroup, body: QueryBody, deadline: MonotonicMs): Promise<Executed> {
@@ -146,10 +151,12 @@ export class ExecutionDriver {
     }
     const { statements } = body
     const awaitsDecisions = body.consistency === Consistencies.Linearizable
+    const isLocal = body.consistency === Consistencies.Local
+    const staleness = isLocal ? { maxMs: body.maxStalenessMs ?? null } : undefined
     return replica.read(
       signal === undefined
-        ? { statements, atLeastIndex, deadline, awaitsDecisions }
-        : { statements, atLeastIndex, deadline, awaitsDecisions, signal }
+        ? { statements, atLeastIndex, deadline, awaitsDecisions, staleness }
+        : { statements, atLeastIndex, deadline, awaitsDecisions, staleness, signal }
     )
   }
 

@@ -79,7 +79,9 @@ const queryBody = openStruct(
         struct({ group: groupId, statements: list(u16, statementsMax), reads: bool }),
         requestBranchesMax
       )
-    ]
+    ],
+    /** Of a local read; absent: it may be as old as it is. */
+    maxStalenessMs: [7, u32]
   }
 )
 export type QueryBody = TypeOf<typeof queryBody>
@@ -96,7 +98,11 @@ const queryAnswer = openStruct(
   },
   {
     /** Queries being executed or waiting there, anybody's. */
-    queueDepth: [1, u16]
+    queueDepth: [1, u16],
+    /** Of other groups that a transaction wrote to: what reads there must have seen. */
+    seen: [2, list(struct({ group: groupId, index: logIndex }), requestBranchesMax)],
+    /** Of a local read: no older is what it saw. Absent: not known. */
+    stalenessMs: [3, u32]
   }
 )
 export type QueryAnswer = TypeOf<typeof queryAnswer>

@@ -14,6 +14,7 @@
  * | not leader, stale route, no leader, no quorum, indeterminate | the group's state |
  * | back-pressure, overloaded, draining, stopped, not started | it works, and says so |
  * | cancelled, client expired, serial forgotten, not authorized | the caller's own |
+ * | given up | left for another node, which says nothing about its answers |
  *
  * A code in neither table counts as no evidence.
  */

@@ -35,6 +35,7 @@ import { hasCode } from '../core/remote-error.js'
 import type { RouteDecision, RouteExplanation } from '../core/route-views.js'
 import type { RoutingStrategy } from '../core/routing-strategy.js'
 import type { Statement } from '../core/sql.js'
+import type { SeenIndex } from '../core/sql-sessions.js'
 import type { TellQueue } from '../core/tell-queue.js'
 import { traced } from '../core/traced-driver.js'
 import type { Answered } from './attempts-driver.js'
@@ -293,17 +294,17 @@ export class QueryDriver {
         this.#tools.shards.run(plan, shards, { atLeastIndex, deadline }, runOne)
       )
     )
-    const { index, node } = answered
-    const { group } = plan
+    const { node, stalenessMs } = answered
+    const age = stalenessMs === undefined ? {} : { stalenessMs: Math.ceil(stalenessMs) }
     const results = answered.results.map(
-      ({ columns, rows, rowsAffected, lastInsertRowid }): QueryResult => ({
+      ({ columns, rows, rowsAffected, lastInsertRowid }, at): QueryResult => ({
         columns,
         rows,
         rowsAffected,
         lastInsertRowid,
-        index,
-        group,
-        node
+        ...seenBy(at, plan, answered),
+        node,
+        ...age
       })
     )
     return typeof given === 'string' ? (results[0] as QueryResult) : results
@@ -466,6 +467,15 @@ export class QueryDriver {
     }
     return after(this.#parts.clock.now(), timeoutMs)
   }
+}
+
+/** Of one statement: its group, and what a read there must have seen to see it. */
+function seenBy(at: number, plan: QueryPlan, answered: Answered): SeenIndex {
+  const { branches, group: first } = plan
+  const { index, seen = [] } = answered
+  const group = branches?.find(({ statements }) => statements.includes(at))?.group ?? first
+  if (group === first) return { group, index }
+  return seen.find((one) => one.group === group) ?? { group, index: 0 as LogIndex }
 }
 
 const runOptionsOf = (

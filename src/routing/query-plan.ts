@@ -21,6 +21,8 @@ export interface QueryPlan {
   /** What it is about. */
   readonly key: string | null
   readonly session: string | null
+  /** Of a local read; null: it may be as old as it is. */
+  readonly maxStalenessMs: number | null
   /** Of texts and values, about. */
   readonly sizeBytes: number
   /** Of a SQL session's query: where it goes, whatever else is decided. */
@@ -32,12 +34,20 @@ export interface QueryPlan {
 const consistencies: readonly string[] = Object.values(Consistencies)
 const priorities: readonly number[] = Object.values(Priorities)
 
+/** `maxStalenessMs` at most: an hour. */
+export const boundedStalenessMsMax = 3_600_000
+
+type PlannedOptions = Pick<
+  QueryOptions,
+  'params' | 'consistency' | 'key' | 'session' | 'priority' | 'group' | 'maxStalenessMs'
+>
+
 type Classify = (sql: string) => StatementKind
 
 /** @throws InvalidArgumentError, MessageTooLargeError, SqlError, SqlRefusedError */
 export function planQuery(
   given: string | readonly Statement[],
-  options: Pick<QueryOptions, 'params' | 'consistency' | 'key' | 'session' | 'priority' | 'group'>,
+  options: PlannedOptions,
   classify: Classify,
   keys: QueryKeys
 ): QueryPlan {
@@ -54,6 +64,7 @@ export function planQuery(
   if (priority !== undefined && !priorities.includes(priority)) {
     throw new InvalidArgumentError('priority', 'must be one of 0 (critical) to 3 (low)')
   }
+  checkStaleness(options.maxStalenessMs, consistency)
   checkRouteText('key', options.key)
   checkRouteText('session', options.session)
   const sizeBytes = checkedSizeOf(statements)
@@ -64,12 +75,23 @@ export function planQuery(
     statements,
     key: options.key ?? keys.of(statements),
     session: options.session ?? null,
+    maxStalenessMs: options.maxStalenessMs ?? null,
     sizeBytes
   }
 }
 
 function groupFrom(given: GroupId | undefined): GroupId {
   return given === undefined ? DEFAULT_GROUP : toGroupId(given)
+}
+
+function checkStaleness(given: number | undefined, consistency: Consistency): void {
+  if (given === undefined) return
+  if (!Number.isSafeInteger(given) || given < 1 || given > boundedStalenessMsMax) {
+    const range = `must be an integer from 1 to ${boundedStalenessMsMax}`
+    throw new InvalidArgumentError('maxStalenessMs', range)
+  }
+  if (consistency === Consistencies.Local) return
+  throw new InvalidArgumentError('maxStalenessMs', 'is for reads of consistency local')
 }
 
 function checkRouteText(field: string, given: unknown): void {

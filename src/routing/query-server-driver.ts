@@ -157,10 +157,13 @@ export class QueryServerDriver {
         ? this.#runForClient(inbound, deadline)
         : this.#executeHere(body, deadline, inbound.signal)
     )
-    const { results, index, node } = answered
+    const { results, index, node, seen, stalenessMs } = answered
     const { utilisation, queueDepth } = this.#tools.loadReport()
     const utilisationPermille = Math.round(utilisation * 1000)
-    return { results, index, group: body.group, node, utilisationPermille, queueDepth }
+    const answer = { results, index, group: body.group, node, utilisationPermille, queueDepth }
+    const told = seen === undefined || seen.length === 0 ? answer : { ...answer, seen }
+    if (stalenessMs === undefined) return told
+    return { ...told, stalenessMs: Math.min(Math.ceil(stalenessMs), 0xffff_ffff) }
   }
 
   async #executeHere(
@@ -198,11 +201,13 @@ export class QueryServerDriver {
     sqlSession?: SessionRun
   ): Promise<Answered> {
     const { consistency, client, group, key, branches, session = sqlSession?.id } = inbound.body
+    const { maxStalenessMs } = inbound.body
     const statements = sqlSession?.statements ?? inbound.body.statements
     const planned = this.#calls.plan(statements, {
       consistency,
       group,
       ...(key === undefined ? {} : { key }),
+      ...(maxStalenessMs === undefined ? {} : { maxStalenessMs }),
       ...(session === undefined ? {} : { session })
     })
     const plan =

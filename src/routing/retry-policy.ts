@@ -34,6 +34,7 @@ const nothingDone: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_SESSION_MOVED',
   'ERR_SKEIN_SESSION_DETACHED',
   'ERR_SKEIN_LOCKED',
+  'ERR_SKEIN_TOO_STALE',
   'ERR_SKEIN_TRANSACTION_ABORTED'
 ])
 
@@ -76,6 +77,12 @@ const waiting: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_SESSION_DETACHED'
 ])
 
+/** The node that was asked is lost to the query, and with it what it had taken. */
+const lost: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_SKEIN_CONNECTION_LOST',
+  'ERR_SKEIN_ATTEMPT_GIVEN_UP'
+])
+
 const leaderless: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_NOT_LEADER',
   'ERR_SKEIN_NO_LEADER',
@@ -93,6 +100,9 @@ export const provesExecution = (thrown: unknown): boolean =>
 
 export const isWaiting = (thrown: unknown): boolean =>
   thrown instanceof SkeinError && waiting.has(thrown.code)
+
+export const isLoss = (thrown: unknown): boolean =>
+  thrown instanceof SkeinError && lost.has(thrown.code)
 
 /** Whoever answered knows of no leader, or of another one. */
 export const lacksLeader = (thrown: unknown): boolean =>

@@ -42,6 +42,7 @@ import type { PlacementDriver } from './placement-driver.js'
 import type { QueryPlan } from './query-plan.js'
 import {
   backoffMs,
+  isLoss,
   isWaiting,
   lacksLeader,
   Outcomes,
@@ -247,7 +248,7 @@ export class RunDriver {
 
   async #attempt({ node, term, forwards }: Chosen, client: ClientTag | null): Promise<Answered> {
     const { plan, atLeastIndex, deadline, priority, signal } = this.#request
-    const { group, kind, consistency, key, home, branches } = plan
+    const { group, kind, consistency, key, home, branches, maxStalenessMs } = plan
     const { statements, ...session } = told(plan)
     const body = {
       group,
@@ -259,6 +260,7 @@ export class RunDriver {
       ...(term === null ? {} : { term }),
       ...(priority === Priorities.Normal ? {} : { priority }),
       ...(key === null ? {} : { key }),
+      ...(maxStalenessMs === null ? {} : { maxStalenessMs }),
       ...(branches === undefined ? {} : { branches }),
       ...session
     }
@@ -292,6 +294,8 @@ export class RunDriver {
     this.#retries++
     this.#parts.onRetry()
     if (this.#retries > this.#options.retriesMax) throw thrown
+    // What a lost node had taken is no load any more: asked once more elsewhere it adds nothing.
+    if (this.#retries === 1 && isLoss(thrown)) return
     if (this.#parts.budget.tryWithdraw(this.#parts.clock.now())) return
     this.#parts.onRetryDenied()
     throw thrown

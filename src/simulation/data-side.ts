@@ -3,7 +3,6 @@
  * meanwhile.
  */
 import type { Random } from '../core/index.js'
-import { sessionKeptMs } from '../failover/index.js'
 import type { OutsideClient } from './outside-client.js'
 import { PlannedOperator } from './planned-operator.js'
 import { SessionWorkload } from './session-workload.js'
@@ -24,14 +23,10 @@ export interface DataSideComponents {
 
 export interface DataSideCounts {
   readonly sessions_used: number
-  readonly sessions_forgotten: number
   readonly session_requests_ok: number
   readonly drains_done: number
   readonly session_moves_asked: number
 }
-
-/** Virtual time in which a session may not have been heard of, beside leaps of clocks. */
-const runMsMax = 180_000
 
 export class DataSide {
   readonly transactions: TransactionWorkload
@@ -40,7 +35,7 @@ export class DataSide {
 
   constructor(
     components: DataSideComponents,
-    { transactions, sessions, planned, groups, skew }: SwarmOptions
+    { transactions, sessions, planned, groups }: SwarmOptions
   ) {
     const { random } = components
     const of = (name: string) => ({ ...components, random: random.split(name) })
@@ -48,11 +43,7 @@ export class DataSide {
       { ...of('transactions'), groups: groups.count },
       transactions
     )
-    const mayEnd = 2 * skew.wallOffsetMsMax + runMsMax >= sessionKeptMs
-    this.#sessions = new SessionWorkload(
-      { ...of('sessions'), groups: groups.count, mayEnd },
-      sessions
-    )
+    this.#sessions = new SessionWorkload({ ...of('sessions'), groups: groups.count }, sessions)
     this.planned = new PlannedOperator(of('planned'), planned)
   }
 

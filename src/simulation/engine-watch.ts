@@ -19,6 +19,7 @@ export interface EngineWatch {
 export function watchEngine(engine: Engine, watch: EngineWatch): Engine {
   let system = new SystemState()
   const restored = (restore: EngineRestore): EngineRestore => ({
+    ...(restore.lasting === undefined ? {} : { lasting: restore.lasting }),
     write: (offset, bytes) => restore.write(offset, bytes),
     abandon: () => restore.abandon(),
     finish: async (writes) => {
@@ -35,15 +36,15 @@ export function watchEngine(engine: Engine, watch: EngineWatch): Engine {
       ? {}
       : {
           snapshot: () => snapshot.call(engine),
-          restore: async (description: Parameters<typeof restore>[0]) =>
-            restored(await restore.call(engine, description))
+          restore: async (...args: Parameters<typeof restore>) =>
+            restored(await restore.call(engine, ...args))
         }
   const stateOf = async () => `${(await engine.checksum()).hash} ${system.hash}`
   return {
     ...snapshots,
     ...(prepare === undefined ? {} : { prepare: prepare.bind(engine) }),
-    open: async () => {
-      const opened = await engine.open()
+    open: async (options) => {
+      const opened = await engine.open(options)
       system.put(await engine.readSystem(''))
       await watch.onOpened(opened.appliedIndex, await stateOf())
       return opened

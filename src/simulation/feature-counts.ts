@@ -69,7 +69,6 @@ const ownKinds = [
   'replicas_replaced',
   'member_changes_failed',
   'sessions_used',
-  'sessions_forgotten',
   'session_requests_ok',
   'drains_done',
   'session_moves_asked'

@@ -17,6 +17,7 @@ import type {
   Command,
   Engine,
   EngineCapabilities,
+  EngineOpenOptions,
   EngineRestore,
   EngineSnapshot,
   EngineState,
@@ -24,6 +25,7 @@ import type {
   PlanRequest,
   ReadOptions,
   ReadOutcome,
+  RestoreOptions,
   SnapshotDescription,
   SystemWrite
 } from '../core/ports/engine.js'
@@ -101,10 +103,11 @@ export class KvEngine implements Engine {
     this.#options = { ...defaults, ...options }
   }
 
-  async open(): Promise<EngineState> {
+  async open({ keepsRestore }: EngineOpenOptions = { keepsRestore: false }): Promise<EngineState> {
     await this.#disk.makeDirectory(this.#options.directory)
     await this.#disk.syncDirectory('')
-    for (const name of [takenName, incomingName].map((one) => this.#file(one))) {
+    const leftBehind = keepsRestore ? [takenName] : [takenName, incomingName]
+    for (const name of leftBehind.map((one) => this.#file(one))) {
       if ((await this.#disk.readFile(name)) !== null) await this.#disk.remove(name)
     }
     const bytes = await this.#disk.readFile(this.#file('state'))
@@ -218,31 +221,47 @@ export class KvEngine implements Engine {
     }
   }
 
-  async restore(description: SnapshotDescription): Promise<EngineRestore> {
+  async restore(
+    description: SnapshotDescription,
+    { resumes }: RestoreOptions = { resumes: false }
+  ): Promise<EngineRestore> {
     const { format, sizeBytes } = description
     if (format !== kvFormat) throw new SnapshotRefusedError(`a snapshot of format ${format}`)
     const incoming = this.#file(incomingName)
-    const file = await this.#open(incoming)
+    const disk = this.#disk
+    const file = await (resumes ? disk.open(incoming) : this.#open(incoming))
+    if (file.sizeBytes > sizeBytes) await file.truncate(sizeBytes)
     let isOpen = true
-    const close = async () => {
+    const close = async (leaves: boolean) => {
       if (!isOpen) return
       isOpen = false
       await file.close()
-      await this.#disk.remove(incoming)
+      if (!leaves) await disk.remove(incoming)
     }
     return {
       write: (offset, bytes) => this.#refusing(() => file.write(offset, [bytes])),
       finish: async (systemWrites) => {
-        const bytes = await this.#disk.readFile(incoming)
-        await close()
+        const bytes = await disk.readFile(incoming)
+        await close(false)
         if (bytes === null || bytes.length !== sizeBytes || !isOf(description, bytes)) {
           throw new SnapshotRefusedError('the snapshot is damaged')
         }
         await this.#replace(bytes, systemWrites)
         return this.#state
       },
-      abandon: close
+      abandon: () => close(false),
+      lasting: {
+        read: async (offset, lengthMax) =>
+          (await disk.readFile(incoming))?.slice(offset, offset + lengthMax) ?? new Uint8Array(),
+        sync: () => this.#refusing(() => this.#syncIncoming(file)),
+        suspend: () => close(true)
+      }
     }
+  }
+
+  async #syncIncoming(file: DiskFile): Promise<void> {
+    await file.sync()
+    await this.#disk.syncDirectory(this.#options.directory)
   }
 
   async close(): Promise<void> {

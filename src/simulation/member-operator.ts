@@ -3,11 +3,12 @@
  * replaces the disk of one now and then. Whatever became of his calls, in the end every node hosts
  * every group again, which is what he is judged by.
  */
-import { hasCode, pick, type Random, SkeinError } from '../core/index.js'
+import { pick, type Random } from '../core/index.js'
 import { hostName } from './host-name.js'
-import type { RunningNode, SimulatedCluster } from './simulated-cluster.js'
+import { OperatorCalls } from './operator-calls.js'
+import type { SimulatedCluster } from './simulated-cluster.js'
 import type { MemberOptions } from './swarm-options.js'
-import { Invariants, type Violations } from './violations.js'
+import type { Violations } from './violations.js'
 import type { VirtualTime } from './virtual-clock.js'
 
 export interface MemberOperatorComponents {
@@ -43,6 +44,7 @@ export class MemberOperator {
   readonly counts = noMembers()
   readonly #components: MemberOperatorComponents
   readonly #options: MemberOptions
+  readonly #calls: OperatorCalls
   /** That are, or are to be, in every group. */
   readonly #inside: Set<number>
   /** Of which it is not certain: asked for again before anything else is begun. */
@@ -56,13 +58,19 @@ export class MemberOperator {
   ) {
     this.#components = components
     this.#options = options
+    this.#calls = new OperatorCalls(components, { name: 'members', silenceMs })
     this.#inside = new Set(
       Array.from({ length: options.founders ?? options.nodes }, (_, host) => host)
     )
   }
 
   start(): void {
-    if (this.#options.meanIntervalMs !== null) this.#think(this.#options.meanIntervalMs)
+    const { meanIntervalMs } = this.#options
+    if (meanIntervalMs === null) return
+    this.#calls.every(meanIntervalMs, () => {
+      if (!this.#isFinishing && !this.#isBusy) this.#act()
+      return !this.#isFinishing
+    })
   }
 
   /** Everybody comes in again. */
@@ -78,15 +86,6 @@ export class MemberOperator {
     return Array.from({ length: size }, (_, host) => host)
       .filter((host) => !this.#inside.has(host) || this.#unsettled.has(host))
       .map(hostName)
-  }
-
-  #think(meanMs: number): void {
-    const wait = -meanMs * Math.log(1 - this.#components.random.nextFloat())
-    this.#later(wait, () => {
-      if (this.#isFinishing) return
-      if (!this.#isBusy) this.#act()
-      this.#think(meanMs)
-    })
   }
 
   #act(): void {
@@ -129,7 +128,7 @@ export class MemberOperator {
     const [host] = this.#unsettled
     if (host === undefined) return
     if (!this.#isBusy) this.#change(host)
-    this.#later(retryMs, () => this.#carryOn())
+    this.#calls.later(retryMs, () => this.#carryOn())
   }
 
   /** To what it is to be: as often as it takes. */
@@ -143,7 +142,7 @@ export class MemberOperator {
     this.#isBusy = true
     const what = `${isAdded ? 'adds' : 'removes'} ${nodeId}`
     log(`operator: ${what}`)
-    this.#ask(
+    this.#calls.ask(
       pick(random, nodes),
       ({ manager }) =>
         isAdded
@@ -162,37 +161,5 @@ export class MemberOperator {
         else this.counts.members_removed++
       }
     )
-  }
-
-  /** In a turn of the node's; null: it was done. */
-  #ask(
-    node: RunningNode,
-    call: (node: RunningNode) => Promise<unknown>,
-    then: (error: Error | null) => void
-  ): void {
-    const { time, violations } = this.#components
-    let isOpen = true
-    const settle = (error: Error | null) => {
-      if (!isOpen) return
-      isOpen = false
-      then(error)
-    }
-    this.#later(silenceMs, () => settle(new Error('no answer')))
-    node.process.onExit(() => settle(new Error('the node crashed')))
-    time.post(time.now, 'members', node.process, () => {
-      call(node).then(
-        () => settle(null),
-        (error: Error) => {
-          const isOurs = error instanceof SkeinError && !hasCode(error, 'ERR_SKEIN_INTERNAL')
-          if (!isOurs) violations.report(Invariants.Unhandled, error.stack ?? error.message)
-          settle(error)
-        }
-      )
-    })
-  }
-
-  #later(ms: number, run: () => void): void {
-    const { time } = this.#components
-    time.post(time.now + ms, 'members', null, run)
   }
 }

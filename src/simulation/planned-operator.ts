@@ -2,11 +2,11 @@
  * Drains nodes and lets them work again, and moves sessions, while faults strike. Whatever became
  * of his calls, in the end no node drains.
  */
-import { hasCode, type NodeId, pick, type Random, SkeinError } from '../core/index.js'
-import { Unanswered } from './doubtful.js'
+import { type NodeId, pick, type Random } from '../core/index.js'
+import { OperatorCalls } from './operator-calls.js'
 import type { RunningNode, SimulatedCluster } from './simulated-cluster.js'
 import type { PlannedOptions } from './swarm-options.js'
-import { Invariants, type Violations } from './violations.js'
+import type { Violations } from './violations.js'
 import type { VirtualTime } from './virtual-clock.js'
 
 export interface PlannedOperatorComponents {
@@ -36,6 +36,7 @@ export class PlannedOperator {
   readonly counts: PlannedCounts = { drains_done: 0, session_moves_asked: 0 }
   readonly #components: PlannedOperatorComponents
   readonly #options: PlannedOptions
+  readonly #calls: OperatorCalls
   /** One at a time, until it is certain that it works again. */
   #drained: NodeId | null = null
   #isFinishing = false
@@ -43,10 +44,16 @@ export class PlannedOperator {
   constructor(components: PlannedOperatorComponents, options: PlannedOptions) {
     this.#components = components
     this.#options = options
+    this.#calls = new OperatorCalls(components, { name: 'planned', silenceMs })
   }
 
   start(): void {
-    if (this.#options.meanIntervalMs !== null) this.#think(this.#options.meanIntervalMs)
+    const { meanIntervalMs } = this.#options
+    if (meanIntervalMs === null) return
+    this.#calls.every(meanIntervalMs, () => {
+      if (!this.#isFinishing) this.#act()
+      return !this.#isFinishing
+    })
   }
 
   finish(): void {
@@ -57,15 +64,6 @@ export class PlannedOperator {
   /** Who has to be told still that it works again. */
   get drained(): NodeId | null {
     return this.#drained
-  }
-
-  #think(meanMs: number): void {
-    const wait = -meanMs * Math.log(1 - this.#components.random.nextFloat())
-    this.#later(wait, () => {
-      if (this.#isFinishing) return
-      this.#act()
-      this.#think(meanMs)
-    })
   }
 
   #act(): void {
@@ -95,7 +93,7 @@ export class PlannedOperator {
     const call = ({ manager }: RunningNode) => manager.drain(node, timeouts)
     this.#ask(asked, `drains ${node}`, call, (error) => {
       if (error === null) this.counts.drains_done++
-      this.#later(until, () => this.#undrain())
+      this.#calls.later(until, () => this.#undrain())
     })
   }
 
@@ -106,14 +104,14 @@ export class PlannedOperator {
     if (node === null) return
     const nodes = cluster().startedNodes()
     if (nodes.length === 0) {
-      this.#later(retryMs, () => this.#undrain())
+      this.#calls.later(retryMs, () => this.#undrain())
       return
     }
     const call = ({ manager }: RunningNode) => manager.undrain(node)
     this.#ask(pick(random, nodes), `undrains ${node}`, call, (error) => {
       if (this.#drained !== node) return
       if (error === null) this.#drained = null
-      else this.#later(retryMs, () => this.#undrain())
+      else this.#calls.later(retryMs, () => this.#undrain())
     })
   }
 
@@ -123,31 +121,11 @@ export class PlannedOperator {
     call: (node: RunningNode) => Promise<unknown>,
     then: (error: Error | null) => void
   ): void {
-    const { time, violations, log } = this.#components
-    let isOpen = true
-    const settle = (error: Error | null) => {
-      if (!isOpen) return
-      isOpen = false
+    const { log } = this.#components
+    log(`operator: ${what}`)
+    this.#calls.ask(node, call, (error) => {
       log(`operator: ${what}: ${error === null ? 'done' : error.message}`)
       then(error)
-    }
-    log(`operator: ${what}`)
-    this.#later(silenceMs, () => settle(new Unanswered('no answer')))
-    node.process.onExit(() => settle(new Unanswered('the node crashed')))
-    time.post(time.now, 'planned', node.process, () => {
-      call(node).then(
-        () => settle(null),
-        (error: Error) => {
-          const isOurs = error instanceof SkeinError && !hasCode(error, 'ERR_SKEIN_INTERNAL')
-          if (!isOurs) violations.report(Invariants.Unhandled, error.stack ?? error.message)
-          settle(error)
-        }
-      )
     })
-  }
-
-  #later(ms: number, run: () => void): void {
-    const { time } = this.#components
-    time.post(time.now + ms, 'planned', null, run)
   }
 }

@@ -22,15 +22,11 @@ export interface SessionWorkloadComponents {
   readonly random: Random
   readonly outside: () => readonly OutsideClient[]
   readonly groups: number
-  /** Clocks leap so far that the group may hold sessions for forsaken. */
-  readonly mayEnd: boolean
   readonly violations: Violations
 }
 
 export interface SessionCounts {
   sessions_used: number
-  /** By leaps of clocks, which are log time to those who keep sessions. */
-  sessions_forgotten: number
   session_requests_ok: number
 }
 
@@ -43,7 +39,6 @@ const listName = 'list'
 export class SessionWorkload {
   readonly counts: SessionCounts = {
     sessions_used: 0,
-    sessions_forgotten: 0,
     session_requests_ok: 0
   }
   readonly #components: SessionWorkloadComponents
@@ -273,11 +268,6 @@ class Program {
 
   /** Trouble may last longer than a request may take; a session is not lost by it. */
   #expectForgivable(error: Error): void {
-    if (this.#parts.mayEnd && hasCode(error, ended)) {
-      if (this.#session !== null) this.#counts.sessions_forgotten++
-      this.#session = null
-      return
-    }
     const isForgivable =
       error instanceof SkeinError &&
       (error.retryable || isDoubtful(error) || forgivable.some((code) => hasCode(error, code)))

@@ -24,6 +24,8 @@ export interface CatchUpReport {
   readonly interruptions: number
   /** At the newcomer, in all of its lives, by what the others sent. */
   readonly snapshot_bytes_received: number
+  /** Of those that a life before had received, what did not have to be sent again. */
+  readonly bytes_resumed: number
   /** Beyond the snapshots that were taken in. */
   readonly bytes_resent: number
   readonly snapshots_installed: number
@@ -106,6 +108,7 @@ export async function catchUp(
     data_bytes: dataBytes,
     interruptions,
     snapshot_bytes_received: sent,
+    bytes_resumed: joining.resumedBytes,
     bytes_resent: Math.max(0, sent - installedBytes),
     snapshots_installed: installed,
     arrived_after_seconds: seconds(arrivedAfterMs),

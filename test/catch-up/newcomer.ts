@@ -15,8 +15,12 @@ export class Newcomer {
   interruptions = 0
   installed = 0
   installedBytes = 0
+  /** Received by a life before, and not sent again, in all lives. */
+  resumedBytes = 0
   /** Of the newest snapshot that a founder has taken. */
   #sizeBytes = 0
+  /** Of this life, as last seen. */
+  #resumed = 0
   #votes = false
 
   constructor(
@@ -50,6 +54,7 @@ export class Newcomer {
     if (!(await this.#cluster.supervisor.untilCaughtUp(this.#id, arrivesWithinMs))) {
       throw new Error('the newcomer does not catch up')
     }
+    await this.#countResumed()
   }
 
   /** What the founders, who all live on, have sent of snapshots. */
@@ -80,6 +85,8 @@ export class Newcomer {
       await pause(pollMs)
     }
     const before = this.installed
+    this.resumedBytes += this.#resumed
+    this.#resumed = 0
     await this.#cluster.kill(this.#id)
     if (this.installed > before) this.#tell('killed too late: the snapshot had arrived')
     else this.interruptions++
@@ -89,7 +96,15 @@ export class Newcomer {
 
   async #hasReceived(share: number): Promise<boolean> {
     const metrics = await this.#cluster.supervisor.metricsOf(this.#id)
-    const received = metrics?.consensus?.snapshot_bytes_received ?? 0
-    return this.#sizeBytes > 0 && received >= share * this.#sizeBytes
+    const { snapshot_bytes_received: received = 0, snapshot_bytes_resumed: resumed = 0 } =
+      metrics?.consensus ?? {}
+    this.#resumed = resumed
+    return this.#sizeBytes > 0 && received + resumed >= share * this.#sizeBytes
+  }
+
+  async #countResumed(): Promise<void> {
+    await this.#hasReceived(1)
+    this.resumedBytes += this.#resumed
+    this.#resumed = 0
   }
 }

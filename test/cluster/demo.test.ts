@@ -2,16 +2,15 @@
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { mainFile } from '../support/main-file.js'
+import { until } from '../support/process-cluster.js'
 import { temporaryDirectory } from '../support/temporary-directory.js'
 
 type Tap = { teardown(handler: () => unknown): void }
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
-
 function demo(t: Tap, ...args: string[]) {
-  const child = spawn(process.execPath, [main, 'demo', '--json', ...args], {
+  const child = spawn(process.execPath, [mainFile, 'demo', '--json', ...args], {
     stdio: ['ignore', 'pipe', 'inherit']
   })
   t.teardown(() => child.kill('SIGKILL'))
@@ -28,9 +27,8 @@ const isRunning = (pid: number): boolean => {
   }
 }
 
-async function untilGone(pids: readonly number[]): Promise<void> {
-  while (pids.some(isRunning)) await new Promise((resolve) => setImmediate(resolve))
-}
+const untilGone = (pids: readonly number[]): Promise<void> =>
+  until('the nodes are gone', 10_000, async () => !pids.some(isRunning))
 
 t.test('kill -9 of a leader under distributed transactions loses nothing', async (t) => {
   const data = await temporaryDirectory(t)
@@ -98,38 +96,33 @@ async function running(t: Tap, data: string) {
   return { child, closed, ready, pids: ready.nodes.map(({ pid }) => pid) }
 }
 
-t.test('SIGTERM stops everything cleanly, and the data is there again', async (t) => {
-  const data = await temporaryDirectory(t)
-  const first = await running(t, data)
-  t.equal(first.ready.event, 'ready')
-  t.same(
-    first.ready.nodes.map(({ id }) => id),
-    ['n1', 'n2', 'n3']
-  )
-  const [node] = first.ready.nodes
-  const url = `${node?.admin}/v1/cluster`
-  t.equal((await fetch(url)).status, 401, 'the token is needed')
-  const authorization = `Bearer ${(await readFile(first.ready.token, 'utf8')).trim()}`
-  const clusterIdAt = async (at: string) => {
-    const view: unknown = await (await fetch(at, { headers: { authorization } })).json()
-    return (view as { clusterId: string }).clusterId
+t.test(
+  'SIGTERM stops all, the data is there again, and nodes end with who starts them',
+  async (t) => {
+    const data = await temporaryDirectory(t)
+    const first = await running(t, data)
+    t.equal(first.ready.event, 'ready')
+    t.same(
+      first.ready.nodes.map(({ id }) => id),
+      ['n1', 'n2', 'n3']
+    )
+    const [node] = first.ready.nodes
+    const url = `${node?.admin}/v1/cluster`
+    t.equal((await fetch(url)).status, 401, 'the token is needed')
+    const authorization = `Bearer ${(await readFile(first.ready.token, 'utf8')).trim()}`
+    const clusterIdAt = async (at: string) => {
+      const view: unknown = await (await fetch(at, { headers: { authorization } })).json()
+      return (view as { clusterId: string }).clusterId
+    }
+    const clusterId = await clusterIdAt(url)
+    first.child.kill('SIGTERM')
+    t.equal(await first.closed, 0)
+    await untilGone(first.pids)
+    const second = await running(t, data)
+    t.equal(await clusterIdAt(`${second.ready.nodes[0]?.admin}/v1/cluster`), clusterId)
+    t.ok(second.pids.every(isRunning))
+    second.child.kill('SIGKILL')
+    await second.closed
+    await untilGone(second.pids)
   }
-  const clusterId = await clusterIdAt(url)
-  first.child.kill('SIGTERM')
-  t.equal(await first.closed, 0)
-  await untilGone(first.pids)
-  const second = await running(t, data)
-  t.equal(await clusterIdAt(`${second.ready.nodes[0]?.admin}/v1/cluster`), clusterId)
-  second.child.kill('SIGINT')
-  t.equal(await second.closed, 0)
-  await untilGone(second.pids)
-})
-
-t.test('no node outlives a supervisor that was killed', async (t) => {
-  const { child, closed, pids } = await running(t, await temporaryDirectory(t))
-  t.ok(pids.every(isRunning))
-  child.kill('SIGKILL')
-  await closed
-  await untilGone(pids)
-  t.notOk(pids.some(isRunning))
-})
+)

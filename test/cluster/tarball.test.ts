@@ -48,7 +48,7 @@ t.test('the packed tarball can be imported by each entry point', async (t) => {
     [],
     'compiled files alone are published'
   )
-  for (const wanted of ['LICENSE', 'README.md', 'CHANGELOG.md', 'dist/lib/index.d.ts']) {
+  for (const wanted of ['LICENSE', 'README.md', 'CHANGELOG.md', 'dist/types/lib/index.d.ts']) {
     t.ok(files.includes(wanted), `${wanted} is published`)
   }
 
@@ -69,6 +69,6 @@ t.test('the packed tarball can be imported by each entry point', async (t) => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   t.same(JSON.parse(printed), { version, kinds: Array(5).fill('function') })
 
-  const help = run(app, 'node', 'node_modules/skein/dist/src/cli/main.js', '--help')
+  const help = run(app, 'node', 'node_modules/skein/dist/main.js', '--help')
   t.match(help, /demo/)
 })

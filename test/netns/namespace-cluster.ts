@@ -3,19 +3,18 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { AdminClient, type Outcome } from '../../src/cli/admin-client.js'
 import type { QueryAnswer } from '../../src/cli/query-answer.js'
 import type { ClusterAnswer } from '../../src/cli/status-command.js'
 import { must, type NodeId, type WallMs } from '../../src/core/index.js'
 import { authorityFiles, createAuthority, issuePeer } from '../../src/network/index.js'
+import { mainFile } from '../support/main-file.js'
 import { until } from '../support/process-cluster.js'
 import { Namespaces } from './namespaces.js'
 
 const clusterName = 'hosts'
 const port = 7946
 const startTimeoutMs = 60_000
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 export interface QueryChoices {
   readonly timeoutMs?: number
@@ -162,7 +161,7 @@ export class NamespaceCluster {
     this.#token = (await readFile(authorityFiles(certificates).tokenFile, 'utf8')).trim()
     for (const id of this.ids) {
       const file = await this.#configure(id, certificates, validity)
-      const args = [main, 'node', '--config', file, '--log-level', 'error']
+      const args = [mainFile, 'node', '--config', file, '--log-level', 'error']
       const [command, all] = this.namespaces.within(this.hostOf(id), process.execPath, args)
       this.#children.push(spawn(command, all, { stdio: ['ignore', 'ignore', 'inherit'] }))
       const url = `http://${this.#addressOf(id)}:${port + 1}`

@@ -28,5 +28,11 @@ export const regressions: readonly Regression[] = [
     nodes: 5,
     seconds: 30,
     why: 'a restarted node was invited before it had opened its groups, and made them anew'
+  },
+  {
+    seed: 34,
+    nodes: 5,
+    seconds: 10,
+    why: 'a leader whose wall clock was far ahead ended a session at once'
   }
 ]

@@ -16,6 +16,7 @@ import {
 import { SplittableRandom } from '../../src/core/splittable-random.js'
 import { RestartWorld, type WorldOptions } from '../support/restart/restart-world.js'
 import { runSeeds } from '../support/restart/run-seeds.js'
+import { someOf } from '../support/thoroughness.js'
 
 const quick: Partial<RestartOptions> = {
   delayMs: 1_000,
@@ -271,6 +272,6 @@ t.test('a cluster of two has no majority without one: nothing is touched', async
 })
 
 t.test('faults at random moments: nothing goes wrong, and the plan comes to its end', async (t) => {
-  const { failure } = await runSeeds(60)
+  const { failure } = await runSeeds(someOf(80))
   t.equal(failure, null, `seed ${failure?.seed}: ${failure?.reason}`)
 })

@@ -1,8 +1,9 @@
 import t from 'tap'
 import { simulate } from '../../lib/testing.js'
+import { someOf } from '../support/thoroughness.js'
 
 /** `npm run simulate -- --seeds 300` goes on from others. */
-const seeds = 12
+const seeds = someOf(24)
 
 t.test('clusters of one and of two nodes', async (t) => {
   for (const nodes of [1, 2]) {

@@ -2,12 +2,16 @@ import { ConsensusDriver } from '../../src/consensus/consensus-driver.js'
 import type { GroupSection } from '../../src/consensus/group/group-section.js'
 import { SegmentedLog } from '../../src/consensus/log/segmented-log-driver.js'
 import type { ClusterKnowledge } from '../../src/consensus/members/cluster-members-driver.js'
+import type { RecoveryComponents } from '../../src/consensus/recovery/recovery-driver.js'
 import { resolveConfig } from '../../src/core/config/resolve.js'
 import type { Config } from '../../src/core/config/schema.js'
 import { after } from '../../src/core/deadlines.js'
 import type { ConsensusEvent } from '../../src/core/events.js'
 import { DEFAULT_GROUP, type GroupId, type MonotonicMs, type NodeId } from '../../src/core/ids.js'
 import type { Clock } from '../../src/core/ports/clock.js'
+import type { Disk } from '../../src/core/ports/disk.js'
+import type { Engine } from '../../src/core/ports/engine.js'
+import type { EngineProvider } from '../../src/core/ports/engine-provider.js'
 import { type Logger, silentLogger } from '../../src/core/ports/logger.js'
 import type { Messenger } from '../../src/core/ports/messenger.js'
 import type { ClientTag, WriteAnswer } from '../../src/core/ports/replicated-group.js'
@@ -45,6 +49,8 @@ export interface TestClusterOptions {
     group: GroupId,
     life: { readonly messenger: Messenger; readonly clock: Clock }
   ) => readonly GroupSection[]
+  /** What consensus is given in place of an engine. */
+  readonly wrap?: (engine: Engine, group: GroupId) => Engine
   readonly logger?: Logger
 }
 
@@ -197,12 +203,45 @@ export class TestCluster {
     return Promise.all(up.map(async ([name]) => (await this.group(name).checksum()).hash))
   }
 
+  /** Of a node that is down: what a recovery reads and writes. */
+  recovery(name: string, disk?: Disk): RecoveryComponents {
+    const node = this.node(name)
+    const mount = disk ?? node.disk.mount()
+    return {
+      clock: this.clock,
+      crypto: testCrypto(this.random.split(`recovery ${name}`)),
+      logger: silentLogger,
+      disk: mount,
+      log: new SegmentedLog({ disk: mount }, { directory: 'log', segmentBytes: 65_536 }),
+      engines: this.#enginesOf(node),
+      parts: {
+        sections: () => [],
+        holding: () => ({ branches: [], decided: [] }),
+        isVolatile: () => false,
+        entry: async () => null
+      },
+      engineDirectory: () => 'unused'
+    }
+  }
+
+  #enginesOf(node: TestNode): EngineProvider {
+    const options = { latencyMs: 0, flushEveryApplies: 8, ...this.#options.engine }
+    return {
+      create: ({ group }) => {
+        const directory = kvDirectoryOf(group)
+        const components = { clock: node.clock, disk: node.engineDisk.mount() }
+        const engine = new KvEngine(components, { ...options, directory })
+        if (group === DEFAULT_GROUP) node.engine = engine
+        return this.#options.wrap?.(engine, group) ?? engine
+      }
+    }
+  }
+
   #makeDriver(node: TestNode): ConsensusDriver {
-    const { clock, disk, engineDisk } = node
+    const { clock, disk } = node
     const messenger = this.network.join(node.id)
     const mount = disk.mount()
     const log = new SegmentedLog({ disk: mount }, { directory: 'log', segmentBytes: 65_536 })
-    const options = { latencyMs: 0, flushEveryApplies: 8, ...this.#options.engine }
     return new ConsensusDriver(
       {
         clock,
@@ -211,15 +250,7 @@ export class TestCluster {
         messenger,
         disk: mount,
         log,
-        engines: {
-          create: ({ group }) => {
-            const directory = kvDirectoryOf(group)
-            const components = { clock, disk: engineDisk.mount() }
-            const engine = new KvEngine(components, { ...options, directory })
-            if (group === DEFAULT_GROUP) node.engine = engine
-            return engine
-          }
-        },
+        engines: this.#enginesOf(node),
         sections: (group) => this.#options.sections?.(node.id, group, { messenger, clock }) ?? [],
         knowledge: this.#options.knowledge,
         logger: this.#options.logger ?? silentLogger

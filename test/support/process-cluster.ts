@@ -1,7 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AdminClient, type Outcome } from '../../src/cli/admin-client.js'
-import { type ReplicaChecksum, Supervisor } from '../../src/cli/demo/supervisor.js'
+import {
+  type ReplicaChecksum,
+  Supervisor,
+  type SupervisorHandlers
+} from '../../src/cli/demo/supervisor.js'
 import { openWorkspace, type Workspace } from '../../src/cli/demo/workspace.js'
 import type { QueryAnswer } from '../../src/cli/query-answer.js'
 import type { ClusterAnswer } from '../../src/cli/status-command.js'
@@ -11,6 +15,7 @@ import {
   type GroupStatus,
   must
 } from '../../src/core/index.js'
+import { mainFile } from './main-file.js'
 
 type Tap = { teardown(handler: () => unknown): void }
 type Metrics = Readonly<Record<string, Readonly<Record<string, number>>>>
@@ -52,12 +57,13 @@ export class ProcessCluster {
     t.teardown(() => workspace.release())
     const exits: string[] = []
     const eventHandlers: EventHandler[] = []
-    const supervisor = await Supervisor.prepare(workspace, 0, {
+    const handlers: SupervisorHandlers = {
       onEvent: (id, event) => {
         for (const handler of eventHandlers) handler(id, event)
       },
       onUnexpectedExit: (id, how) => exits.push(`${id}: ${how}`)
-    })
+    }
+    const supervisor = await Supervisor.prepare(workspace, 0, handlers, mainFile)
     const cluster = new ProcessCluster(workspace, supervisor, exits, eventHandlers)
     for (const id of workspace.nodeIds) {
       const own = typeof changes === 'function' ? changes(join(workspace.directory, id)) : changes

@@ -1,9 +1,6 @@
 import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { runCommandLine } from '../../src/cli/command-line.js'
-
-/** The command itself. */
-export const mainFile = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+import { mainFile } from './main-file.js'
 
 export interface Ended {
   readonly stdout: string

@@ -23,7 +23,8 @@ export function keepingCopies(provider: EngineProvider): EngineProvider {
       const engine = provider.create(context)
       const keeper = new EngineKeeper(context.directory)
       const kept: Partial<Engine> = {
-        open: () => keeper.alone(() => engine.open().then((state) => keeper.copied(state))),
+        open: (options) =>
+          keeper.alone(() => engine.open(options).then((state) => keeper.copied(state))),
         flush: () => keeper.alone(() => engine.flush().then((index) => keeper.copied(index))),
         // Nothing is committed, and nothing moved from one file to the other, during a copy.
         apply: (...args) => keeper.alone(() => engine.apply(...args))

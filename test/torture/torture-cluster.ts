@@ -10,6 +10,7 @@ import type { ClusterAnswer } from '../../src/cli/status-command.js'
 import { must, type PeerIdentity, toNodeId, type WallMs } from '../../src/core/index.js'
 import { authorityFiles, createAuthority, issuePeer, peerFiles } from '../../src/network/index.js'
 import type { Namespaces } from '../netns/namespaces.js'
+import { mainFile } from '../support/main-file.js'
 import { TortureNode } from './torture-node.js'
 
 export interface TortureClusterOptions {
@@ -29,7 +30,6 @@ const memberChangeTimeoutMs = 20_000
 const wholeTimeoutMs = 180_000
 const adminSockets = 32
 const validity = { now: Date.now() as WallMs, days: 30 }
-const mainFile = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const volatileMainFile = fileURLToPath(new URL('volatile-node-main.js', import.meta.url))
 
 interface Place {

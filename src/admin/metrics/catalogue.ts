@@ -1,4 +1,5 @@
 import { admin } from './admin.js'
+import { backups } from './backups.js'
 import { communication } from './communication.js'
 import { consensus } from './consensus.js'
 import { control } from './control.js'
@@ -26,6 +27,7 @@ export const metricCatalogue: Readonly<Record<string, MetricFamily>> = {
   sessions,
   state_sync: stateSync,
   transactions,
+  backups,
   failover,
   admin
 }

@@ -2,7 +2,8 @@ import { counter, gauge, type MetricFamily } from './metric.js'
 
 /** Replicated groups. */
 export const consensus: MetricFamily = {
-  leader_elections: counter('Elections that this node won.'),
+  leader_elections: counter('Elections that this node won: the leader before was silent.'),
+  leaderships_transferred: counter('Leaderships that were handed over to this node.'),
   leaderships_lost: counter('Leaderships that this node lost or gave away.'),
   proposals: counter('Batches proposed.'),
   proposals_refused: counter('Proposals refused: no leader here, or too much is under way.'),
@@ -16,6 +17,7 @@ export const consensus: MetricFamily = {
   indeterminate_answers: counter('Writes of which the outcome is unknown here.'),
   read_rounds: counter('Rounds of heartbeats that confirmed reads.'),
   reads: counter('Linearizable reads confirmed.'),
+  reads_too_stale: counter('Reads whose bound on staleness could not be proved.'),
   reads_held_up: counter('Linearizable reads that waited for rows of a prepared branch.'),
   writes_set_aside: counter('Writes that waited for rows of a prepared branch.'),
   section_entries: counter('Entries of sections proposed.'),
@@ -28,6 +30,7 @@ export const consensus: MetricFamily = {
   groups_asleep: gauge('Groups that sleep here now.'),
   leaders_moved: counter('Leaderships given away so that leaders are spread evenly.'),
   log_entries_compacted: counter('Entries forgotten because the engine holds them.'),
+  batches_paced: counter('Batches of writes that waited for a replica that catches up.'),
   snapshots_taken: counter('Snapshots taken for followers.'),
   snapshots_installed: counter('Snapshots that replicas of this node were restored from.'),
   snapshots_failed: counter('Snapshots not taken, or not taken in.'),
@@ -35,6 +38,8 @@ export const consensus: MetricFamily = {
   snapshot_bytes_sent: counter('Bytes of them.'),
   snapshot_chunks_received: counter('Parts of snapshots received.'),
   snapshot_bytes_received: counter('Bytes of them.'),
+  snapshot_bytes_resumed: counter('Bytes that a process before had received and that stayed.'),
+  snapshot_bytes_missing: gauge('Bytes still to come of snapshots that are being received.'),
   snapshot_chunks_damaged: counter('Parts of snapshots asked for again: damaged.'),
   messages_sent: counter('Messages between replicas sent.'),
   messages_received: counter('Messages between replicas received.'),

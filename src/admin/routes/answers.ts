@@ -47,6 +47,7 @@ export const groupAnswer = z.looseObject({
   role: z.enum(RaftRoles),
   term: count,
   leader: words.nullable(),
+  handedOver: z.boolean(),
   voters: z.array(words),
   learners: z.array(words),
   commitIndex: count,
@@ -141,7 +142,8 @@ const resultAnswer = z.object({
   lastInsertRowid: sqlValue,
   index: count,
   group: count,
-  node: words
+  node: words,
+  stalenessMs: count.optional()
 })
 export const queryAnswer = z.union([resultAnswer, z.array(resultAnswer)])
 export const clientAnswer = z.object({ clientId: words })
@@ -175,22 +177,19 @@ export const placementAnswer = z.object({
   )
 })
 
-export const schemaChangesAnswer = z.object({
-  changes: z.array(
-    z.object({
-      id: words,
-      table: words.nullable(),
-      sql: words,
-      groups: z.array(count),
-      doneIn: z.array(count),
-      status: z.enum(['running', 'done', 'refused', 'stopped']),
-      code: words,
-      reason: words,
-      begunAt: z.number(),
-      changedAt: z.number()
-    })
-  )
+export const schemaChangeAnswer = z.object({
+  id: words,
+  table: words.nullable(),
+  sql: words,
+  groups: z.array(count),
+  doneIn: z.array(count),
+  status: z.enum(['running', 'done', 'refused', 'stopped', 'aborted']),
+  code: words,
+  reason: words,
+  begunAt: z.number(),
+  changedAt: z.number()
 })
+export const schemaChangesAnswer = z.object({ changes: z.array(schemaChangeAnswer) })
 
 export const clusterVersionAnswer = z.object({
   clusterVersion: count,

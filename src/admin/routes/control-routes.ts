@@ -1,7 +1,17 @@
 import { z } from 'zod'
-import type { ClusterManager, GroupId, NodeId } from '../../core/index.js'
+import {
+  type ClusterManager,
+  type GroupId,
+  InvalidArgumentError,
+  type NodeId
+} from '../../core/index.js'
 import type { Route } from '../route.js'
-import { clusterVersionAnswer, placementAnswer, schemaChangesAnswer } from './answers.js'
+import {
+  clusterVersionAnswer,
+  placementAnswer,
+  schemaChangeAnswer,
+  schemaChangesAnswer
+} from './answers.js'
 import { parse } from './request-bodies.js'
 
 const finalizeBody = z.strictObject({
@@ -20,6 +30,10 @@ const shardBody = z.strictObject({
     .optional()
     .meta({ description: 'Absent: all groups but 0.' })
 })
+const abortBody = z.strictObject({
+  by: z.string().min(1).max(128).meta({ description: 'Who, for the record.' })
+})
+const changeId = /^[0-9a-f]{32}$/
 const forgetBody = z.strictObject({
   node: z.string().regex(/^[a-z0-9-]{1,63}$/, 'must be the id of a node')
 })
@@ -43,6 +57,21 @@ export const controlRoutes = (manager: ClusterManager): readonly Route[] => [
     about: 'Changes of the schema of sharded tables: how far they are, and what stopped them.',
     answer: schemaChangesAnswer,
     handle: async () => ({ changes: await manager.control.schemaChanges() })
+  },
+  {
+    method: 'POST',
+    url: '/v1/placement/schema_changes/:id/abort',
+    access: 'admin',
+    tag: 'cluster',
+    about: 'Ends a change of the schema that no group was asked to do yet; any other is refused.',
+    body: abortBody,
+    answer: schemaChangeAnswer,
+    handle(request) {
+      const { by } = parse(abortBody, request.body)
+      const { id } = request.params as { id: string }
+      if (!changeId.test(id)) throw new InvalidArgumentError('id', 'must be 32 hex digits')
+      return manager.control.abortSchemaChange(id, { by })
+    }
   },
   {
     method: 'PUT',

@@ -172,6 +172,13 @@ export const queryBody = z
     session: routeText,
     shardKey,
     timeoutMs,
+    maxStalenessMs: z
+      .number()
+      .int()
+      .min(1)
+      .max(3_600_000)
+      .meta({ description: 'Of a local read: what is older is refused.' })
+      .optional(),
     atLeastIndex: z
       .number()
       .int()

@@ -19,6 +19,7 @@ export interface ResultView {
   readonly index: number
   readonly group: number
   readonly node: string
+  readonly stalenessMs?: number
 }
 
 export const resultView = (result: QueryResult): ResultView => ({
@@ -28,7 +29,8 @@ export const resultView = (result: QueryResult): ResultView => ({
   lastInsertRowid: sqlValueToJson(result.lastInsertRowid),
   index: result.index,
   group: result.group,
-  node: result.node
+  node: result.node,
+  ...(result.stalenessMs === undefined ? {} : { stalenessMs: result.stalenessMs })
 })
 
 /** The three axes, the single-axis names, and how long ago it was heard of; a node hears itself. */

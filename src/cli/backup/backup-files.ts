@@ -23,6 +23,7 @@ import {
   manifestFile,
   manifestOf
 } from './manifest.js'
+import { Pace } from './pace.js'
 
 type GroupFile = Manifest['groups'][number]
 
@@ -32,6 +33,17 @@ export interface VerifiedBackup {
   readonly copies: readonly CheckedCopy[]
 }
 
+export interface FetchOptions {
+  /** For the node to make its copies. */
+  readonly timeoutMs: number
+  /** Undefined: as fast as it goes. */
+  readonly bytesPerSecondMax: number | undefined
+  tell(line: string): void
+}
+
+/** Slower than this a node might take for forgotten. */
+export const backupBytesPerSecondMin = 1_024
+
 /**
  * Has a node take a backup, and brings it into `directory`, which is there and empty. Nothing is
  * synced.
@@ -39,13 +51,17 @@ export interface VerifiedBackup {
 export async function fetchBackup(
   client: AdminClient,
   directory: string,
-  timeoutMs: number
+  { timeoutMs, bytesPerSecondMax, tell }: FetchOptions
 ): Promise<Manifest> {
   const asked = await client.post('/v1/backups', { timeoutMs }, timeoutMs)
   const backup = expectAnswer(asked, client.url) as Backup
   try {
     const manifest = manifestOf(backup)
-    for (const copy of manifest.groups) await fetchCopy(client, backup.id, copy, directory)
+    const bytesTotal = manifest.groups.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    const pace = new Pace({ bytesPerSecondMax, bytesTotal, tell })
+    for (const copy of manifest.groups) {
+      await fetchCopy({ client, pace, id: backup.id }, copy, directory)
+    }
     const text = encodeManifest(manifest, sha256Of)
     await writeFile(join(directory, manifestFile), text, { mode: 0o600 })
     return manifest
@@ -94,9 +110,14 @@ export async function readManifest(directory: string): Promise<Manifest> {
 /** For one part; a node that reads it from its disk needs far less. */
 const partTimeoutMs = 30_000
 
+interface Source {
+  readonly client: AdminClient
+  readonly pace: Pace
+  readonly id: string
+}
+
 async function fetchCopy(
-  client: AdminClient,
-  id: string,
+  { client, pace, id }: Source,
   copy: GroupFile,
   directory: string
 ): Promise<void> {
@@ -105,7 +126,7 @@ async function fetchCopy(
   const handle = await open(join(directory, copy.file), 'wx', 0o600)
   try {
     for (let offset = 0; offset < copy.sizeBytes; ) {
-      const length = Math.min(backupPartBytesMax, copy.sizeBytes - offset)
+      const length = Math.min(backupPartBytesMax, pace.partBytesMax, copy.sizeBytes - offset)
       const part = `${path}?offset=${offset}&length=${length}`
       const { bytes, outcome } = await client.bytes(part, partTimeoutMs)
       if (bytes === null) expectAnswer(outcome, client.url)
@@ -113,6 +134,7 @@ async function fetchCopy(
       await handle.write(bytes, 0, length, offset)
       hash.update(bytes)
       offset += length
+      await pace.note(length)
     }
   } finally {
     await handle.close()

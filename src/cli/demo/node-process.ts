@@ -1,13 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { assert, type ClusterEvent } from '../../core/index.js'
 import { CliError, ExitCodes, usageError } from '../exit-codes.js'
 import type { NodeMessage } from '../node-channel.js'
 
 export interface NodeProcessOptions {
   readonly id: string
+  /** The command that is run: `skein` as a file. */
+  readonly mainFile: string
   readonly configFile: string
   readonly logFile: string
   readonly dataDirectory: string
@@ -29,9 +30,6 @@ const startTimeoutMs = 60_000
 /** A node that has not stopped by then is killed. */
 const stopTimeoutMs = 10_000
 const logTailLines = 8
-
-/** The command itself, as a file. */
-export const mainFile = fileURLToPath(new URL('../main.js', import.meta.url))
 
 /** One `skein node` under supervision; it stops by itself when this process is gone. */
 export class NodeProcess {
@@ -60,7 +58,8 @@ export class NodeProcess {
     assert(this.#child === null, `${this.options.id} runs`)
     this.#isStopping = false
     const log = openSync(this.options.logFile, 'a', 0o600)
-    const child = fork(mainFile, ['node', '--supervised', '--config', this.options.configFile], {
+    const { mainFile, configFile } = this.options
+    const child = fork(mainFile, ['node', '--supervised', '--config', configFile], {
       stdio: ['ignore', log, log, 'ipc'],
       execArgv: []
     })

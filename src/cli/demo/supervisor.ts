@@ -10,9 +10,10 @@ import {
 } from '../../core/index.js'
 import { AdminClient, type Outcome } from '../admin-client.js'
 import { CliError } from '../exit-codes.js'
+import { mainFile as ownMainFile } from '../main-file.js'
 import type { ClusterAnswer } from '../status-command.js'
 import { type ClientAccess, ClusterClient } from './cluster-client.js'
-import { mainFile, NodeProcess } from './node-process.js'
+import { NodeProcess } from './node-process.js'
 import { pause } from './pause.js'
 import { choosePorts } from './ports.js'
 import { type Workspace, writeEnvironment, writeNodeConfig } from './workspace.js'
@@ -74,13 +75,15 @@ export class Supervisor {
   static async prepare(
     workspace: Workspace,
     firstPort: number,
-    handlers: SupervisorHandlers
+    handlers: SupervisorHandlers,
+    mainFile = ownMainFile
   ): Promise<Supervisor> {
     const ports = await choosePorts(workspace.nodeIds, firstPort)
     const nodes: NodeProcess[] = []
     for (const id of workspace.nodeIds) {
       const options = {
         id,
+        mainFile,
         configFile: await writeNodeConfig(workspace, id, ports),
         logFile: join(workspace.directory, `${id}.log`),
         dataDirectory: join(workspace.directory, id),

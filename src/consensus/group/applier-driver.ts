@@ -7,8 +7,10 @@
  */
 import { assert, must } from '../../core/assert.js'
 import { LogCorruptedError, ProtocolError } from '../../core/errors.js'
-import { compareText, type LogIndex, type Term } from '../../core/ids.js'
-import type { Command, Engine, SystemWrite } from '../../core/ports/engine.js'
+import { compareText, type LogIndex, type MonotonicMs, type Term } from '../../core/ids.js'
+import { nextLogTime } from '../../core/log-time.js'
+import type { Clock } from '../../core/ports/clock.js'
+import type { Command, Engine, EngineOpenOptions, SystemWrite } from '../../core/ports/engine.js'
 import type { LogBase, LogEntry, RecoveredGroup } from '../../core/ports/log-store.js'
 import { ClientTable, clientKeyPrefix } from '../client-table.js'
 import { decodeEntryPayload } from '../entry.js'
@@ -19,6 +21,9 @@ import type { GroupSection, SectionAt, SectionEffects } from './group-section.js
 /** Entries of a follower that are applied in one engine transaction, and their commands. */
 export const applyEntriesMax = 64
 export const applyCommandsMax = 4_096
+
+/** As much of an engine as entries are brought into. */
+export type AppliedEngine = Pick<Engine, 'open' | 'readSystem' | 'apply'>
 
 /** A committed entry, decoded. Null: Raft's own entry, which does not concern the engine. */
 export interface DecodedEntry {
@@ -42,17 +47,23 @@ interface Gathered {
 }
 
 export class Applier {
-  readonly #engine: Engine
+  readonly #engine: AppliedEngine
   readonly #sections: readonly GroupSection[]
   #table = new ClientTable()
   #appliedIndex = 0 as LogIndex
   #engineIndex = 0 as LogIndex
   #appliedTerm = 0 as Term
+  readonly #clock: Clock
+  /** The last entry with a time in it. */
+  #timedAt: MonotonicMs
 
   constructor(components: {
-    readonly engine: Engine
+    readonly clock: Clock
+    readonly engine: AppliedEngine
     readonly sections?: readonly GroupSection[] | undefined
   }) {
+    this.#clock = components.clock
+    this.#timedAt = components.clock.now()
     this.#engine = components.engine
     this.#sections = components.sections ?? []
   }
@@ -77,8 +88,10 @@ export class Applier {
   }
 
   /** Of the entry after what is applied. */
-  nextLogTime(wallNow: number): number {
-    return Math.max(this.#table.logTime + 1, Math.floor(wallNow))
+  nextLogTime(): number {
+    const elapsedMs = this.#clock.now() - this.#timedAt
+    const wallNow = this.#clock.wallNow()
+    return nextLogTime({ last: this.#table.logTime, elapsedMs, wallNow })
   }
 
   /**
@@ -86,8 +99,8 @@ export class Applier {
    * @throws LogCorruptedError the engine has applied what the log does not hold, or lacks what it
    * holds no more
    */
-  async open(found: RecoveredGroup): Promise<Reconciled> {
-    const { appliedIndex } = await this.#engine.open()
+  async open(found: RecoveredGroup, options: EngineOpenOptions): Promise<Reconciled> {
+    const { appliedIndex } = await this.#engine.open(options)
     const [known] = await this.#engine.readSystem(baseKey)
     const value = known?.key === baseKey ? known.value : null
     const reconciled = reconcile(found, value === null ? null : decodeBase(value))
@@ -134,11 +147,13 @@ export class Applier {
     const sorted = [...writes.values()].sort((a, b) => compareText(a.key, b.key))
     await this.#engine.apply(planned ?? commands, sorted, last.index)
     this.#advance(last)
+    this.#timedAt = this.#clock.now()
     this.#engineIndex = last.index
     for (const { section, answer, at } of applied) section.handleApplied(answer, at)
   }
 
   async #readState(): Promise<void> {
+    this.#timedAt = this.#clock.now()
     this.#table = ClientTable.restore(await this.#engine.readSystem(clientKeyPrefix))
     for (const section of this.#sections) {
       section.restore(await this.#engine.readSystem(section.keyPrefix))

@@ -31,7 +31,7 @@ import {
   encodeKeptResult,
   entrySizeOf
 } from './group-payload.js'
-import type { RowGuard } from './group-section.js'
+import type { RowGuard, Rows } from './group-section.js'
 import type { PendingWrite } from './pending-write.js'
 import { statementError } from './statement-error.js'
 
@@ -53,7 +53,7 @@ export interface WriteSource {
   next(): PendingWrite | undefined
   putBack(writes: readonly PendingWrite[]): void
   /** They meet rows that somebody holds: they come again when rows are free. */
-  setAside(writes: readonly PendingWrite[]): void
+  setAside(writes: readonly PendingWrite[], rows: Rows): void
 }
 
 interface Candidate {
@@ -145,8 +145,9 @@ export class BatchPlanner {
       }
       const [first] = window
       if (first === undefined) break
-      if (isGuarded && (await this.#isBlocked(first, admission.index))) {
-        setAside(first, source, admitted)
+      const blocked = isGuarded ? await this.#blockedRows(first, admission.index) : null
+      if (blocked !== null) {
+        setAside(first, blocked, source, admitted)
         continue
       }
       const outcomes = await this.#planAll(window, admission.index)
@@ -205,15 +206,15 @@ export class BatchPlanner {
     return false
   }
 
-  /** What fails to be prepared is planned, and told why it fails. */
-  async #isBlocked({ callers }: Candidate, index: LogIndex): Promise<boolean> {
+  /** Null: it is not. What fails to be prepared is planned, and told why it fails. */
+  async #blockedRows({ callers }: Candidate, index: LogIndex): Promise<Rows | null> {
     const rows = this.#rows
     const { statements, deadline } = (callers[0] as PendingWrite).request
-    if (rows === null || this.#engine.prepare === undefined) return false
+    if (rows === null || this.#engine.prepare === undefined) return null
     const outcome = await this.#engine.prepare({ statements }, { index, deadline })
-    if (outcome.kind === 'failed' || !rows.blocksWrite(outcome)) return false
+    if (outcome.kind === 'failed' || !rows.blocksWrite(outcome)) return null
     this.#counters.add('writes_set_aside')
-    return true
+    return outcome
   }
 
   async #planAll(window: readonly Candidate[], index: LogIndex): Promise<PlanOutcome[]> {
@@ -259,10 +260,15 @@ function rejectAll(writes: readonly Candidate[], error: Error): void {
 }
 
 /** A retry that comes meanwhile is a candidate of its own. */
-function setAside({ callers }: Candidate, source: WriteSource, admitted: Admitted): void {
+function setAside(
+  { callers }: Candidate,
+  rows: Rows,
+  source: WriteSource,
+  admitted: Admitted
+): void {
   const client = (callers[0] as PendingWrite).request.client
   if (client !== null) admitted.byTag.delete(keyOf(client))
-  source.setAside(callers)
+  source.setAside(callers, rows)
 }
 
 const keyOf = ({ serial, clientId }: ClientTag): string => `${serial} ${clientId}`

@@ -5,6 +5,7 @@ import {
   type SkeinError
 } from '../../core/errors.js'
 import type { ClientTag, WriteAnswer } from '../../core/ports/replicated-group.js'
+import type { SeenIndex } from '../../core/sql-sessions.js'
 import type { ClientLimits, ClientTable } from '../client-table.js'
 import { decodeKeptResult } from './group-payload.js'
 
@@ -12,7 +13,12 @@ import { decodeKeptResult } from './group-payload.js'
 export type ClientStanding =
   | { readonly kind: 'new' }
   /** Executed before: with this answer. */
-  | { readonly kind: 'answered'; readonly answer: WriteAnswer }
+  | {
+      readonly kind: 'answered'
+      readonly answer: WriteAnswer
+      /** Of other groups that it wrote to. */
+      readonly seen: readonly SeenIndex[]
+    }
   /** Executed before, and the answer is gone; or not to be executed. */
   | { readonly kind: 'refused'; readonly isExecuted: boolean; readonly error: SkeinError }
 
@@ -30,10 +36,8 @@ export function standingOf(
         const error = new ResultNotKeptError(`executed at index ${index}`)
         return { kind: 'refused', isExecuted: true, error }
       }
-      return {
-        kind: 'answered',
-        answer: { results: decodeKeptResult(result), index, repeated: true }
-      }
+      const { results, seen } = decodeKeptResult(result)
+      return { kind: 'answered', answer: { results, index, repeated: true }, seen }
     }
     case 'forgotten': {
       const error = new SerialForgottenError(`serial ${tag.serial} was answered, said the client`)

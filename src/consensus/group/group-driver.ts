@@ -14,6 +14,7 @@ import {
   BackpressureError,
   DivergedError,
   NotFoundError,
+  NotVoterError,
   ReplicaFailedError,
   RequestTimeoutError,
   type SkeinError,
@@ -32,6 +33,7 @@ import {
 } from '../../core/ids.js'
 import { messageSizeBytesMax } from '../../core/limits.js'
 import type { Clock } from '../../core/ports/clock.js'
+import type { Disk } from '../../core/ports/disk.js'
 import type { Engine } from '../../core/ports/engine.js'
 import type { PersistRequest, RecoveredGroup } from '../../core/ports/log-store.js'
 import type { Logger } from '../../core/ports/logger.js'
@@ -49,6 +51,7 @@ import type {
 import type { TellQueue } from '../../core/tell-queue.js'
 import { hasMemberOn, isJoint, membersOf } from '../configuration.js'
 import type { ConsensusCounters } from '../counters.js'
+import { leadershipTransferred } from '../raft/role.js'
 import type { RaftEvent } from '../raft/types.js'
 import { Applier } from './applier-driver.js'
 import { type ClientStanding, standingOf } from './client-standing.js'
@@ -61,6 +64,8 @@ import type { GroupSection, MakeEntry, RowGuard } from './group-section.js'
 import { LeadershipView, statusOf } from './group-status.js'
 import { GroupWorker } from './group-worker-driver.js'
 import { MemberChanges } from './member-changes-driver.js'
+import type { PartsManifest } from './parts-manifest.js'
+import { PartsManifestFile } from './parts-manifest-driver.js'
 import { Pending } from './pending-write.js'
 import { ProposalPipeline } from './proposal-pipeline-driver.js'
 import type { RaftDriver } from './raft-driver.js'
@@ -71,6 +76,8 @@ import { Waiters } from './waiters.js'
 export interface GroupComponents {
   readonly clock: Clock
   readonly messenger: Messenger
+  /** The node's data directory. */
+  readonly disk: Disk
   readonly engine: Engine
   readonly logger: Logger
   readonly counters: ConsensusCounters
@@ -119,10 +126,14 @@ export class GroupDriver implements ReplicatedGroup {
   readonly #sections: readonly GroupSection[]
   readonly #rows: RowGuard | null
   #parts: Parts | null = null
+  /** Of a snapshot that a process before this one was being sent. */
+  #left: PartsManifest | null = null
   /** Sections know that this replica leads. */
   #isLeadershipTold = false
   #isSweepArmed = false
   #isLeader = false
+  /** To this replica, which leads since. */
+  #isHandedOver = false
   #isHalted = false
   #isStopped = false
   #failure: SkeinError | null = null
@@ -139,7 +150,9 @@ export class GroupDriver implements ReplicatedGroup {
 
   /** Opens the engine of the replica that the log has. */
   async open(found: RecoveredGroup): Promise<OpenedGroup> {
-    const { recovered, change } = await this.#applier.open(found)
+    this.#left = await new PartsManifestFile(this.#components.disk, this.group).read()
+    const keepsRestore = this.#left !== null
+    const { recovered, change } = await this.#applier.open(found, { keepsRestore })
     const { hardState } = recovered
     return {
       recovered,
@@ -150,6 +163,7 @@ export class GroupDriver implements ReplicatedGroup {
 
   start(raft: RaftDriver): void {
     this.#parts = this.#makeParts(raft)
+    this.#parts.snapshots.handleApplied()
     this.#rows?.onReleased(() => {
       this.#parts?.pipeline.handleReleased()
       this.#parts?.reads.handleReleased()
@@ -164,7 +178,11 @@ export class GroupDriver implements ReplicatedGroup {
     const { group, self, config } = this.#options
     const isLeader = () => this.#isLeader
     const pipeline = new ProposalPipeline(components, config)
-    const snapshots = new Snapshots({ ...components, onWork: () => this.#wake() }, this.#options)
+    const onWork = () => this.#wake()
+    const snapshots = new Snapshots(
+      { ...components, onWork },
+      { ...this.#options, left: this.#left }
+    )
     const reads = new GroupReads(
       {
         ...components,
@@ -224,7 +242,9 @@ export class GroupDriver implements ReplicatedGroup {
     const { appliedIndex } = this.#applier
     const failed = this.#failure?.code ?? null
     const { group, self } = this.#options
-    return statusOf(this.#started().raft.status(), { group, self, appliedIndex, failed })
+    const handedOver = this.#isHandedOver
+    const raft = this.#started().raft.status()
+    return statusOf(raft, { group, self, appliedIndex, failed, handedOver })
   }
 
   leadership(): Leadership {
@@ -284,7 +304,7 @@ export class GroupDriver implements ReplicatedGroup {
 
   /** The log time that an entry would get now. */
   logNow(): number {
-    return this.#applier.nextLogTime(this.#components.clock.wallNow())
+    return this.#applier.nextLogTime()
   }
 
   /** What stands of a client's command at the end of the log; leader only. */
@@ -314,7 +334,7 @@ export class GroupDriver implements ReplicatedGroup {
       if (role !== 'leader') throw notLeader(leader)
       const replica = configuration.voters.find((voter) => nodeOf(voter) === target) ?? null
       if (target !== null && replica === null) {
-        throw new TransferFailedError(`${target} is no voter of group ${this.group}`)
+        throw new NotVoterError(`${target} is no voter of group ${this.group}`)
       }
       this.#transfers.add(null, { deadline, resolve, reject })
       this.#armSweep()
@@ -392,6 +412,11 @@ export class GroupDriver implements ReplicatedGroup {
     if (this.#failure !== null || this.#isStopped) return false
     const { members, worker } = this.#started()
     return worker.isIdle && !this.#hasCallers() && !members.isWaiting
+  }
+
+  /** It leads, and the leader before handed over to it. */
+  get isHandedOver(): boolean {
+    return this.#isHandedOver
   }
 
   get isLeader(): boolean {
@@ -489,8 +514,9 @@ export class GroupDriver implements ReplicatedGroup {
     emit({ type: 'RoleChanged', group: this.group, term, role, reason })
     if (leads === this.#isLeader) return
     this.#isLeader = leads
+    this.#isHandedOver = leads && reason === leadershipTransferred
     if (leads) {
-      counters.add('leader_elections')
+      counters.add(this.#isHandedOver ? 'leaderships_transferred' : 'leader_elections')
       checks.lead()
       this.#wake()
       return

@@ -13,14 +13,18 @@ import {
   keptResultSizeBytesMax,
   messageSizeBytesMax
 } from '../../core/limits.js'
+import { requestBranchesMax } from '../../core/request-branch.js'
 import type { StatementResult } from '../../core/sql.js'
+import type { SeenIndex } from '../../core/sql-sessions.js'
 import { ByteReader } from '../../wire/byte-reader.js'
 import { ByteWriter } from '../../wire/byte-writer.js'
 import {
   bytes,
   type Codec,
   clientId,
+  groupId,
   list,
+  logIndex,
   nullable,
   serial,
   struct,
@@ -66,6 +70,7 @@ export type SystemPayload = Extract<GroupPayload, { kind: 'system' }>
 export type BatchPayload = Extract<GroupPayload, { kind: 'batch' }>
 export type BatchCommand = BatchPayload['commands'][number]
 
+const seenIndexes = list(struct({ group: groupId, index: logIndex }), requestBranchesMax)
 const results: Codec<readonly StatementResult[]> = list(statementResult, statementsMax)
 
 /** @throws MessageTooLargeError */
@@ -83,15 +88,25 @@ export function decodePayload(encoded: Uint8Array): GroupPayload {
   return value
 }
 
-/** Null: larger than what is kept. */
-export function encodeKeptResult(value: readonly StatementResult[]): Uint8Array | null {
+/** `seen`: of other groups that the command wrote to. Null: larger than what is kept. */
+export function encodeKeptResult(
+  value: readonly StatementResult[],
+  seen: readonly SeenIndex[] = []
+): Uint8Array | null {
   const writer = new ByteWriter(messageSizeBytesMax)
   results.write(writer, value)
+  if (seen.length > 0) seenIndexes.write(writer, seen)
   return writer.length <= keptResultSizeBytesMax ? writer.take() : null
 }
 
-export const decodeKeptResult = (encoded: Uint8Array): readonly StatementResult[] =>
-  results.read(new ByteReader(encoded))
+export function decodeKeptResult(encoded: Uint8Array): {
+  readonly results: readonly StatementResult[]
+  readonly seen: readonly SeenIndex[]
+} {
+  const reader = new ByteReader(encoded)
+  const value = results.read(reader)
+  return { results: value, seen: reader.remaining > 0 ? seenIndexes.read(reader) : [] }
+}
 
 /** What a command takes of an entry, at most. */
 export const entrySizeOf = (command: BatchCommand): number =>

@@ -1,16 +1,21 @@
 /**
  * Reads of one replica: which index they must see, confirmed by a quorum where they ask for it, and
- * the wait until that is applied here.
+ * the wait until that is applied here. A read may name how old the data may be: what is not proved
+ * to be young enough is asked for once, and refused.
  *
  * A linearizable read that meets rows of a branch in doubt waits until that is decided: it may be
- * committed elsewhere already. What is prepared while it is executed makes it look once more.
+ * committed elsewhere already. What is prepared while it is executed makes it look once more. Any
+ * other read waits so for branches that were prepared at or below the index that it asks for: that
+ * index may be all that its caller knows of a transaction which was committed in another group.
  */
+import { after } from '../../core/deadlines.js'
 import {
   BackpressureError,
   CancelledError,
   LockedError,
   NoLeaderError,
-  RequestTimeoutError
+  RequestTimeoutError,
+  TooStaleError
 } from '../../core/errors.js'
 import { type GroupId, type LogIndex, type MonotonicMs, nodeOf } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
@@ -21,6 +26,7 @@ import type { TellQueue } from '../../core/tell-queue.js'
 import type { ConsensusCounters } from '../counters.js'
 import type { RaftEvent } from '../raft/types.js'
 import type { Applier } from './applier-driver.js'
+import { Freshness } from './freshness.js'
 import { notLeader } from './group-errors.js'
 import { readIndexRequest } from './group-messages.js'
 import type { RowGuard, Rows } from './group-section.js'
@@ -29,6 +35,9 @@ import type { RaftDriver } from './raft-driver.js'
 import { ReadRounds } from './read-rounds.js'
 import { statementError } from './statement-error.js'
 import { Waiters } from './waiters.js'
+
+/** A leader that confirms nothing within it leaves a read with a bound unproved. */
+export const freshnessTimeoutMs = 500
 
 export interface GroupReadsComponents {
   readonly clock: Clock
@@ -54,6 +63,9 @@ export class GroupReads {
   readonly #heldUp = new Waiters<null, void>()
   /** Of a follower to its leader, for the round that is under way. */
   #question: AbortController | null = null
+  readonly #freshness = new Freshness()
+  /** The round that is under way, and since when. */
+  #asked: { readonly round: number; readonly at: MonotonicMs } | null = null
 
   constructor(
     components: GroupReadsComponents,
@@ -75,17 +87,18 @@ export class GroupReads {
   }
 
   async read(request: ReadRequest): Promise<ReadAnswer> {
-    const { counters, expectServing, rows } = this.#components
+    const { clock, counters, expectServing, rows } = this.#components
     expectServing()
     await this.untilApplied(request)
+    if (request.staleness !== undefined) await this.#untilFresh(request, request.staleness.maxMs)
     expectServing()
     counters.add('reads')
-    const outcome =
-      rows === null || request.awaitsDecisions !== true
-        ? await this.#execute(request)
-        : await this.#executeDecided(request, rows)
+    const stalenessMs =
+      request.staleness === undefined ? null : this.#freshness.stalenessMs(clock.now())
+    const outcome = await this.#executeMinding(this.#bounded(request), rows)
     if (outcome.kind === 'failed') throw statementError(outcome.failure)
-    return { results: outcome.results, index: outcome.index }
+    const { results, index } = outcome
+    return stalenessMs === null ? { results, index } : { results, index, stalenessMs }
   }
 
   readIndex(deadline: MonotonicMs): Promise<LogIndex> {
@@ -99,7 +112,7 @@ export class GroupReads {
   }
 
   handleReady({ requestId, index }: Extract<RaftEvent, { type: 'ReadReady' }>): void {
-    this.#rounds.handleReady(requestId, index)
+    this.#handleConfirmed(requestId, index)
   }
 
   handleRefused(event: Extract<RaftEvent, { type: 'ReadRefused' }>): void {
@@ -116,6 +129,7 @@ export class GroupReads {
   }
 
   handleApplied(appliedIndex: LogIndex): void {
+    this.#freshness.handleApplied(appliedIndex)
     this.#applied.resolveWhere((index) => index <= appliedIndex, undefined)
   }
 
@@ -136,6 +150,45 @@ export class GroupReads {
     this.#heldUp.rejectAll(makeError)
   }
 
+  #handleConfirmed(round: number, index: LogIndex): void {
+    const { appliedIndex } = this.#components.applier
+    if (this.#asked?.round === round) {
+      this.#freshness.handleConfirmed(index, this.#asked.at, appliedIndex)
+    }
+    this.#rounds.handleReady(round, index)
+  }
+
+  /** @throws TooStaleError after one question, at the latest */
+  async #untilFresh({ deadline, signal }: ReadRequest, maxMs: number | null): Promise<void> {
+    const { clock, counters } = this.#components
+    if (maxMs === null || this.#isFresh(maxMs)) return
+    let cause: unknown
+    try {
+      const until = Math.min(deadline, after(clock.now(), freshnessTimeoutMs)) as MonotonicMs
+      const atLeastIndex = await this.readIndex(until)
+      await this.untilApplied({ atLeastIndex, deadline: until, ...(signal && { signal }) })
+    } catch (error) {
+      if (signal?.aborted) throw error
+      cause = error
+    }
+    if (this.#isFresh(maxMs)) return
+    counters.add('reads_too_stale')
+    throw tooStale(maxMs, this.#freshness.stalenessMs(clock.now()), cause)
+  }
+
+  /** A transaction that is older than the bound may be committed elsewhere: it is waited for. */
+  #bounded(request: ReadRequest): ReadRequest {
+    const { provedIndex } = this.#freshness
+    const isBounded = request.staleness !== undefined && request.staleness.maxMs !== null
+    if (!isBounded || provedIndex <= request.atLeastIndex) return request
+    return { ...request, atLeastIndex: provedIndex }
+  }
+
+  #isFresh(maxMs: number): boolean {
+    const stalenessMs = this.#freshness.stalenessMs(this.#components.clock.now())
+    return stalenessMs !== null && stalenessMs <= maxMs
+  }
+
   #execute({ statements, deadline, signal }: ReadRequest): Promise<ReadOutcome> {
     const { applier, engine } = this.#components
     return engine.read(statements, {
@@ -144,6 +197,28 @@ export class GroupReads {
       deadline,
       ...(signal === undefined ? {} : { signal })
     })
+  }
+
+  #executeMinding(request: ReadRequest, rows: RowGuard | null): Promise<ReadOutcome> {
+    if (rows === null) return this.#execute(request)
+    if (request.awaitsDecisions === true) return this.#executeDecided(request, rows)
+    return rows.isPreparedUpTo(request.atLeastIndex)
+      ? this.#executeSettled(request, rows)
+      : this.#execute(request)
+  }
+
+  /** What is prepared from now on stands behind the index. */
+  async #executeSettled(request: ReadRequest, rows: RowGuard): Promise<ReadOutcome> {
+    const { counters, expectServing } = this.#components
+    const { atLeastIndex, signal } = request
+    while (rows.isPreparedUpTo(atLeastIndex)) {
+      if (!rows.blocksRead(await this.#rowsOf(request), atLeastIndex)) break
+      counters.add('reads_held_up')
+      await this.#untilReleased(request)
+      expectServing()
+      if (signal?.aborted) throw new CancelledError('the read was cancelled')
+    }
+    return this.#execute(request)
   }
 
   async #executeDecided(request: ReadRequest, rows: RowGuard): Promise<ReadOutcome> {
@@ -179,7 +254,8 @@ export class GroupReads {
   }
 
   #beginRound(round: number, deadline: MonotonicMs): void {
-    const { raft, counters, messenger } = this.#components
+    const { clock, raft, counters, messenger } = this.#components
+    this.#asked = { round, at: clock.now() }
     counters.add('read_rounds')
     this.#question?.abort()
     this.#question = null
@@ -194,7 +270,7 @@ export class GroupReads {
       messenger
         .request(nodeOf(leader), readIndexRequest, { group: this.#group }, { deadline, signal })
         .then(
-          ({ index }) => this.#rounds.handleReady(round, index),
+          ({ index }) => this.#handleConfirmed(round, index),
           (error: Error) => this.#rounds.handleRefused(round, () => error)
         )
     }
@@ -230,4 +306,19 @@ export class GroupReads {
       this.#components.onWaiting()
     })
   }
+}
+
+function tooStale(maxMs: number, stalenessMs: number | null, cause: unknown): TooStaleError {
+  const maxStalenessMs = Math.round(maxMs)
+  const asked = `at most ${maxStalenessMs} ms old was asked for`
+  const options = cause === undefined ? {} : { cause }
+  if (stalenessMs === null) {
+    const details = { maxStalenessMs }
+    return new TooStaleError(`${asked}, nothing is proved`, { ...options, details })
+  }
+  const details = { maxStalenessMs, stalenessMs: Math.ceil(stalenessMs) }
+  return new TooStaleError(`${asked}, ${details.stalenessMs} ms are proved`, {
+    ...options,
+    details
+  })
 }

@@ -60,6 +60,12 @@ export interface Rows {
   readonly writeKeys: RowKeys
 }
 
+/** Of a plain write among those who want rows. */
+export interface RowPlace {
+  /** It has come through, or given up. Twice is harmless. */
+  leave(): void
+}
+
 /**
  * Rows that somebody holds for longer than one entry. More of them come to be held for writes only
  * while a section's `make` is called, or by whoever waited for others that were held before.
@@ -68,9 +74,17 @@ export interface RowGuard {
   /** Somebody holds rows that a plain write may meet; at the leader. */
   readonly isHeld: boolean
   blocksWrite(rows: Rows): boolean
+  /**
+   * For a plain write that is blocked: whoever comes to hold rows later gives way to it. With the
+   * place that it has had, for other rows perhaps. Null: there are as many as may be.
+   */
+  keepPlace(rows: Rows, before: RowPlace | null): RowPlace | null
   /** Somebody may yet commit changes of rows, as far as is applied here. */
   readonly isPrepared: boolean
-  blocksRead(rows: Rows): boolean
+  /** So it was by an entry at or below the index. */
+  isPreparedUpTo(index: LogIndex): boolean
+  /** `upTo`: by such entries alone. */
+  blocksRead(rows: Rows, upTo?: LogIndex): boolean
   /** Rises whenever more rows come to be in the way of reads. */
   readonly preparedCount: number
   /** Rows are free: who met them looks again. */

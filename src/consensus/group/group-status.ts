@@ -12,9 +12,10 @@ export function statusOf(
     readonly self: ReplicaId
     readonly appliedIndex: LogIndex
     readonly failed: string | null
+    readonly handedOver: boolean
   }
 ): GroupStatus {
-  const { group, appliedIndex, failed } = own
+  const { group, appliedIndex, failed, handedOver } = own
   const leader = {
     nodeId: nodeOf(own.self),
     matchIndex: raft.durableIndex,
@@ -35,6 +36,7 @@ export function statusOf(
     role: raft.role,
     term: raft.term,
     leader: raft.leader === null ? null : nodeOf(raft.leader),
+    handedOver,
     voters: raft.configuration.voters.map(nodeOf),
     learners: raft.configuration.learners.map(nodeOf),
     commitIndex: raft.commitIndex,

@@ -92,10 +92,11 @@ export class GroupWorker {
   }
 
   #canPropose(): boolean {
-    const { applier, isLeader, pipeline, raft } = this.#components
+    const { applier, isLeader, pipeline, raft, snapshots } = this.#components
     if (!isLeader() || pipeline.hasInFlight || !pipeline.hasWork) return false
     const { term, transferTarget } = raft.status()
-    return applier.appliedTerm === term && transferTarget === null
+    if (applier.appliedTerm !== term || transferTarget !== null) return false
+    return snapshots.mayPropose
   }
 
   async #run(): Promise<void> {
@@ -129,8 +130,9 @@ export class GroupWorker {
   }
 
   async #proposeNext(): Promise<void> {
-    const { group, isLeader, logger, pipeline, raft } = this.#components
+    const { group, isLeader, logger, pipeline, raft, snapshots } = this.#components
     const { term } = raft.status()
+    snapshots.noteProposed()
     try {
       await pipeline.proposeNext(() => isLeader() && raft.status().term === term)
     } catch (error) {

@@ -7,8 +7,8 @@ import type { Engine } from '../../core/ports/engine.js'
 import type { ConsensusCounters } from '../counters.js'
 import type { RaftDriver } from './raft-driver.js'
 
-/** So many times its bounds the log may be while followers take in what goes before it. */
-export const heededLogFactor = 4
+/** So many times its bounds the log may be while others catch up who need it. */
+export const heldLogFactor = 4
 /** A log that could not be made small enough is looked at again when it has grown by so much. */
 const stepShare = 1 / 8
 
@@ -56,8 +56,8 @@ export class LogKeeper {
         bytesMax: Math.floor(logBytesMax * logTailShare)
       },
       heedsSnapshots:
-        core.logEntries <= heededLogFactor * logEntriesMax &&
-        core.logBytes <= heededLogFactor * logBytesMax
+        core.logEntries <= heldLogFactor * logEntriesMax &&
+        core.logBytes <= heldLogFactor * logBytesMax
     })
     this.#counters.add('log_entries_compacted', count)
     const { logEntries, logBytes } = core

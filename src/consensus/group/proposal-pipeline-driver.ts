@@ -29,7 +29,7 @@ import { encodeEntryPayload } from '../entry.js'
 import type { Applier } from './applier-driver.js'
 import { BatchPlanner, type PlannedWrite, type WriteSource } from './batch-planner-driver.js'
 import { encodePayload, type GroupPayload, registrationsMax } from './group-payload.js'
-import type { RowGuard, SectionTurn } from './group-section.js'
+import type { RowGuard, RowPlace, Rows, SectionTurn } from './group-section.js'
 import type {
   Pending,
   PendingEntry,
@@ -70,6 +70,8 @@ export class ProposalPipeline {
   #returned: PendingProposal[] = []
   /** They met rows that somebody holds. */
   #aside: PendingWrite[] = []
+  /** Of those that were aside at least once. */
+  readonly #places = new Map<PendingWrite, RowPlace>()
   #making: PendingEntry | null = null
   #isEntryNext = false
   #planning: readonly PlannedWrite[] = []
@@ -163,6 +165,7 @@ export class ProposalPipeline {
       own.caller.resolve()
     } else if (own.kind === 'batch') {
       for (const { callers, results } of own.writes) answer(callers, results, index)
+      this.#leavePlaces()
     }
   }
 
@@ -171,6 +174,7 @@ export class ProposalPipeline {
     this.#rejectInFlight()
     this.#isCheckWanted = false
     this.#rejectWaiting(() => notLeader(leader))
+    this.#leavePlaces()
   }
 
   /** Nothing will be proposed or applied any more. */
@@ -179,6 +183,7 @@ export class ProposalPipeline {
     for (const { callers } of this.#planning) reject(callers, makeError)
     this.#making?.caller.reject(makeError())
     this.#rejectWaiting(makeError)
+    this.#leavePlaces()
   }
 
   sweep(now: MonotonicMs): void {
@@ -199,7 +204,23 @@ export class ProposalPipeline {
     return this.#returned.length > 0 || this.#queue.length > 0
   }
 
+  /** What it asks for may be other rows than when it looked last. */
+  #keepPlace(write: PendingWrite, rows: Rows): void {
+    const place = this.#components.rows?.keepPlace(rows, this.#places.get(write) ?? null) ?? null
+    if (place === null) this.#places.delete(write)
+    else this.#places.set(write, place)
+  }
+
+  #leavePlaces(): void {
+    for (const [write, place] of this.#places) {
+      if (!write.caller.isSettled) continue
+      this.#places.delete(write)
+      place.leave()
+    }
+  }
+
   #sweepAside(now: MonotonicMs): void {
+    this.#leavePlaces()
     if (this.#aside.length === 0) return
     this.#aside = this.#aside.filter(({ caller, request }) => {
       if (caller.isSettled) return false
@@ -261,8 +282,9 @@ export class ProposalPipeline {
       putBack: (writes) => {
         this.#returned = [...writes, ...this.#returned]
       },
-      setAside: (writes) => {
+      setAside: (writes, rows) => {
         this.#aside.push(...writes)
+        for (const write of writes.slice(0, 1)) this.#keepPlace(write, rows)
       }
     }
     const writes = await this.#planner.plan(source, {
@@ -344,8 +366,7 @@ export class ProposalPipeline {
   }
 
   #nextLogTime(): number {
-    const { applier, clock } = this.#components
-    return applier.nextLogTime(clock.wallNow())
+    return this.#components.applier.nextLogTime()
   }
 
   #limits(): ClientLimits {

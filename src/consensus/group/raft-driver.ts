@@ -171,7 +171,10 @@ export class RaftDriver {
   }
 
   /** Its getters tell parts of the status without making all of it. */
-  get core(): Pick<Raft, 'role' | 'term' | 'leader' | 'configuration' | 'logEntries' | 'logBytes'> {
+  get core(): Pick<
+    Raft,
+    'role' | 'term' | 'leader' | 'configuration' | 'logEntries' | 'logBytes' | 'isLogHeld'
+  > {
     return this.#raft
   }
 

@@ -44,6 +44,7 @@ export class SnapshotSource {
   #kept: EngineSnapshot | null = null
   #taking: Promise<void> | null = null
   #usedAt = 0 as MonotonicMs
+  #servedBytes = 0
   #failures = 0
   #isStopped = false
 
@@ -60,6 +61,13 @@ export class SnapshotSource {
   /** The log must not be compacted: it would outrun what is being taken. */
   get isTaking(): boolean {
     return this.#taking !== null
+  }
+
+  /** How far the snapshot that is kept was sent, by what was asked for last; 1: there is none. */
+  get servedShare(): number {
+    if (this.isTaking) return 0
+    if (this.#kept === null) return 1
+    return Math.min(1, this.#servedBytes / this.#kept.description.sizeBytes)
   }
 
   /** Raft has a use for one. */
@@ -87,6 +95,7 @@ export class SnapshotSource {
     const { sizeBytes } = kept.description
     if (offset >= sizeBytes) throw new InvalidArgumentError('number', `no part ${number}`)
     this.#use()
+    this.#servedBytes = offset + snapshotChunkBytes
     const bytes = await kept.read(offset, Math.min(snapshotChunkBytes, sizeBytes - offset))
     const { counters } = this.#components
     counters.add('snapshot_chunks_sent')
@@ -107,6 +116,7 @@ export class SnapshotSource {
     try {
       await this.#drop()
       this.#kept = await engine.snapshot()
+      this.#servedBytes = 0
     } catch (error) {
       this.#fail(error)
       return

@@ -7,6 +7,7 @@ import type { Config } from '../../core/config/schema.js'
 import type { ConsensusEvent } from '../../core/events.js'
 import type { GroupId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
+import type { Disk } from '../../core/ports/disk.js'
 import type { Engine } from '../../core/ports/engine.js'
 import type { LogBase } from '../../core/ports/log-store.js'
 import type { Logger } from '../../core/ports/logger.js'
@@ -15,13 +16,16 @@ import type { TellQueue } from '../../core/tell-queue.js'
 import type { ConsensusCounters } from '../counters.js'
 import type { RaftEvent } from '../raft/types.js'
 import { LogKeeper } from './log-keeper-driver.js'
+import type { PartsManifest } from './parts-manifest.js'
 import type { RaftDriver } from './raft-driver.js'
 import { SnapshotSink, snapshotChunksInFlightMax } from './snapshot-sink-driver.js'
 import { type Chunk, type ChunkRequest, SnapshotSource } from './snapshot-source-driver.js'
+import { WritePace } from './write-pace-driver.js'
 
 export interface SnapshotsComponents {
   readonly clock: Clock
   readonly messenger: Messenger
+  readonly disk: Disk
   readonly engine: Engine
   readonly raft: RaftDriver
   readonly logger: Logger
@@ -40,19 +44,26 @@ export class Snapshots {
   readonly #source: SnapshotSource
   readonly #sink: SnapshotSink
   readonly #keeper: LogKeeper
+  readonly #pace: WritePace
   readonly #isAble: boolean
 
   constructor(
     components: SnapshotsComponents,
-    options: { readonly group: GroupId; readonly config: Config['consensus'] }
+    options: {
+      readonly group: GroupId
+      readonly config: Config['consensus']
+      readonly left: PartsManifest | null
+    }
   ) {
     const { engine, logger } = components
-    const { group, config } = options
+    const { group, config, left } = options
     const { snapshotKeepMs: keepMs, snapshotChunkTimeoutMs: chunkTimeoutMs } = config
     this.#source = new SnapshotSource(components, { group, keepMs })
     const onReady = () => components.onWork()
-    this.#sink = new SnapshotSink({ ...components, onReady }, { group, chunkTimeoutMs })
+    this.#sink = new SnapshotSink({ ...components, onReady }, { group, chunkTimeoutMs, left })
     this.#keeper = new LogKeeper(components, config)
+    const transferredShare = () => this.#source.servedShare
+    this.#pace = new WritePace({ ...components, transferredShare, onRelease: onReady }, config)
     this.#isAble =
       engine.capabilities().snapshots &&
       engine.snapshot !== undefined &&
@@ -79,6 +90,15 @@ export class Snapshots {
     else this.#sink.offer(event)
   }
 
+  /** False: the next batch of writes waits for a replica that catches up. */
+  get mayPropose(): boolean {
+    return this.#pace.mayPropose
+  }
+
+  noteProposed(): void {
+    this.#pace.noteProposed()
+  }
+
   /** The log has brought more. */
   handleApplied(): void {
     this.#sink.dropIfMoot()
@@ -95,11 +115,14 @@ export class Snapshots {
   }
 
   /** @throws NotFoundError, InvalidArgumentError */
-  serve(request: ChunkRequest): Promise<Chunk> {
-    return this.#source.serve(request)
+  async serve(request: ChunkRequest): Promise<Chunk> {
+    const chunk = await this.#source.serve(request)
+    this.#pace.handleProgress()
+    return chunk
   }
 
   async stop(): Promise<void> {
+    this.#pace.stop()
     await this.#source.stop()
     await this.#sink.stop()
   }

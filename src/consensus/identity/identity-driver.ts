@@ -48,7 +48,16 @@ export class IdentityStore {
     return this.#write(freshIdentity(this.#crypto, nodeId, clusterName))
   }
 
-  /** An empty directory becomes this replica's. Durable when it resolves. */
+  /**
+   * Null: the directory is nobody's yet.
+   * @throws LogCorruptedError unreadable
+   */
+  async read(): Promise<ReplicaIdentity | null> {
+    const bytes = await this.#disk.readFile(identityFile)
+    return bytes === null ? null : decodeIdentity(bytes)
+  }
+
+  /** The directory becomes this replica's, whosever it was. Durable when it resolves. */
   async found(identity: ReplicaIdentity): Promise<ReplicaIdentity> {
     return this.#write(identity)
   }

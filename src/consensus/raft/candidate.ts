@@ -11,7 +11,7 @@ import { electorateOf } from '../configuration.js'
 import type { RaftMessage } from '../messages.js'
 import { tallyVotes } from './quorum.js'
 import type { Replica } from './replica.js'
-import type { Role, Transitions } from './role.js'
+import { leadershipTransferred, type Role, type Transitions } from './role.js'
 
 export class Candidate implements Role {
   readonly name: RaftRole
@@ -54,7 +54,7 @@ export class Candidate implements Role {
     if (tally === 'pending') return
     if (tally === 'lost') this.#transitions.becomeFollower(this.#replica.term, null, 'voteLost')
     else if (this.#isForecast) this.#transitions.becomeCandidate(this.#transfer, 'preVoteWon')
-    else this.#transitions.becomeLeader('voteWon')
+    else this.#transitions.becomeLeader(this.#transfer ? leadershipTransferred : 'voteWon')
   }
 
   receive(message: RaftMessage): void {

@@ -18,7 +18,7 @@ import type {
 } from '../messages.js'
 import { snapshotHashBytes } from '../raft-bodies.js'
 import type { Replica } from './replica.js'
-import type { Role, Transitions } from './role.js'
+import { leadershipTransferred, type Role, type Transitions } from './role.js'
 import type { HeardAt } from './types.js'
 
 export class Follower implements Role {
@@ -237,7 +237,7 @@ export class Follower implements Role {
     const replica = this.#replica
     const isHonoured = message.from === replica.leader && replica.mayCampaign
     replica.record('timeoutNow', message.from, isHonoured ? 'campaigns' : 'ignored')
-    if (isHonoured) this.#transitions.becomeCandidate(true, 'leadershipTransferred')
+    if (isHonoured) this.#transitions.becomeCandidate(true, leadershipTransferred)
     else replica.messagesIgnored++
   }
 }

@@ -8,6 +8,8 @@
  * 2. Who left is forgotten when the removal is committed and it was told so, or is silent for an
  *    election timeout, or lacks what is not in the log any more: it gets no snapshot.
  * 3. At most `snapshotsInFlightMax` are given a snapshot at a time.
+ * 4. Learners, and whoever is offered a snapshot, need the log behind what they have until they
+ *    keep up: otherwise they would need another snapshot, and another.
  */
 import { compareText, type LogIndex, type ReplicaId } from '../../core/ids.js'
 import { configurationMembersMax, membersOf } from '../configuration.js'
@@ -23,6 +25,8 @@ export class Followers {
   /** Up to where they are fed. */
   readonly #leaving = new Map<ReplicaId, LogIndex>()
   readonly #catchUps = new Map<ReplicaId, CatchUp>()
+  /** Of those for whom the log is held. */
+  readonly #held = new Map<ReplicaId, CatchUp>()
 
   constructor(replica: Replica) {
     this.#replica = replica
@@ -60,6 +64,9 @@ export class Followers {
     const { log, now } = this.#replica
     const match = this.#progress.get(replica)?.match ?? (0 as LogIndex)
     this.#catchUps.get(replica)?.note(match, log.lastIndex, now)
+    const held = this.#held.get(replica)
+    held?.note(match, log.lastIndex, now)
+    if (held?.isCaughtUp(now)) this.#held.delete(replica)
   }
 
   isCaughtUp(replica: ReplicaId): boolean {
@@ -89,12 +96,33 @@ export class Followers {
     return true
   }
 
-  /** The lowest index that somebody who is at it was offered; none: infinite. */
-  get offeredIndexMin(): number {
-    const offered = [...this.#progress.values()]
-      .filter(({ mode, offeredIndex }) => mode === 'snapshot' && offeredIndex > 0)
-      .map(({ offeredIndex }) => offeredIndex)
-    return Math.min(Number.POSITIVE_INFINITY, ...offered)
+  /** A snapshot up to `index` is offered. */
+  noteOffered(replica: ReplicaId, index: LogIndex): void {
+    this.#progress.get(replica)?.noteOffered(index)
+    this.#hold(replica)
+  }
+
+  /** What is behind this index somebody needs who is catching up; nobody: infinite. */
+  get heldIndexMin(): number {
+    const indexes = [...this.#held.keys()].map((replica) => this.#heldIndexOf(replica))
+    return Math.min(Number.POSITIVE_INFINITY, ...indexes)
+  }
+
+  #heldIndexOf(replica: ReplicaId): number {
+    const { log, now, options } = this.#replica
+    const progress = this.#progress.get(replica)
+    if (progress === undefined || now - progress.heardAt >= options.snapshotKeepMs) {
+      return Number.POSITIVE_INFINITY
+    }
+    const { match, mode, offeredIndex } = progress
+    if (mode === 'snapshot' && offeredIndex > 0) return offeredIndex
+    return match >= log.baseIndex ? match : Number.POSITIVE_INFINITY
+  }
+
+  #hold(replica: ReplicaId): void {
+    if (this.#held.has(replica)) return
+    const { log, now, options } = this.#replica
+    this.#held.set(replica, new CatchUp(log.lastIndex, options.electionTimeoutMinMs, now))
   }
 
   /** Who is silent takes no snapshot: another may have its place. */
@@ -130,6 +158,7 @@ export class Followers {
     this.#progress = new Map()
     this.#leaving.clear()
     this.#catchUps.clear()
+    this.#held.clear()
   }
 
   report(): ReplicaProgress[] {
@@ -157,6 +186,7 @@ export class Followers {
       progress.set(replica, known ?? new Progress(next, options.appendsInFlightMax, now))
     }
     this.#progress = progress
+    for (const id of this.#held.keys()) if (!progress.has(id)) this.#held.delete(id)
   }
 
   #measureLearners(): void {
@@ -166,6 +196,7 @@ export class Followers {
     for (const id of learners) {
       if (this.#catchUps.has(id)) continue
       this.#catchUps.set(id, new CatchUp(log.lastIndex, options.electionTimeoutMinMs, now))
+      this.#hold(id)
     }
   }
 }

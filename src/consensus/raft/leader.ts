@@ -189,9 +189,13 @@ export class Leader implements Role {
     if (isOfUse) for (const member of this.#followers.ids) this.#replicateTo(member, false)
   }
 
-  /** What a compaction may not reach, so that whoever takes a snapshot in can go on from it. */
-  get snapshotIndexMin(): number {
-    return this.#followers.offeredIndexMin
+  /**
+   * What a compaction may not reach, so that whoever takes in the snapshot that is kept, or has
+   * taken it in, can go on from there; nobody: infinite.
+   */
+  get heldIndexMin(): number {
+    const keptIndex = this.#snapshot?.base.index ?? Number.POSITIVE_INFINITY
+    return Math.min(keptIndex, this.#followers.heldIndexMin)
   }
 
   /** Somebody would campaign: perhaps it does not know that it is no member any more. */
@@ -365,7 +369,7 @@ export class Leader implements Role {
       sizeBytes: snapshot.sizeBytes,
       sha256: snapshot.sha256
     })
-    progress.noteOffered(base.index)
+    this.#followers.noteOffered(member, base.index)
   }
 
   #handleSnapshotRefused(progress: Progress, message: SnapshotRefused): void {

@@ -13,6 +13,7 @@ export type RaftOptions = Pick<
   | 'unappliedBytesMax'
   | 'pendingReadsMax'
   | 'transferTimeoutMs'
+  | 'snapshotKeepMs'
 >
 
 /** Entries of one `Committed` event. */

@@ -115,13 +115,18 @@ export class Raft {
     this.#replica.noteApplied(index)
   }
 
+  /** The log is longer than it would be without somebody who catches up. */
+  get isLogHeld(): boolean {
+    return this.#role instanceof Leader && Number.isFinite(this.#role.heldIndexMin)
+  }
+
   /** Forgets entries that are applied and not needed any more; answers how many. */
   compact({ durableIndex, tail, heedsSnapshots }: CompactionLimits, now: MonotonicMs): number {
     const replica = this.#replica
     replica.now = now
     const { appliedIndex, log } = replica
     const role = this.#role
-    const offered = heedsSnapshots && role instanceof Leader ? role.snapshotIndexMin : appliedIndex
+    const offered = heedsSnapshots && role instanceof Leader ? role.heldIndexMin : appliedIndex
     const index = Math.min(durableIndex, offered, log.tailBelow(appliedIndex, tail)) as LogIndex
     return replica.compactTo(index)
   }

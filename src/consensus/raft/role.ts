@@ -20,6 +20,9 @@ export interface Role {
   leave(): void
 }
 
+/** Why a replica leads that the leader before asked to take over, as its events say it. */
+export const leadershipTransferred = 'leadershipTransferred'
+
 /** The only ways from one role to another. */
 export interface Transitions {
   becomeFollower(term: Term, leader: ReplicaId | null, reason: string): void

@@ -8,6 +8,8 @@
  * 4. Who carries it out claims it with its term. A former leader's word changes nothing.
  * 5. A change that its first group refuses has changed nothing; one that a later group refuses
  *    stops there. Either is its end.
+ * 6. Nobody has a group do it before a claim is written here, so one without a claim can be aborted
+ *    and is done nowhere, for ever; one with a claim cannot: a group may have it.
  */
 import type { GroupId, Term } from '../../core/ids.js'
 import { schemaTextBytesMax } from '../../core/limits.js'
@@ -40,7 +42,8 @@ const table = nullable(text(128))
 const reason = text(4 * schemaReasonLengthMax)
 const errorCode = text(64)
 
-export const schemaChangeStatuses = ['running', 'done', 'refused', 'stopped'] as const
+/** Append only: the position is the number in the log. */
+export const schemaChangeStatuses = ['running', 'done', 'refused', 'stopped', 'aborted'] as const
 export type SchemaChangeStatus = (typeof schemaChangeStatuses)[number]
 
 const change = struct({
@@ -82,12 +85,22 @@ const order = union({
   ],
   claim: [2, struct({ id: changeId, epoch: term })],
   advance: [3, struct({ id: changeId, epoch: term, group: groupId })],
-  refuse: [4, struct({ id: changeId, epoch: term, group: groupId, code: errorCode, reason })]
+  refuse: [4, struct({ id: changeId, epoch: term, group: groupId, code: errorCode, reason })],
+  abort: [5, struct({ id: changeId, reason })]
 })
 export type SchemaOrder = TypeOf<typeof order>
 type OrderOf<Kind extends SchemaOrder['kind']> = Extract<SchemaOrder, { kind: Kind }>
 
-export const schemaRefusals = ['busy', 'tooMany', 'groups', 'unknown', 'formerLeader'] as const
+/** Append only. */
+export const schemaRefusals = [
+  'busy',
+  'tooMany',
+  'groups',
+  'unknown',
+  'formerLeader',
+  /** A group was, or may have been, asked to do it. */
+  'claimed'
+] as const
 export type SchemaRefusal = (typeof schemaRefusals)[number]
 
 const answer = struct({
@@ -117,6 +130,8 @@ export const schemaChangesSection: ControlSection<SchemaChangesState, SchemaOrde
         return withCurrent(before, order, (found) => advance(before, found, order.group, at))
       case 'refuse':
         return withCurrent(before, order, (found) => refuse(before, found, order, at))
+      case 'abort':
+        return abort(before, order, at)
     }
   }
 }
@@ -162,7 +177,7 @@ function begin(
 
 function withCurrent(
   before: SchemaChangesState,
-  { id, epoch, kind }: Exclude<SchemaOrder, OrderOf<'begin'>>,
+  { id, epoch, kind }: Exclude<SchemaOrder, OrderOf<'begin' | 'abort'>>,
   act: (found: SchemaChange) => Outcome
 ): Outcome {
   const found = before.active.find((one) => one.id === id)
@@ -193,6 +208,19 @@ function refuse(
   if (nextGroupOf(found) !== group) return accepted(before)
   const status = found.done === 0 ? 'refused' : 'stopped'
   return ended(before, { ...found, status, code, reason, changedAt: now })
+}
+
+/** Told twice it is aborted, once. */
+function abort(
+  before: SchemaChangesState,
+  { id, reason }: OrderOf<'abort'>,
+  { now }: AppliedAt
+): Outcome {
+  const found = schemaChangeById(before, id)
+  if (found === null) return refused(before, 'unknown')
+  if (found.status === 'aborted') return accepted(before)
+  if (found.status !== 'running' || found.epoch !== 0) return refused(before, 'claimed')
+  return ended(before, { ...found, status: 'aborted', reason, changedAt: now })
 }
 
 const replaced = (before: SchemaChangesState, next: SchemaChange): Outcome =>

@@ -540,6 +540,11 @@ const failover = z.strictObject({
   /** The coordinator looks at the cluster this often: every node is asked how it is. */
   lookIntervalMs: ms(100, 3_600_000).default(2_000),
   /**
+   * A node that has not said how it is within this counts as silent, for the coordinator and for
+   * rolling restarts. Higher: for long ways and busy nodes; lower: less to wait for who is gone.
+   */
+  lookTimeoutMs: ms(50, 60_000).default(2_000),
+  /**
    * A leader is degraded for so long before its groups go elsewhere. Higher: fewer moves for a
    * passing trouble; lower: queries suffer for less long.
    */

@@ -117,6 +117,28 @@ export interface EngineRestore {
   finish(systemWrites: readonly SystemWrite[]): Promise<EngineState>
   /** Gives it up; harmless when it has ended. */
   abandon(): Promise<void>
+  /** Absent: what is written lives no longer than the process. */
+  readonly lasting?: LastingRestore
+}
+
+/** Of a restore whose bytes stay when the process ends. */
+export interface LastingRestore {
+  /** Of what was written, also before a crash, and is to be checked then; shorter where it ends. */
+  read(offset: number, lengthMax: number): Promise<Uint8Array>
+  /** Everything that was written until now outlives a power failure. */
+  sync(): Promise<void>
+  /** Ends the restore as `abandon` does, and leaves its bytes for one that resumes. */
+  suspend(): Promise<void>
+}
+
+export interface EngineOpenOptions {
+  /** What was written of a restore is left for one that resumes. */
+  readonly keepsRestore: boolean
+}
+
+export interface RestoreOptions {
+  /** What is left of one that was broken off is written already. */
+  readonly resumes: boolean
 }
 
 /**
@@ -134,10 +156,11 @@ export interface EngineRestore {
  * 5. A plan that fails leaves the batch as it was before it.
  * 6. An error thrown by `apply`, `flush` or `open` is fail-stop for this replica.
  * 7. An engine that says so in its capabilities has `snapshot` and `restore`. `open` removes what
- *    unfinished ones left behind. Of a group whose engine has neither the log is kept whole.
+ *    unfinished ones left behind, but for a restore that it is told to keep and that is `lasting`.
+ *    Of a group whose engine has neither the log is kept whole.
  */
 export interface Engine {
-  open(): Promise<EngineState>
+  open(options?: EngineOpenOptions): Promise<EngineState>
   capabilities(): EngineCapabilities
   /** Of the command format; a replica never applies a format above its own. */
   version(): number
@@ -175,6 +198,6 @@ export interface Engine {
    * At most one is under way.
    * @throws SnapshotRefusedError of another format, or there is no room for it
    */
-  restore?(description: SnapshotDescription): Promise<EngineRestore>
+  restore?(description: SnapshotDescription, options?: RestoreOptions): Promise<EngineRestore>
   close(): Promise<void>
 }

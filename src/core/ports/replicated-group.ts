@@ -25,17 +25,30 @@ export interface WriteAnswer {
 
 export interface ReadRequest {
   readonly statements: readonly Statement[]
-  /** The replica waits until it has applied this. */
+  /**
+   * The replica waits until it has applied this, and until branches that were prepared up to it
+   * are decided where the read meets their rows.
+   */
   readonly atLeastIndex: LogIndex
   readonly deadline: MonotonicMs
   /** What is in doubt may be decided already: the read waits for it. Absent: it does not. */
   readonly awaitsDecisions?: boolean
+  /**
+   * The answer tells how old what it saw can be. `maxMs`: refused with TooStaleError where it is
+   * not proved to be younger; null: whatever it is.
+   */
+  readonly staleness?: { readonly maxMs: number | null } | undefined
   readonly signal?: AbortSignal
 }
 
 export interface ReadAnswer {
   readonly results: readonly StatementResult[]
   readonly index: LogIndex
+  /**
+   * Everything that was acknowledged so long before it was executed is seen. Absent: not asked for,
+   * or nothing is proved.
+   */
+  readonly stalenessMs?: number
 }
 
 /** What queries are routed and fenced by. */
@@ -53,6 +66,8 @@ export interface GroupStatus {
   readonly role: RaftRole
   readonly term: Term
   readonly leader: NodeId | null
+  /** Leader only: the one before handed over to it; false: it was elected in a silence. */
+  readonly handedOver: boolean
   readonly voters: readonly NodeId[]
   /** They get the log, and neither vote nor serve. */
   readonly learners: readonly NodeId[]
@@ -92,7 +107,7 @@ export interface ReplicatedGroup {
   write(request: WriteRequest): Promise<WriteAnswer>
   /**
    * @throws RequestTimeoutError the index is not applied in time
-   * @throws LockedError rows that it awaits are not decided in time
+   * @throws LockedError rows whose decision it awaits are not decided in time
    */
   read(request: ReadRequest): Promise<ReadAnswer>
   /**

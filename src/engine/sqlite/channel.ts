@@ -32,7 +32,7 @@ export type EngineCallBody =
   | { readonly op: 'read'; readonly statements: readonly Statement[]; readonly budgetMs: number }
   | { readonly op: 'checksum' }
   /** Removes what a process before this one left of snapshots; the writer's first. */
-  | { readonly op: 'sweep' }
+  | { readonly op: 'sweep'; readonly keepsRestore: boolean }
   /** The file that was checked takes the database's place; the writer goes on with it. */
   | { readonly op: 'swap' }
   | CopierCallBody
@@ -45,8 +45,15 @@ export type CopierCallBody =
   | { readonly op: 'takeSnapshot' }
   | { readonly op: 'readSnapshot'; readonly offset: number; readonly lengthBytes: number }
   | { readonly op: 'dropSnapshot' }
-  | { readonly op: 'beginRestore'; readonly description: SnapshotDescription }
+  | {
+      readonly op: 'beginRestore'
+      readonly description: SnapshotDescription
+      readonly resumes: boolean
+    }
   | { readonly op: 'writeRestore'; readonly offset: number; readonly bytes: Uint8Array }
+  | { readonly op: 'readRestore'; readonly offset: number; readonly lengthMax: number }
+  | { readonly op: 'syncRestore' }
+  | { readonly op: 'suspendRestore' }
   | {
       readonly op: 'checkRestore'
       readonly description: SnapshotDescription

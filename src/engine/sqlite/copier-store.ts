@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
 import {
   closeSync,
+  constants,
   existsSync,
+  fdatasyncSync,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   openSync,
   readSync,
   rmSync,
@@ -17,6 +20,7 @@ import { SnapshotRefusedError } from '../../core/errors.js'
 import type { LogIndex } from '../../core/ids.js'
 import type { SnapshotDescription, SystemWrite } from '../../core/ports/engine.js'
 import { stateTable, systemTable } from './names.js'
+import { syncDirectory } from './sync-directory-store.js'
 import { takenFiles } from './taken-files.js'
 
 /** A database file of SQLite's with the tables of this engine, and no journal beside it. */
@@ -31,6 +35,9 @@ const pagesPerStep = 0x7fff_ffff
 const hashBufferBytes = 1024 * 1024
 /** Left free beside a snapshot that comes in, so that the log can go on. */
 const spareBytes = 16 * 1024 * 1024
+/** The unit of `blocks` in what `stat` tells. */
+const statBlockBytes = 512
+const journalSuffixes = ['-journal', '-wal', '-shm']
 
 /** A copy of a database beside it, taken or coming in. Blocks its own thread alone. */
 export class CopierStore {
@@ -99,15 +106,46 @@ export class CopierStore {
   }
 
   begin({ format, sizeBytes }: SnapshotDescription): void {
-    if (format !== snapshotFormat) {
-      throw new SnapshotRefusedError(`format ${format}; this engine reads ${snapshotFormat}`)
-    }
+    expectFormat(format)
     this.dropIncoming()
+    this.#expectRoom(sizeBytes, 0)
+    this.#incoming = openSync(join(this.#directory, incomingFile), 'wx+', 0o600)
+  }
+
+  /** Goes on with what a process before this one has written, whatever became of that. */
+  resume({ format, sizeBytes }: SnapshotDescription): void {
+    expectFormat(format)
+    const file = join(this.#directory, incomingFile)
+    // A crash during a check leaves a journal; it would undo what is written from now on.
+    for (const suffix of journalSuffixes) rmSync(`${file}${suffix}`, { force: true })
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
+    this.#incoming = openSync(file, flags, 0o600)
+    const { size, blocks } = fstatSync(this.#incoming)
+    if (size > sizeBytes) ftruncateSync(this.#incoming, sizeBytes)
+    this.#expectRoom(sizeBytes, blocks * statBlockBytes)
+  }
+
+  #expectRoom(sizeBytes: number, writtenBytes: number): void {
     const { bavail, bsize } = statfsSync(this.#directory)
-    if (bavail * bsize < sizeBytes + spareBytes) {
+    if (bavail * bsize + writtenBytes < sizeBytes + spareBytes) {
       throw new SnapshotRefusedError(`no room for ${sizeBytes} bytes`)
     }
-    this.#incoming = openSync(join(this.#directory, incomingFile), 'wx+', 0o600)
+  }
+
+  /** Shorter where the file ends. */
+  readIncoming(offset: number, lengthMax: number): Uint8Array {
+    const bytes = new Uint8Array(lengthMax)
+    const fd = must(this.#incoming, 'a restore')
+    let length = 0
+    for (let count = -1; count !== 0 && length < lengthMax; length += count) {
+      count = readSync(fd, bytes, length, lengthMax - length, offset + length)
+    }
+    return bytes.subarray(0, length)
+  }
+
+  sync(): void {
+    fdatasyncSync(must(this.#incoming, 'a restore'))
+    syncDirectory(this.#directory)
   }
 
   write(offset: number, bytes: Uint8Array): void {
@@ -152,13 +190,19 @@ export class CopierStore {
   }
 }
 
+function expectFormat(format: number): void {
+  if (format === snapshotFormat) return
+  throw new SnapshotRefusedError(`format ${format}; this engine reads ${snapshotFormat}`)
+}
+
 /** What a process that died left behind. */
-export function sweep(directory: string): void {
-  for (const name of [...takenFiles, incomingFile]) remove(directory, name)
+export function sweep(directory: string, keepsRestore: boolean): void {
+  for (const name of takenFiles) remove(directory, name)
+  if (!keepsRestore) remove(directory, incomingFile)
 }
 
 function remove(directory: string, name: string): void {
-  for (const suffix of ['', '-journal', '-wal', '-shm']) {
+  for (const suffix of ['', ...journalSuffixes]) {
     const file = join(directory, `${name}${suffix}`)
     if (existsSync(file)) rmSync(file)
   }

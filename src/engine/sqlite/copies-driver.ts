@@ -3,6 +3,7 @@ import type {
   EngineRestore,
   EngineSnapshot,
   EngineState,
+  RestoreOptions,
   SnapshotDescription,
   SnapshotStart,
   SystemWrite
@@ -63,10 +64,14 @@ export class CopiesDriver {
   /** `swap` has the database replaced by the file that was checked. */
   async restore(
     description: SnapshotDescription,
+    { resumes }: RestoreOptions,
     swap: () => Promise<EngineState>
   ): Promise<EngineRestore> {
     const copier = this.#start()
-    await this.#step(copier, { op: 'beginRestore', description })
+    await this.#step(copier, { op: 'beginRestore', description, resumes })
+    const end = async (op: 'dropRestore' | 'suspendRestore') => {
+      if (this.#open.has(copier)) await call(copier, { op }).finally(() => this.#end(copier))
+    }
     return {
       write: (offset, bytes) => call(copier, { op: 'writeRestore', offset, bytes }),
       finish: async (writes: readonly SystemWrite[]) => {
@@ -74,9 +79,11 @@ export class CopiesDriver {
         await this.#end(copier)
         return swap()
       },
-      abandon: async () => {
-        if (!this.#open.has(copier)) return
-        await call(copier, { op: 'dropRestore' }).finally(() => this.#end(copier))
+      abandon: () => end('dropRestore'),
+      lasting: {
+        read: (offset, lengthMax) => call(copier, { op: 'readRestore', offset, lengthMax }),
+        sync: () => call(copier, { op: 'syncRestore' }),
+        suspend: () => end('suspendRestore')
       }
     }
   }

@@ -49,7 +49,7 @@ class EngineHost {
   }
 
   #write(body: EngineCallBody): unknown {
-    if (body.op === 'sweep') return sweep(this.#options.directory)
+    if (body.op === 'sweep') return sweep(this.#options.directory, body.keepsRestore)
     if (body.op === 'open') return this.#openWriter()
     if (body.op === 'close' && this.#writer === null) return undefined
     if (this.#writer === null) throw new EngineFailedError('the writer is not open')
@@ -140,9 +140,17 @@ class CopierHost {
       case 'dropSnapshot':
         return this.#copier.dropTaken()
       case 'beginRestore':
-        return this.#copier.begin(body.description)
+        return body.resumes
+          ? this.#copier.resume(body.description)
+          : this.#copier.begin(body.description)
       case 'writeRestore':
         return this.#copier.write(body.offset, body.bytes)
+      case 'readRestore':
+        return this.#copier.readIncoming(body.offset, body.lengthMax)
+      case 'syncRestore':
+        return this.#copier.sync()
+      case 'suspendRestore':
+        return this.#copier.closeIncoming()
       case 'checkRestore':
         this.#copier.check(body.description, body.writes)
         return this.#copier.closeIncoming()

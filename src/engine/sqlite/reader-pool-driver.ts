@@ -212,6 +212,8 @@ export class ReaderPoolDriver {
     this.#readers = this.#readers.filter((other) => other !== reader)
     this.#abandoned++
     this.#logger.warn({ abandoned: this.#abandoned }, 'a read ran beyond its deadline')
+    // Its first call may be waited for: whoever opens readers need not wait for this one.
+    for (const { body, resolve } of reader.rpc.pending()) if (body.op === 'open') resolve(undefined)
     const mayReplace = !this.#isSuspended && this.#abandoned <= this.#settings.abandonedReadersMax
     if (mayReplace) this.#addReader()
     reader.rpc.kill().then((isStopped) => {

@@ -7,6 +7,7 @@ import type {
   Command,
   Engine,
   EngineCapabilities,
+  EngineOpenOptions,
   EngineRestore,
   EngineSnapshot,
   EngineState,
@@ -15,6 +16,7 @@ import type {
   PlanRequest,
   ReadOptions,
   ReadOutcome,
+  RestoreOptions,
   SnapshotDescription,
   SnapshotStart,
   SystemWrite
@@ -74,9 +76,9 @@ export class SqliteEngineDriver implements Engine {
     this.#timer = new DeadlineTimer(components.clock, (now) => this.#handleTimeout(now))
   }
 
-  async open(): Promise<EngineState> {
+  async open({ keepsRestore }: EngineOpenOptions = { keepsRestore: false }): Promise<EngineState> {
     this.#writer = this.#newWriter()
-    await this.#writer.call({ op: 'sweep' })
+    await this.#writer.call({ op: 'sweep', keepsRestore })
     const state = await this.#writer.call<EngineState>({ op: 'open' })
     await this.#readers.open(state.appliedIndex)
     return state
@@ -144,8 +146,11 @@ export class SqliteEngineDriver implements Engine {
     return this.#copies.begin()
   }
 
-  restore(description: SnapshotDescription): Promise<EngineRestore> {
-    return this.#copies.restore(description, () => this.#swap())
+  restore(
+    description: SnapshotDescription,
+    options: RestoreOptions = { resumes: false }
+  ): Promise<EngineRestore> {
+    return this.#copies.restore(description, options, () => this.#swap())
   }
 
   async close(): Promise<void> {

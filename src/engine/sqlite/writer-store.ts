@@ -1,12 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fdatasyncSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync
-} from 'node:fs'
+import { closeSync, existsSync, fdatasyncSync, mkdirSync, openSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert } from '../../core/assert.js'
 import { EngineFailedError, SnapshotRefusedError } from '../../core/errors.js'
@@ -34,6 +26,7 @@ import { hasSequences } from './schema-store.js'
 import { refuseShift, shiftingNames } from './shifting-names-store.js'
 import { createStateTables } from './state-tables-store.js'
 import { newBudget, StatementRunner } from './statement-runner-store.js'
+import { syncDirectory } from './sync-directory-store.js'
 
 /** How long a swap waits for readers that were told to end. */
 const swapPatienceMs = 1_000
@@ -381,13 +374,3 @@ export class WriterStore {
 
 const isSame = (one: Command, other: Command): boolean =>
   one === other || Buffer.compare(one.bytes, other.bytes) === 0
-
-/** The names of new files must survive a power failure too. */
-function syncDirectory(directory: string): void {
-  const fd = openSync(directory, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}

@@ -23,6 +23,7 @@ import {
   type TakeBackupOptions
 } from '../../core/backups.js'
 import type { PlacementView } from '../../core/cluster-control.js'
+import { Counters } from '../../core/counters.js'
 import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after } from '../../core/deadlines.js'
 import {
@@ -86,7 +87,18 @@ interface Pinned {
   readonly at: Pick<BackupGroup, 'group' | 'term' | 'logTime'>
 }
 
+export const backupCounterNames = [
+  'backups_taken',
+  /** Not taken; nothing is kept of them. */
+  'backups_failed',
+  'backup_bytes_copied',
+  'backup_bytes_read',
+  /** Now, in copies beside the databases. */
+  'backup_bytes_kept'
+] as const
+
 export class BackupsDriver implements ClusterBackups {
+  readonly counters = new Counters(backupCounterNames)
   readonly #components: BackupsComponents
   readonly #options: BackupsOptions
   readonly #timer: DeadlineTimer
@@ -106,10 +118,17 @@ export class BackupsDriver implements ClusterBackups {
     this.#isTaking = true
     try {
       this.#kept = await this.#takeWithin(after(this.#components.clock.now(), timeoutMs))
+    } catch (error) {
+      this.counters.add('backups_failed')
+      throw error
     } finally {
       this.#isTaking = false
     }
     const { backup, usedAt } = this.#kept
+    const sizeBytes = backup.groups.reduce((sum, group) => sum + group.sizeBytes, 0)
+    this.counters.add('backups_taken')
+    this.counters.add('backup_bytes_copied', sizeBytes)
+    this.counters.set('backup_bytes_kept', sizeBytes)
     this.#timer.arm(after(usedAt, backupKeepMs))
     const groups = backup.groups.map(({ group, index, sizeBytes }) => ({ group, index, sizeBytes }))
     this.#components.logger.info({ id: backup.id, groups }, 'a backup was taken')
@@ -134,6 +153,7 @@ export class BackupsDriver implements ClusterBackups {
     }
     kept.usedAt = this.#components.clock.now()
     const length = Math.min(lengthBytes, sizeBytes - offset)
+    this.counters.add('backup_bytes_read', length)
     return length === 0 ? new Uint8Array(0) : copy.read(offset, length)
   }
 
@@ -253,6 +273,7 @@ export class BackupsDriver implements ClusterBackups {
   async #drop(): Promise<void> {
     const kept = this.#kept
     this.#kept = null
+    this.counters.set('backup_bytes_kept', 0)
     if (kept !== null) await closeAll(kept.copies)
   }
 }

@@ -21,7 +21,7 @@ import type { ClusterSight } from '../rolling-restart/cluster-view.js'
 import { planAtWork } from '../rolling-restart/plan.js'
 import { restartDefaults } from '../rolling-restart/restart-options.js'
 import { restartsSection } from '../rolling-restart/restarts-section.js'
-import { type FormerLeader, failoverCause, isCauseClear } from './failover-causes.js'
+import { type FormerLeader, failoverCause, isCauseClear, wasHandedOver } from './failover-causes.js'
 import {
   FailoverCoordinator,
   type FailoverMove,
@@ -157,14 +157,14 @@ export class FailoverDriver {
     for (const election of this.#elections) {
       const former = this.#formerLeader(election)
       const isDue = now - election.at >= causeTimeoutMs
-      if (former !== null && !isDue && !isCauseClear(former, sight)) {
+      const handedOver = wasHandedOver(election, sight)
+      if (former !== null && !isDue && handedOver !== true && !isCauseClear(former, sight)) {
         left.push(election)
         continue
       }
-      const cause = former === null ? 'nobody led' : failoverCause(former, sight)
-      const why = `${cause}; ${election.why}`
-      const action = `its voters elected ${election.to} in term ${election.term}`
-      if (!(await this.#record({ ...election, why }, action))) left.push(election)
+      const cause = former === null ? 'nobody led' : failoverCause(former, sight, handedOver)
+      const [record, action] = explained(election, cause, handedOver === true)
+      if (!(await this.#record(record, action))) left.push(election)
     }
     this.#elections = left
     if (left.length > 0) return
@@ -211,4 +211,19 @@ export class FailoverDriver {
     if (from === this.#options.self) await node.moveLeadership(group, target, deadline)
     else await messenger.request(from, leadershipMove, { group, target }, { deadline })
   }
+}
+
+/** A change of leaders that nobody asked the coordinator for, with what was done. */
+function explained(
+  election: FailoverRecord,
+  cause: string,
+  isHandedOver: boolean
+): [FailoverRecord, string] {
+  const { from, to, term } = election
+  const why = `${cause}; ${election.why}`
+  if (!isHandedOver) {
+    return [{ ...election, why }, `its voters elected ${to} in term ${term}`]
+  }
+  const record: FailoverRecord = { ...election, reason: 'transferred', why }
+  return [record, `${from ?? 'its leader'} handed over to ${to}, which leads in term ${term}`]
 }

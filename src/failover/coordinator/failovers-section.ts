@@ -107,9 +107,12 @@ function applyFailovers(
   }
 }
 
-/** A term has one leader, so one election. */
+/** A term has one leader, so one election, whether or not it was a hand-over. */
 const isSameElection = (a: FailoverFacts, b: FailoverFacts): boolean =>
-  a.reason === 'elected' && b.reason === 'elected' && a.group === b.group && a.term === b.term
+  isElection(a) && isElection(b) && a.group === b.group && a.term === b.term
+
+const isElection = ({ reason }: FailoverFacts): boolean =>
+  reason === 'elected' || reason === 'transferred'
 
 /** Whole characters of it, as many as are kept. */
 export const cutSentence = (told: string): string =>

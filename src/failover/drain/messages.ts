@@ -98,7 +98,9 @@ export const nodeStatus = declareRequest({
     },
     {
       /** `LatencyCounts` of its queries since its process began. */
-      latencies: [1, list(u64, latencyBucketsLength)]
+      latencies: [1, list(u64, latencyBucketsLength)],
+      /** Of the groups that it leads, those whose leader before handed over to it. */
+      handedOver: [2, list(groupId, groupsToldMax)]
     }
   ),
   about: 'Asks a node how it is: its process, its replicas, and what a drain would have to move.'

@@ -12,12 +12,7 @@
 
 import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after, NEVER } from '../../core/deadlines.js'
-import {
-  FencedError,
-  NotLeaderError,
-  PlanRefusedError,
-  TransferFailedError
-} from '../../core/errors.js'
+import { FencedError, NotLeaderError, NotVoterError, PlanRefusedError } from '../../core/errors.js'
 import type { GroupId, MonotonicMs, NodeId } from '../../core/ids.js'
 import { type Lifecycle, Lifecycles, type Member } from '../../core/member.js'
 import type { Clock } from '../../core/ports/clock.js'
@@ -42,6 +37,8 @@ const leaderlessCheckMs = 1_000
 /** A replica of this node, as the drain sees it. */
 export interface DrainedGroup {
   readonly group: GroupId
+  /** Leader only: the one before handed over to it. */
+  readonly isHandedOver: boolean
   status(): Omit<ReplicaStatus, 'group'>
   setCandidacy(allowed: boolean): void
   transferLeadership(target: NodeId | null, deadline: MonotonicMs): Promise<void>
@@ -128,7 +125,8 @@ export class NodeDrainDriver {
       sessionsRefused: sessions?.refused ?? 0,
       inFlight: inFlight(),
       ...this.#components.counts(),
-      groups: groups().map((group) => ({ group: group.group, ...group.status() }))
+      groups: groups().map((group) => ({ group: group.group, ...group.status() })),
+      handedOver: groups().flatMap(({ group, isHandedOver }) => (isHandedOver ? [group] : []))
     }
   }
 
@@ -184,7 +182,7 @@ export class NodeDrainDriver {
 
   /**
    * As the leader: resolves with who leads then, as far as this node knows.
-   * @throws NotLeaderError, TransferFailedError
+   * @throws NotLeaderError, NotVoterError, TransferFailedError
    */
   async moveLeadership(
     id: GroupId,
@@ -200,7 +198,7 @@ export class NodeDrainDriver {
     }
     if (target === this.#options.self) return target
     if (target !== null && !status.voters.includes(target)) {
-      throw new TransferFailedError(`${target} is no voter of group ${id}`)
+      throw new NotVoterError(`${target} is no voter of group ${id}`)
     }
     await group.transferLeadership(target, deadline)
     return group.status().leader

@@ -4,7 +4,13 @@
  */
 import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after } from '../../core/deadlines.js'
-import { StoppedError, TransferFailedError, UnknownNodeError } from '../../core/errors.js'
+import {
+  NotFoundError,
+  NotVoterError,
+  StoppedError,
+  TransferFailedError,
+  UnknownNodeError
+} from '../../core/errors.js'
 import type { GroupId, MonotonicMs, NodeId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Logger } from '../../core/ports/logger.js'
@@ -91,10 +97,16 @@ export class OperationsDriver implements ClusterOperations {
     const began = this.#components.clock.now()
     const deadline = after(began, request.timeoutMs ?? switchoverTimeoutMs)
     const sight = await this.#look()
-    const from = sight.groups.find((one) => one.group === group)?.leader ?? null
+    const seen = sight.groups.find((one) => one.group === group)
+    if (seen === undefined) throw new NotFoundError(`no group ${group} is known`)
+    const wanted = request.target
+    if (wanted !== undefined && !seen.voters.includes(wanted)) {
+      throw new NotVoterError(`${wanted} is no voter of group ${group}`)
+    }
+    const from = seen.leader
     if (from === null) throw new TransferFailedError(`no leader of group ${group} is known`)
     const asked = { from, preference: isAnybody }
-    const target = request.target ?? moveTarget(group, sight, asked)
+    const target = wanted ?? moveTarget(group, sight, asked)
     if (target === null) throw new TransferFailedError(`nobody can take group ${group} over`)
     if (target !== from) {
       const fault = moveFault(group, target, sight)

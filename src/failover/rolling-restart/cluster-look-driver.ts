@@ -11,9 +11,6 @@ import { nodeStatus } from '../drain/messages.js'
 import { type ClusterSight, clusterSight, type NodeStatus } from './cluster-view.js'
 import { ServiceWatch } from './service-watch.js'
 
-/** A node that does not say how it is within this counts as silent. */
-export const statusTimeoutMs = 2_000
-
 export type LookOptions = Pick<RestartOptions, 'failureDomain' | 'lagEntriesMax'>
 
 export interface LookComponents {
@@ -29,17 +26,23 @@ export interface LookComponents {
 export class ClusterLook {
   readonly #components: LookComponents
   readonly #self: NodeId
+  readonly #timeoutMs: number
   readonly #watch = new ServiceWatch()
 
-  constructor(components: LookComponents, self: NodeId) {
+  /** @param options `timeoutMs`: who has not said how it is by then counts as silent */
+  constructor(
+    components: LookComponents,
+    options: { readonly self: NodeId; readonly timeoutMs: number }
+  ) {
     this.#components = components
-    this.#self = self
+    this.#self = options.self
+    this.#timeoutMs = options.timeoutMs
   }
 
   async look(options: LookOptions): Promise<ClusterSight> {
     const { members, verdictOn, ownStatus, clock, messenger } = this.#components
     const statuses = new Map<NodeId, NodeStatus>()
-    const deadline = after(clock.now(), statusTimeoutMs)
+    const deadline = after(clock.now(), this.#timeoutMs)
     const asked = members()
       .filter(({ nodeId, liveness }) => nodeId !== this.#self && liveness !== Livenesses.Dead)
       .map(async ({ nodeId }) => {

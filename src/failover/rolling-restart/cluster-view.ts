@@ -48,6 +48,8 @@ export interface NodeStatus {
   /** How long they took, as `LatencyCounts`; absent: an older node does not tell. */
   readonly latencies?: readonly number[] | undefined
   readonly groups: readonly ReplicaStatus[]
+  /** Of those that it leads, which were handed over to it; absent: an older node does not tell. */
+  readonly handedOver?: readonly GroupId[] | undefined
 }
 
 export interface NodeView {

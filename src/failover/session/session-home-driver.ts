@@ -122,7 +122,9 @@ export class SessionHomeDriver implements SessionGate {
       const seenIndexOf = (wanted: GroupId) => session.seenIndexOf(wanted)
       const { readOnly } = sessionDefaultsOf(session.settings)
       const answered = await run({ id: session.id, statements, seenIndexOf, readOnly })
-      noteRan({ group, index: answered.index, lastInsertRowid: lastRowidOf(answered.results) })
+      const { index, results, seen = [] } = answered
+      const ran = [{ group, index }, ...seen]
+      noteRan({ seen: ran, lastInsertRowid: lastRowidOf(results) })
       return answered
     })
   }

@@ -75,8 +75,7 @@ export type Entrance =
   | { readonly kind: 'full' }
 
 export interface Ran {
-  readonly group: GroupId
-  readonly index: LogIndex
+  readonly seen: readonly SeenIndex[]
   /** Null: it says nothing of it. */
   readonly lastInsertRowid: bigint | null
 }
@@ -159,8 +158,9 @@ export class SessionTable {
     if (session === undefined) return true
     session.inFlight = Math.max(0, session.inFlight - 1)
     if (ran !== null) {
-      const before = session.seenBy.get(ran.group) ?? 0
-      if (ran.index > before) session.seenBy.set(ran.group, ran.index)
+      for (const { group, index } of ran.seen) {
+        if (index > (session.seenBy.get(group) ?? 0)) session.seenBy.set(group, index)
+      }
       if (ran.lastInsertRowid !== null) session.lastInsertRowid = ran.lastInsertRowid
     }
     return session.inFlight === 0

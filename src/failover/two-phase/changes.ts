@@ -9,6 +9,7 @@
  *   3 commit   the decision as the coordinator told it        4 abort
  *   5 settle   groups that acknowledged decisions made here
  *   6 resolve  an operator decides without the coordinator    7 forget   and has read of it
+ *   8 recover  the group goes on without its majority: what was decided may be lost
  */
 
 import type { TransactionId } from '../../core/ids.js'
@@ -129,22 +130,26 @@ const change = union({
       reason: text(reasonBytesMax)
     })
   ],
-  forget: [7, struct({ transaction: transactionId })]
+  forget: [7, struct({ transaction: transactionId })],
+  /** Written by an operator's recovery alone. Epochs up to this one may have lost decisions. */
+  recover: [8, struct({ epoch: term })]
 })
-const changes: Codec<readonly Change[]> = list(change, changesMax)
+const changes: Codec<readonly LoggedChange[]> = list(change, changesMax)
 
-export type Change = TypeOf<typeof change>
+export type LoggedChange = TypeOf<typeof change>
+/** Of one transaction: what a leader proposes. */
+export type Change = Exclude<LoggedChange, { readonly kind: 'recover' }>
 export type ChangeOf<Kind extends Change['kind']> = Extract<Change, { kind: Kind }>
 
 /** @throws MessageTooLargeError */
-export function encodeChanges(value: readonly Change[]): Uint8Array {
+export function encodeChanges(value: readonly LoggedChange[]): Uint8Array {
   const writer = new ByteWriter(messageSizeBytesMax)
   changes.write(writer, value)
   return writer.take()
 }
 
 /** @throws ProtocolError an entry of a later version: the replica must stop, not skip it */
-export function decodeChanges(encoded: Uint8Array): readonly Change[] {
+export function decodeChanges(encoded: Uint8Array): readonly LoggedChange[] {
   const reader = new ByteReader(encoded)
   const value = changes.read(reader)
   reader.expectEnd()

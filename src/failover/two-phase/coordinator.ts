@@ -14,7 +14,8 @@
  * it is on its way nothing is decided here.
  * 3. Who asks is told commit or abort by the log alone. What an earlier epoch did not decide nobody
  * will; of an unknown transaction of this epoch or a later one an abort is logged first: a leader
- * that was deposed and does not know it cannot say what did not happen.
+ * that was deposed and does not know it cannot say what did not happen. Where the group has lost
+ * its majority since, nobody knows what was decided before: that is left to an operator.
  * 4. A decision is settled when every group has acknowledged it, and retried until then.
  * 5. A transaction is timed by the group's log time; where that stands still, because the leader's
  * clock is behind it, twice the time by the monotonic clock ends what is not decided.
@@ -67,7 +68,7 @@ export interface TransactionPlan {
   readonly command?: {
     readonly tag: ClientTag
     /** What is kept of the answers, for a retry; null: too large. */
-    kept(results: ReadonlyMap<GroupId, Uint8Array | null>): Uint8Array | null
+    kept(votes: ReadonlyMap<GroupId, Vote>): Uint8Array | null
   }
 }
 
@@ -82,6 +83,8 @@ export interface Vote {
   readonly vote: 'yes' | 'no' | 'readOnly'
   readonly reason: string
   readonly results: Uint8Array | null
+  /** Of the entry that prepared it, in the branch's group; 0: none did. */
+  readonly index: LogIndex
 }
 
 export type CoordinatorSend =
@@ -118,7 +121,8 @@ export type CoordinatorEvent =
       /** `unknown`: the decision was proposed, and what became of it is not known here. */
       readonly outcome: 'committed' | 'aborted' | 'unknown'
       readonly reason: string
-      readonly results: ReadonlyMap<GroupId, Uint8Array | null>
+      /** As far as they came. */
+      readonly votes: ReadonlyMap<GroupId, Vote>
     }
   /** It owes acknowledgements for longer than `unreachableAlarmMs`. */
   | { readonly type: 'GroupUnreachable'; readonly group: GroupId; readonly decisions: number }
@@ -321,6 +325,8 @@ export class Coordinator {
     if (end?.outcome === 'committed' && end.epoch === epoch) {
       return { decision: 'commit', index: end.decidedAt }
     }
+    const isLost = end === null && !this.#view.mayPresumeAbort(epoch)
+    if (isLost) return { decision: 'undecided', index: 0 as LogIndex }
     const isOver = epoch < this.#epoch && this.#view.branch(transaction)?.epoch !== epoch
     if (end !== null || isOver) return { decision: 'abort', index: 0 as LogIndex }
     if (!this.#open.has(transaction)) this.#fence(transaction, [asker], 'no decision was made')
@@ -421,7 +427,7 @@ export class Coordinator {
       expiresAt: open.expiresAt,
       groups,
       client: open.plan.command?.tag ?? null,
-      result: open.plan.command?.kept(resultsOf(open)) ?? null
+      result: open.plan.command?.kept(open.votes) ?? null
     })
   }
 
@@ -459,8 +465,7 @@ export class Coordinator {
   #finish(open: Open, outcome: 'committed' | 'aborted' | 'unknown', reason: string): void {
     const { transaction } = open.plan
     this.#open.delete(transaction)
-    const results = resultsOf(open)
-    this.#effects.emit({ type: 'Finished', transaction, outcome, reason, results })
+    this.#effects.emit({ type: 'Finished', transaction, outcome, reason, votes: open.votes })
   }
 
   /** The log has said something about it: what holds now is told. */
@@ -501,8 +506,9 @@ export class Coordinator {
     this.#scanAt = after(now, this.#options.scanIntervalMs)
     const { group } = this.#options
     for (const { transaction } of this.#view.decisions()) this.#drive(transaction)
-    for (const { transaction, coordinator, groups } of this.#view.branches()) {
+    for (const { transaction, coordinator, epoch, groups } of this.#view.branches()) {
       if (coordinator !== group || this.#open.has(transaction)) continue
+      if (!this.#view.mayPresumeAbort(epoch)) continue
       this.#fence(transaction, groups, 'its coordinator was lost before a decision', true)
     }
     this.#flush(now)
@@ -595,6 +601,3 @@ export class Coordinator {
     return outbox
   }
 }
-
-const resultsOf = ({ votes }: Open): ReadonlyMap<GroupId, Uint8Array | null> =>
-  new Map([...votes].map(([group, vote]) => [group, vote.results]))

@@ -56,6 +56,7 @@ import {
   type Planned,
   type PrepareRequest
 } from './participant.js'
+import { PlainPlaces } from './plain-places.js'
 import {
   coordinatorDefaults,
   participantDefaults,
@@ -179,7 +180,7 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
     const { answers, commands, writes, answered } = this.#state.apply(decodeChanges(entry), at)
     for (const { kind, transaction } of answers) {
       const branch = kind === 'vote' ? this.#state.branch(transaction) : null
-      if (branch !== null) this.rows.handlePrepared(transaction, branch.locks)
+      if (branch !== null) this.rows.handlePrepared(branch)
     }
     return { commands, writes, answered, answer: answers }
   }
@@ -343,6 +344,7 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
       askAt: clock.now()
     }
     this.rows.locks = locks
+    this.rows.places = this.#placesOf(this.#leading)
     participant.lead(clock.now())
     coordinator.lead(term, clock.now())
     this.#pump()
@@ -353,6 +355,7 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
     if (leading === null) return
     this.#leading = null
     this.rows.locks = null
+    this.rows.places = null
     this.#timer.arm(NEVER)
     const { coordinator, participant, votes, acks, outcomes, settled } = leading
     participant.resign()
@@ -362,6 +365,20 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
       waiting.reject(notLeading(this.group))
     }
     this.rows.tellReleased()
+  }
+
+  #placesOf(leading: Leading): PlainPlaces {
+    const { clock, random } = this.#components
+    return new PlainPlaces({
+      clock,
+      random,
+      locks: leading.locks,
+      onLeft: (place) => {
+        if (this.#leading !== leading) return
+        leading.participant.handlePlaceLeft(place)
+        this.#pump()
+      }
+    })
   }
 
   /** Carries out what the cores want until they are quiet. */

@@ -8,20 +8,24 @@
  * Invariants:
  * 1. Holders do not conflict with one another.
  * 2. A waiter is older than every holder that it conflicts with. When an older one comes to hold
- * what a waiter wants, the waiter dies.
- * 3. Nobody comes to hold what an older waiter wants: a stream of young ones starves nobody.
- * 4. At most `waitersMax` wait.
+ * what a waiter wants, or is all that it would wait for, the waiter dies.
+ * 3. Nobody comes to hold what an older waiter wants, or has a place for: a stream of young ones
+ * starves nobody.
+ * 4. Nobody waits for who has a place, so no circle goes through it: it holds nothing, and may wait
+ * for whomever it likes.
+ * 5. At most `waitersMax` wait, and as many have places.
  *
  * Owner's duties: hold again what is prepared when it begins to lead; `release` when a branch is
- * decided or gives up, and let those that it answers go on. Who is not a transaction (a plain
- * write, a read) holds nothing here: it looks with `blockersOf`, and again after each release.
+ * decided or gives up, or who has a place goes, and let those that it answers go on. Who is not a
+ * transaction (a plain write, a read) holds nothing here: it looks with `blockersOf`, and again
+ * after each release; a plain write keeps a place with `keepPlace` meanwhile.
  */
 import { assert } from '../../core/assert.js'
 import type { TransactionId } from '../../core/ids.js'
 import { compareAge } from '../../core/transaction-id.js'
 import { escalate, LockHolders, type Locks } from './lock-holders.js'
 
-/** Transactions that wait for rows of one group. */
+/** Transactions that wait for rows of one group; and plain writes that have a place. */
 export const lockWaitersMax = 1_024
 
 export type Acquired =
@@ -43,6 +47,8 @@ export interface Released {
 interface Waiter {
   readonly transaction: TransactionId
   readonly locks: Locks
+  /** It only keeps a place. */
+  readonly isPlain: boolean
 }
 
 export interface LockWait {
@@ -65,7 +71,11 @@ export class LockTable {
   }
 
   get waiterCount(): number {
-    return this.#waiters.length
+    return this.#countOf(false)
+  }
+
+  get placeCount(): number {
+    return this.#countOf(true)
   }
 
   get keyCount(): number {
@@ -98,13 +108,23 @@ export class LockTable {
       return { kind: 'held', others: this.#grant() }
     }
     if (compareAge(oldest, transaction) < 0) return { kind: 'dies', by: oldest }
-    if (this.#waiters.length >= this.#waitersMax) return { kind: 'full' }
-    this.#waiters.push({ transaction, locks: claim })
-    this.#waiters.sort((a, b) => compareAge(a.transaction, b.transaction))
+    if (this.waiterCount >= this.#waitersMax) return { kind: 'full' }
+    this.#enqueue({ transaction, locks: claim, isPlain: false })
     return { kind: 'waits', by }
   }
 
-  /** Whether it held or waited. */
+  /**
+   * Of a plain write as old as the id says, until `release`. Asked again, the new claim takes its
+   * place. False: as many have one as may.
+   */
+  keepPlace(id: TransactionId, locks: Locks): boolean {
+    this.#removeWaiter(id)
+    if (this.placeCount >= this.#waitersMax) return false
+    this.#enqueue({ transaction: id, locks: escalate(locks), isPlain: true })
+    return true
+  }
+
+  /** Of who held, waited or had a place. */
   release(transaction: TransactionId): Released {
     this.#removeWaiter(transaction)
     this.#holders.release(transaction)
@@ -118,10 +138,12 @@ export class LockTable {
 
   /** Who waits for whom now, oldest first. */
   waits(): LockWait[] {
-    return this.#waiters.map(({ transaction, locks }) => ({
-      transaction,
-      by: this.#holders.conflictsOf(locks, transaction)
-    }))
+    return this.#waiters
+      .filter(({ isPlain }) => !isPlain)
+      .map(({ transaction, locks }) => ({
+        transaction,
+        by: this.#holders.conflictsOf(locks, transaction)
+      }))
   }
 
   clear(): void {
@@ -135,16 +157,18 @@ export class LockTable {
     const left: Waiter[] = []
     const ahead = new LockHolders()
     for (const waiter of this.#waiters) {
-      const { transaction, locks } = waiter
+      const { transaction, locks, isPlain } = waiter
       const [oldest] = this.#holders.conflictsOf(locks, transaction)
-      if (oldest !== undefined && compareAge(oldest, transaction) < 0) {
-        died.push(transaction)
-      } else if (oldest === undefined && ahead.conflictsOf(locks, transaction).length === 0) {
-        this.#holders.hold(transaction, locks)
-        held.push(transaction)
-      } else {
+      const isLate = ahead.conflictsOf(locks, transaction).length > 0
+      const isYounger = oldest === undefined ? isLate : compareAge(oldest, transaction) < 0
+      if (isPlain || (oldest !== undefined && !isYounger)) {
         ahead.hold(transaction, locks)
         left.push(waiter)
+      } else if (isYounger) {
+        died.push(transaction)
+      } else {
+        this.#holders.hold(transaction, locks)
+        held.push(transaction)
       }
     }
     this.#waiters = left
@@ -158,6 +182,15 @@ export class LockTable {
       ahead.hold(waiter.transaction, waiter.locks)
     }
     return ahead.conflictsOf(claim, transaction)[0] ?? null
+  }
+
+  #enqueue(waiter: Waiter): void {
+    this.#waiters.push(waiter)
+    this.#waiters.sort((a, b) => compareAge(a.transaction, b.transaction))
+  }
+
+  #countOf(plain: boolean): number {
+    return this.#waiters.reduce((count, { isPlain }) => count + Number(isPlain === plain), 0)
   }
 
   #removeWaiter(transaction: TransactionId): void {

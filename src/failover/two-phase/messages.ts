@@ -63,7 +63,9 @@ export const transactionPrepare = declareRequest({
     {
       epoch,
       /** What the statements answered. */
-      results: [2, bytes(branchBytesMax)]
+      results: [2, bytes(branchBytesMax)],
+      /** Of the entry that prepared the branch, in its own group. */
+      index: [3, u64]
     }
   ),
   about: 'Asks a participant to make its branch durable and to promise that it can be committed.'

@@ -193,6 +193,11 @@ export class Participant {
     }
   }
 
+  /** A plain write that kept a place has come through, or given up. */
+  handlePlaceLeft(place: TransactionId): void {
+    if (this.#leads) this.#release(place)
+  }
+
   /** Whoever waits for a vote asks the next leader; what is prepared lies in the log. */
   resign(): void {
     this.#leads = false
@@ -253,7 +258,7 @@ export class Participant {
         preparing.phase = 'waiting'
         break
       case 'dies':
-        this.#giveUp(transaction, `${acquired.by} holds its rows and is older`)
+        this.#giveUp(transaction, `${acquired.by} is older, and holds its rows or waits for them`)
         break
       case 'full':
         this.#giveUp(transaction, 'too many transactions wait for rows')
@@ -348,14 +353,20 @@ export class Participant {
 
   /** What the log says already; null: nothing. */
   #rememberedVote({ transaction, epoch }: PrepareRequest): Vote | null {
-    const against = (reason: string): Vote => ({ epoch, vote: 'no', reason, results: null })
+    const against = (reason: string): Vote => ({
+      epoch,
+      vote: 'no',
+      reason,
+      results: null,
+      index: nowhere
+    })
     const end = this.#view.end(transaction)
     if (end !== null) return against(`${end.outcome} already`)
     const branch = this.#view.branch(transaction)
     if (branch === null) return null
     if (branch.epoch !== epoch) return against(`prepared in epoch ${branch.epoch}`)
     if (branch.kept === null) return against('its results were too large to keep')
-    return { epoch, vote: 'yes', reason: '', results: branch.kept }
+    return { epoch, vote: 'yes', reason: '', results: branch.kept, index: branch.index }
   }
 
   #promise(preparing: Preparing, planned: Extract<Planned, { kind: 'planned' }>): void {
@@ -383,7 +394,7 @@ export class Participant {
     const { transaction, epoch } = request
     this.#preparing.delete(transaction)
     this.#release(transaction)
-    this.#vote(request, { epoch, vote: 'readOnly', reason: '', results })
+    this.#vote(request, { epoch, vote: 'readOnly', reason: '', results, index: nowhere })
   }
 
   #handleVoted(answer: Extract<ChangeAnswer, { kind: 'vote' }>, now: MonotonicMs): void {
@@ -398,7 +409,9 @@ export class Participant {
       this.#release(transaction)
     }
     if (preparing === undefined) return
-    this.#vote(preparing.request, { epoch, vote, reason, results: preparing.results })
+    const { request, results } = preparing
+    const index = vote === 'yes' && branch !== null ? branch.index : nowhere
+    this.#vote(request, { epoch, vote, reason, results, index })
   }
 
   #handleEnded(answer: Extract<ChangeAnswer, { kind: 'ended' }>, now: MonotonicMs): void {
@@ -462,7 +475,7 @@ export class Participant {
   }
 
   #voteNo(request: PrepareRequest, reason: string, results: Uint8Array | null = null): void {
-    this.#vote(request, { epoch: request.epoch, vote: 'no', reason, results })
+    this.#vote(request, { epoch: request.epoch, vote: 'no', reason, results, index: nowhere })
   }
 
   #vote({ transaction, coordinator }: PrepareRequest, vote: Vote): void {
@@ -496,3 +509,6 @@ export class Participant {
     })
   }
 }
+
+/** Nothing was logged. */
+const nowhere = 0 as LogIndex

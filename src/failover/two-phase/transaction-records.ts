@@ -1,7 +1,7 @@
 /**
  * What a group remembers of distributed transactions, and how it lies in the engine's system keys:
  * `transaction/branch/<id>`, `transaction/end/<id>`, `transaction/decision/<id>`,
- * `transaction/dropped/<coordinator>`.
+ * `transaction/dropped/<coordinator>`; and `transaction/lost`, of `loss-mark.ts`.
  */
 import type { GroupId, TransactionId } from '../../core/ids.js'
 import { keptResultSizeBytesMax, messageSizeBytesMax } from '../../core/limits.js'

@@ -6,6 +6,7 @@ import type { GroupId } from '../../core/ids.js'
 import { compareAge } from '../../core/transaction-id.js'
 import type { TransactionReport } from '../../core/transactions.js'
 import type { LockWait } from './lock-table.js'
+import type { Branch } from './transaction-records.js'
 import type { TransactionView } from './transaction-state.js'
 
 /** Oldest first. */
@@ -31,7 +32,8 @@ export function reportTransactions(
         lockedRows: isWhole ? 'all' : new Set([...locks.readKeys, ...locks.writeKeys]).size,
         waiters: waits
           .filter(({ by }) => by.includes(transaction))
-          .map((waiter) => waiter.transaction)
+          .map((waiter) => waiter.transaction),
+        reason: isDecisionLost(group, branch, view) ? decisionLost : ''
       }
     }),
     ...[...view.decisions()].map((decision): TransactionReport => {
@@ -69,6 +71,12 @@ export function reportTransactions(
   ]
   return reports.sort((a, b) => compareAge(a.transaction, b.transaction))
 }
+
+/** Nobody will ever say what was decided of it. */
+export const decisionLost = 'its decision may be lost with the majority of its group'
+
+const isDecisionLost = (group: GroupId, branch: Branch, view: TransactionView): boolean =>
+  branch.coordinator === group && !view.mayPresumeAbort(branch.epoch)
 
 const nothing = {
   outcome: null,

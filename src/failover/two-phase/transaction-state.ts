@@ -15,7 +15,9 @@
  * 4. A decision to commit needs the group's own prepared branch, the term of the entry as its epoch
  * (so no later leader meets a decision of an earlier one) and a log time at or before its expiry.
  * 5. A prepared branch changes by `decide`, `commit`, `abort` and an operator's `resolve` alone.
- * 6. `restore` of the written keys gives a state that behaves the same for ever after.
+ * 6. Once the group was recovered without its majority, an abort is not presumed of what began
+ * before (`loss-mark.ts`).
+ * 7. `restore` of the written keys gives a state that behaves the same for ever after.
  *
  * Owner's duties: commit the commands and writes of `apply` in one engine transaction with the
  * index; answer nobody before that.
@@ -30,9 +32,10 @@ import {
 } from '../../core/ids.js'
 import type { Command, SystemWrite } from '../../core/ports/engine.js'
 import type { ClientTag } from '../../core/ports/replicated-group.js'
-import type { Change, ChangeOf } from './changes.js'
+import type { Change, ChangeOf, LoggedChange } from './changes.js'
 import { type EndLimits, Ends } from './ends.js'
 import { LockHolders } from './lock-holders.js'
+import { LossMark } from './loss-mark.js'
 import {
   type Branch,
   branchRecord,
@@ -117,6 +120,8 @@ export interface TransactionView {
   ends(): IterableIterator<End>
   decisions(): IterableIterator<Decision>
   stateOf(transaction: TransactionId): BranchState
+  /** False: its decision may have been lost with the group's majority. */
+  mayPresumeAbort(epoch: Term): boolean
 }
 
 export class TransactionState implements TransactionView {
@@ -125,6 +130,7 @@ export class TransactionState implements TransactionView {
   readonly #branches = new Map<TransactionId, Branch>()
   readonly #decisions = new Map<TransactionId, Decision>()
   readonly #held = new LockHolders()
+  readonly #loss = new LossMark()
   readonly #ends: Ends
 
   constructor(group: GroupId, limits: TransactionLimits) {
@@ -202,9 +208,17 @@ export class TransactionState implements TransactionView {
     return this.end(transaction)?.outcome ?? 'unknown'
   }
 
-  apply(changes: readonly Change[], at: AppliedAt): Applied {
+  mayPresumeAbort(epoch: Term): boolean {
+    return this.#loss.mayPresumeAbort(epoch)
+  }
+
+  apply(changes: readonly LoggedChange[], at: AppliedAt): Applied {
     const effects: Effects = { at, commands: [], writes: new Map(), answered: [] }
-    const answers = changes.map((change) => this.#applyOne(change, effects))
+    const answers: ChangeAnswer[] = []
+    for (const change of changes) {
+      if (change.kind === 'recover') put(effects.writes, this.#loss.set(change.epoch, at.now))
+      else answers.push(this.#applyOne(change, effects))
+    }
     for (const write of this.#ends.finish(at.now)) effects.writes.set(write.key, write)
     const writes = [...effects.writes.values()].sort((a, b) => compareText(a.key, b.key))
     return { answers, commands: effects.commands, writes, answered: effects.answered }
@@ -334,6 +348,12 @@ export class TransactionState implements TransactionView {
     // Its end was dropped long ago: only a coordinator without its notes tells it once more.
     if (this.#ends.isDecisionDropped(coordinator, decidedAt)) {
       return { kind: 'ended', transaction, state: 'committed', alarm: null }
+    }
+    if (this.#loss.mayBeLost(transaction) && this.#ends.hasRoomFor(this.#branches.size + 1)) {
+      const reason = 'lost with the majority of its group'
+      const lost = { reason, coordinator, decidedAt, heuristic: 'mixed' } as const
+      const { outcome: state } = this.#end(transaction, 'aborted', lost, effects)
+      return { kind: 'ended', transaction, state, alarm: `${reason}, and it was committed` }
     }
     const alarm = `commit of a branch that was never prepared here, by group ${coordinator}`
     return { kind: 'ended', transaction, state: 'unknown', alarm }
@@ -479,6 +499,7 @@ export class TransactionState implements TransactionView {
     const end = endRecord.read(write)
     if (end !== null) this.#ends.load(end)
     this.#ends.loadDropped(write)
+    this.#loss.load(write)
   }
 }
 

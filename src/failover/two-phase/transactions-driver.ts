@@ -31,6 +31,7 @@ import type { Random } from '../../core/ports/random.js'
 import type { ClientTag } from '../../core/ports/replicated-group.js'
 import { type RequestBranch, requestBranchesMax } from '../../core/request-branch.js'
 import type { Statement, StatementResult } from '../../core/sql.js'
+import type { SeenIndex } from '../../core/sql-sessions.js'
 import { compareAge, toTransactionId, transactionIdOf } from '../../core/transaction-id.js'
 import {
   type ClusterTransactions,
@@ -90,6 +91,11 @@ export interface TransactionAnswer {
   readonly results: readonly StatementResult[]
   /** Of the decision, in the coordinating group. */
   readonly index: LogIndex
+  /**
+   * Of the other groups' branches that write: a read there that asks for the index sees what was
+   * committed.
+   */
+  readonly seen: readonly SeenIndex[]
 }
 
 /** Decisions of a group wait so long at most for a backup that has gone silent. */
@@ -294,8 +300,8 @@ export class TransactionsDriver implements BranchPeers, ClusterTransactions {
       { ...body, group, coordinator: from },
       { deadline: after(this.#components.clock.now(), send.timeoutMs), group }
     )
-    const { epoch = send.epoch, vote, reason, results } = answer
-    return { epoch, vote, reason, results: results?.slice() ?? null }
+    const { epoch = send.epoch, vote, reason, results, index = 0 } = answer
+    return { epoch, vote, reason, results: results?.slice() ?? null, index: index as LogIndex }
   }
 
   end: BranchPeers['end'] = async (from, send) => {
@@ -363,9 +369,9 @@ export class TransactionsDriver implements BranchPeers, ClusterTransactions {
     const left = Math.floor(until - clock.now())
     if (left <= 0) throw new RequestTimeoutError('the deadline has passed')
     const transaction = transactionIdOf(stampMs, [random.nextUint32(), random.nextUint32()])
-    const kept = (told: Finished['results']) => {
-      const results = resultsOf(request, told)
-      return results === null ? null : encodeKeptResult(results)
+    const kept = (votes: Finished['votes']) => {
+      const results = resultsOf(request, votes)
+      return results === null ? null : encodeKeptResult(results, seenOf(section.group, votes))
     }
     const begun = section.begin(
       {
@@ -382,15 +388,16 @@ export class TransactionsDriver implements BranchPeers, ClusterTransactions {
     )
     if (begun.kind !== 'begun') throw refusalOf(begun, section.group)
     this.counters.add('transactions_begun')
-    const { outcome, reason, results } = await section.finished(transaction)
+    const { outcome, reason, votes } = await section.finished(transaction)
     if (outcome === 'unknown') {
       throw new IndeterminateError(`${reason}; transaction ${transaction} may be committed`)
     }
     if (outcome === 'committed') {
       const index = section.state.end(transaction)?.decidedAt ?? (0 as LogIndex)
-      return { results: resultsOf(request, results) ?? [], index }
+      const seen = seenOf(section.group, votes)
+      return { results: resultsOf(request, votes) ?? [], index, seen }
     }
-    throwFailureIn(request, results)
+    throwFailureIn(request, votes)
     if (!section.leads) throw notLeading(section.group)
     return { reason }
   }
@@ -473,17 +480,22 @@ function checkedGroupOf({ statements, branches }: TransactionRequest): GroupId {
 /** Null: it is new. */
 function answered(standing: ClientStanding): TransactionAnswer | null {
   if (standing.kind === 'refused') throw standing.error
-  return standing.kind === 'answered' ? standing.answer : null
+  return standing.kind === 'answered' ? { ...standing.answer, seen: standing.seen } : null
 }
+
+const seenOf = (own: GroupId, votes: Finished['votes']): readonly SeenIndex[] =>
+  [...votes].flatMap(([group, { index }]) =>
+    group === own || index === 0 ? [] : [{ group, index }]
+  )
 
 /** In the order of the request; null: a branch's answer is not here. */
 function resultsOf(
   { statements, branches }: TransactionRequest,
-  told: Finished['results']
+  votes: Finished['votes']
 ): readonly StatementResult[] | null {
   const results = new Map<number, StatementResult>()
   for (const { group, statements: places } of branches) {
-    const encoded = told.get(group) ?? null
+    const encoded = votes.get(group)?.results ?? null
     const answer = encoded === null ? null : decodeAnswer(encoded)
     if (answer?.kind !== 'results') return null
     for (const [i, at] of places.entries()) {
@@ -496,9 +508,9 @@ function resultsOf(
 }
 
 /** A statement's own error, under its place in the request. */
-function throwFailureIn({ branches }: TransactionRequest, told: Finished['results']): void {
+function throwFailureIn({ branches }: TransactionRequest, votes: Finished['votes']): void {
   for (const { group, statements } of branches) {
-    const encoded = told.get(group) ?? null
+    const encoded = votes.get(group)?.results ?? null
     const answer = encoded === null ? null : decodeAnswer(encoded)
     if (answer?.kind !== 'failed') continue
     const { failure } = answer

@@ -3,9 +3,12 @@
  * a few per second in any case, so that a quiet node may retry too. Without it every failure of a
  * loaded cluster becomes several queries, and the load that made it fail grows.
  *
+ * The first retry after its node was lost costs a query nothing: the node has dropped what it had
+ * taken, so the others do not get more than clients asked for.
+ *
  * Source: Finagle's retry budget and Envoy's `retry_budget`; both default to 20 %.
  *
- * 1. Within any window of ten seconds there are never more retries than
+ * 1. Within any window of ten seconds there are never more other retries than
  *    ratio · queries + minPerSecond · 10.
  */
 import { must } from '../../core/assert.js'

@@ -132,7 +132,10 @@ export class ShardRunnerDriver {
       const found = `${groups.length} groups answer about ${sizeBytes} bytes`
       throw new ResultTooLargeError(`${found}, at most ${resultSizeBytesMax} together`)
     }
-    return { results, index: 0 as LogIndex, node: this.#nodeId }
+    const ages = answers.map(({ stalenessMs }) => stalenessMs ?? Number.POSITIVE_INFINITY)
+    const stalenessMs = Math.max(...ages)
+    const answered = { results, index: 0 as LogIndex, node: this.#nodeId }
+    return Number.isFinite(stalenessMs) ? { ...answered, stalenessMs } : answered
   }
 
   /** Carried out by whoever leads the control group, in one group after the other. */

@@ -4,6 +4,7 @@ import type { LogIndex, MonotonicMs } from '../../../src/core/ids.js'
 import type {
   Command,
   Engine,
+  EngineOpenOptions,
   EngineRestore,
   EngineSnapshot,
   PlanOutcome,
@@ -225,6 +226,51 @@ export function engineContract(subject: EngineSubject): void {
     t.same([await read(h, 'a'), await read(h, 'b')], ['new', null])
   })
 
+  test('R-S08 what was written of a restore stays for the next process', async (t, h) => {
+    const source = await open(t, await subject.make(t), subject)
+    await source.engine.apply([await planned(source, set('a', 'new'))], [], at(10))
+    const taken = await snapshotOf(source.engine)
+    const { description } = taken
+    const content = await contentOf(taken)
+    const half = Math.ceil(content.length / 2)
+    const restore = await restoreOf(h.engine, description)
+    if (restore.lasting === undefined) throw new Error('its restores do not last')
+    await restore.write(0, content.slice(0, half))
+    await restore.lasting.sync()
+    t.same(await restore.lasting.read(7, content.length), content.slice(7, half))
+    await restore.lasting.suspend()
+    await restore.abandon()
+    await h.reopen({ keepsRestore: true })
+    const resumed = await h.engine.restore?.(description, { resumes: true })
+    t.same(await resumed?.lasting?.read(0, content.length), content.slice(0, half))
+    await resumed?.write(half, content.slice(half))
+    await resumed?.finish([])
+    t.equal(await read(h, 'a'), 'new')
+  })
+
+  test('R-S08 of a restore that is not kept nothing is left', async (t, h) => {
+    const taken = await snapshotOf(h.engine)
+    const { description } = taken
+    const suspended = async () => {
+      const restore = await restoreOf(h.engine, description)
+      await restore.write(0, Uint8Array.of(1, 2, 3))
+      await restore.lasting?.suspend()
+    }
+    const found = async (resumes: boolean) => {
+      const restore = await h.engine.restore?.(description, { resumes })
+      const bytes = await restore?.lasting?.read(0, 10)
+      await restore?.abandon()
+      return bytes?.length
+    }
+    await suspended()
+    t.equal(await found(true), 3)
+    await suspended()
+    t.equal(await found(false), 0, 'another begins anew')
+    await suspended()
+    await h.reopen()
+    t.equal(await found(true), 0, 'it was not to be kept')
+  })
+
   test('X-39 a damaged, foreign or short snapshot is refused, the content stays', async (t, h) => {
     await h.engine.apply([await planned(h, set('a', '1'))], [], at(10))
     const taken = await snapshotOf(h.engine)
@@ -279,16 +325,16 @@ interface Tap extends TeardownTap {
 interface Harness {
   engine: Engine
   /** Closes the engine and opens another on the same place. */
-  reopen(): Promise<{ appliedIndex: LogIndex; durableIndex: LogIndex }>
+  reopen(options?: EngineOpenOptions): Promise<{ appliedIndex: LogIndex; durableIndex: LogIndex }>
 }
 
 async function open(t: TeardownTap, place: EnginePlace, subject: EngineSubject): Promise<Harness> {
   const harness: Harness = {
     engine: place.create(),
-    async reopen() {
+    async reopen(options) {
       await harness.engine.close()
       harness.engine = place.create()
-      return harness.engine.open()
+      return harness.engine.open(options)
     }
   }
   t.teardown(() => harness.engine.close())

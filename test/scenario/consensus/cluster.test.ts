@@ -401,10 +401,19 @@ t.test('transfer to a named node, and to nobody who votes', async (t) => {
   const target = others(cluster, leader)[1] as string
   const group = cluster.group(leader)
   await t.rejects(group.transferLeadership('nobody' as never, cluster.deadline()), {
-    code: 'ERR_SKEIN_TRANSFER_FAILED'
+    code: 'ERR_SKEIN_NOT_A_VOTER'
   })
   await cluster.clock.settle(group.transferLeadership(target as never, cluster.deadline()))
   t.equal(await cluster.untilLeader(), target)
+  const taken = cluster.node(target)
+  t.equal(cluster.group(target).status().handedOver, true)
+  t.match(taken.driver.counters.snapshot(), { leaderships_transferred: 1, leader_elections: 0 })
+  t.match(
+    taken.events.findLast(({ type }) => type === 'RoleChanged'),
+    { role: 'leader', reason: 'leadershipTransferred' }
+  )
+  t.equal(cluster.group(leader).status().handedOver, false)
+  t.match(cluster.node(leader).driver.counters.snapshot(), { leader_elections: 1 })
 })
 
 t.test('a replica that differs from the majority stops serving, the others go on', async (t) => {

@@ -3,6 +3,9 @@ import { after } from '../../../src/core/deadlines.js'
 import { type ClientId, DEFAULT_GROUP, type NodeId, type Serial } from '../../../src/core/ids.js'
 import { pick } from '../../../src/core/splittable-random.js'
 import { TestCluster } from '../../support/consensus-cluster.js'
+import { someOf } from '../../support/thoroughness.js'
+
+const seeds = someOf(16)
 
 /** Appends 1, 2, 3, … to its own key, each until it is answered, at whichever node it finds. */
 class AppendingClient {
@@ -105,7 +108,7 @@ async function torment(cluster: TestCluster, rounds: number): Promise<Record<str
 t.test('every append of every client is there once and in order, whatever fails', async (t) => {
   const struck = { crash: 0, isolate: 0, transfer: 0, all: 0 } as Record<string, number>
   let acknowledged = 0
-  for (let seed = 0; seed < 8; seed++) {
+  for (let seed = 0; seed < seeds; seed++) {
     const cluster = new TestCluster({ seed, syncLatencyMs: 3, engine: { latencyMs: 1 } })
     await cluster.startAll()
     const clients = ['c0', 'c1', 'c2'].map((name) => new AppendingClient(cluster, name))
@@ -135,9 +138,9 @@ t.test('every append of every client is there once and in order, whatever fails'
     const failed = [...cluster.nodes.keys()].map((name) => cluster.group(name).status().failed)
     t.same(failed, [null, null, null], `seed ${seed}: no replica has failed`)
   }
-  t.ok(acknowledged > 300, `${acknowledged} acknowledged`)
+  t.ok(acknowledged > 40 * seeds, `${acknowledged} acknowledged`)
   t.ok(
-    Object.values(struck).every((count) => count > 5),
+    Object.values(struck).every((count) => count > 0),
     JSON.stringify(struck)
   )
 })

@@ -71,6 +71,14 @@ class HeldRows implements RowGuard {
     return [...readKeys, ...writeKeys].some((key) => this.held.includes(key))
   }
 
+  keepPlace(): null {
+    return null
+  }
+
+  isPreparedUpTo(): boolean {
+    return false
+  }
+
   blocksRead(rows: Rows): boolean {
     return this.blocksWrite(rows)
   }

@@ -148,7 +148,8 @@ export class RaftCluster {
       uncommittedBytesMax: 400,
       unappliedBytesMax: pick(random, [20, 100, 4_096]),
       pendingReadsMax: 16,
-      transferTimeoutMs: 0
+      transferTimeoutMs: 0,
+      snapshotKeepMs: 60_000
     }
     const payload = encodeConfiguration(configurationOf(this.#voters, learners))
     const founding = { index: 1 as LogIndex, term: 0 as Term, payload }

@@ -39,7 +39,8 @@ export const tableOptions: RaftOptions = {
   uncommittedBytesMax: 1_000,
   unappliedBytesMax: 1_000,
   pendingReadsMax: 4,
-  transferTimeoutMs: 0
+  transferTimeoutMs: 0,
+  snapshotKeepMs: 60_000
 }
 
 export const at = (ms: number): MonotonicMs => ms as MonotonicMs

@@ -28,6 +28,8 @@ export class ModelGroup {
   electionsByTimeout = 0
   /** When who leads now began to. */
   ledSince = 0
+  /** To who leads now. */
+  isHandedOver = false
   #leader: NodeId | null = null
   #term = 0 as Term
   readonly #options: ModelGroupOptions
@@ -111,7 +113,7 @@ export class ModelGroup {
     if (to === null || !this.#isThere(to) || this.#leader !== node) {
       throw new TransferFailedError(`${to} does not take over`)
     }
-    this.#lead(to)
+    this.#lead(to, true)
   }
 
   setCut(node: NodeId, isCut: boolean): void {
@@ -176,7 +178,8 @@ export class ModelGroup {
     return this.#options.isUp(voter) && !this.#cut.has(voter)
   }
 
-  #lead(node: NodeId): void {
+  #lead(node: NodeId, isHandedOver = false): void {
+    this.isHandedOver = isHandedOver
     this.#term = (this.#term + 1) as Term
     this.#leader = node
     this.ledSince = this.#options.clock.now()

@@ -234,7 +234,7 @@ export class RestartWorld {
         verdictOn: (other) => (this.#degraded.has(other) ? 'degraded' : 'healthy'),
         ownStatus: () => drain.status()
       },
-      node
+      { self: node, timeoutMs: 2_000 }
     )
     const operations = new OperationsDriver(
       { ...common, node: drain, look: (o) => look.look(o) },
@@ -386,6 +386,9 @@ export class RestartWorld {
       .filter(({ voters }) => voters.includes(node))
       .map((group) => ({
         group: group.group,
+        get isHandedOver() {
+          return group.isHandedOver && group.believedBy(node).leader === node
+        },
         status: () => group.statusAt(node),
         setCandidacy: (allowed: boolean) => {
           if (this.host(node).process?.boot === boot) group.setCandidacy(node, allowed)

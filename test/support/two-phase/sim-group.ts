@@ -177,7 +177,8 @@ export class SimGroup {
       const [ours, theirs] = [told(own), told(applied)]
       if (ours !== theirs) throw new Error(`replicas of ${this.id} differ: ${ours}; ${theirs}`)
     }
-    const changes = payload.kind === 'transactions' ? decodeChanges(payload.bytes) : []
+    const logged = payload.kind === 'transactions' ? decodeChanges(payload.bytes) : []
+    const changes = logged.filter((change) => change.kind !== 'recover')
     return { term, index: this.lastIndex, changes, applied, onApplied }
   }
 }

@@ -395,7 +395,8 @@ export class World {
     if (event.type === 'PlanWanted') this.#planFor(leader, event.request)
     else if (event.type !== 'RowsReleased') this.events.push(event)
     if (event.type !== 'Finished') return
-    const { transaction, outcome, reason, results } = event
+    const { transaction, outcome, reason, votes } = event
+    const results = new Map([...votes].map(([group, vote]) => [group, vote.results]))
     this.count(outcome)
     this.checks.finished(transaction, leader.term, outcome)
     if (!this.outcomes.has(transaction)) {

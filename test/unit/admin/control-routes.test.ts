@@ -34,6 +34,13 @@ t.test('placement and versions are shown; actions reach the manager', async (t) 
       changes: [{ table: 'accounts', doneIn: [1], status: 'stopped', code: 'ERR_SKEIN_SQL' }]
     }
   })
+  const id = '00112233445566778899aabbccddeeff'
+  const abort = (change: string) =>
+    ask('POST', `/v1/placement/schema_changes/${change}/abort`, { by: 'ann' })
+  t.match(await abort('nothing'), { status: 400, body: { code: 'ERR_SKEIN_INVALID_ARGUMENT' } })
+  t.match(await abort(id), { status: 200, body: { id, status: 'aborted', doneIn: [] } })
+  t.same(manager.control.asked.splice(0), [{ call: 'abortSchemaChange', with: { id, by: 'ann' } }])
+  manager.control.recorded.splice(0)
   t.match(await ask('GET', '/v1/cluster_version'), { status: 200, body: { silent: ['b'] } })
   await ask('POST', '/v1/cluster_version/finalize', {})
   await ask('POST', '/v1/cluster_version/finalize', { to: 2 })

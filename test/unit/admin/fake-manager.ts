@@ -297,6 +297,10 @@ export class FakeControl implements ClusterControl {
     begunAt: 1_700_000_000_000,
     changedAt: 1_700_000_000_900
   }
+  abortSchemaChange = (id: string, options: { by: string }) => {
+    this.asked.push({ call: 'abortSchemaChange', with: { id, ...options } })
+    return this.#answer({ ...this.#schemaChange, id, doneIn: [], status: 'aborted' as const })
+  }
   schemaChanges = () => this.#answer([this.#schemaChange])
   shardTable = (table: string, options: unknown) => {
     this.asked.push({ call: 'shardTable', with: { table, options } })
@@ -605,6 +609,7 @@ export class FakeManager implements ClusterManager {
       role: 'leader',
       term: 7,
       leader: 'a',
+      handedOver: false,
       voters: ['a', 'b'],
       learners: [],
       commitIndex: 41,

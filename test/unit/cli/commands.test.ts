@@ -20,7 +20,8 @@ import {
   type NodeId,
   silentLogger
 } from '../../../src/core/index.js'
-import { mainFile, skein, skeinProcess } from '../../support/run-skein.js'
+import { mainFile } from '../../support/main-file.js'
+import { skein, skeinProcess } from '../../support/run-skein.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import { vacantAddress } from '../../support/vacant-port.js'
 

@@ -73,6 +73,12 @@ t.test('the commands ask the node, and end with 1 where it refuses', async (t) =
   const ask = (...args: string[]) => skein(...args, '--admin', `http://${address}`)
   const placement = await ask('placement', '--json')
   t.match(JSON.parse(placement.stdout), { version: 3, groups: [{ group: 0 }] })
+  const listed = await ask('placement', 'changes')
+  t.match(listed, { status: 0, stdout: /accounts +stopped +1 of 3 +group 2: duplicate/ })
+  const id = '00112233445566778899aabbccddeeff'
+  const aborted = await ask('placement', 'changes', 'abort', id, '--by', 'ann')
+  t.match(aborted, { status: 0, stdout: /aborted +0 of 3/ })
+  t.same(manager.control.asked.splice(0), [{ call: 'abortSchemaChange', with: { id, by: 'ann' } }])
   t.match(await ask('upgrade', 'status'), { status: 0, stdout: /every member speaks 2/ })
   t.match(await ask('upgrade', 'finalize', '--to', '2'), { status: 0 })
   t.same(manager.control.asked, [{ call: 'finalizeVersion', with: { to: 2 } }])

@@ -3,7 +3,8 @@ import { encodeWith } from '../../../src/control/change-command.js'
 import { ControlEngine, controlImageFile } from '../../../src/control/control-engine-driver.js'
 import type { AnySection, AppliedChange } from '../../../src/control/control-state.js'
 import { ownSections } from '../../../src/control/sections.js'
-import type { LogIndex, MonotonicMs } from '../../../src/core/ids.js'
+import type { LogIndex, MonotonicMs, WallMs } from '../../../src/core/ids.js'
+import type { Clock } from '../../../src/core/ports/clock.js'
 import type { Command } from '../../../src/core/ports/engine.js'
 import { SplittableRandom } from '../../../src/core/splittable-random.js'
 import { SimulatedDisk } from '../../../src/simulation/simulated-disk.js'
@@ -17,10 +18,13 @@ const deadline = 1e9 as MonotonicMs
 const at = (index: number) => index as LogIndex
 const bytes = (...values: number[]) => Uint8Array.from(values)
 
-function place(disk = new MemoryDisk() as ConstructorParameters<typeof ControlEngine>[0]['disk']) {
+function place(
+  disk = new MemoryDisk() as ConstructorParameters<typeof ControlEngine>[0]['disk'],
+  clock: Clock = new VirtualClock()
+) {
   const applied: AppliedChange[] = []
   const engine = new ControlEngine({
-    clock: new VirtualClock(),
+    clock,
     crypto: testCrypto(SplittableRandom.fromSeed(1)),
     disk,
     sections: [...ownSections, tally as AnySection],
@@ -47,6 +51,29 @@ t.test('planned changes see one another and nobody else sees them', async (t) =>
   await engine.apply(commands, [], at(5))
   t.same(engine.stateOf(tally), { count: 2, last: 'two' })
   t.match(applied, [{ answer: { count: 1 } }, { answer: { count: 2 }, at: { index: 5 } }])
+})
+
+t.test('R-X03 a proposer whose wall clock is ahead moves log time by its own time', async (t) => {
+  const clock = new VirtualClock()
+  const aheadMs = 600_000
+  const ahead: Clock = {
+    now: () => clock.now(),
+    wallNow: () => (clock.wallNow() + aheadMs) as WallMs,
+    schedule: (due, callback) => clock.schedule(due, callback)
+  }
+  const [follower, leader] = [place(undefined, clock), place(undefined, ahead)]
+  await Promise.all([follower.engine.open(), leader.engine.open()])
+  const begun = [await plan(follower.engine, 'one', 1)]
+  await leader.engine.apply(begun, [], at(1))
+  await clock.advance(4_000)
+  const commands = [await plan(leader.engine, 'two', 2), await plan(leader.engine, 'three', 2)]
+  await leader.engine.apply(commands, [], at(2))
+  const [first, second, third] = leader.applied.map((one) => one.at.now as number)
+  t.equal(Number(second) - Number(first), 5_000, 'a quarter faster than it passed')
+  t.equal(Number(third) - Number(second), 1, 'of one entry')
+  await clock.advance(4 * aheadMs)
+  await leader.engine.apply([await plan(leader.engine, 'four', 3)], [], at(3))
+  t.equal(leader.applied.at(-1)?.at.now, ahead.wallNow(), 'it catches up in its time')
 })
 
 t.test('discard drops what was planned, and so does apply of anything else', async (t) => {

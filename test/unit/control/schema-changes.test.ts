@@ -1,5 +1,6 @@
 /** Changes of the schema over a control group whose leaders die, and groups that are models. */
 import t from 'tap'
+import { ClusterControlDriver } from '../../../src/control/cluster-control-driver.js'
 import { placementSection, SchemaChangesDriver } from '../../../src/control/index.js'
 import {
   type SchemaChange,
@@ -30,7 +31,9 @@ class ModelGroups {
     this.#cluster = cluster
   }
 
-  async register(): Promise<void> {}
+  async register(group: GroupId): Promise<void> {
+    if (this.away.has(group)) throw new NoLeaderError(`no leader of group ${group} is known`)
+  }
 
   async execute(group: GroupId, text: string, client: { readonly clientId: string }) {
     const { clock } = this.#cluster
@@ -86,7 +89,16 @@ async function started() {
       ),
       of
     )
-  return { cluster, groups, start, driver, ask, kill, look }
+  /** As an operator has it. */
+  const view = (name: string) => {
+    const parts = { clock: cluster.clock, control: cluster.control(name), members: () => [] }
+    const recorder = {} as ConstructorParameters<typeof ClusterControlDriver>[0]['recorder']
+    const operator = new ClusterControlDriver({ ...parts, recorder })
+    const abort = (of = id) =>
+      cluster.clock.settle(operator.abortSchemaChange(of, { by: 'ann', timeoutMs: 5_000 }))
+    return { abort }
+  }
+  return { cluster, groups, start, driver, ask, kill, look, view }
 }
 
 const everywhere = [1, 2, 3].map((group) => `${group} ${sql}`)
@@ -153,6 +165,60 @@ t.test('a group without a leader holds it up; who waits is told that it goes on'
   groups.away.clear()
   t.equal(await cluster.clock.settle(waiting), null, 'after the first it has its turn')
   t.same(groups.done, [...everywhere, ...everywhere])
+})
+
+t.test('what its first group holds up is aborted, and never done', async (t) => {
+  const { cluster, groups, ask, look, view } = await started()
+  groups.away.add(1)
+  const asked = ask('a')
+  await cluster.clock.advance(5_000)
+  t.match(await look('b'), { status: 'running', done: 0, epoch: 0 })
+  t.match(await view('b').abort(), { id, status: 'aborted', doneIn: [], reason: 'aborted by ann' })
+  t.match(await cluster.clock.settle(asked), {
+    code: 'ERR_SKEIN_CHANGE_REFUSED',
+    details: { reason: 'aborted', schemaChange: id }
+  })
+  t.match(await view('c').abort(), { status: 'aborted' }, 'again is harmless')
+  groups.away.clear()
+  await cluster.clock.advance(60_000)
+  t.same(groups.done, [])
+  t.equal(await cluster.clock.settle(ask('a', 5_000, { id: other })), null, 'the table is free')
+})
+
+t.test('what a group has, or may have, is not aborted', async (t) => {
+  const { cluster, groups, ask, look, view } = await started()
+  groups.away.add(2)
+  const asked = ask('a')
+  await cluster.clock.until(() => groups.done.length === 1)
+  await cluster.clock.advance(1_000)
+  await t.rejects(view('b').abort(), {
+    code: 'ERR_SKEIN_CHANGE_REFUSED',
+    message: /groups 1 have it, group 2 may/,
+    details: { reason: 'claimed', doneIn: ['1'] }
+  })
+  groups.away.clear()
+  t.equal(await cluster.clock.settle(asked), null, 'it goes on')
+  await t.rejects(view('b').abort(), { message: /it is done/ })
+  await t.rejects(view('b').abort(other), { code: 'ERR_SKEIN_NOT_FOUND' })
+  t.match(await look('a'), { status: 'done' })
+})
+
+t.test('aborted at any moment it is done everywhere or nowhere', async (t) => {
+  for (let afterMs = 0; afterMs < 42; afterMs += 6) {
+    const { cluster, groups, ask, view } = await started()
+    const asked = ask('a')
+    await cluster.clock.advance(afterMs)
+    const aborted = await view('b')
+      .abort()
+      .then(
+        () => true,
+        () => false
+      )
+    const error = await cluster.clock.settle(asked)
+    await cluster.clock.advance(5_000)
+    t.equal(error === null, !aborted, `after ${afterMs} ms`)
+    t.same(groups.done, aborted ? [] : everywhere, `after ${afterMs} ms`)
+  }
 })
 
 t.test('what the first group says against it changes nothing', async (t) => {

@@ -35,6 +35,7 @@ const group: GroupStatus = {
   role: 'follower',
   term: 1 as Term,
   leader: toNodeId('a'),
+  handedOver: false,
   voters: [toNodeId('a')],
   learners: [],
   commitIndex: 1 as LogIndex,

@@ -1,7 +1,11 @@
 import t from 'tap'
 import { CONTROL_GROUP, type GroupId, type NodeId, type Term } from '../../../src/core/ids.js'
 import { SplittableRandom } from '../../../src/core/splittable-random.js'
-import { failoverCause, isCauseClear } from '../../../src/failover/coordinator/failover-causes.js'
+import {
+  failoverCause,
+  isCauseClear,
+  wasHandedOver
+} from '../../../src/failover/coordinator/failover-causes.js'
 import {
   cutSentence,
   type FailoverFacts,
@@ -97,6 +101,10 @@ t.test('a cause is what can be seen of the former leader', async (t) => {
   t.match(cause({ verdict: 'degraded' }), 'a is degraded')
   t.match(cause({}, 'another'), 'a new process of a is there')
   t.match(cause({}), /a answers: it handed over/)
+  const known = (handedOver: boolean) =>
+    failoverCause({ node: node('a'), boot: null }, sightOf({ a: {}, b: {} }), handedOver)
+  t.equal(known(true), 'a answers')
+  t.equal(known(false), 'a answers: it was out of reach for a while')
   t.match(failoverCause({ node: node('z'), boot: null }, sightOf({ b: {} })), 'z has left')
   const isClear = (view: Parameters<typeof sightOf>[0][string]) =>
     isCauseClear({ node: node('a'), boot: null }, sightOf({ a: view, b: {} }))
@@ -123,6 +131,40 @@ t.test('the loss of the coordinator itself is recorded by the next one', async (
     t.match(why, new RegExp(`^${lost} (is not alive|does not answer)`))
     t.not(by, lost)
   }
+  world.stop()
+})
+
+t.test('whether a leadership was handed over is for its new leader to tell', async (t) => {
+  const asked = { group: 0 as GroupId, term: 1 as Term, to: node('b') }
+  const sight = (handedOver?: readonly GroupId[]) =>
+    sightOf({ a: {}, b: { leads: [0], status: { handedOver } } })
+  t.equal(wasHandedOver(asked, sight([0 as GroupId])), true)
+  t.equal(wasHandedOver(asked, sight([1 as GroupId])), false)
+  t.equal(wasHandedOver(asked, sight()), null, 'an older node does not tell')
+  const later = { ...asked, term: 2 as Term }
+  t.equal(wasHandedOver(later, sight([0 as GroupId])), null, 'it leads another term')
+  const other = { ...asked, to: node('a') }
+  t.equal(wasHandedOver(other, sight([0 as GroupId])), null, 'it leads no more')
+})
+
+t.test('a planned hand-over is recorded as one, and no election', async (t) => {
+  const world = new RestartWorld({
+    nodes: 5,
+    groups: 1,
+    random: SplittableRandom.fromSeed(4),
+    failover: policy
+  })
+  await world.clock.advance(5_000)
+  const [group] = world.groups
+  const from = group?.leader as NodeId
+  const target = node(from === 'n3' ? 'n4' : 'n3')
+  await world.clock.settle(world.operations(from).switchover({ group: 0 as GroupId, target }))
+  await world.clock.advance(10_000)
+  const recorded = world.control.failovers.failovers.filter((one) => one.group === 0)
+  t.match(recorded, [
+    { reason: 'transferred', from, to: target, why: new RegExp(`^${from} answers; term`) }
+  ])
+  t.match(recorded[0]?.action, `${from} handed over to ${target}`)
   world.stop()
 })
 

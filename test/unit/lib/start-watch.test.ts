@@ -15,10 +15,12 @@ t.test('a start that takes long says which step it waits for, as long as it does
   let open = () => {}
   const opening = watch.during(
     'opening the engines',
-    () => new Promise<void>((resolve) => (open = resolve))
+    () => new Promise<void>((resolve) => (open = resolve)),
+    () => ({ groups: [2, 5] })
   )
   await clock.advance(slowStartIntervalMs * 2.5)
-  t.same(told, [{ step: 'opening the engines' }, { step: 'opening the engines' }])
+  const waiting = { step: 'opening the engines', groups: [2, 5] }
+  t.same(told, [waiting, waiting])
   open()
   await opening
   t.equal(clock.pending, 0)

@@ -32,6 +32,7 @@ import {
   type StatementResult,
   silentLogger,
   type Term,
+  TooStaleError,
   unstatedCapacity,
   type WriteAnswer,
   type WriteRequest
@@ -107,6 +108,8 @@ export class FakeCluster {
   reads: { node: NodeId; atLeastIndex: number }[] = []
   /** Thrown by the next reads at each node. */
   readonly nextRead = new Map<NodeId, Error[]>()
+  /** How old what each node has is; 0 when absent. */
+  readonly stalenessMs = new Map<NodeId, number>()
   /** How long each node takes to confirm that it may read. */
   readonly readIndexMs = new Map<NodeId, number>()
   /** What every read answers; a count of executions when absent. */
@@ -230,6 +233,7 @@ class FakeReplica implements ReplicatedGroup {
       role: leader === this.#nodeId ? RaftRoles.Leader : RaftRoles.Follower,
       term: term as Term,
       leader,
+      handedOver: false,
       voters,
       learners: [],
       commitIndex: index,
@@ -267,13 +271,17 @@ class FakeReplica implements ReplicatedGroup {
     return answer
   }
 
-  async read({ statements, atLeastIndex }: Parameters<ReplicatedGroup['read']>[0]) {
+  async read({ statements, atLeastIndex, staleness }: Parameters<ReplicatedGroup['read']>[0]) {
     const cluster = this.#cluster
+    const stalenessMs = cluster.stalenessMs.get(this.#nodeId) ?? 0
+    const maxMs = staleness?.maxMs ?? Number.POSITIVE_INFINITY
+    if (stalenessMs > maxMs) throw new TooStaleError('as told')
     cluster.reads.push({ node: this.#nodeId, atLeastIndex })
     if (cluster.readAnswer !== null) return cluster.readAnswer
     const row = [cluster.executed.length]
     const results = statements.map(() => ({ ...nothing, columns: ['n'], rows: [row] }))
-    return { results, index: cluster.executed.length as LogIndex }
+    const index = cluster.executed.length as LogIndex
+    return staleness === undefined ? { results, index } : { results, index, stalenessMs }
   }
 
   async readIndex(): Promise<LogIndex> {

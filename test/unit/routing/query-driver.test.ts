@@ -12,7 +12,14 @@ import {
   SqlConstraintError
 } from '../../../src/core/index.js'
 import { query } from '../../../src/routing/messages.js'
-import { config, FakeCluster, FakeMessenger, memberOf, nodeIds } from './fake-cluster.js'
+import {
+  config,
+  FakeCluster,
+  FakeMessenger,
+  memberOf,
+  nodeIds,
+  type Trouble
+} from './fake-cluster.js'
 import { fuzz } from './query-fuzz.js'
 
 const abc = nodeIds('a', 'b', 'c')
@@ -69,6 +76,35 @@ t.test('a new voter that hears of its leader is believed, whatever was told befo
   t.match(await cluster.clock.settle(read), { node: a })
 })
 
+t.test('R-Q09 a replica that is too stale leaves a local read to another one', async (t) => {
+  const cluster = new FakeCluster(abc)
+  const [a, b, c] = abc as [NodeId, NodeId, NodeId]
+  const read = (maxStalenessMs?: number) => {
+    const bound = maxStalenessMs === undefined ? {} : { maxStalenessMs }
+    const choices = { consistency: 'local', timeoutMs: 2_000, ...bound } as const
+    return cluster.clock.settle(cluster.driver('b').execute('SELECT 1', choices))
+  }
+  cluster.stalenessMs.set(b, 90.5)
+  t.match(await read(), { node: b, stalenessMs: 91 }, 'it may be as old as it is')
+  t.match(await read(100), { node: b, stalenessMs: 91 })
+  const elsewhere = await read(50)
+  t.not(elsewhere.node, b)
+  t.equal(elsewhere.stalenessMs, 0)
+  for (const node of [a, c]) cluster.stalenessMs.set(node, 70)
+  await rejectsWith(t, read(50), 'ERR_SKEIN_TOO_STALE')
+  const linearizable = await cluster.clock.settle(cluster.driver('b').execute('SELECT 1'))
+  t.notOk('stalenessMs' in linearizable)
+  for (const [maxStalenessMs, consistency] of [
+    [0, 'local'],
+    [1.5, 'local'],
+    [3_600_001, 'local'],
+    [50, 'leader']
+  ] as const) {
+    const refused = cluster.driver('b').execute('SELECT 1', { maxStalenessMs, consistency })
+    await rejectsWith(t, refused, 'ERR_SKEIN_INVALID_ARGUMENT')
+  }
+})
+
 t.test('a list is one command with one result each', async (t) => {
   const cluster = new FakeCluster(abc)
   const results = await cluster.clock.settle(
@@ -123,6 +159,35 @@ t.test('a silent leader is given up when another one is elected', async (t) => {
   cluster.elect('c')
   t.equal((await cluster.clock.settle(writing)).node, 'c')
   t.ok(cluster.clock.now() - begun < 1_000, 'long before the deadline')
+})
+
+t.test('all that a lost leader had taken goes on, however few retries may be made', async (t) => {
+  const cluster = new FakeCluster(abc, [], { retryBudgetRatio: 0, retryBudgetMinPerSecond: 0 })
+  await cluster.clock.settle(cluster.driver('b').execute('INSERT 0'))
+  const count = 50
+  cluster.trouble('a', ...Array<Trouble>(count).fill('silence'))
+  const writes = Array.from({ length: count }, (_, i) =>
+    cluster.driver('b').execute(`INSERT INTO t VALUES (${i})`, { timeoutMs: 60_000 })
+  )
+  await cluster.clock.advance(300)
+  cluster.elect('c')
+  await cluster.clock.settle(Promise.all(writes))
+  t.equal(new Set(cluster.executed).size, count + 1)
+  t.equal(cluster.executed.length, count + 1, 'each once')
+})
+
+t.test('what was given up and cannot go on is in doubt, not cancelled by its caller', async (t) => {
+  const cluster = new FakeCluster(abc, [], { retryBudgetRatio: 0, retryBudgetMinPerSecond: 0 })
+  await cluster.clock.settle(cluster.driver('b').execute('INSERT 0'))
+  cluster.trouble('a', 'silence')
+  const writing = cluster.driver('b').execute(insert, { timeoutMs: 60_000 })
+  await cluster.clock.advance(300)
+  // Where the group lives is asked first.
+  cluster.trouble('c', 'silence', 'silence')
+  cluster.elect('c')
+  await cluster.clock.advance(10_000)
+  cluster.elect('a')
+  await rejectsWith(t, cluster.clock.settle(writing), 'ERR_SKEIN_INDETERMINATE')
 })
 
 t.test('when the deadline passes with an unknown outcome it is indeterminate', async (t) => {

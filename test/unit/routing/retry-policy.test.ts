@@ -25,6 +25,7 @@ t.test('only errors that say so count as certain', async (t) => {
     'ERR_SKEIN_SESSION_MOVED',
     'ERR_SKEIN_SESSION_DETACHED',
     'ERR_SKEIN_LOCKED',
+    'ERR_SKEIN_TOO_STALE',
     'ERR_SKEIN_TRANSACTION_ABORTED'
   ])
   for (const code of ['CONNECTION_LOST', 'TIMEOUT', 'INDETERMINATE', 'INTERNAL', 'STOPPED']) {

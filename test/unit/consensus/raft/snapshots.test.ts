@@ -226,6 +226,62 @@ t.test('R-P05 a base makes older requests count for what is left of them', async
   t.equal(tracker.take(DEFAULT_GROUP, hardState, log, at(1)), null)
 })
 
+t.test('R-S13 the log is held behind a snapshot until who took it in keeps up', async (t) => {
+  const table = new RaftTable({ voters: three })
+  const propose = () => {
+    table.act('a', (raft, now) => raft.propose(entry(0, 0).payload, now))
+    table.settle()
+  }
+  const base = () => table.raft('a').status().baseIndex
+  table.elect('a')
+  table.isolate('c')
+  for (let i = 0; i < 3; i++) propose()
+  table.compact('a', 0)
+  table.heal()
+  table.advance(300)
+  table.snapshot('a')
+  table.advance(300)
+  const snapshotIndex = base()
+  t.ok(table.raft('a').isLogHeld)
+  propose()
+  table.isolate('c')
+  table.restore('c')
+  propose()
+  table.compact('a', 0)
+  t.equal(base(), snapshotIndex, 'who is offered one, and silent for a while')
+  table.heal()
+  table.advance(300)
+  table.act('a', (raft, now) => raft.handleSnapshot(null, now))
+  const { progress } = table.raft('a').status()
+  t.match(progress.at(-1), { mode: 'replicate', matchIndex: snapshotIndex + 2 })
+  for (let i = 0; i < 3; i++) {
+    table.advance(50)
+    propose()
+  }
+  t.notOk(table.raft('a').isLogHeld, 'it keeps up')
+  table.compact('a', 0)
+  t.equal(base(), table.raft('a').status().lastIndex)
+})
+
+t.test('R-S13 the log is not held longer for who is silent than its snapshot', async (t) => {
+  const table = new RaftTable({
+    voters: ['a', 'b'],
+    learners: ['d'],
+    options: { snapshotKeepMs: 5_000 }
+  })
+  table.isolate('d')
+  table.elect('a')
+  t.ok(table.raft('a').isLogHeld)
+  table.act('a', (raft, now) => raft.propose(entry(0, 0).payload, now))
+  table.settle()
+  table.advance(4_000)
+  t.ok(table.raft('a').isLogHeld)
+  table.advance(2_000)
+  t.notOk(table.raft('a').isLogHeld)
+  table.compact('a', 0)
+  t.equal(table.raft('a').status().baseIndex, table.raft('a').status().lastIndex)
+})
+
 t.test('R-S12 at most two get a snapshot at a time, the others wait their turn', async (t) => {
   const table = new RaftTable({ voters: ['a', 'b', 'c', 'd', 'e', 'f', 'g'] })
   table.elect('a')

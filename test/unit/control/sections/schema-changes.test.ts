@@ -60,6 +60,26 @@ t.test('begun again it is the same, under way and after its end', async (t) => {
   t.same(run.state.active, [])
 })
 
+t.test('it is aborted before anybody claims it, and not after', async (t) => {
+  const run = new SectionRun(schemaChangesSection)
+  const abort = (id: string) => ({ kind: 'abort', id, reason: 'aborted by ann' }) as const
+  t.match(run.apply(abort('y')), { refusal: 'unknown' })
+  run.apply(begin('y'))
+  t.same(run.apply(abort('y')), accepted)
+  t.match(schemaChangeById(run.state, 'y'), {
+    status: 'aborted',
+    reason: 'aborted by ann',
+    done: 0
+  })
+  t.match(run.apply(claim('y')), { refusal: 'unknown' }, 'nobody has it done any more')
+  t.same(run.apply(abort('y')), accepted, 'twice is once')
+  const claimed = begun()
+  t.match(claimed.run.apply(abort('x')), { refusal: 'claimed' })
+  t.match(claimed.change(), { status: 'running' })
+  claimed.run.apply(refuse('x', 1))
+  t.match(claimed.run.apply(abort('x')), { refusal: 'claimed' }, 'it has ended')
+})
+
 t.test('what the first group refuses has changed nothing; a later one stops it', async (t) => {
   const { run, change } = begun()
   t.same(run.apply(refuse('x', 2)), accepted, 'not its turn')

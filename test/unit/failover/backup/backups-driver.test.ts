@@ -117,8 +117,11 @@ t.test('parts are read within their bounds, until it is ended', async (t) => {
   await t.rejects(backups.take(), { code: 'ERR_SKEIN_BACKPRESSURE' })
   await backups.end('another')
   t.equal(open.size, 1)
+  const counted = { backups_taken: 1, backup_bytes_copied: 4, backup_bytes_read: 3 }
+  t.match(backups.counters.snapshot(), { ...counted, backup_bytes_kept: 4 })
   await backups.end(id)
   t.equal(open.size, 0)
+  t.equal(backups.counters.get('backup_bytes_kept'), 0)
   await t.rejects(read(0, 1), { code: 'ERR_SKEIN_NOT_FOUND' })
   await backups.take()
 })

@@ -96,7 +96,8 @@ class World {
     assert(entrance.session.seenIndexOf(group) >= this.answered, 'it does not see its own writes')
     this.answered = ++this.index
     this.runs++
-    table.leave(session, { group, index: this.index as LogIndex, lastInsertRowid: null })
+    const seen = [{ group, index: this.index as LogIndex }]
+    table.leave(session, { seen, lastInsertRowid: null })
   }
 
   /** With the token of now; a used one is nobody's any more. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { LogIndex, MonotonicMs } from '../../../../src/core/ids.js'
+import type { GroupId, LogIndex, MonotonicMs } from '../../../../src/core/ids.js'
 import {
   departedMax,
   nodeSessionsMax,
@@ -22,8 +22,7 @@ const adopted = (n = 1, epoch = 1) => ({
 })
 
 const ran = (index: number, lastInsertRowid: bigint | null = null) => ({
-  group: seen(0).group,
-  index: index as LogIndex,
+  seen: [seen(index)],
   lastInsertRowid
 })
 
@@ -49,8 +48,9 @@ t.test('M-06 a move waits for the requests that are under way and holds the othe
   t.match(table.enter(id(1), 'app', ms(1)), { kind: 'held' })
   t.notOk(table.leave(id(1), ran(9, 3n)))
   t.notOk(table.isAtSafePoint(id(1)))
-  t.ok(table.leave(id(1), ran(7)))
-  t.match(table.capture(id(1)), { epoch: 1, seen: [seen(9)], lastInsertRowid: 3n })
+  const other = { group: 1 as GroupId, index: 4 as LogIndex }
+  t.ok(table.leave(id(1), { ...ran(7), seen: [seen(7), other] }))
+  t.match(table.capture(id(1)), { epoch: 1, seen: [seen(9), other], lastInsertRowid: 3n })
   table.depart(id(1), b, 2)
   t.match(table.enter(id(1), 'app', ms(1)), { kind: 'moved', to: b, epoch: 2 })
 })

@@ -30,7 +30,13 @@ t.test('a vote of an earlier epoch does not count', async (t) => {
     coordinator.handleVote(
       transaction,
       group,
-      { epoch: epoch as Term, vote: 'yes', reason: '', results: new Uint8Array() },
+      {
+        epoch: epoch as Term,
+        vote: 'yes',
+        reason: '',
+        results: new Uint8Array(),
+        index: 1 as LogIndex
+      },
       now,
       0
     )
@@ -81,4 +87,42 @@ t.test('what an earlier leader left is told as recovered, once each', async (t) 
   t.match(coordinator.drain().emit, [{ type: 'Recovered', transaction: orphan, decision: 'abort' }])
   coordinator.handleTimeout(9_000 as MonotonicMs, 9_000)
   t.same(coordinator.drain().emit, [])
+})
+
+t.test('R-M19 nobody presumes an abort where a decision may be lost', async (t) => {
+  const view = new TransactionState(own, defaultOptions.limits)
+  const random = SplittableRandom.fromSeed(1)
+  const [held, gone] = [transactionIdOf(1, [0, 1]), transactionIdOf(2, [0, 2])]
+  const at = (index: number) => ({ index: index as LogIndex, term: 1 as Term, now: index })
+  const branch = {
+    kind: 'prepare' as const,
+    transaction: held,
+    epoch: 1 as Term,
+    sequence: 1,
+    coordinator: own,
+    groups: [own, other],
+    expiresAt: 1_000,
+    locks: { readKeys: [], writeKeys: ['k'] },
+    command: null,
+    kept: null
+  }
+  view.apply([branch], at(1))
+  view.apply([{ kind: 'recover', epoch: 50 as Term }], at(2))
+  const coordinator = new Coordinator(
+    { view, random },
+    { ...defaultOptions.coordinator, group: own }
+  )
+  coordinator.lead(51 as Term, now)
+  coordinator.handleTimeout(60_000 as MonotonicMs, 60_000)
+  t.same(coordinator.drain().persist, null, 'its own branch stays')
+  for (const transaction of [held, gone]) {
+    t.match(coordinator.handleQuery(transaction, 1 as Term, other), { decision: 'undecided' })
+  }
+  t.same(coordinator.drain().persist, null, 'and nothing is fenced')
+  const word = { transaction: held, outcome: 'commit', by: 'somebody', reason: '' } as const
+  coordinator.handleApplied(view.apply([{ kind: 'resolve', ...word }], at(3)).answers, now)
+  t.match(coordinator.handleQuery(held, 1 as Term, other), { decision: 'commit', index: 3 })
+  t.match(coordinator.drain().sendNow, [{ kind: 'commit', to: other, transaction: held }])
+  t.match(coordinator.handleQuery(gone, 51 as Term, other), { decision: 'undecided' })
+  t.match(coordinator.drain().persist, [{ kind: 'abort', transaction: gone }], 'of its own epoch')
 })

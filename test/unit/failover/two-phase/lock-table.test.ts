@@ -92,6 +92,50 @@ t.test('who waits dies when an older one comes to hold its rows', async (t) => {
   t.equal(table.waiterCount, 0)
 })
 
+t.test('a plain write with a place is overtaken by older ones alone', async (t) => {
+  const table = new LockTable()
+  table.acquire(id(9), writes('a'))
+  t.ok(table.keepPlace(id(5), writes('a')))
+  t.same(table.waits(), [], 'it is no transaction')
+  t.same(table.acquire(id(7), writes('a')), { kind: 'dies', by: id(5) }, 'nobody waits for it')
+  t.same(table.acquire(id(3), writes('a')), { kind: 'waits', by: [id(9)] })
+  t.same(table.release(id(9)), { held: [id(3)], died: [] })
+  t.same(table.release(id(3)), { held: [], died: [] })
+  t.same(table.blockersOf(writes('a')), [], 'it finds its rows free')
+  t.same(table.acquire(id(7), writes('a')), { kind: 'dies', by: id(5) }, 'before its turn, too')
+  table.release(id(5))
+  t.equal(table.acquire(id(7), writes('a')).kind, 'held')
+})
+
+t.test('it asks for other rows when it looks again, and leaves the former ones', async (t) => {
+  const table = new LockTable()
+  table.acquire(id(9), writes('a', 'b'))
+  table.keepPlace(id(5), writes('a'))
+  table.keepPlace(id(5), writes('b'))
+  t.equal(table.placeCount, 1)
+  table.release(id(9))
+  t.equal(table.acquire(id(7), writes('a')).kind, 'held')
+  t.same(table.acquire(id(8), writes('b')), { kind: 'dies', by: id(5) })
+})
+
+t.test('a waiter that would wait for an older one alone dies', async (t) => {
+  const table = new LockTable()
+  table.acquire(id(8), writes('x'))
+  table.acquire(id(9), writes('y'))
+  t.equal(table.acquire(id(6), writes('y')).kind, 'waits')
+  t.equal(table.acquire(id(2), writes('x', 'y')).kind, 'waits')
+  t.same(table.release(id(9)), { held: [], died: [id(6)] }, 'the older one waits for x')
+  t.same(table.release(id(8)), { held: [id(2)], died: [] })
+})
+
+t.test('as many have a place as may wait', async (t) => {
+  const table = new LockTable(1)
+  t.ok(table.keepPlace(id(1), writes('a')))
+  t.notOk(table.keepPlace(id(2), writes('a')))
+  table.acquire(id(9), writes('b'))
+  t.equal(table.acquire(id(5), writes('b')).kind, 'waits', 'they are counted apart')
+})
+
 t.test('at most so many wait', async (t) => {
   const table = new LockTable(1)
   table.acquire(id(9), writes('a'))

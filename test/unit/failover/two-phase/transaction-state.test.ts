@@ -13,7 +13,8 @@ import {
   type Change,
   type ChangeOf,
   decodeChanges,
-  encodeChanges
+  encodeChanges,
+  type LoggedChange
 } from '../../../../src/failover/two-phase/changes.js'
 import {
   type ChangeAnswer,
@@ -75,7 +76,7 @@ class Replicas {
     this.state = new TransactionState(group, limits)
   }
 
-  apply(changes: readonly Change[], now = 1, term = 1): ChangeAnswer[] {
+  apply(changes: readonly LoggedChange[], now = 1, term = 1): ChangeAnswer[] {
     const at = { index: ++this.#index as LogIndex, term: term as Term, now }
     const stored: SystemWrite[] = [...this.keys].map(([key, value]) => ({ key, value }))
     const restored = TransactionState.restore(this.#group, limits, stored)
@@ -242,3 +243,19 @@ t.test('T-08 an operator decides, and the coordinator is compared', async (t) =>
   coordinating.apply([prepare(1), resolve(1, 'commit')])
   t.same(coordinating.state.decision(id(1))?.pending, [own], 'here the word is the decision')
 })
+
+t.test(
+  'R-M19 a commit of what was lost with the majority is told as mixed, and ends',
+  async (t) => {
+    const replicas = new Replicas()
+    replicas.apply([prepare(1)])
+    t.ok(replicas.state.mayPresumeAbort(1 as Term))
+    replicas.apply([{ kind: 'recover', epoch: 9 as Term }], 100)
+    t.notOk(replicas.state.mayPresumeAbort(9 as Term))
+    t.ok(replicas.state.mayPresumeAbort(10 as Term))
+    t.match(replicas.apply([commit(1)], 101), [{ state: 'committed', alarm: null }], 'it is held')
+    t.match(replicas.apply([commit(2)], 101), [{ state: 'aborted', alarm: /lost .* committed/ }])
+    t.match(replicas.state.end(id(2)), { heuristic: 'mixed', decidedAt: 50 })
+    t.match(replicas.apply([commit(200)], 300), [{ state: 'unknown' }], 'it began afterwards')
+  }
+)

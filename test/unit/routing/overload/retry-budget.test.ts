@@ -33,18 +33,18 @@ t.test('it allows what a list of all queries and retries allows', async (t) => {
   }
 })
 
-t.test('when it is spent the attempt’s own error is the answer', async (t) => {
+t.test('when it is spent the second loss of a node is the answer', async (t) => {
   const cluster = new FakeCluster(nodeIds('a', 'b', 'c'), [], {
     retryBudgetRatio: 0,
     retryBudgetMinPerSecond: 0
   })
   await cluster.clock.settle(cluster.driver('b').execute('INSERT 0'))
-  cluster.trouble('a', 'answerLost')
+  cluster.trouble('a', 'answerLost', 'answerLost')
   await t.rejects(cluster.clock.settle(cluster.driver('b').execute('INSERT 1')), {
     code: 'ERR_SKEIN_INDETERMINATE'
   })
-  t.same(cluster.executed, ['INSERT 0', 'INSERT 1'], 'sent once')
-  t.match(cluster.driver('b').counters.snapshot(), { retries_denied: 1, query_retries: 1 })
+  t.same(cluster.executed, ['INSERT 0', 'INSERT 1'], 'executed once')
+  t.match(cluster.driver('b').counters.snapshot(), { retries_denied: 1, query_retries: 2 })
   cluster.elect(null)
   const writing = cluster.driver('b').execute('INSERT 2')
   await cluster.clock.advance(500)

@@ -56,6 +56,7 @@ function world(text?: string) {
       statements: [params === undefined ? { sql } : { sql, params }],
       key: null,
       session: null,
+      maxStalenessMs: null,
       sizeBytes: sql.length
     }
     const shards = runner.plan(plan, undefined)

@@ -1,0 +1,10 @@
+/**
+ * How much of what is searched at random or by strides a run of the tests looks at: `npm test` a
+ * part, `npm run test:all` everything. What a test must see does not depend on it.
+ */
+export const looksAtAll = process.env.TEST_ALL === '1'
+
+/** Of `all` seeds, inputs or trials those for this run: each of them, or a quarter. */
+export function someOf(all: number): number {
+  return looksAtAll ? all : Math.ceil(all / 4)
+}
