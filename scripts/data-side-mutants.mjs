@@ -27,8 +27,8 @@ export const dataSideMutants = [
     name: 'linearizable reads pass by rows of prepared branches',
     shownBy: seedOf(1015),
     file: `${twoPhase}/branch-rows.js`,
-    find: 'return this.#prepared.conflictsOf({ readKeys, writeKeys: [] }, null).length > 0;',
-    replace: 'return readKeys.length < 0;'
+    find: 'return blockers.length > 0;',
+    replace: 'return blockers.length < 0;'
   },
   {
     name: 'plain writes pass by locked rows',
