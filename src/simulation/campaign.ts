@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { addFaults, type FaultCounts, faultKinds, noFaults } from './fault-counts.js'
 import { addFeatures, type FeatureCounts, noFeatures } from './feature-counts.js'
+import { guardedExecArgv } from './run-guard.js'
 import type { SimulationOptions } from './simulation.js'
 import { Invariants, type Violation } from './violations.js'
 
@@ -128,6 +129,7 @@ class Campaign {
     let worker: ChildProcess | null = null
     for (let job = this.#take(number); job !== null; job = this.#take(number)) {
       worker ??= fork(this.#options.workerModule, {
+        execArgv: [...guardedExecArgv],
         stdio: ['ignore', 'inherit', 'inherit', 'ipc']
       })
       const outcome = await this.#runOn(worker, job)

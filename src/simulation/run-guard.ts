@@ -102,6 +102,9 @@ export class RunGuard {
 /** The engine looks for an interrupt at each turn of a loop: it never gets this far. */
 const terminationTurnsMax = 1_000_000_000
 
+/** Of a process in which product code is known by its stack: the package is put together. */
+export const guardedExecArgv: readonly string[] = ['--enable-source-maps']
+
 /** By path within the package, as compiled or as its source maps say. */
 const product = new RegExp(
   '\\b(?:src/(?:core|wire|runtime|network|consensus|health|engine|control|routing|failover|' +
@@ -109,7 +112,8 @@ const product = new RegExp(
 )
 
 /** A line of a stack that lies in what is simulated, not in what simulates. */
-const isProduct = (line: string): boolean => product.test(line) && !line.includes('node_modules')
+export const isProduct = (line: string): boolean =>
+  product.test(line) && !line.includes('node_modules')
 
 /** Ends here what runs now, and forgets the microtasks; what runs later is not concerned. */
 function terminateExecution(): void {

@@ -63,11 +63,19 @@ t.test('the packed tarball can be imported by each entry point', async (t) => {
      const entries = [
        ClusterNetworkManager, sqliteEngine, createAdminServer, checkLinearizability, SkeinClient
      ]
-     console.log(JSON.stringify({ version, kinds: entries.map((one) => typeof one) }))`
+     const misnamed = Object.keys(skein).filter(
+       (name) => skein[name]?.prototype instanceof Error && skein[name].name !== name
+     )
+     const kinds = entries.map((one) => typeof one)
+     console.log(JSON.stringify({ version, kinds, misnamed }))`
   )
   const printed = run(app, 'node', 'main.mjs')
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  t.same(JSON.parse(printed), { version, kinds: Array(5).fill('function') })
+  t.same(JSON.parse(printed), {
+    version,
+    kinds: Array(5).fill('function'),
+    misnamed: []
+  })
 
   const help = run(app, 'node', 'node_modules/skein/dist/main.js', '--help')
   t.match(help, /demo/)

@@ -127,6 +127,8 @@ t.test(
     t.same(failed, [])
     t.ok(acknowledged.length > 200, `${acknowledged.length} writes`)
     t.ok(peersOf(0).includes(victim.manager.nodeId), 'it is back')
+    // Followers hear of the last commit with the next heartbeat.
+    await run(1_000)
     const states = nodes.map(({ manager }) => manager.getClusterView().groups[0]?.appliedIndex)
     t.equal(new Set(states).size, 1, 'and has caught up')
     t.ok(events.includes('PeerCut'))

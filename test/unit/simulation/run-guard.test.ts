@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { nodeClock } from '../../../src/runtime/index.js'
-import { RunGuard } from '../../../src/simulation/run-guard.js'
+import { guardedExecArgv, isProduct, RunGuard } from '../../../src/simulation/run-guard.js'
 
 t.test('product code that looks at the real clock is told of, others are not', async (t) => {
   const told: string[] = []
@@ -56,4 +58,17 @@ t.test('endless promises and microtasks are given up, and the process goes on', 
   guard.beginEvent()
   for (let turn = 0; turn < 100; turn++) await null
   t.notOk(guard.isExhausted)
+})
+
+t.test('product code is known by its stack in the package that is put together, too', async (t) => {
+  const index = new URL('../../../bundle/index.js', import.meta.url).href
+  const program = `const { resolveConfig } = await import('${index}')
+    try { resolveConfig({ code: {} }) } catch ({ stack }) { console.log(stack) }`
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    ...guardedExecArgv,
+    '--input-type=module',
+    '--eval',
+    program
+  ])
+  t.ok(stdout.split('\n').some(isProduct), stdout)
 })
