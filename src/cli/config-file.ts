@@ -40,6 +40,10 @@ export async function readConfig(file: string, environment: Environment): Promis
 const ownVariables: ReadonlySet<string> = new Set([
   'SKEIN_ADMIN_URL',
   'SKEIN_TOKEN_FILE',
+  'SKEIN_CA_FILE',
+  'SKEIN_CERT_FILE',
+  'SKEIN_KEY_FILE',
+  'SKEIN_SUPERVISED',
   'SKEIN_LOG_LEVEL'
 ])
 

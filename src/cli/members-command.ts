@@ -1,6 +1,6 @@
 /** `members`: who is in the cluster; who hosts its groups from now on, and who no more. */
 import { Command } from 'commander'
-import type { MemberChangeReport } from '../core/index.js'
+import { groupName, type MemberChangeReport } from '../core/index.js'
 import type { AdminClient, Outcome } from './admin-client.js'
 import { askNode } from './ask-node.js'
 import {
@@ -96,7 +96,7 @@ async function change(
     output.line(json ? JSON.stringify(report) : renderChange(report))
     const lost = report.groups.filter(({ quorumSurvives }) => !quorumSurvives)
     if (!dryRun || lost.length === 0) return
-    const groups = lost.map(({ group }) => group).join(', ')
+    const groups = lost.map(({ group }) => groupName(group)).join(', ')
     throw new CliError(`it would be refused: no quorum in group ${groups}`)
   } finally {
     client.close()
@@ -105,7 +105,7 @@ async function change(
 
 export function renderChange({ change, dryRun, groups, nodeId }: MemberChangeReport): string {
   const rows = groups.map((one) => [
-    String(one.group),
+    groupName(one.group),
     one.outcome,
     one.votersBefore.join(' '),
     one.voters.join(' '),
@@ -117,7 +117,7 @@ export function renderChange({ change, dryRun, groups, nodeId }: MemberChangeRep
   const isDone = groups.every(({ outcome }) => outcome === 'unchanged')
   const what = isDone ? `${verb} already` : dryRun ? `would be ${verb}` : `is ${verb}`
   const warnings = groups.flatMap((one) =>
-    one.warnings.map((warning) => `group ${one.group}: ${warning}`)
+    one.warnings.map((warning) => `group ${groupName(one.group)}: ${warning}`)
   )
   return [printable(`${nodeId} ${what}`), '', table(head, rows), ...warnings.map(printable)].join(
     '\n'

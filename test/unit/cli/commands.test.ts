@@ -5,9 +5,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import type { Command, Option } from 'commander'
 import t from 'tap'
 import { version } from '../../../lib/version.js'
 import { AdminClient } from '../../../src/cli/admin-client.js'
+import { loadCommands } from '../../../src/cli/commands.js'
 import { readConfig } from '../../../src/cli/config-file.js'
 import type { NodeMessage } from '../../../src/cli/node-channel.js'
 import { type NodeHost, type RunningNode, runNode } from '../../../src/cli/node-runner.js'
@@ -134,6 +136,25 @@ t.test('X-47 a wrong configuration is refused with all its faults', async (t) =>
   const { status, stderr } = await skeinProcess('node', '--config', file)
   t.equal(status, 2)
   for (const fault of [/node\.id/, /node\.listenAddress/, /speed/]) t.match(stderr, fault)
+})
+
+t.test('variables of any option of the command are none of the configuration', async (t) => {
+  const optionsOf = (command: Command): readonly Option[] => [
+    ...command.options,
+    ...command.commands.flatMap(optionsOf)
+  ]
+  const commands = await loadCommands(undefined, { line: () => {}, note: () => {} })
+  const names = commands.flatMap(optionsOf).flatMap(({ envVar }) => envVar ?? [])
+  t.ok(names.includes('SKEIN_KEY_FILE') && names.includes('SKEIN_SUPERVISED'), names.join(' '))
+  const file = join(t.testdir(), 'node.json')
+  const content = {
+    node: { id: 'a', dataDirectory: 'd' },
+    cluster: { bootstrap: { voters: ['a'] } },
+    security: { insecure: true }
+  }
+  await writeFile(file, JSON.stringify(content))
+  const config = await readConfig(file, Object.fromEntries(names.map((name) => [name, 'x'])))
+  t.equal(config.node.id, 'a')
 })
 
 t.test('the preset and the environment come with the file', async (t) => {
