@@ -5,7 +5,14 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const build = resolve('.build')
-const parts = ['lib', 'src', 'test/support', 'test/unit/routing', 'test/unit/failover']
+const parts = [
+  'lib',
+  'src',
+  'test/support',
+  'test/unit/routing',
+  'test/unit/failover',
+  'test/unit/consensus'
+]
 /** Virtual time with faults of one seed of the cores. */
 const coreFaultsMs = 6_000
 /** And of one seed of two-phase commit. */

@@ -14,19 +14,19 @@ export const regressions: readonly Regression[] = [
   {
     seed: 9,
     nodes: 5,
-    seconds: 30,
+    seconds: 12,
     why: '16 bits were written into the buffer from before it grew, and the leader stopped'
   },
   {
     seed: 132,
     nodes: 5,
-    seconds: 30,
+    seconds: 12,
     why: 'a node asked its own replica of the control group, which had been taken out'
   },
   {
     seed: 194,
     nodes: 5,
-    seconds: 30,
+    seconds: 12,
     why: 'a restarted node was invited before it had opened its groups, and made them anew'
   },
   {

@@ -4,6 +4,9 @@ import { ClusterNetworkManager } from '../../lib/index.js'
 import { nodeCrypto } from '../../src/runtime/index.js'
 import { simulate } from '../../src/simulation/simulation.js'
 import { type SwarmOptions, troubles, withoutTroubles } from '../../src/simulation/swarm-options.js'
+import { looksAtAll } from '../support/thoroughness.js'
+
+const seeds = looksAtAll ? [41, 42, 43, 44] : [41, 42]
 
 /** Nothing else strikes; one is hardly over when the next begins. */
 const onlySwizzle = (drawn: SwarmOptions): SwarmOptions => ({
@@ -18,7 +21,7 @@ const onlySwizzle = (drawn: SwarmOptions): SwarmOptions => ({
 t.test('D-04 nodes are clogged one by one, freed in another order: safe, then alive', async (t) => {
   let cuts = 0
   let acknowledged = 0
-  for (const seed of [41, 42, 43, 44]) {
+  for (const seed of seeds) {
     const result = await simulate(
       seed,
       { nodes: 5, seconds: 10 },
@@ -40,6 +43,6 @@ t.test('D-04 nodes are clogged one by one, freed in another order: safe, then al
     cuts += swizzle
     acknowledged += result.operations.ok
   }
-  t.ok(cuts > 500, `${cuts} messages met a clogged link`)
-  t.ok(acknowledged > 200, `${acknowledged} operations`)
+  t.ok(cuts > 100 * seeds.length, `${cuts} messages met a clogged link`)
+  t.ok(acknowledged > 50 * seeds.length, `${acknowledged} operations`)
 })

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import type { LogIndex, MonotonicMs } from '../../../src/core/ids.js'
+import type { LogIndex } from '../../../src/core/ids.js'
 import type {
   Command,
   Engine,
@@ -12,6 +12,7 @@ import type {
   SystemWrite
 } from '../../../src/core/ports/engine.js'
 import type { Statement, StatementResult } from '../../../src/core/sql.js'
+import { farDeadline } from '../../support/far-deadline.js'
 
 /** What the suite needs of an engine, in the engine's own language. */
 export interface EngineSubject {
@@ -37,7 +38,7 @@ export interface TeardownTap {
   teardown(handler: () => unknown): void
 }
 
-const deadline = 60_000_000 as MonotonicMs
+const deadline = farDeadline
 const at = (index: number) => index as LogIndex
 
 /** The contract of `Engine` in src/core/ports/engine.ts, clause by clause. */

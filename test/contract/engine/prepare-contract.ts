@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { GroupId, LogIndex, MonotonicMs, Term } from '../../../src/core/ids.js'
+import type { GroupId, LogIndex, Term } from '../../../src/core/ids.js'
 import type { Command, Engine } from '../../../src/core/ports/engine.js'
 import type { PrepareOutcome, RowKeys } from '../../../src/core/ports/engine-prepare.js'
 import type { Statement, StatementResult } from '../../../src/core/sql.js'
@@ -10,6 +10,7 @@ import {
   TransactionState,
   transactionKeyPrefix
 } from '../../../src/failover/index.js'
+import { farDeadline } from '../../support/far-deadline.js'
 import type { EnginePlace, TeardownTap } from './engine-contract.js'
 
 /** What the suite needs of an engine that takes part in transactions over groups. */
@@ -56,7 +57,7 @@ async function takeIn(to: Engine, from: Engine): Promise<void> {
   await taken.close()
 }
 
-const deadline = 60_000_000 as MonotonicMs
+const deadline = farDeadline
 
 /** The contract of `Engine.prepare`, clause by clause. */
 export function prepareContract(subject: PrepareSubject): void {

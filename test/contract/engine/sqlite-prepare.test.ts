@@ -1,15 +1,16 @@
 import t from 'tap'
-import { DEFAULT_GROUP, type LogIndex, type MonotonicMs } from '../../../src/core/ids.js'
+import { DEFAULT_GROUP } from '../../../src/core/ids.js'
 import type { Engine } from '../../../src/core/ports/engine.js'
 import { silentLogger } from '../../../src/core/ports/logger.js'
 import type { Statement } from '../../../src/core/sql.js'
 import { type Isolation, Isolations, sqliteEngine } from '../../../src/engine/index.js'
 import { nodeClock } from '../../../src/runtime/node-clock.js'
+import { farDeadline } from '../../support/far-deadline.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 import type { TeardownTap } from './engine-contract.js'
 import { prepareContract } from './prepare-contract.js'
 
-const deadline = 60_000_000 as MonotonicMs
+const deadline = farDeadline
 
 // A process runs the same host as a thread, and takes seconds to start.
 for (const isolation of [Isolations.Inline, Isolations.Thread]) {
