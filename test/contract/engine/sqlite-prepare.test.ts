@@ -1,5 +1,5 @@
 import t from 'tap'
-import { DEFAULT_GROUP } from '../../../src/core/ids.js'
+import { DEFAULT_GROUP, type LogIndex } from '../../../src/core/ids.js'
 import type { Engine } from '../../../src/core/ports/engine.js'
 import { silentLogger } from '../../../src/core/ports/logger.js'
 import type { Statement } from '../../../src/core/sql.js'
