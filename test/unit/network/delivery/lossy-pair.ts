@@ -67,6 +67,8 @@ interface Session {
   readonly core: ReliableReceiver<Story>
   readonly receiver: number
   readonly running: { readonly lane: DeliveryLane; readonly sequence: number; story: Story }[]
+  /** By this process of the receiver. */
+  readonly refused: Set<Story>
   /** Ordered: the number after the last one that was handed out, counted by hand. */
   expected: number | null
   /** The highest that was told, by lane. */
@@ -321,7 +323,14 @@ export class LossyPair {
     if (session === undefined) {
       if (packet.kind === 'floor') return
       const core = new ReliableReceiver<Story>()
-      session = { core, receiver: this.#receiver, running: [], expected: null, floors: new Map() }
+      session = {
+        core,
+        receiver: this.#receiver,
+        running: [],
+        refused: new Set(),
+        expected: null,
+        floors: new Map()
+      }
       this.#sessions.set(sender, session)
     }
     const { core } = session
@@ -329,17 +338,20 @@ export class LossyPair {
     const floor = Math.max(at.floor, session.floors.get(at.lane) ?? 1)
     session.floors.set(at.lane, floor)
     if (packet.kind === 'floor') core.handleFloor(at.lane, at.floor)
-    else if (packet.story.isUnknownType) this.#refuse(core, packet, floor)
+    else if (packet.story.isUnknownType) this.#refuse(session, packet, floor)
     else this.#take(core, packet)
     this.#settle(sender, session)
   }
 
   #refuse(
-    core: ReliableReceiver<Story>,
+    { core, refused }: Session,
     { tag, story }: Packet & { kind: 'message' },
     floor: number
   ): void {
-    if (tag.sequence >= floor) story.ending = 'failed'
+    if (tag.sequence >= floor) {
+      story.ending = 'failed'
+      refused.add(story)
+    }
     core.refuse(tag, handlerFailure)
   }
 
@@ -381,7 +393,8 @@ export class LossyPair {
     for (const { outcome, ending } of between) {
       this.#check(outcome !== null || ending === 'failed', 'passed over, not given up')
     }
-    const gap = between.filter(({ ending }) => ending === null).length
+    // What a former process refused is as unknown here as anything else that it had.
+    const gap = between.filter((story) => !session.refused.has(story)).length
     this.#check(skipped === gap, `skipped ${skipped}, ${gap} are missing`)
     this.seen.skipped += skipped
     session.expected = sequence + 1
