@@ -1,6 +1,6 @@
 import { ClusterNetworkManager, type CreateOptions } from '../../lib/index.js'
 import { SplittableRandom, silentLogger } from '../../src/core/index.js'
-import { nodeCrypto } from '../../src/runtime/index.js'
+import { nodeCompression, nodeCrypto } from '../../src/runtime/index.js'
 import { noFaults } from '../../src/simulation/fault-counts.js'
 import { Links } from '../../src/simulation/links.js'
 import { type ClusterWatch, SimulatedCluster } from '../../src/simulation/simulated-cluster.js'
@@ -65,6 +65,7 @@ export function calmCluster(
       streams,
       datagrams: new SimulatedDatagramWorld(time, links),
       crypto: nodeCrypto(),
+      compression: nodeCompression(),
       create: (init) =>
         ClusterNetworkManager.create({ ...init, ...parts, config: { ...init.config, ...config } }),
       loggerOf: () => silentLogger,
