@@ -43,8 +43,11 @@ const security = (id: string, name: string) => cluster.metric(id, 'security', na
 const communication = (id: string, name: string) => cluster.metric(id, 'communication', name)
 
 /** Writes and reads through every node until `stop`; answers what failed. */
-function load(ids: readonly string[]) {
+function load(t: { teardown(handler: () => void): void }, ids: readonly string[]) {
   let isOver = false
+  t.teardown(() => {
+    isOver = true
+  })
   let asked = 0
   const failures: unknown[] = []
   const worker = async (id: string) => {
@@ -79,7 +82,7 @@ t.test('X-50 certificates rotated under load: no request fails, no link is dropp
         .serialNumber
     }))
   )
-  const running = load(cluster.ids)
+  const running = load(t, cluster.ids)
   const rotated = await skein(
     ...['certs', 'rotate', '--dir', certificates, '--tell', '--json'],
     ...connectionTo(n1)
@@ -147,7 +150,7 @@ t.test('X-49 X-28 gossip keys rotated by one command, resumed by another', async
 })
 
 t.test('X-16 half-open connections, dribbling and many: members are not disturbed', async (t) => {
-  const running = load([n1, n2])
+  const running = load(t, [n1, n2])
   const port = cluster.port(n1)
   const before = await security(n1, 'refused_too_many')
   const sockets = Array.from({ length: 400 }, () => {
