@@ -18,7 +18,7 @@ const clusterName = 'demo'
 const noticedWithinMs = 30_000
 /** Between a client's requests: without it they take all there is of the processors. */
 const thinkMs = 20
-/** Of a record with a ClientHello of 508 bytes: whoever gets no further is refused by time alone. */
+/** Of a record with a ClientHello of 508 bytes: who gets no further is refused by time alone. */
 const helloBegins = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]
 const clock = nodeClock()
 

@@ -42,7 +42,7 @@ t.test('X-50 connections are replaced by age while requests go on: none is lost'
   t.equal(world.hub.ends.length, 2 * (a.counters.get('dials') + b.counters.get('dials')))
 })
 
-t.test('X-50 the old connection is retired before the new one is open at its acceptor', async (t) => {
+t.test('X-50 the old connection goes before the new one is open at its acceptor', async (t) => {
   const world = new TransportWorld()
   const a = await world.start('a', { linkAgeMaxMs: 10_000 })
   const b = await world.start('b')
