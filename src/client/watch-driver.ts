@@ -2,8 +2,8 @@
  * Keeps the client's knowledge of the cluster fresh: one request for the view is always on its way,
  * and is answered when the view changes. A member that had nothing new within the interval is left
  * for another, so that one that is cut off from the rest does not keep the client ignorant. When no
- * known member answers, the seed addresses are dialled again. Who leads another member tells beside it
- * (`LeaderWatch`).
+ * known member answers, the seed addresses are dialled again. Beside it `LeaderWatch` asks another
+ * member who leads.
  */
 import { after } from '../core/deadlines.js'
 import { CancelledError, JoinFailedError, SkeinError } from '../core/errors.js'
