@@ -2,6 +2,7 @@
  * The facade. It wires the rooms, starts them bottom-up and stops them in reverse, subscribes one
  * to the other, and forwards calls; what is decided is decided in the rooms.
  */
+import { supportedVersions } from '../src/control/index.js'
 import {
   type Address,
   after,
@@ -79,6 +80,7 @@ import {
   type SwitchoverRequest,
   type TellQueue,
   toNodeId,
+  type VersionRange,
   viewsDisagree
 } from '../src/core/index.js'
 import type { RestartHook } from '../src/failover/index.js'
@@ -108,6 +110,11 @@ export interface CreateOptions {
    * under a supervisor; without one the plan waits until somebody has restarted the node.
    */
   readonly restart?: RestartHook
+  /**
+   * What this node's software speaks, for tests of upgrades: a node that speaks less than it could
+   * behaves like the release before. Default: all that it can.
+   */
+  readonly versions?: VersionRange
   /** Ports of your own, for tests and simulation. */
   readonly overrides?: Partial<Ports>
 }
@@ -498,6 +505,7 @@ export class ClusterNetworkManager implements ClusterManager {
       listenAddress: bound.address,
       advertiseAddress: this.#address(),
       restart: this.#options.restart ?? null,
+      versions: this.#options.versions ?? supportedVersions,
       isReady: () => this.healthCheck().ready
     })
     this.#rooms = rooms

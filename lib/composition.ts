@@ -10,6 +10,7 @@ import {
   container as rootContainer
 } from 'tsyringe'
 import { type ClusterKnowledge, ConsensusDriver, SegmentedLog } from '../src/consensus/index.js'
+import { clusterVersionSection } from '../src/control/index.js'
 import {
   type Address,
   type Clock,
@@ -38,6 +39,7 @@ import {
   type Tracer,
   toGroupId,
   VerdictStatuses,
+  type VersionRange,
   type Workers
 } from '../src/core/index.js'
 import {
@@ -105,6 +107,8 @@ export interface Composition {
   readonly advertiseAddress: Address
   /** Has this node's process replaced; null: it is restarted from outside. */
   readonly restart: RestartHook | null
+  /** What this node's software speaks. */
+  readonly versions: VersionRange
   /** Whether the node as a whole should be given work. */
   readonly isReady: () => boolean
 }
@@ -308,6 +312,11 @@ function makeMembership(container: DependencyContainer): MembershipDriver {
       metadata: config.node.metadata,
       capacity: config.node.capacity,
       tags: [...new Set(config.node.tags)].sort(),
+      versions: addresses.versions,
+      clusterVersion: () => {
+        const { driver } = container.resolve(TOKENS.control)
+        return driver.local(clusterVersionSection)?.clusterVersion ?? null
+      },
       settings: joinSettingsOf(config),
       config: config.membership
     }
@@ -376,10 +385,11 @@ function enginesIn(container: DependencyContainer): EngineProvider | null {
 }
 
 function makeControl(container: DependencyContainer): ControlRooms {
-  const { config, ports } = container.resolve(TOKENS.composition)
+  const { config, ports, versions } = container.resolve(TOKENS.composition)
   const { clock, random, crypto, disk, logger } = ports
   const membership = container.resolve(TOKENS.membership)
   return composeControl({
+    versions,
     nodeId: config.node.id as NodeId,
     clock,
     random: random.split('control'),

@@ -18,6 +18,7 @@ import type {
   ReplicaObserver,
   StreamNetwork,
   TellQueue,
+  VersionRange,
   Workers
 } from '../core/index.js'
 import type { CustomDeclaration } from '../wire/index.js'
@@ -53,5 +54,7 @@ export type CreateManager = (options: {
   readonly preset: PresetName
   readonly engine: EngineProvider
   readonly messages: readonly CustomDeclaration[]
+  /** What the node's software speaks; absent: all that it can. */
+  readonly versions?: VersionRange
   readonly overrides: SimulatedPorts
 }) => SimulatedManager

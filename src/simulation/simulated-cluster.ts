@@ -13,7 +13,8 @@ import {
   type NodeId,
   type Random,
   type ReplicaObserver,
-  toNodeId
+  toNodeId,
+  type VersionRange
 } from '../core/index.js'
 import { InlineWorkers } from '../runtime/index.js'
 import { type ArmedCrash, CrashMoments, type FaultTarget } from './fault-scheduler.js'
@@ -72,6 +73,8 @@ export interface ClusterWatch {
 export interface ClusterOptions {
   readonly size: number
   readonly swarm: SwarmOptions
+  /** What the software speaks that is installed there; absent: all that it can. */
+  readonly versionsAt?: (host: number) => VersionRange
 }
 
 /** One life of a node. */
@@ -276,15 +279,17 @@ export class SimulatedCluster implements FaultTarget {
     const clock = new NodeClock(time, machine.clock, process)
     const ofLife = random.split(`node ${host} ${process.incarnation}`)
     const identity = { kind: 'node', nodeId, clusterName } as const
-    const { snapshotPaddingBytes } = this.#options.swarm.log
+    const { swarm, versionsAt } = this.#options
+    const { snapshotPaddingBytes } = swarm.log
     const engine = kvEngineProvider(() => disk.mount(), { snapshotPaddingBytes })
     const trust = new SimulatedCredentials(this.#components.authority, file)
     machine.syncs = { inFlight: 0 }
     return create({
       config: this.#configOf(nodeId),
-      preset: this.#options.swarm.preset,
+      preset: swarm.preset,
       engine,
       messages: mailDeclarations,
+      ...(versionsAt === undefined ? {} : { versions: versionsAt(host) }),
       overrides: {
         clock,
         random: ofLife.split('random'),

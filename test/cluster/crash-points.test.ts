@@ -12,7 +12,7 @@ t.test('J-06 R-P16 nodes die at named points, and keep what they acknowledged', 
       seed: 1,
       nodes: 3,
       workloads: ['bank'],
-      processesPerWorkload: 2,
+      processesPerWorkload: 1,
       points: ['identity_rename.after', 'log_frame.half', 'decision_persist.after'],
       historyFile
     },

@@ -35,10 +35,13 @@ function writeBackBy(seed: number): WriteBack {
   }
 }
 
-const points = new CrashPoints((point) => {
-  writeSync(2, `crash point ${point}\n`)
-  process.kill(process.pid, 'SIGKILL')
-})
+const points = new CrashPoints(
+  (point) => {
+    writeSync(2, `crash point ${point}\n`)
+    process.kill(process.pid, 'SIGKILL')
+  },
+  (callback) => void setTimeout(callback, 1)
+)
 
 /** What clients are told over HTTP, with crash points around it. */
 function answering(manager: ClusterNetworkManager): ClusterNetworkManager {

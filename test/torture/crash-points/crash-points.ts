@@ -91,12 +91,17 @@ export type CrashOrder = { readonly type: 'arm'; readonly armed: Armed | null }
 
 export class CrashPoints {
   readonly #die: (point: CrashPoint) => void
+  readonly #soon: (callback: () => void) => void
   #armed: Armed | null = null
   #hitsLeft = 0
 
-  /** @param die ends the process before it returns */
-  constructor(die: (point: CrashPoint) => void) {
+  /**
+   * @param die ends the process before it returns
+   * @param soon calls back a moment after this turn of the event loop, in which others go on
+   */
+  constructor(die: (point: CrashPoint) => void, soon: (callback: () => void) => void) {
     this.#die = die
+    this.#soon = soon
   }
 
   /** In the place of what was armed before; null: nothing. */
@@ -117,9 +122,9 @@ export class CrashPoints {
     this.#die(point)
   }
 
-  /** The same, a moment after this turn of the event loop, in which others go on. */
+  /** The same, a moment later. */
   hitSoon(point: CrashPoint): void {
-    if (this.isArmed(point)) setTimeout(() => this.hit(point), 1)
+    if (this.isArmed(point)) this.#soon(() => this.hit(point))
   }
 }
 

@@ -37,6 +37,7 @@ const term = 1 as Term
 const replica = 'a/0123456789abcdef' as ReplicaId
 const transaction = toTransactionId('000000000001-0000000000000001')
 const at = (index: number) => index as LogIndex
+const atOnce = (callback: () => void) => callback()
 const bytes = (length: number) => new Uint8Array(length).fill(7)
 
 /** Of `main.ts`, which wraps the facade. */
@@ -44,7 +45,7 @@ const elsewhere: readonly CrashPoint[] = ['client_answer.before', 'client_answer
 
 t.test('J-06 a point is hit so often as it was told, and no other one', async (t) => {
   const died: CrashPoint[] = []
-  const points = new CrashPoints((point) => died.push(point))
+  const points = new CrashPoints((point) => died.push(point), atOnce)
   points.hit('apply.after')
   points.arm(parseArmed(armedText({ point: 'apply.after', hits: 2 })))
   points.hit('apply.after')
@@ -67,9 +68,15 @@ t.test('J-06 R-P16 each point lies somewhere on the way of what becomes durable'
   for (const point of crashPointNames) {
     if (elsewhere.includes(point)) continue
     const died: CrashPoint[] = []
-    const points = new CrashPoints((one) => died.push(one))
+    const waiting: (() => void)[] = []
+    const points = new CrashPoints(
+      (one) => died.push(one),
+      (callback) => waiting.push(callback)
+    )
     points.arm({ point, hits: 1 })
-    await live(points)
+    await live(points, () => {
+      for (const callback of waiting.splice(0)) callback()
+    })
     t.same(died, [point])
   }
 })
@@ -78,7 +85,7 @@ t.test('J-06 half of a frame is durable where a node dies in its midst', async (
   const memory = new MemoryDisk()
   const points = new CrashPoints(() => {
     throw new Error('died')
-  })
+  }, atOnce)
   const log = openLog(crashingDisk(memory, points))
   await log.open()
   await log.persist([request({ entries: [entryOf(1, bytes(100))] })])
@@ -93,8 +100,8 @@ t.test('J-06 half of a frame is durable where a node dies in its midst', async (
   t.equal(groups.get(group)?.entries.length, 1)
 })
 
-/** Everything that a node comes by, once. */
-async function live(points: CrashPoints): Promise<void> {
+/** Everything that a node comes by, once; `pass`: a moment passes. */
+async function live(points: CrashPoints, pass: () => void): Promise<void> {
   const disk = crashingDisk(new MemoryDisk(), points)
   await replaced(disk, identityFile, '')
   await replaced(disk, `${manifestDirectory}/1`, manifestDirectory)
@@ -108,15 +115,14 @@ async function live(points: CrashPoints): Promise<void> {
   const message = { group, from: replica, to: replica, term }
   observer.onSend({ ...message, kind: 'voteResponse', granted: true })
   observer.onSend({ ...message, kind: 'appendEntriesResponse', rejected: false, index: at(1) })
-  const engine = observer.watched?.(group, fakeEngine()) as Engine
+  const engine = observer.watched?.(group, fakeEngine(pass)) as Engine
   await engine.apply([], transactionWrites, at(1))
   await engine.flush()
   await (await engine.beginSnapshot?.())?.copy()
   const restore = await engine.restore?.({} as SnapshotDescription)
   await restore?.write(0, bytes(1))
   await restore?.finish([])
-  // What is hit soon is hit within the turns of two timers.
-  for (let i = 0; i < 2; i++) await new Promise((resolve) => setTimeout(resolve, 2))
+  pass()
 }
 
 async function replaced(disk: Disk, path: string, directory: string): Promise<void> {
@@ -209,12 +215,11 @@ const transactionWrites: SystemWrite[] = [
 ]
 
 /** As much of an engine as dies. */
-function fakeEngine(): Engine {
+function fakeEngine(pass: () => void): Engine {
   const restore: EngineRestore = {
     write: async () => {},
-    // Long enough for what is hit soon after its beginning.
     finish: async () => {
-      await new Promise((resolve) => setTimeout(resolve, 5))
+      pass()
       return { appliedIndex: at(1), durableIndex: at(1) }
     },
     abandon: async () => {}
