@@ -12,6 +12,8 @@ export type RaftOptions = Pick<
   | 'uncommittedBytesMax'
   | 'unappliedBytesMax'
   | 'pendingReadsMax'
+  | 'leaseReads'
+  | 'leaseClockRatioMax'
   | 'transferTimeoutMs'
   | 'snapshotKeepMs'
 >
