@@ -3,6 +3,7 @@ import { ClusterNetworkManager, type ConfigInput } from '../../lib/index.js'
 import { sqliteEngine } from '../../lib/sqlite.js'
 import { silentLogger } from '../../src/core/index.js'
 import { type EngineName, engineNames, keyValueEngine } from './engine.js'
+import { MarkingObserver } from './marks.js'
 
 /** Since the process began. */
 export interface NodeCounts {
@@ -12,17 +13,22 @@ export interface NodeCounts {
   readonly syncs: number
 }
 
-const [configText = '', engineName = ''] = process.argv.slice(2)
+const [configText = '', engineName = '', marking = ''] = process.argv.slice(2)
 const config = JSON.parse(configText) as ConfigInput
 const isSqlite = (engineName as EngineName) === engineNames.sqlite
+const observer = marking === '' ? undefined : new MarkingObserver()
 const manager = ClusterNetworkManager.create({
   config,
   engine: isSqlite ? sqliteEngine() : keyValueEngine,
-  overrides: { logger: silentLogger }
+  overrides: { logger: silentLogger, observer }
 })
 await manager.start()
 
-process.on('message', () => {
+process.on('message', (asked) => {
+  if (asked === 'marks') {
+    process.send?.(observer?.take() ?? [])
+    return
+  }
   const { consensus = {} } = manager.getAllMetrics()
   const [group] = manager.getClusterView().groups
   const counts: NodeCounts = {

@@ -19,6 +19,7 @@ import {
   type PeerFiles
 } from '../../src/network/index.js'
 import { type EngineName, engineNames, putText } from './engine.js'
+import type { Mark } from './marks.js'
 import type { NodeCounts } from './node-main.js'
 import type { LeaderCounts, RaftSubject } from './subject.js'
 
@@ -54,7 +55,12 @@ export class OurCluster implements RaftSubject {
     this.#access = access
   }
 
-  static async start(directory: string, engine: EngineName): Promise<OurCluster> {
+  /** @param isMarking for `takeMarks` */
+  static async start(
+    directory: string,
+    engine: EngineName,
+    isMarking = false
+  ): Promise<OurCluster> {
     const certificates = join(directory, 'certs')
     await mkdir(directory)
     await createAuthority(certificates, clusterName, validity)
@@ -80,7 +86,8 @@ export class OurCluster implements RaftSubject {
           electionTimeoutMaxMs: 2_000
         }
       }
-      nodes.push(fork(nodeMain, [JSON.stringify(config), engine], { execArgv: [] }))
+      const args = [JSON.stringify(config), engine, ...(isMarking ? ['marking'] : [])]
+      nodes.push(fork(nodeMain, args, { execArgv: [] }))
     }
     const client: PeerIdentity = { kind: 'client', name: 'bench', clusterName }
     const files = await issuePeer(certificates, { peer: client }, validity)
@@ -128,6 +135,17 @@ export class OurCluster implements RaftSubject {
     return must(leader, 'a leader')
   }
 
+  /** What the nodes have noted since the last call. */
+  async takeMarks(): Promise<{
+    readonly leader: readonly Mark[]
+    readonly followers: readonly (readonly Mark[])[]
+  }> {
+    const counts = await this.#counts()
+    const marks = await this.#ask<readonly Mark[]>('marks')
+    const leads = counts.findIndex(({ isLeader }) => isLeader)
+    return { leader: marks[leads] ?? [], followers: marks.filter((_, i) => i !== leads) }
+  }
+
   async stop(): Promise<void> {
     await this.#disconnect()
     for (const node of this.#nodes) node.kill('SIGKILL')
@@ -144,11 +162,15 @@ export class OurCluster implements RaftSubject {
   }
 
   #counts(): Promise<NodeCounts[]> {
+    return this.#ask('counts')
+  }
+
+  #ask<Answer>(what: 'counts' | 'marks'): Promise<Answer[]> {
     return Promise.all(
       this.#nodes.map(async (node) => {
-        node.send('counts')
-        const [counts] = await once(node, 'message')
-        return counts as NodeCounts
+        node.send(what)
+        const [answer] = await once(node, 'message')
+        return answer as Answer
       })
     )
   }

@@ -131,7 +131,8 @@ export class ClientDriver {
         messenger: transport,
         logger,
         cluster,
-        onAnswer: (answer) => this.#handleView(answer)
+        onAnswer: (answer) => this.#handleView(answer),
+        onLeaders: ({ groups }) => this.#queries.learnPlacements(groups)
       },
       {
         addresses: options.addresses,

@@ -2,7 +2,8 @@
  * Keeps the client's knowledge of the cluster fresh: one request for the view is always on its way,
  * and is answered when the view changes. A member that had nothing new within the interval is left
  * for another, so that one that is cut off from the rest does not keep the client ignorant. When no
- * known member answers, the seed addresses are dialled again.
+ * known member answers, the seed addresses are dialled again. Beside it `LeaderWatch` asks another
+ * member who leads.
  */
 import { after } from '../core/deadlines.js'
 import { CancelledError, JoinFailedError, SkeinError } from '../core/errors.js'
@@ -16,6 +17,7 @@ import { hasCode } from '../core/remote-error.js'
 import { shuffle } from '../core/splittable-random.js'
 import { type ClusterAnswer, watchCluster } from '../routing/index.js'
 import type { KnownCluster } from './known-cluster.js'
+import { LeaderWatch } from './leader-watch-driver.js'
 
 /** What a client needs of the transport beside messages. */
 export interface ClientMessenger extends Messenger {
@@ -32,6 +34,8 @@ export interface WatchComponents {
   readonly logger: Logger
   readonly cluster: KnownCluster
   readonly onAnswer: (answer: ClusterAnswer) => void
+  /** Another member says where groups live. */
+  readonly onLeaders: (answer: ClusterAnswer) => void
 }
 
 export interface WatchOptions {
@@ -52,6 +56,9 @@ export class WatchDriver {
   readonly #parts: WatchComponents
   readonly #options: WatchOptions
   readonly #controller = new AbortController()
+  readonly #leaders: LeaderWatch
+  /** Whom it asks now. */
+  #target: NodeId | null = null
   /** In which no seed answered, one after the other. */
   #seedRounds = 0
   /** Members still to be asked in this round. */
@@ -61,6 +68,16 @@ export class WatchDriver {
   constructor(components: WatchComponents, options: WatchOptions) {
     this.#parts = components
     this.#options = options
+    const { random, onLeaders } = components
+    this.#leaders = new LeaderWatch(
+      {
+        ...components,
+        random: random.split('leaders'),
+        watched: () => this.#target,
+        onAnswer: onLeaders
+      },
+      options
+    )
   }
 
   /**
@@ -80,6 +97,7 @@ export class WatchDriver {
 
   /** Ends when stopped; never rejects. */
   async keepWatching(): Promise<void> {
+    void this.#leaders.keepWatching()
     let failures = 0
     while (!this.#isStopped) {
       const isAnswered = await this.#watchOnce()
@@ -91,6 +109,7 @@ export class WatchDriver {
 
   stop(): void {
     this.#controller.abort()
+    this.#leaders.stop()
     this.#wake()
   }
 
@@ -100,20 +119,25 @@ export class WatchDriver {
 
   async #watchOnce(): Promise<boolean> {
     const { clock, cluster, logger } = this.#parts
-    const [target] = this.#round
+    const target = this.#round.find((node) => node !== this.#leaders.target) ?? this.#round[0]
     if (target === undefined) return this.#beginRound()
+    this.#target = target
     const known = cluster.revisionOf(target)
     const { answerTimeoutMs, watchIntervalMs } = this.#options
     const intervalMs = known === 0 ? answerTimeoutMs : watchIntervalMs
     try {
       const answer = await this.#ask(target, after(clock.now(), intervalMs))
-      if (answer.revision === known) this.#round.shift()
+      if (answer.revision === known) this.#leave(target)
       return true
     } catch (error) {
-      this.#round.shift()
+      this.#leave(target)
       logger.debug({ target, error }, 'a member did not tell its view')
       return false
     }
+  }
+
+  #leave(target: NodeId): void {
+    this.#round = this.#round.filter((node) => node !== target)
   }
 
   /** True: there is somebody to ask. */

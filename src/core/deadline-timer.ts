@@ -5,12 +5,17 @@ import type { Clock, Timer } from './ports/clock.js'
 /**
  * The one timer of a core's driver. The driver calls `arm(core.nextDeadline())` after each call
  * into the core; when the deadline passes, `onDue` runs with the current time.
+ *
+ * Most deadlines are put off before they pass, with every message that comes: a timer that runs
+ * for an earlier one stays, and looks again when it fires.
  */
 export class DeadlineTimer {
   readonly #clock: Clock
   readonly #onDue: (now: MonotonicMs) => void
   #timer: Timer | null = null
-  #armedAt: MonotonicMs = NEVER
+  /** When the timer fires: at the deadline or before. */
+  #firesAt: MonotonicMs = NEVER
+  #dueAt: MonotonicMs = NEVER
   #stopped = false
 
   constructor(clock: Clock, onDue: (now: MonotonicMs) => void) {
@@ -19,12 +24,12 @@ export class DeadlineTimer {
   }
 
   arm(at: MonotonicMs): void {
-    if (this.#stopped || at === this.#armedAt) return
+    if (this.#stopped || at === this.#dueAt) return
+    this.#dueAt = at
+    if (this.#timer !== null && this.#firesAt <= at && at !== NEVER) return
     this.#timer?.cancel()
     this.#timer = null
-    this.#armedAt = at
-    if (at === NEVER) return
-    this.#timer = this.#clock.schedule(at, () => this.#fire())
+    if (at !== NEVER) this.#schedule()
   }
 
   get isArmed(): boolean {
@@ -38,9 +43,20 @@ export class DeadlineTimer {
     this.#timer = null
   }
 
-  #fire(): void {
+  #schedule(): void {
+    this.#firesAt = this.#dueAt
+    this.#timer = this.#clock.schedule(this.#firesAt, this.#fire)
+  }
+
+  readonly #fire = (): void => {
     this.#timer = null
-    this.#armedAt = NEVER
-    if (!this.#stopped) this.#onDue(this.#clock.now())
+    if (this.#stopped) return
+    const now = this.#clock.now()
+    if (now < this.#dueAt) {
+      this.#schedule()
+      return
+    }
+    this.#dueAt = NEVER
+    this.#onDue(now)
   }
 }

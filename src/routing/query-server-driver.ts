@@ -3,7 +3,8 @@ import {
   DrainingError,
   NoEligibleNodeError,
   SessionDetachedError,
-  SqlRefusedError
+  SqlRefusedError,
+  StoppedError
 } from '../core/errors.js'
 import { DEFAULT_GROUP, type LogIndex, type MonotonicMs, type NodeId } from '../core/ids.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
@@ -217,13 +218,18 @@ export class QueryServerDriver {
     }
     const priority: Priority = inbound.body.priority ?? Priorities.Normal
     const seen = sqlSession?.seenIndexOf(group) ?? 0
-    return this.#calls.run({
+    const running = this.#calls.run({
       plan,
       deadline,
       priority,
       atLeastIndex: Math.max(inbound.body.atLeastIndex, seen) as LogIndex,
       client,
       signal: inbound.signal
+    })
+    return running.catch((thrown: unknown) => {
+      // What may have been done is in doubt by now: this only waited, for a leader perhaps.
+      if (!(thrown instanceof StoppedError)) throw thrown
+      throw new DrainingError('the node takes no queries any more', { cause: thrown })
     })
   }
 }

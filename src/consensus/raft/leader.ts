@@ -9,8 +9,10 @@
  * 4. It leaves a joint configuration when that is committed, whoever entered it (R-M11).
  * 5. A leader that the newest configuration leaves out counts for nothing, and gives up when that
  *    configuration is committed, not before (R-C07, R-M07).
+ * 6. A commit is told with the next append, or by itself when none leaves for a moment; that of a
+ *    configuration at once. A read round tells it too, so no read waits for that moment.
  */
-import { after } from '../../core/deadlines.js'
+import { after, NEVER } from '../../core/deadlines.js'
 import { type RaftRole, RaftRoles } from '../../core/events.js'
 import { compareText, type LogIndex, type MonotonicMs, type ReplicaId } from '../../core/ids.js'
 import type { SnapshotDescription } from '../../core/ports/engine.js'
@@ -62,6 +64,8 @@ export class Leader implements Role {
   #uncommittedBytes = 0
   #heartbeatAt: MonotonicMs
   #quorumCheckAt: MonotonicMs
+  /** When those are told of the newest commit whom no append has told; never: at once. */
+  #noticeAt: MonotonicMs = NEVER
 
   constructor(replica: Replica, transitions: Transitions) {
     const { electionTimeoutMaxMs, pendingReadsMax } = replica.options
@@ -235,6 +239,10 @@ export class Leader implements Role {
       this.#endTransfer('timedOut', 'targetDidNotTakeOver')
       this.#maybeLeaveJoint()
     }
+    if (replica.now >= this.#noticeAt) {
+      this.#noticeAt = NEVER
+      for (const member of this.#followers.ids) this.#replicateTo(member, false)
+    }
     if (replica.now < this.#heartbeatAt) return
     this.#heartbeatAt = replica.nextHeartbeatAt()
     this.#followers.dismiss()
@@ -257,7 +265,12 @@ export class Leader implements Role {
   }
 
   nextDeadline(): MonotonicMs {
-    return Math.min(this.#heartbeatAt, this.#quorumCheckAt, this.#transfer.endsAt) as MonotonicMs
+    return Math.min(
+      this.#heartbeatAt,
+      this.#quorumCheckAt,
+      this.#noticeAt,
+      this.#transfer.endsAt
+    ) as MonotonicMs
   }
 
   /** Everybody is told at once that it is awake: who slept on its word must not sleep on. */
@@ -298,6 +311,8 @@ export class Leader implements Role {
     this.#uncommittedBytes += payload.length
     const isChange = this.#replica.configuration !== configuration
     if (isChange) this.#followers.follow()
+    // What is not told with it now is told with the answer to what is on the way.
+    this.#noticeAt = NEVER
     for (const follower of this.#followers.ids) this.#replicateTo(follower, false)
     if (isChange) this.#recount()
     return index
@@ -352,7 +367,8 @@ export class Leader implements Role {
       return
     }
     const end = this.#followers.endOf(member)
-    let mayBeEmpty = evenIfEmpty || progress.sentCommit < this.#replica.commitIndex
+    const isNoticeDue = this.#noticeAt === NEVER && progress.sentCommit < this.#replica.commitIndex
+    let mayBeEmpty = evenIfEmpty || isNoticeDue
     while (!progress.isPaused && (mayBeEmpty || progress.next <= end)) {
       mayBeEmpty = false
       const countMax = Math.min(appendEntriesCountMax, end - progress.next + 1)
@@ -420,7 +436,7 @@ export class Leader implements Role {
 
   #maybeCommit(): void {
     const replica = this.#replica
-    const before = replica.commitIndex
+    const { commitIndex: before, isConfigurationCommitted: wasCommitted } = replica
     const index = quorumValue(replica.configuration, (voter) => this.#matchOf(voter)) as LogIndex
     if (index <= before || replica.log.termAt(index) !== replica.term) return
     replica.commitTo(index)
@@ -431,6 +447,9 @@ export class Leader implements Role {
       this.#resign()
       return
     }
+    const { commitNoticeDelayMs } = replica.options
+    const isUrgent = commitNoticeDelayMs === 0 || wasCommitted !== replica.isConfigurationCommitted
+    this.#noticeAt = isUrgent ? NEVER : after(replica.now, commitNoticeDelayMs)
     for (const follower of this.#followers.ids) this.#replicateTo(follower, false)
     this.#maybeLeaveJoint()
     this.#maybeOpenReads()

@@ -272,6 +272,11 @@ const consensus = z.strictObject({
   /** Each wait is drawn from [min, max). */
   electionTimeoutMinMs: ms(10, 600_000).default(500),
   electionTimeoutMaxMs: ms(11, 1_200_000).default(1_000),
+  /**
+   * Followers are told of a commit with the next append, or by itself after so long without one.
+   * Higher: fewer messages between rare writes, and local reads see them later. Zero: at once.
+   */
+  commitNoticeDelayMs: ms(0, 1_000).default(5),
   /** Append messages on the way to one follower. */
   appendsInFlightMax: count(1, 4_096).default(64),
   /** Entries of one append message, by size. */

@@ -162,6 +162,8 @@ export class RaftCluster {
       heartbeatIntervalMs: 50,
       electionTimeoutMinMs: 150,
       electionTimeoutMaxMs: 300,
+      // With and without: an even number of replicas tells at once.
+      commitNoticeDelayMs: count % 2 === 0 ? 0 : 2,
       appendsInFlightMax: 1 + random.nextInt(8),
       // Each entry alone, when the old ones are to arrive without the new.
       appendSizeBytesMax: isOldTerms ? 1 : pick(random, [8, 64, 4096]),

@@ -34,6 +34,7 @@ export const tableOptions: RaftOptions = {
   heartbeatIntervalMs: 100,
   electionTimeoutMinMs: 500,
   electionTimeoutMaxMs: 1_000,
+  commitNoticeDelayMs: 0,
   appendsInFlightMax: 4,
   appendSizeBytesMax: 1_024,
   uncommittedBytesMax: 1_000,

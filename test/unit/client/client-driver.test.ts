@@ -114,6 +114,24 @@ t.test('a new leader is told at once, and asked next', async (t) => {
   t.match(told, [{ type: 'LeaderChanged', leader: 'c', sequence: 3 }])
 })
 
+t.test('whichever member falls silent, another one tells who leads', async (t) => {
+  for (const silent of abc) {
+    const cluster = new FakeCluster(abc)
+    const { driver } = await connected(cluster)
+    await cluster.clock.settle(driver.query(insert))
+    await cluster.clock.advance(500)
+    const next = silent === 'c' ? 'b' : 'c'
+    // It hears of nothing, and what waits at it is not answered.
+    const deaf = cluster.driver(silent)
+    cluster.drivers.delete(silent)
+    cluster.elect(next)
+    await cluster.clock.advance(5)
+    t.equal(driver.routeQuery(insert).node, next, `${silent} is silent`)
+    cluster.drivers.set(silent, deaf)
+    await cluster.clock.settle(driver.close())
+  }
+})
+
 t.test('no query waits for a handshake while another node is connected', async (t) => {
   const cluster = new FakeCluster(abc)
   const { driver, transport } = await connected(cluster)

@@ -96,3 +96,27 @@ t.test('a driver has one timer, however often it arms it', async (t) => {
   t.equal(clock.timers.length, 0, 'after stop nothing is armed')
   t.same(fired, [7])
 })
+
+t.test('a deadline that is put off keeps its timer, and is due at its own time', async (t) => {
+  const clock = new ManualClock()
+  const fired: number[] = []
+  const timer = new DeadlineTimer(clock, (now) => fired.push(now))
+  timer.arm(at(10))
+  for (let ms = 11; ms <= 50; ms++) timer.arm(at(ms))
+  t.equal(clock.scheduled, 1, 'putting it off costs nothing')
+  clock.fire()
+  t.same(fired, [], 'it looks again')
+  t.same(
+    clock.timers.map(({ at }) => at),
+    [50]
+  )
+  timer.arm(at(30))
+  t.same(
+    clock.timers.map(({ at }) => at),
+    [30],
+    'an earlier one is not waited for'
+  )
+  clock.fire()
+  t.same(fired, [30])
+  t.equal(clock.timers.length, 0)
+})

@@ -56,6 +56,25 @@ t.test('while no leader is known a member holds the query', async (t) => {
   t.match(await cluster.clock.settle(held), { node: 'c' })
 })
 
+t.test('what a node held for a leader goes on elsewhere when it stops, at no cost', async (t) => {
+  const cluster = new FakeCluster(abc, [], { bufferWindowMs: 60_000 })
+  const client = cluster.client()
+  await cluster.clock.settle(client.execute(insert))
+  for (const node of abc) cluster.beliefs.set(node, null)
+  cluster.leader = null
+  client.learnPlacements([{ group: 0 as never, term: 2 as never, leader: null, voters: abc }])
+  const held = client.execute("INSERT INTO t VALUES ('y')", { timeoutMs: 20_000 })
+  await cluster.clock.advance(200)
+  const holder = targets(cluster, 'Query').at(-1) as NodeId
+  void cluster.driver(holder).stop(after(cluster.clock.now(), 1_000))
+  await cluster.clock.advance(200)
+  cluster.beliefs.clear()
+  const next = abc.find((node) => node !== holder) as NodeId
+  cluster.elect(next)
+  t.match(await cluster.clock.settle(held), { node: next })
+  t.equal(client.counters.snapshot().query_retries, 0, 'it is no failure that a budget pays for')
+})
+
 t.test('a node that stays silent is left for another', async (t) => {
   const cluster = new FakeCluster(abc)
   const client = cluster.client({ attemptTimeoutMs: 300 })

@@ -196,6 +196,59 @@ t.test('R-R10 R-R11 lost appends and a lost commit index are made good', async (
   t.equal(table.raft('c').status().commitIndex, 12)
 })
 
+t.test('R-R11 a commit rides on the next append, and goes alone when none leaves', async (t) => {
+  const table = new RaftTable({ voters: three, options: { commitNoticeDelayMs: 2 } })
+  table.elect('a')
+  table.advance(10)
+  const commitAt = (name: string) => table.raft(name).status().commitIndex
+  const appendsSince = (from: number) =>
+    table
+      .seat('a')
+      .sent.slice(from)
+      .filter(({ kind }) => kind === 'appendEntries') as AppendEntries[]
+  const first = commitAt('a')
+  const before = table.seat('a').sent.length
+  for (let i = 0; i < 3; i++) {
+    table.act('a', (raft, now) => raft.propose(batch(i), now))
+    table.settle()
+  }
+  t.equal(commitAt('a'), first + 3)
+  t.equal(commitAt('b'), first + 2, 'told with the entry behind it')
+  t.ok(
+    appendsSince(before).every(({ entries }) => entries.length === 1),
+    'nothing was sent for a commit alone'
+  )
+  const alone = table.seat('a').sent.length
+  table.advance(2)
+  t.same([commitAt('b'), commitAt('c')], [first + 3, first + 3])
+  t.same(
+    appendsSince(alone).map(({ entries }) => entries.length),
+    [0, 0]
+  )
+})
+
+t.test('R-R11 R-Q01 a read round tells the commit before its answer', async (t) => {
+  const table = new RaftTable({ voters: three, options: { commitNoticeDelayMs: 1_000 } })
+  table.elect('a')
+  table.act('a', (raft, now) => raft.propose(batch(1), now))
+  table.settle()
+  const { commitIndex } = table.raft('a').status()
+  t.ok(table.raft('b').status().commitIndex < commitIndex)
+  table.act('a', (raft, now) => raft.requestReadIndex(1, now))
+  table.settle()
+  t.equal(table.raft('b').status().commitIndex, commitIndex)
+})
+
+t.test('R-R11 R-M10 the commit of a configuration is told at once', async (t) => {
+  const table = new RaftTable({ voters: three, options: { commitNoticeDelayMs: 1_000 } })
+  table.elect('a')
+  const change = { replica: replica('c'), role: 'none' } as const
+  table.act('a', (raft, now) => raft.changeConfiguration([change], now))
+  table.settle()
+  const { commitIndex } = table.raft('a').status()
+  t.equal(table.raft('b').status().commitIndex, commitIndex)
+})
+
 t.test('R-R12 an old answer never moves match back', async (t) => {
   const table = new RaftTable({ voters: three })
   table.elect('a')
