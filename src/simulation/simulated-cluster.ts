@@ -309,7 +309,7 @@ export class SimulatedCluster implements FaultTarget {
 
   #configOf(nodeId: NodeId): ConfigInput {
     const ids = this.nodeIds()
-    const { bounds, groups, log, members, security, transport } = this.#options.swarm
+    const { bounds, groups, leases, log, members, security, transport } = this.#options.swarm
     const narrow = narrowConfigOf(bounds)
     const { quiesceAfterMs, leaderBalanceIntervalMs } = groups
     return {
@@ -323,6 +323,8 @@ export class SimulatedCluster implements FaultTarget {
       consensus: {
         quiesceAfterMs,
         leaderBalanceIntervalMs,
+        leaseReads: leases.isOn,
+        leaseClockRatioMax: leases.clockRatioMax,
         ...(log.entriesMax === null
           ? {}
           : {

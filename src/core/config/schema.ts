@@ -295,6 +295,19 @@ const consensus = z.strictObject({
   batchCommandsMax: count(1, 4_096).default(256),
   /** Read-index requests waiting for a round of heartbeats. */
   pendingReadsMax: count(1, 1_048_576).default(16_384),
+  /**
+   * A linearizable read at the leader is answered without asking a majority, as long as one has
+   * promised, within `electionTimeoutMinMs`, to elect nobody else. The price: after such reads a
+   * leader that dies is replaced when its promises have run out, not as soon as its connections
+   * break, and it rests on `leaseClockRatioMax`. Alike on all nodes; a node on which this or
+   * `electionTimeoutMinMs` changes is to be down for longer than the latter.
+   */
+  leaseReads: z.boolean().default(false),
+  /**
+   * The fastest monotonic clock of the cluster runs at most so many times as fast as the slowest,
+   * pauses of virtual machines included. Higher: shorter leases, so more of a majority's rounds.
+   */
+  leaseClockRatioMax: z.number().min(1).max(4).default(1.1),
   /** A leadership transfer is given up after this; zero: one election timeout. */
   transferTimeoutMs: ms(0, 600_000).default(0),
   /** Registered clients; the one unused longest by log time expires at the bound. */
