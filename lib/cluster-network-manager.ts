@@ -78,8 +78,7 @@ import {
   type SwitchoverReport,
   type SwitchoverRequest,
   type TellQueue,
-  toNodeId,
-  viewsDisagree
+  toNodeId
 } from '../src/core/index.js'
 import type { RestartHook } from '../src/failover/index.js'
 import { clusterHealthOf } from '../src/health/index.js'
@@ -89,7 +88,9 @@ import { BoundPorts } from '../src/runtime/index.js'
 import type { Catalogue, CustomDeclaration } from '../src/wire/index.js'
 import { catalogue } from './catalogue.js'
 import { compose, type Ports, type Rooms } from './composition.js'
+import { metricsOf } from './metrics.js'
 import { makePorts, type PortsAndKeys } from './node-ports.js'
+import { subscribeRooms } from './room-subscriptions.js'
 import { StartWatch } from './start-watch.js'
 import { version } from './version.js'
 
@@ -452,28 +453,7 @@ export class ClusterNetworkManager implements ClusterManager {
   }
 
   getAllMetrics(): MetricsSnapshot {
-    const rooms = this.#running()
-    const { transport, delivery, membership, consensus, queries, health, heartbeat } = rooms
-    const { security, stateSync, sessions } = rooms
-    const { streams } = must(this.#ports, 'ports')
-    return {
-      topology: membership.counters,
-      communication: transport.counters.snapshot(),
-      delivery: delivery.counters.snapshot(),
-      load_balancer: queries.counters.snapshot(),
-      consensus: consensus.counters.snapshot(),
-      control: {
-        ...rooms.control.driver.counters.snapshot(),
-        audit_dropped: rooms.control.recorder.dropped
-      },
-      health: { ...health.metrics(), ...heartbeat.counters.snapshot() },
-      security: { ...streams.counters?.snapshot(), ...membership.refusals, ...security.metrics() },
-      sessions: sessions.counters.snapshot(),
-      state_sync: stateSync.metrics(),
-      transactions: rooms.transactions.metrics(),
-      backups: rooms.backups.counters.snapshot(),
-      failover: rooms.planned.failovers?.counters.snapshot() ?? {}
-    }
+    return metricsOf(this.#running(), must(this.#ports, 'ports').streams)
   }
 
   async checksums(): Promise<readonly { group: GroupId; index: LogIndex; hash: string }[]> {
@@ -501,7 +481,7 @@ export class ClusterNetworkManager implements ClusterManager {
       isReady: () => this.healthCheck().ready
     })
     this.#rooms = rooms
-    this.#subscribe(rooms)
+    subscribeRooms(rooms, (event) => this.#publish(event))
     this.#customs.attach(rooms.delivery)
     const watch = new StartWatch(ports.clock, ports.logger.child({ room: 'facade' }))
     await watch.during('reading the log', () => rooms.consensus.open())
@@ -525,48 +505,6 @@ export class ClusterNetworkManager implements ClusterManager {
     rooms.stateSync.start()
     rooms.sessions.start()
     rooms.transport.setStarting(false)
-  }
-
-  /** What one room must know of another's doings, and what subscribers hear. */
-  #subscribe(rooms: Rooms): void {
-    const { transport, membership, consensus, queries, health, heartbeat, security } = rooms
-    const { control } = rooms
-    for (const room of [health, heartbeat, security, rooms.stateSync, rooms.sessions]) {
-      room.onEvent((event) => this.#publish(event))
-    }
-    health.onEvent((event) => {
-      if (event.type === 'HealthVerdictChanged') queries.handleVerdict(event.verdict)
-    })
-    transport.onEvent((event) => this.#publish(event))
-    rooms.planned.restarts?.onEvent((event) => this.#publish(event))
-    rooms.planned.failovers?.onEvent((event) => this.#publish(event))
-    queries.onEvent((event) => this.#publish(event))
-    membership.onEvent((event) => {
-      this.#publish(event)
-      queries.handleMembersChanged()
-      if (event.type === 'MemberJoined') queries.handleMemberJoined(event.member.nodeId)
-      if (event.type === 'MemberLeft') queries.handleMemberGone(event.member.nodeId)
-      if (event.type !== 'MemberDied') return
-      queries.handleMemberGone(event.member.nodeId)
-      const disagreement = viewsDisagree(event.member.nodeId, this.#groupStatuses())
-      if (disagreement !== null) this.#publish(disagreement)
-    })
-    consensus.onEvent((event) => {
-      this.#publish(event)
-      control.driver.handleEvent(event)
-      if (event.type === 'LeaderChanged') {
-        queries.handleLeaderChanged(event)
-        rooms.planned.failover?.handleLeaderChanged(event)
-        control.learnShards()
-      }
-    })
-    // A node without a replica knows of no quorum.
-    consensus.onVotersChanged((voters) => membership.setVoters(voters))
-    security.onEvent((event) => {
-      if (event.type !== 'GossipKeysChanged') return
-      control.keys.learn(event)
-      control.upkeep.lookSoon()
-    })
   }
 
   /** Membership goes on asking by itself when none of the seeds answers in time. */

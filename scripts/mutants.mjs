@@ -313,6 +313,13 @@ export const mutants = [
     replace: 'Math.min(appliedIndex, offered,'
   },
   {
+    name: 'clients forgotten by the local clock',
+    isOfClusters: true,
+    file: 'src/consensus/group/applier-driver.js',
+    find: 'this.#table.apply(payload.logTime, ',
+    replace: 'this.#table.apply(this.#clock.wallNow(), '
+  },
+  {
     name: 'stale snapshots taken in',
     file: 'src/consensus/raft/raft.js',
     find: 'return index > this.#replica.commitIndex && !(',

@@ -173,12 +173,18 @@ export class SchemaChangesDriver {
   /** To its end, or that of this leadership; the next one goes on where this has come to. */
   async #carryOut(id: string, term: Term): Promise<void> {
     const { control, logger } = this.#components
+    let isCaughtUp = false
     while (this.#term === term && !this.#isStopped) {
       const change = control.local(schemaChangesSection)?.active.find((one) => one.id === id)
       if (change === undefined) break
       try {
-        if (change.epoch === term) await this.#step(change, term)
-        else {
+        if (!isCaughtUp) {
+          // A new leader may have to apply first what its log says of the change.
+          await control.read(schemaChangesSection, this.#in(changeTimeoutMs))
+          isCaughtUp = true
+        } else if (change.epoch === term) {
+          await this.#step(change, term)
+        } else {
           if (change.epoch === 0) await this.#register(change)
           await this.#order({ kind: 'claim', id, epoch: term })
         }

@@ -4,7 +4,7 @@
  */
 export const looksAtAll = process.env.TEST_ALL === '1'
 
-/** Of `all` seeds, inputs or trials those for this run: each of them, or a quarter. */
-export function someOf(all: number): number {
-  return looksAtAll ? all : Math.ceil(all / 4)
+/** Of `all` seeds, inputs or trials those for this run: each of them, or one in `oneIn`. */
+export function someOf(all: number, oneIn = 4): number {
+  return looksAtAll ? all : Math.ceil(all / oneIn)
 }

@@ -19,26 +19,17 @@ import type {
 } from '../../consensus/index.js'
 import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after, NEVER } from '../../core/deadlines.js'
-import { BackpressureError, CancelledError, NotLeaderError, SkeinError } from '../../core/errors.js'
+import { BackpressureError, CancelledError, NotLeaderError } from '../../core/errors.js'
 import type { GroupId, LogIndex, MonotonicMs, Term, TransactionId } from '../../core/ids.js'
-import { commandSizeBytesMax, keptResultSizeBytesMax } from '../../core/limits.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { SystemWrite } from '../../core/ports/engine.js'
-import type { PrepareOutcome } from '../../core/ports/engine-prepare.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type { Random } from '../../core/ports/random.js'
 import type { ClientTag } from '../../core/ports/replicated-group.js'
 import { hasCode } from '../../core/remote-error.js'
-import type { Statement, StatementResult } from '../../core/sql.js'
 import { BranchRows } from './branch-rows.js'
-import {
-  branchEntryBytesMax,
-  decodeWork,
-  encodeFailure,
-  encodeResults,
-  locksOf
-} from './branch-work.js'
-import { type Change, changesMax, decodeChanges, encodeChanges } from './changes.js'
+import { takeEntry } from './change-entry.js'
+import { type Change, decodeChanges, encodeChanges } from './changes.js'
 import {
   type BeginOutcome,
   Coordinator,
@@ -57,6 +48,7 @@ import {
   type PrepareRequest
 } from './participant.js'
 import { PlainPlaces } from './plain-places.js'
+import { plannedOf, statementsIn } from './planned-branch.js'
 import {
   coordinatorDefaults,
   participantDefaults,
@@ -100,8 +92,6 @@ export interface GroupTransactionsComponents {
 export const preparesPerTurnMax = 64
 /** The next turn is asked for after it, when one was refused. */
 const refusedPauseMs = 20
-/** Of changes that go together, about; a larger one goes alone. */
-const entryTargetBytes = 256 * 1024
 
 interface Waiting<T> {
   resolve(value: T): void
@@ -610,68 +600,6 @@ function replace<T>(
 
 const mustAsk = ({ isAsked, changes, plans }: Leading): boolean =>
   !isAsked && changes.length + plans.length > 0
-
-/** What a peer sends must not stop the replica. */
-function statementsIn(data: Uint8Array): readonly Statement[] | null {
-  try {
-    return decodeWork(data)
-  } catch (error) {
-    if (error instanceof SkeinError) return null
-    throw error
-  }
-}
-
-/** Null: it does not fit a message. */
-function answerOf(results: readonly StatementResult[]): Uint8Array | null {
-  try {
-    return encodeResults(results)
-  } catch (error) {
-    if (hasCode(error, 'ERR_SKEIN_MESSAGE_TOO_LARGE')) return null
-    throw error
-  }
-}
-
-function plannedOf(outcome: PrepareOutcome): Planned {
-  if (outcome.kind === 'failed') {
-    const { failure } = outcome
-    const reason = failure.message.slice(0, 128)
-    return { kind: 'failed', reason, details: encodeFailure(failure) }
-  }
-  const { command, results, readOnly } = outcome
-  const commandBytes = readOnly ? 0 : command.bytes.length
-  if (commandBytes > commandSizeBytesMax) {
-    return { kind: 'failed', reason: `a branch changes ${commandBytes} bytes` }
-  }
-  const encoded = answerOf(results)
-  if (encoded === null || encoded.length > branchEntryBytesMax) {
-    return { kind: 'failed', reason: 'what a branch answers is too large' }
-  }
-  const kept = encoded.length > keptResultSizeBytesMax ? null : encoded
-  const room = branchEntryBytesMax - commandBytes - (kept?.length ?? 0)
-  const locks = locksOf(outcome, room)
-  return { kind: 'planned', locks, command: readOnly ? null : command, results: encoded, kept }
-}
-
-/** As many as go together. */
-function takeEntry(changes: Change[]): readonly Change[] {
-  let count = 0
-  let bytes = 0
-  for (const change of changes) {
-    bytes += sizeOf(change)
-    if (count > 0 && (bytes > entryTargetBytes || count >= changesMax)) break
-    count++
-  }
-  return changes.splice(0, count)
-}
-
-/** About; rows and groups are counted at their most. */
-function sizeOf(change: Change): number {
-  if (change.kind !== 'prepare') return 5_000
-  const { readKeys, writeKeys } = change.locks
-  const keys = [readKeys, writeKeys].flatMap((one) => (one === 'all' ? [] : one))
-  const keyBytes = keys.reduce((sum, key) => sum + 3 * key.length + 4, 0)
-  return keyBytes + (change.command?.bytes.length ?? 0) + (change.kept?.length ?? 0) + 1_024
-}
 
 const notLeading = (group: GroupId): NotLeaderError =>
   new NotLeaderError(`this node does not lead group ${group}`)

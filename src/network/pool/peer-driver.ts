@@ -188,9 +188,9 @@ export class Peer {
     }
     this.#backoff.handleSuccess(this.#components.clock.now())
     const renewed = this.#renewedBy(connection)
+    if (this.#renews(connection)) this.#components.counters.add('connections_renewed')
     this.#renewals.delete(connection)
     if (renewed !== null) {
-      this.#components.counters.add('connections_renewed')
       this.#replace(renewed, connection)
       renewed.retire('replaced')
       this.channels.pump()
@@ -245,6 +245,8 @@ export class Peer {
     this.#renewals.delete(connection)
     if (this.#active === connection) this.#active = this.#findUsable()
     if (this.#findOpen() !== null) return
+    // The one that it made way for is still being opened, and tells if it fails.
+    if (error === null && this.#findUsable() !== null) return
     const wasRefused = error !== null && connection.facts === null && connection.muxer.hasGreeted
     if (wasRefused && connection.isDialer) {
       this.#backoff.handleFailure(this.#components.clock.now())
@@ -361,6 +363,15 @@ export class Peer {
   #maybeRedial(): void {
     if (!this.#wasWanted || this.#findUsable() !== null) return
     this.usable()
+  }
+
+  /**
+   * Whether it was opened in another one's place. At the acceptor that may be gone by now: its
+   * farewell and what opens this one travel on two streams.
+   */
+  #renews(connection: Connection): boolean {
+    if (connection.isDialer) return this.#renewals.has(connection)
+    return must(connection.facts, 'peer facts').renews !== null
   }
 
   /** The open connection whose place this one takes; null: none. */

@@ -42,6 +42,30 @@ t.test('X-50 connections are replaced by age while requests go on: none is lost'
   t.equal(world.hub.ends.length, 2 * (a.counters.get('dials') + b.counters.get('dials')))
 })
 
+t.test('X-50 the old connection goes before the new one is open at its acceptor', async (t) => {
+  const world = new TransportWorld()
+  const a = await world.start('a', { linkAgeMaxMs: 10_000 })
+  const b = await world.start('b')
+  b.onRequest(echo, async ({ body }) => body)
+  await world.outcome(a.request(node('b'), echo, { count: 0 }, world.deadline(5_000)))
+  while ((world.hub.ends[2]?.deliveredBytes ?? 0) === 0) await world.clock.advance(1)
+  // Hello has come; what opens the connection at the acceptor is late.
+  const renewing = world.hub.ends[2]
+  if (renewing !== undefined) renewing.isPaused = true
+  await world.clock.advance(10)
+  t.equal(a.counters.get('connections_renewed'), 1)
+  t.equal(b.counters.get('connections_renewed'), 0)
+  const asked = a.request(node('b'), echo, { count: 1 }, world.deadline(5_000))
+  await world.clock.advance(10)
+  renewing?.resume()
+  t.same(await world.outcome(asked), { count: 1 })
+  t.equal(b.counters.get('connections_renewed'), 1, 'both ends say so')
+  await world.clock.advance(100)
+  const open = world.hub.ends.length - 2
+  t.equal(open, 2, 'one connection was opened in the place of one')
+  t.same([...world.changes].sort(), ['a has b', 'b has a'])
+})
+
 t.test('a peer that cannot be dialled anew keeps its old connection', async (t) => {
   const world = new TransportWorld()
   const a = await world.start('a', { linkAgeMaxMs: 10_000 })
