@@ -191,7 +191,14 @@ export class RaftDriver {
   /** Its getters tell parts of the status without making all of it. */
   get core(): Pick<
     Raft,
-    'role' | 'term' | 'leader' | 'configuration' | 'logEntries' | 'logBytes' | 'isLogHeld'
+    | 'role'
+    | 'term'
+    | 'leader'
+    | 'commitIndex'
+    | 'configuration'
+    | 'logEntries'
+    | 'logBytes'
+    | 'isLogHeld'
   > {
     return this.#raft
   }

@@ -303,6 +303,10 @@ export class Raft {
     return this.#replica.leader
   }
 
+  get commitIndex(): LogIndex {
+    return this.#replica.commitIndex
+  }
+
   /** The same value until it changes. */
   get configuration(): Configuration {
     return this.#replica.log.configuration

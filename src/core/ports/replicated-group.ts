@@ -90,6 +90,12 @@ export interface GroupStatus {
   }[]
 }
 
+/** Of a replica's status what moves with each event: read in place, nothing is copied. */
+export type ReplicaSight = Pick<
+  GroupStatus,
+  'group' | 'role' | 'term' | 'commitIndex' | 'appliedIndex' | 'failed'
+>
+
 /**
  * This node's replica of one group, as routing and the facade see it. Implemented by `consensus`.
  */
