@@ -59,6 +59,7 @@ import {
   type PresetName,
   type QueryOptions,
   type QueryResult,
+  type ReplicaSight,
   type RequestMessageOptions,
   type RollingRestart,
   type RollingRestartRequest,
@@ -78,6 +79,7 @@ import {
   type StrategyName,
   type SwitchoverReport,
   type SwitchoverRequest,
+  type TellIncarnation,
   type TellQueue,
   toNodeId,
   type VersionRange
@@ -444,6 +446,16 @@ export class ClusterNetworkManager implements ClusterManager {
       loopDelayMsMax,
       others: [...(rooms?.health.checks() ?? []), ...(rooms?.security.checks() ?? [])]
     })
+  }
+
+  /** Of `getClusterView`, for who looks after each event: nothing is copied. */
+  sights(): readonly { readonly sight: ReplicaSight }[] {
+    return this.#rooms?.consensus.groups() ?? []
+  }
+
+  /** Of every member known, this node included. */
+  tellIncarnations(tell: TellIncarnation): void {
+    this.#rooms?.membership.tellIncarnations(tell)
   }
 
   /** The length of every queue that messages and queries pass through, and its bound. */

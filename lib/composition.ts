@@ -70,6 +70,9 @@ import { type ControlRooms, composeControl } from './control-rooms.js'
 import { composePlanned, type PlannedRooms } from './planned-rooms.js'
 import { version } from './version.js'
 
+/** Of zeros in the log's file, ahead of what is written; with small segments a quarter of one. */
+const logAheadBytes = 256 * 1024
+
 /** What an embedder, a test or the simulator may put in the place of Node's own. */
 export interface Ports {
   readonly clock: Clock
@@ -227,10 +230,9 @@ function register<T>(
 function makeLog(container: DependencyContainer): LogStore {
   const { config, ports } = container.resolve(TOKENS.composition)
   const { disk } = ports
-  return new SegmentedLog(
-    { disk },
-    { directory: 'log', segmentBytes: config.consensus.logSegmentBytes }
-  )
+  const { logSegmentBytes: segmentBytes } = config.consensus
+  const aheadBytes = Math.min(logAheadBytes, segmentBytes / 4)
+  return new SegmentedLog({ disk }, { directory: 'log', segmentBytes, aheadBytes })
 }
 
 /** A replica's own id is proven by its log; without one, the peers' is believed. */

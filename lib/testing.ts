@@ -1,5 +1,5 @@
 /** Checkers of histories and the simulator, for the tests of embedders and of this library. */
-import { nodeCrypto } from '../src/runtime/index.js'
+import { nodeCompression, nodeCrypto } from '../src/runtime/index.js'
 import {
   type SimulationOptions,
   type SimulationResult,
@@ -87,5 +87,6 @@ export const simulate = (
     create: (init) => ClusterNetworkManager.create(init),
     connect: (init) => SkeinClient.connect(init),
     crypto: nodeCrypto(),
+    compression: nodeCompression(),
     ...(log === undefined ? {} : { log })
   })

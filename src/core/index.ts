@@ -282,6 +282,7 @@ export {
   type SeedNodeState,
   type ServerStatus,
   type ServiceNodeState,
+  type TellIncarnation,
   toSeedNodeState,
   toServerStatus,
   toServiceNodeState,
@@ -378,6 +379,7 @@ export type {
   Leadership,
   ReadAnswer,
   ReadRequest,
+  ReplicaSight,
   ReplicatedGroup,
   WriteAnswer,
   WriteRequest

@@ -46,6 +46,9 @@ export const unstatedCapacity: NodeCapacity = {
   weight: 100
 }
 
+/** Told of each member of a table. */
+export type TellIncarnation = (nodeId: NodeId, incarnation: Incarnation) => void
+
 export interface Member {
   readonly nodeId: NodeId
   readonly address: Address

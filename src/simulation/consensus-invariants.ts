@@ -167,9 +167,15 @@ export class ConsensusInvariants {
     return this.#replica(host).durable.index
   }
 
-  onView(host: number, view: ReplicaView): void {
+  /** `seen` is read now and not kept. After most events it is what it was before. */
+  onView(host: number, seen: ReplicaView): void {
     const replica = this.#replica(host)
     const before = replica.view
+    if (before !== null && isSameView(before, seen)) {
+      if (replica.newBases.length === 0 && seen.commitIndex <= replica.checkedCommit) return
+    }
+    const { role, term, commitIndex, appliedIndex } = seen
+    const view = { role, term, commitIndex, appliedIndex }
     replica.view = view
     if (before !== null) this.#checkMonotonic(host, before, view)
     if (view.role === 'leader' && before?.role === 'leader' && before.term === view.term) {
@@ -369,6 +375,12 @@ export class ConsensusInvariants {
     return this.#replicas[host] as Replica
   }
 }
+
+const isSameView = (a: ReplicaView, b: ReplicaView): boolean =>
+  a.commitIndex === b.commitIndex &&
+  a.appliedIndex === b.appliedIndex &&
+  a.term === b.term &&
+  a.role === b.role
 
 const nothingDurable = { index: 0, chain: 0 }
 

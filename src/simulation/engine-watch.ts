@@ -91,6 +91,5 @@ class SystemState {
 const modulus = 2 ** 50
 
 function pairHash(key: string, value: Uint8Array): number {
-  const text = Uint8Array.from(key, (character) => character.charCodeAt(0))
-  return chain(chain(0, 1, text), 2, value) % modulus
+  return chain(chain(0, 1, Buffer.from(key, 'latin1')), 2, value) % modulus
 }

@@ -5,6 +5,7 @@ import type {
   ClientId,
   Clock,
   ClusterManager,
+  Compression,
   ConfigInput,
   Credentials,
   Crypto,
@@ -16,7 +17,9 @@ import type {
   PresetName,
   Random,
   ReplicaObserver,
+  ReplicaSight,
   StreamNetwork,
+  TellIncarnation,
   TellQueue,
   VersionRange,
   Workers
@@ -27,6 +30,7 @@ export interface SimulatedPorts {
   readonly clock: Clock
   readonly random: Random
   readonly crypto: Crypto
+  readonly compression: Compression
   readonly logger: Logger
   readonly streams: StreamNetwork
   readonly datagrams: DatagramNetwork
@@ -42,6 +46,9 @@ export interface SimulatedPorts {
 export interface SimulatedManager extends ClusterManager {
   start(): Promise<void>
   stop(options?: { readonly drain?: boolean }): Promise<void>
+  /** What is judged after each event; nothing is copied. */
+  sights(): readonly { readonly sight: ReplicaSight }[]
+  tellIncarnations(tell: TellIncarnation): void
   tellQueues(tell: TellQueue): void
   registerClient(
     clientId: ClientId,

@@ -1,5 +1,6 @@
 /** Invariant 11, from the member tables as each node shows them. */
-import type { Member } from '../core/index.js'
+import type { TellIncarnation } from '../core/index.js'
+import type { SimulatedManager } from './manager.js'
 import { Invariants, type Violations } from './violations.js'
 
 export class MembershipInvariants {
@@ -14,6 +15,8 @@ export class MembershipInvariants {
   /** viewer → subject → incarnation, within one life of the viewer. */
   readonly #seen = new Map<string, Map<string, number>>()
 
+  #viewer: { readonly name: string; readonly seen: Map<string, number> } = noViewer
+
   constructor(violations: Violations) {
     this.#violations = violations
   }
@@ -22,20 +25,28 @@ export class MembershipInvariants {
     this.#seen.delete(viewer)
   }
 
-  onMembers(viewer: string, members: readonly Member[]): void {
-    const seen = this.#seen.get(viewer) ?? new Map<string, number>()
-    this.#seen.set(viewer, seen)
-    for (const { nodeId, incarnation } of members) {
-      const before = seen.get(nodeId) ?? -1
-      if (incarnation === before && !this.#claims.has(nodeId)) continue
-      seen.set(nodeId, incarnation)
-      if (incarnation < before) {
-        const detail = `${viewer} sees ${nodeId} go from incarnation ${before} to ${incarnation}`
-        this.#violations.report(Invariants.Incarnations, detail)
-      }
-      if (nodeId === viewer) this.#handleOwn(nodeId, incarnation)
-      else this.#handleClaim(nodeId, { incarnation, viewer })
+  /** What a node's table holds after an event of it. */
+  onMembers(viewer: string, table: Pick<SimulatedManager, 'tellIncarnations'>): void {
+    let seen = this.#seen.get(viewer)
+    if (seen === undefined) {
+      seen = new Map()
+      this.#seen.set(viewer, seen)
     }
+    this.#viewer = { name: viewer, seen }
+    table.tellIncarnations(this.#judge)
+  }
+
+  readonly #judge: TellIncarnation = (nodeId, incarnation) => {
+    const { name: viewer, seen } = this.#viewer
+    const before = seen.get(nodeId) ?? -1
+    if (incarnation === before && !this.#claims.has(nodeId)) return
+    seen.set(nodeId, incarnation)
+    if (incarnation < before) {
+      const detail = `${viewer} sees ${nodeId} go from incarnation ${before} to ${incarnation}`
+      this.#violations.report(Invariants.Incarnations, detail)
+    }
+    if (nodeId === viewer) this.#handleOwn(nodeId, incarnation)
+    else this.#handleClaim(nodeId, { incarnation, viewer })
   }
 
   #handleOwn(nodeId: string, incarnation: number): void {
@@ -54,3 +65,5 @@ export class MembershipInvariants {
     if (claim.incarnation > earlier) this.#claims.set(nodeId, claim)
   }
 }
+
+const noViewer = { name: '', seen: new Map<string, number>() }

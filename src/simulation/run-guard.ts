@@ -6,6 +6,8 @@
  *    microtasks.
  * 2. Code of the product that asks the real clock, real chance or a real timer is reported: it
  *    would make the same seed do something else tomorrow.
+ * 3. Errors have no stack: a run makes thousands, mostly where a peer is out of reach, and who is
+ *    told of one that nobody handled runs the seed again with a trace, which keeps them.
  *
  * Owner's duties: `install` before the first event, `remove` after the last, `beginEvent` before
  * each.
@@ -18,6 +20,8 @@ export interface RunGuardOptions {
   readonly turnsMax: number
   /** Told of each use of the real world; the stack says by whom. */
   readonly onRealWorld: (what: string, stack: string) => void
+  /** A person reads along. */
+  readonly keepsStacks: boolean
 }
 
 type Callable = (...args: unknown[]) => unknown
@@ -44,6 +48,7 @@ export class RunGuard {
   install(): void {
     this.#isActive = true
     this.#restore.push(promiseHooks.onAfter(() => this.#countTurn()) as () => void)
+    if (!this.#options.keepsStacks) this.#dropStacks()
     this.#trap(Date, 'now', 'Date.now')
     this.#trap(Math, 'random', 'Math.random')
     this.#trap(performance, 'now', 'performance.now')
@@ -82,8 +87,21 @@ export class RunGuard {
     })
   }
 
+  #dropStacks(): void {
+    const before = Error.stackTraceLimit
+    // Another run in this process has dropped them, and brings them back.
+    if (before === 0) return
+    Error.stackTraceLimit = 0
+    this.#restore.push(() => {
+      Error.stackTraceLimit = before
+    })
+  }
+
   #judge(told: string): void {
+    const before = Error.stackTraceLimit
+    Error.stackTraceLimit = judgedFrames
     const stack = new Error(told).stack ?? ''
+    Error.stackTraceLimit = before
     if (stack.split('\n').some(isProduct)) this.#options.onRealWorld(told, stack)
   }
 
@@ -98,6 +116,9 @@ export class RunGuard {
     })
   }
 }
+
+/** As many as the platform keeps unless told otherwise. */
+const judgedFrames = 10
 
 /** The engine looks for an interrupt at each turn of a loop: it never gets this far. */
 const terminationTurnsMax = 1_000_000_000

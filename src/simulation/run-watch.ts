@@ -167,21 +167,21 @@ export class RunWatch implements ClusterWatch {
   afterEvent(process: SimulatedProcess): void {
     const node = this.#cluster?.nodeAt(process.host)
     if (!node || node.process !== process || !node.isStarted) return
-    const { groups, members, nodeId } = node.manager.getClusterView()
-    for (const status of groups) {
-      const { consensus } = this.#groups.of(status.group)
+    const { nodeId } = node.manager
+    for (const { sight } of node.manager.sights()) {
+      const { consensus } = this.#groups.of(sight.group)
       const led = consensus.isLeader(process.host)
-      consensus.onView(process.host, status)
-      const leads = status.role === 'leader'
+      consensus.onView(process.host, sight)
+      const leads = sight.role === 'leader'
       if (leads !== led) {
         const verb = leads ? 'leads' : 'no longer leads'
-        this.#log(`${nodeId} ${verb} group ${groupName(status.group)} in term ${status.term}`)
+        this.#log(`${nodeId} ${verb} group ${groupName(sight.group)} in term ${sight.term}`)
       }
-      if (status.failed !== null) {
-        this.#violations.report(Invariants.Liveness, `${hostName(process.host)}: ${status.failed}`)
+      if (sight.failed !== null) {
+        this.#violations.report(Invariants.Liveness, `${hostName(process.host)}: ${sight.failed}`)
       }
     }
-    this.#membership.onMembers(nodeId, members)
+    this.#membership.onMembers(nodeId, node.manager)
     this.#trust.afterEvent(process, node.manager.security)
     // Dear, and a queue that has outgrown its bound does not shrink within an event or two.
     if (this.#events++ % queuesEveryEvents === 0) node.manager.tellQueues(this.#judgeQueue)

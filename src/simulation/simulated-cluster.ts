@@ -7,6 +7,7 @@
 import {
   type Address,
   type Clock,
+  type Compression,
   type ConfigInput,
   type Crypto,
   type Logger,
@@ -50,6 +51,7 @@ export interface ClusterComponents {
   readonly streams: SimulatedStreamWorld
   readonly datagrams: SimulatedDatagramWorld
   readonly crypto: Crypto
+  readonly compression: Compression
   readonly create: CreateManager
   readonly loggerOf: (node: NodeId) => Logger
   readonly watch: ClusterWatch
@@ -275,6 +277,7 @@ export class SimulatedCluster implements FaultTarget {
 
   #createManager(machine: Machine, process: SimulatedProcess): SimulatedManager {
     const { time, random, streams, datagrams, crypto, create, loggerOf, watch } = this.#components
+    const { compression } = this.#components
     const { host, nodeId, disk, file } = machine
     const clock = new NodeClock(time, machine.clock, process)
     const ofLife = random.split(`node ${host} ${process.incarnation}`)
@@ -294,6 +297,7 @@ export class SimulatedCluster implements FaultTarget {
         clock,
         random: ofLife.split('random'),
         crypto: simulatedCrypto(crypto, ofLife.split('crypto'), () => watch.onOpenedTwice(process)),
+        compression,
         logger: loggerOf(nodeId),
         streams: streams.networkOf({ process, clock, hostName: nodeId, identity, trust }),
         datagrams: datagrams.networkOf(process),
@@ -309,7 +313,7 @@ export class SimulatedCluster implements FaultTarget {
 
   #configOf(nodeId: NodeId): ConfigInput {
     const ids = this.nodeIds()
-    const { bounds, groups, log, members, security, transport } = this.#options.swarm
+    const { bounds, groups, leases, log, members, security, transport } = this.#options.swarm
     const narrow = narrowConfigOf(bounds)
     const { quiesceAfterMs, leaderBalanceIntervalMs } = groups
     return {
@@ -323,6 +327,8 @@ export class SimulatedCluster implements FaultTarget {
       consensus: {
         quiesceAfterMs,
         leaderBalanceIntervalMs,
+        leaseReads: leases.isOn,
+        leaseClockRatioMax: leases.clockRatioMax,
         ...(log.entriesMax === null
           ? {}
           : {

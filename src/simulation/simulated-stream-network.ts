@@ -81,7 +81,9 @@ export class SimulatedStreamWorld {
 
   /** Streams of a process whose other end has proved itself, and that are open. */
   openEnds(process: SimulatedProcess): readonly ByteStream[] {
-    const open = (this.#judged.get(process) ?? []).filter(({ isOpen }) => isOpen)
+    const known = this.#judged.get(process) ?? []
+    if (known.every(({ isOpen }) => isOpen)) return known
+    const open = known.filter(({ isOpen }) => isOpen)
     this.#judged.set(process, open)
     return open
   }

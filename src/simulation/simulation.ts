@@ -5,6 +5,7 @@
  */
 import type { HistoryEvent } from '../checkers/index.js'
 import {
+  type Compression,
   type Crypto,
   type Logger,
   type NodeId,
@@ -25,6 +26,7 @@ import type { CreateManager } from './manager.js'
 import { MemberOperator } from './member-operator.js'
 import { Operator } from './operator.js'
 import { type ConnectClient, OutsideClient } from './outside-client.js'
+import { rememberingCompression, rememberingCrypto } from './remembered-work.js'
 import { RunGuard } from './run-guard.js'
 import { RunWatch } from './run-watch.js'
 import { SimulatedCluster } from './simulated-cluster.js'
@@ -49,6 +51,8 @@ export interface SimulationComponents {
   readonly connect?: ConnectClient
   /** Real ciphers. */
   readonly crypto: Crypto
+  /** The real one. */
+  readonly compression: Compression
   /** What is run instead of what the seed drew. */
   readonly swarm?: (drawn: SwarmOptions) => SwarmOptions
   /** Told what happened, with virtual time: for reading a failed run. */
@@ -123,10 +127,7 @@ class Run {
   readonly #time = new VirtualTime(this.#trace)
   readonly #faults = noFaults()
   readonly #violations = new Violations(() => this.#time.now)
-  readonly #guard = new RunGuard({
-    turnsMax: turnsPerEventMax,
-    onRealWorld: (what, stack) => this.#violations.report(Invariants.RealWorld, `${what}: ${stack}`)
-  })
+  readonly #guard: RunGuard
   readonly #watch: RunWatch
   readonly #cluster: SimulatedCluster
   readonly #scheduler: FaultScheduler
@@ -147,6 +148,12 @@ class Run {
     this.#options = options
     const { log } = components
     this.#log = (line) => log?.(`${this.#time.now.toFixed(3).padStart(10)} ${line}`)
+    this.#guard = new RunGuard({
+      turnsMax: turnsPerEventMax,
+      onRealWorld: (what, stack) =>
+        this.#violations.report(Invariants.RealWorld, `${what}: ${stack}`),
+      keepsStacks: log !== undefined
+    })
     const random = SplittableRandom.fromSeed(seed)
     const drawn = withoutTroubles(
       drawSwarmOptions(random.split('swarm'), options.nodes),
@@ -172,7 +179,8 @@ class Run {
         random: random.split('cluster'),
         streams,
         datagrams: new SimulatedDatagramWorld(time, links),
-        crypto: components.crypto,
+        crypto: rememberingCrypto(components.crypto),
+        compression: rememberingCompression(components.compression),
         create: components.create,
         loggerOf: (node) => (log === undefined ? silentLogger : loggerTo(this.#log, node)),
         watch: this.#watch,

@@ -1,6 +1,6 @@
 import { ClusterNetworkManager, type CreateOptions } from '../../lib/index.js'
 import { SplittableRandom, silentLogger } from '../../src/core/index.js'
-import { nodeCrypto } from '../../src/runtime/index.js'
+import { nodeCompression, nodeCrypto } from '../../src/runtime/index.js'
 import { noFaults } from '../../src/simulation/fault-counts.js'
 import { Links } from '../../src/simulation/links.js'
 import {
@@ -76,6 +76,7 @@ export function calmCluster(
       streams,
       datagrams: new SimulatedDatagramWorld(time, links),
       crypto: nodeCrypto(),
+      compression: nodeCompression(),
       create: (init) =>
         ClusterNetworkManager.create({ ...init, ...parts, config: { ...init.config, ...config } }),
       loggerOf,

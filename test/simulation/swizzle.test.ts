@@ -1,7 +1,7 @@
 import t from 'tap'
 import { SkeinClient } from '../../lib/client.js'
 import { ClusterNetworkManager } from '../../lib/index.js'
-import { nodeCrypto } from '../../src/runtime/index.js'
+import { nodeCompression, nodeCrypto } from '../../src/runtime/index.js'
 import { simulate } from '../../src/simulation/simulation.js'
 import { type SwarmOptions, troubles, withoutTroubles } from '../../src/simulation/swarm-options.js'
 import { looksAtAll } from '../support/thoroughness.js'
@@ -29,6 +29,7 @@ t.test('D-04 nodes are clogged one by one, freed in another order: safe, then al
         create: (init) => ClusterNetworkManager.create(init),
         connect: (init) => SkeinClient.connect(init),
         crypto: nodeCrypto(),
+        compression: nodeCompression(),
         swarm: onlySwizzle
       }
     )

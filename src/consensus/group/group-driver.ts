@@ -44,6 +44,7 @@ import type {
   Leadership,
   ReadAnswer,
   ReadRequest,
+  ReplicaSight,
   ReplicatedGroup,
   WriteAnswer,
   WriteRequest
@@ -61,7 +62,7 @@ import { beginSnapshot, type GroupCopy } from './group-copy-driver.js'
 import { asFailure, notLeader, notMember } from './group-errors.js'
 import { GroupReads } from './group-reads-driver.js'
 import type { GroupSection, MakeEntry, RowGuard } from './group-section.js'
-import { LeadershipView, statusOf } from './group-status.js'
+import { LeadershipView, sightOf, statusOf } from './group-status.js'
 import { GroupWorker } from './group-worker-driver.js'
 import { MemberChanges } from './member-changes-driver.js'
 import type { PartsManifest } from './parts-manifest.js'
@@ -122,6 +123,8 @@ export class GroupDriver implements ReplicatedGroup {
   readonly #applier: Applier
   readonly #transfers = new Waiters<null, void>()
   readonly #sweepTimer: DeadlineTimer
+  /** `status` without its copies. */
+  readonly sight: ReplicaSight
   readonly #leadership = new LeadershipView()
   readonly #sections: readonly GroupSection[]
   readonly #rows: RowGuard | null
@@ -145,6 +148,11 @@ export class GroupDriver implements ReplicatedGroup {
     this.#sections = components.sections ?? []
     this.#rows = this.#sections.find(({ rows }) => rows !== null)?.rows ?? null
     this.#applier = new Applier(components)
+    this.sight = sightOf(options.group, {
+      core: () => this.#started().raft.core,
+      appliedIndex: () => this.#applier.appliedIndex,
+      failed: () => this.#failure?.code ?? null
+    })
     this.#sweepTimer = new DeadlineTimer(components.clock, (now) => this.#sweep(now))
   }
 
@@ -323,6 +331,10 @@ export class GroupDriver implements ReplicatedGroup {
     return this.#started().reads.read(request)
   }
 
+  readLinearizable(request: ReadRequest): Promise<ReadAnswer> {
+    return this.#started().reads.readLinearizable(request)
+  }
+
   readIndex(deadline: MonotonicMs): Promise<LogIndex> {
     return this.#started().reads.readIndex(deadline)
   }
@@ -478,7 +490,8 @@ export class GroupDriver implements ReplicatedGroup {
     const { role, leader, configuration } = this.#started().raft.status()
     if (role !== 'leader') throw notLeader(leader)
     if (!hasMemberOn(from, configuration)) throw notMember(leader)
-    return this.readIndex(deadline)
+    this.#expectServing()
+    return this.#started().reads.confirmedIndex(deadline)
   }
 
   /**

@@ -1,6 +1,6 @@
 /** What a replica tells of itself. */
 import { type GroupId, groupName, type LogIndex, nodeOf, type ReplicaId } from '../../core/ids.js'
-import type { GroupStatus, Leadership } from '../../core/ports/replicated-group.js'
+import type { GroupStatus, Leadership, ReplicaSight } from '../../core/ports/replicated-group.js'
 import type { Configuration } from '../configuration.js'
 import type { RaftStatus } from '../raft/types.js'
 import type { RaftDriver } from './raft-driver.js'
@@ -45,6 +45,35 @@ export function statusOf(
     lastIndex: raft.lastIndex,
     failed,
     progress: raft.role === 'leader' ? [leader, ...others] : []
+  }
+}
+
+/** Always as of now. */
+export function sightOf(
+  group: GroupId,
+  replica: {
+    readonly core: () => RaftDriver['core']
+    readonly appliedIndex: () => LogIndex
+    readonly failed: () => string | null
+  }
+): ReplicaSight {
+  return {
+    group,
+    get role() {
+      return replica.core().role
+    },
+    get term() {
+      return replica.core().term
+    },
+    get commitIndex() {
+      return replica.core().commitIndex
+    },
+    get appliedIndex() {
+      return replica.appliedIndex()
+    },
+    get failed() {
+      return replica.failed()
+    }
   }
 }
 

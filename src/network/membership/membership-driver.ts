@@ -5,7 +5,13 @@ import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { NoQuorumError, NotStartedError, StoppedError } from '../../core/errors.js'
 import type { MembershipEvent } from '../../core/events.js'
 import type { ClusterId, MonotonicMs, NodeId, WallMs } from '../../core/ids.js'
-import type { HealthStatus, Lifecycle, Member, NodeCapacity } from '../../core/member.js'
+import type {
+  HealthStatus,
+  Lifecycle,
+  Member,
+  NodeCapacity,
+  TellIncarnation
+} from '../../core/member.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Crypto } from '../../core/ports/crypto.js'
 import type { DatagramNetwork } from '../../core/ports/datagram-network.js'
@@ -226,6 +232,10 @@ export class MembershipDriver {
   /** Sorted by id; this node, dead and left ones included. */
   members(): readonly Member[] {
     return this.#swim.members()
+  }
+
+  tellIncarnations(tell: TellIncarnation): void {
+    this.#swim.tellIncarnations(tell)
   }
 
   /** The same array until a member comes, goes or changes; `lastSeen` as of then. */

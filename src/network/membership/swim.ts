@@ -26,7 +26,13 @@ import { after } from '../../core/deadlines.js'
 import type { Effects } from '../../core/effects.js'
 import type { MembershipEvent } from '../../core/events.js'
 import type { MonotonicMs, NodeId } from '../../core/ids.js'
-import { type HealthStatus, type Lifecycle, Lifecycles, type Member } from '../../core/member.js'
+import {
+  type HealthStatus,
+  type Lifecycle,
+  Lifecycles,
+  type Member,
+  type TellIncarnation
+} from '../../core/member.js'
 import type { Address } from '../../core/ports/stream-network.js'
 import type { TellQueue } from '../../core/tell-queue.js'
 import { pushPullDelayMs } from './formulas.js'
@@ -214,6 +220,13 @@ export class Swim {
   /** Sorted by id; this node, dead and left ones included. */
   members(): Member[] {
     return this.#state.table.all().map(toMember)
+  }
+
+  /** What `members` tells of each, without making them. */
+  tellIncarnations(tell: TellIncarnation): void {
+    for (const { incarnation, statement } of this.#state.table.all()) {
+      tell(statement.nodeId, incarnation)
+    }
   }
 
   /**

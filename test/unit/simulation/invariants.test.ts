@@ -2,15 +2,17 @@ import t from 'tap'
 import { configurationOf, encodeConfiguration } from '../../../src/consensus/index.js'
 import {
   type GroupId,
+  type Incarnation,
   type LogBase,
   type LogEntry,
   type LogIndex,
-  type Member,
+  type NodeId,
   type ObservedMessage,
   type PersistRequest,
   type RaftRole,
   type RecoveredGroup,
   type ReplicaId,
+  type TellIncarnation,
   type Term,
   toReplicaId
 } from '../../../src/core/index.js'
@@ -245,15 +247,16 @@ t.test('7: promises that leave before they are durable', async (t) => {
 t.test('11: incarnations fall, or rise by somebody else', async (t) => {
   const violations = new Violations(() => 0)
   const membership = new MembershipInvariants(violations)
-  const member = (nodeId: string, incarnation: number) =>
-    ({ nodeId, incarnation }) as unknown as Member
-  membership.onMembers('a', [member('a', 5)])
-  membership.onMembers('b', [member('a', 5)])
+  const tableOf = (nodeId: string, incarnation: number) => ({
+    tellIncarnations: (tell: TellIncarnation) => tell(nodeId as NodeId, incarnation as Incarnation)
+  })
+  membership.onMembers('a', tableOf('a', 5))
+  membership.onMembers('b', tableOf('a', 5))
   t.notOk(violations.any)
-  membership.onMembers('b', [member('a', 4)])
-  membership.onMembers('c', [member('a', 6)])
-  membership.onMembers('c', [member('a', 7)])
-  membership.onMembers('a', [member('a', 6)])
+  membership.onMembers('b', tableOf('a', 4))
+  membership.onMembers('c', tableOf('a', 6))
+  membership.onMembers('c', tableOf('a', 7))
+  membership.onMembers('a', tableOf('a', 6))
   t.strictSame(
     violations.toArray().map(({ invariant }) => invariant),
     [Invariants.Incarnations, Invariants.Incarnations]

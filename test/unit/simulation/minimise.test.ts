@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Crypto } from '../../../src/core/index.js'
+import type { Compression, Crypto } from '../../../src/core/index.js'
 import { minimise, replayArguments } from '../../../src/simulation/minimise.js'
 import {
   type SimulationOptions,
@@ -13,6 +13,7 @@ import { toyManager, toySwarm } from './toy-manager.js'
 const components = {
   create: toyManager({ acknowledgesBeforeSync: true }),
   crypto: {} as Crypto,
+  compression: {} as Compression,
   swarm: toySwarm
 }
 const run = (seed: number, options: SimulationOptions) => simulate(seed, options, components)

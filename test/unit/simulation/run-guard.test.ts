@@ -7,7 +7,11 @@ import { guardedExecArgv, isProduct, RunGuard } from '../../../src/simulation/ru
 t.test('product code that looks at the real clock is told of, others are not', async (t) => {
   const told: string[] = []
   const { now } = Date
-  const guard = new RunGuard({ turnsMax: 1_000, onRealWorld: (what) => told.push(what) })
+  const guard = new RunGuard({
+    turnsMax: 1_000,
+    keepsStacks: true,
+    onRealWorld: (what) => told.push(what)
+  })
   const clock = nodeClock()
   guard.install()
   Date.now()
@@ -27,7 +31,7 @@ t.test('product code that looks at the real clock is told of, others are not', a
 t.test('runs that end in another order than they began leave nothing behind', async (t) => {
   const told: string[] = []
   const make = (name: string) =>
-    new RunGuard({ turnsMax: 1_000, onRealWorld: () => told.push(name) })
+    new RunGuard({ turnsMax: 1_000, keepsStacks: false, onRealWorld: () => told.push(name) })
   const [one, other] = [make('one'), make('other')]
   const clock = nodeClock()
   one.install()
@@ -41,7 +45,7 @@ t.test('runs that end in another order than they began leave nothing behind', as
 })
 
 t.test('endless promises and microtasks are given up, and the process goes on', async (t) => {
-  const guard = new RunGuard({ turnsMax: 5_000, onRealWorld: () => {} })
+  const guard = new RunGuard({ turnsMax: 5_000, keepsStacks: true, onRealWorld: () => {} })
   guard.install()
   t.teardown(() => guard.remove())
   const spin = async (): Promise<never> => {

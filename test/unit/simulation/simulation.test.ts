@@ -1,10 +1,11 @@
 import t from 'tap'
-import type { Crypto } from '../../../src/core/index.js'
+import type { Compression, Crypto } from '../../../src/core/index.js'
 import { type SimulationResult, simulate } from '../../../src/simulation/simulation.js'
 import { Invariants } from '../../../src/simulation/violations.js'
 import { type ToyFaults, toyManager, toySwarm } from './toy-manager.js'
 
 const noCrypto = {} as Crypto
+const noCompression = {} as Compression
 const options = { nodes: 5, seconds: 12 }
 
 t.test('a correct toy passes, and the faults that can reach it do', async (t) => {
@@ -77,6 +78,7 @@ function run(seed: number, faults: ToyFaults = {}): Promise<SimulationResult> {
   return simulate(seed, options, {
     create: toyManager(faults),
     crypto: noCrypto,
+    compression: noCompression,
     swarm: toySwarm
   })
 }

@@ -2,13 +2,14 @@ import {
   type ByteStream,
   type ClusterView,
   DialFailedError,
-  type GroupStatus,
   IndeterminateError,
   type MonotonicMs,
   type NodeId,
   type QueryOptions,
   type QueryResult,
+  type ReplicaSight,
   RequestTimeoutError,
+  type TellIncarnation,
   type TellQueue,
   UndeliveredError
 } from '../../../src/core/index.js'
@@ -129,10 +130,15 @@ class ToyManager {
     throw new UndeliveredError('it has no post')
   }
 
-  getClusterView(): Pick<ClusterView, 'groups' | 'members' | 'nodeId'> {
+  sights(): { readonly sight: ReplicaSight }[] {
     const role = this.nodeId === leader ? 'leader' : 'follower'
-    const group = { role, term: 1, commitIndex: 0, appliedIndex: 0, failed: null } as GroupStatus
-    return { nodeId: this.nodeId, groups: [group], members: this.getClusterMembers() }
+    return [
+      { sight: { role, term: 1, commitIndex: 0, appliedIndex: 0, failed: null } as ReplicaSight }
+    ]
+  }
+
+  tellIncarnations(tell: TellIncarnation): void {
+    for (const { nodeId, incarnation } of this.getClusterMembers()) tell(nodeId, incarnation)
   }
 
   getClusterMembers(): ClusterView['members'] {
