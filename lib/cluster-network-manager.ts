@@ -2,6 +2,7 @@
  * The facade. It wires the rooms, starts them bottom-up and stops them in reverse, subscribes one
  * to the other, and forwards calls; what is decided is decided in the rooms.
  */
+import { supportedVersions } from '../src/control/index.js'
 import {
   type Address,
   after,
@@ -80,7 +81,8 @@ import {
   type SwitchoverRequest,
   type TellIncarnation,
   type TellQueue,
-  toNodeId
+  toNodeId,
+  type VersionRange
 } from '../src/core/index.js'
 import type { RestartHook } from '../src/failover/index.js'
 import { clusterHealthOf } from '../src/health/index.js'
@@ -111,6 +113,11 @@ export interface CreateOptions {
    * under a supervisor; without one the plan waits until somebody has restarted the node.
    */
   readonly restart?: RestartHook
+  /**
+   * What this node's software speaks, for tests of upgrades: a node that speaks less than it could
+   * behaves like the release before. Default: all that it can.
+   */
+  readonly versions?: VersionRange
   /** Ports of your own, for tests and simulation. */
   readonly overrides?: Partial<Ports>
 }
@@ -490,6 +497,7 @@ export class ClusterNetworkManager implements ClusterManager {
       listenAddress: bound.address,
       advertiseAddress: this.#address(),
       restart: this.#options.restart ?? null,
+      versions: this.#options.versions ?? supportedVersions,
       isReady: () => this.healthCheck().ready
     })
     this.#rooms = rooms

@@ -10,6 +10,7 @@ import {
   container as rootContainer
 } from 'tsyringe'
 import { type ClusterKnowledge, ConsensusDriver, SegmentedLog } from '../src/consensus/index.js'
+import { clusterVersionSection } from '../src/control/index.js'
 import {
   type Address,
   type Clock,
@@ -38,6 +39,7 @@ import {
   type Tracer,
   toGroupId,
   VerdictStatuses,
+  type VersionRange,
   type Workers
 } from '../src/core/index.js'
 import {
@@ -67,6 +69,9 @@ import { composeBackups } from './backup-rooms.js'
 import { type ControlRooms, composeControl } from './control-rooms.js'
 import { composePlanned, type PlannedRooms } from './planned-rooms.js'
 import { version } from './version.js'
+
+/** Of zeros in the log's file, ahead of what is written; with small segments a quarter of one. */
+const logAheadBytes = 256 * 1024
 
 /** What an embedder, a test or the simulator may put in the place of Node's own. */
 export interface Ports {
@@ -105,6 +110,8 @@ export interface Composition {
   readonly advertiseAddress: Address
   /** Has this node's process replaced; null: it is restarted from outside. */
   readonly restart: RestartHook | null
+  /** What this node's software speaks. */
+  readonly versions: VersionRange
   /** Whether the node as a whole should be given work. */
   readonly isReady: () => boolean
 }
@@ -223,10 +230,9 @@ function register<T>(
 function makeLog(container: DependencyContainer): LogStore {
   const { config, ports } = container.resolve(TOKENS.composition)
   const { disk } = ports
-  return new SegmentedLog(
-    { disk },
-    { directory: 'log', segmentBytes: config.consensus.logSegmentBytes }
-  )
+  const { logSegmentBytes: segmentBytes } = config.consensus
+  const aheadBytes = Math.min(logAheadBytes, segmentBytes / 4)
+  return new SegmentedLog({ disk }, { directory: 'log', segmentBytes, aheadBytes })
 }
 
 /** A replica's own id is proven by its log; without one, the peers' is believed. */
@@ -308,6 +314,11 @@ function makeMembership(container: DependencyContainer): MembershipDriver {
       metadata: config.node.metadata,
       capacity: config.node.capacity,
       tags: [...new Set(config.node.tags)].sort(),
+      versions: addresses.versions,
+      clusterVersion: () => {
+        const { driver } = container.resolve(TOKENS.control)
+        return driver.local(clusterVersionSection)?.clusterVersion ?? null
+      },
       settings: joinSettingsOf(config),
       config: config.membership
     }
@@ -376,10 +387,11 @@ function enginesIn(container: DependencyContainer): EngineProvider | null {
 }
 
 function makeControl(container: DependencyContainer): ControlRooms {
-  const { config, ports } = container.resolve(TOKENS.composition)
+  const { config, ports, versions } = container.resolve(TOKENS.composition)
   const { clock, random, crypto, disk, logger } = ports
   const membership = container.resolve(TOKENS.membership)
   return composeControl({
+    versions,
     nodeId: config.node.id as NodeId,
     clock,
     random: random.split('control'),

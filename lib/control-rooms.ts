@@ -9,7 +9,6 @@ import {
   placementSection,
   SchemaChangesDriver,
   type SchemaGroups,
-  supportedVersions,
   UpkeepDriver
 } from '../src/control/index.js'
 import {
@@ -24,9 +23,11 @@ import {
   type Messenger,
   type NodeId,
   type PlacementView,
-  type Random
+  type Random,
+  type VersionRange
 } from '../src/core/index.js'
 import { failoversSection, restartsSection, sessionsSection } from '../src/failover/index.js'
+import { runtimeName } from '../src/runtime/index.js'
 import { version } from './version.js'
 
 export interface ControlRooms {
@@ -42,6 +43,8 @@ export interface ControlRooms {
 
 export interface ControlParts {
   readonly nodeId: NodeId
+  /** What this node's software speaks. */
+  readonly versions: VersionRange
   readonly clock: Clock
   readonly random: Random
   readonly crypto: Crypto
@@ -69,7 +72,7 @@ export class LearnedKeyRing {
 }
 
 export function composeControl(parts: ControlParts): ControlRooms {
-  const { nodeId, clock, logger, consensus } = parts
+  const { nodeId, clock, logger, consensus, versions } = parts
   const keys = new LearnedKeyRing()
   const serving = () => parts.members().filter(isServing)
   const driver = new ControlDriver(
@@ -79,7 +82,7 @@ export function composeControl(parts: ControlParts): ControlRooms {
       replica: () => consensus.group(CONTROL_GROUP),
       members: () => serving().map((member) => member.nodeId)
     },
-    { nodeId }
+    { nodeId, formatMax: versions.max }
   )
   driver.onApplied(placementSection, ({ version, tables }) => parts.onShards(version, tables))
   const recorder = new AuditRecorder({ clock, control: driver, logger }, { nodeId })
@@ -96,7 +99,7 @@ export function composeControl(parts: ControlParts): ControlRooms {
         })),
       keyRing: () => keys.ring
     },
-    { nodeId, software: version, versions: supportedVersions }
+    { nodeId, software: version, runtime: runtimeName(), versions }
   )
   const present = () => parts.members().filter(({ lifecycle }) => lifecycle !== Lifecycles.Left)
   const view = new ClusterControlDriver({

@@ -65,8 +65,8 @@ export const mutants = [
   {
     name: 'read index before the first commit of the term',
     file: 'src/consensus/raft/leader.js',
-    find: 'if (log.termAt(commitIndex) !== term || !',
-    replace: 'if (!'
+    find: 'if (log.termAt(index) !== term)\n            return;',
+    replace: ''
   },
   {
     name: 'reads confirmed by nobody',
@@ -77,8 +77,21 @@ export const mutants = [
   {
     name: 'acknowledgements of earlier reads reused',
     file: 'src/consensus/raft/read-index.js',
-    find: 'context === this.#round.context',
-    replace: 'context >= 0'
+    find: 'context !== round.context',
+    replace: 'context < 0'
+  },
+  {
+    // The clock as it was when the core was called last: before a pause.
+    name: 'lease read without a look at the clock after it',
+    file: 'src/consensus/raft/raft.js',
+    find: 'term === this.#replica.term && this.#role.holdsLease(now)',
+    replace: 'term === this.#replica.term && this.#role.holdsLease(this.#replica.now)'
+  },
+  {
+    name: 'promises that leases rest on are not kept',
+    file: 'src/consensus/raft/replica.js',
+    find: 'this.#promisedUntil = until',
+    replace: 'void until'
   },
   {
     name: 'log not synced',

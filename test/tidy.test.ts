@@ -281,18 +281,18 @@ t.test('a planted disagreement about errors is found', async (t) => {
 
 t.test('a planted bound without a row is found', async (t) => {
   const schema =
-    'const pool = z.strictObject({\n  queueLengthMax: count(1, 9),\n  waitMs: ms(1)\n})\n'
+    'export const pool = z.strictObject({\n  queueLengthMax: count(1, 9),\n  waitMs: ms(1)\n})\n'
   const row = (name: string) => `| \`${name}\` | pool | 1 | items | refused | none |\n`
   const plant = (page: string, code = '') =>
     checkLimits(
       treeOf({
-        'src/core/config/schema.ts': schema,
+        'src/core/config/pool-fields.ts': schema,
         'src/network/a.ts': code,
         'docs/limits.md': page
       })
     )
   t.same(plant(row('pool.queueLengthMax')), [])
-  found(t, plant(''), 'src/core/config/schema.ts:2', /pool.queueLengthMax has 0 rows/)
+  found(t, plant(''), 'src/core/config/pool-fields.ts:2', /pool.queueLengthMax has 0 rows/)
   found(
     t,
     plant(row('pool.queueLengthMax'), 'const retriesMax = 3\n'),

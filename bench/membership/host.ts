@@ -145,6 +145,8 @@ async function start(nodeId: NodeId, all: number): Promise<HostedMember> {
       metadata: {},
       capacity: unstatedCapacity,
       tags: [],
+      versions: { min: 1, max: 1 },
+      clusterVersion: () => null,
       settings: joinSettingsOf(config),
       config: config.membership
     }

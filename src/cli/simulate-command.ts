@@ -84,6 +84,7 @@ const troubleNames = Object.keys({
   transactions: true,
   sessions: true,
   planned: true,
+  leases: true,
   bounds: true
 } satisfies Record<Trouble, true>) as Trouble[]
 

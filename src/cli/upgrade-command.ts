@@ -52,14 +52,15 @@ export function renderVersions(body: unknown): string {
   const { clusterVersion, minVersion, highestCommon, nodes, silent } = body as ClusterVersionView
   const head = `cluster version ${clusterVersion}; logs may hold formats from ${minVersion}`
   const rows = [
-    ...nodes.map(({ node, min, max, software }) => [
+    ...nodes.map(({ node, min, max, software, runtime }) => [
       printable(node),
       printable(software),
+      printable(runtime ?? '-'),
       min === max ? String(max) : `${min} to ${max}`
     ]),
-    ...silent.map((node) => [printable(node), '-', 'has not said yet'])
+    ...silent.map((node) => [printable(node), '-', '-', 'has not said yet'])
   ]
-  const spoken = table(['node', 'software', 'speaks'], rows)
+  const spoken = table(['node', 'software', 'runs on', 'speaks'], rows)
   return [head, spoken, nextStep(clusterVersion, highestCommon)].join('\n\n')
 }
 

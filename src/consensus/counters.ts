@@ -30,6 +30,10 @@ export const consensusCounterNames = [
   'answers_refused',
   'indeterminate_answers',
   'read_rounds',
+  /** Linearizable reads that were answered without a round, by a lease. */
+  'lease_reads',
+  /** The lease was over when the state had been read: a round was asked, and it was read again. */
+  'lease_reads_withheld',
   'reads',
   /** They named how old the data may be, and that could not be proved. */
   'reads_too_stale',

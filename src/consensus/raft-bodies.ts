@@ -11,6 +11,7 @@ import {
   bool,
   bytes,
   type Codec,
+  laterFieldsOf,
   list,
   logIndex,
   mapped,
@@ -98,6 +99,11 @@ const installSnapshot = openStruct({
   sha256: bytes(snapshotHashBytes)
 })
 
+/** For how long the receiver is asked to vote for nobody else; absent: it is not asked. */
+const heartbeatLater = { promiseMs: [1, u32] } as const
+/** It votes for nobody else for so long; absent: it makes no promise. */
+const heartbeatResponseLater = { promised: [1, bool] } as const
+
 export const raftShapes = {
   preVote: tagged('preVote', openStruct(vote)),
   preVoteResponse: tagged('preVoteResponse', openStruct(voteResponse)),
@@ -121,9 +127,12 @@ export const raftShapes = {
   ),
   heartbeat: tagged(
     'heartbeat',
-    openStruct({ ...envelope, commitIndex: logIndex, readContext: u64 })
+    openStruct({ ...envelope, commitIndex: logIndex, readContext: u64 }, heartbeatLater)
   ),
-  heartbeatResponse: tagged('heartbeatResponse', openStruct({ ...envelope, readContext: u64 })),
+  heartbeatResponse: tagged(
+    'heartbeatResponse',
+    openStruct({ ...envelope, readContext: u64 }, heartbeatResponseLater)
+  ),
   timeoutNow: tagged('timeoutNow', openStruct(envelope)),
   installSnapshot: tagged('installSnapshot', installSnapshot),
   snapshotRefused: tagged('snapshotRefused', openStruct({ ...envelope, index: logIndex }))
@@ -131,6 +140,9 @@ export const raftShapes = {
 
 type Shapes = typeof raftShapes
 type Bodies = { readonly [Name in keyof Shapes]: Codec<TypeOf<Shapes[Name]>> }
+
+const laterOfHeartbeat = laterFieldsOf(heartbeatLater)
+const laterOfHeartbeatResponse = laterFieldsOf(heartbeatResponseLater)
 
 export const raftBodies: Bodies = {
   preVote: {
@@ -274,6 +286,7 @@ export const raftBodies: Bodies = {
       writeEnvelope(writer, body.group, body.from, body.to, body.term)
       writer.u64(body.commitIndex)
       writer.u64(body.readContext)
+      laterOfHeartbeat.write(writer, body)
     },
     read(reader) {
       const body = {
@@ -285,7 +298,7 @@ export const raftBodies: Bodies = {
         readContext: u64.read(reader),
         kind: 'heartbeat'
       } as const
-      skipLaterFields(reader)
+      laterOfHeartbeat.read(reader, body)
       return body
     }
   },
@@ -294,6 +307,7 @@ export const raftBodies: Bodies = {
     write(writer, body) {
       writeEnvelope(writer, body.group, body.from, body.to, body.term)
       writer.u64(body.readContext)
+      laterOfHeartbeatResponse.write(writer, body)
     },
     read(reader) {
       const body = {
@@ -304,7 +318,7 @@ export const raftBodies: Bodies = {
         readContext: u64.read(reader),
         kind: 'heartbeatResponse'
       } as const
-      skipLaterFields(reader)
+      laterOfHeartbeatResponse.read(reader, body)
       return body
     }
   },

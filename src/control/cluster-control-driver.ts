@@ -156,11 +156,18 @@ export class ClusterControlDriver implements ClusterControl {
   #viewOf(state: ClusterVersionState): ClusterVersionView {
     const members = this.#components.members()
     const known = new Set(state.nodes.map(({ node }) => node))
+    const runtimes = new Map(state.runtimes?.map(({ node, runtime }) => [node, runtime]))
     return {
       clusterVersion: state.clusterVersion,
       minVersion: state.minVersion,
       highestCommon: highestCommon(state, members),
-      nodes: state.nodes.map(({ node, min, max, software }) => ({ node, min, max, software })),
+      nodes: state.nodes.map(({ node, min, max, software }) => ({
+        node,
+        min,
+        max,
+        software,
+        runtime: runtimes.get(node) ?? null
+      })),
       silent: members.filter((member) => !known.has(member))
     }
   }

@@ -55,6 +55,12 @@ const askedTimeoutMs = 5_000
 
 type Handler = AppliedHandler<unknown, unknown, unknown>
 
+export interface ControlOptions {
+  readonly nodeId: NodeId
+  /** The newest format that this node's software speaks. */
+  readonly formatMax: number
+}
+
 export class ControlDriver implements Control {
   readonly #components: ControlComponents
   readonly #counters: ControlCounters = new Counters(controlCounterNames)
@@ -62,14 +68,16 @@ export class ControlDriver implements Control {
   readonly #leadershipHandlers: ((leads: boolean, term: Term) => void)[] = []
   readonly #peers: ControlPeers
   readonly #proposer: Proposer
+  readonly #formatMax: number
   #engine: ControlEngine | null = null
   #calls = 0
   #leads = false
   #isStopped = false
 
-  constructor(components: ControlComponents, options: { readonly nodeId: NodeId }) {
+  constructor(components: ControlComponents, options: ControlOptions) {
     const { random } = components
     this.#components = components
+    this.#formatMax = options.formatMax
     this.#peers = new ControlPeers(components, options)
     const expectReplica = () => this.#expectReplica()
     this.#proposer = new Proposer(
@@ -82,7 +90,14 @@ export class ControlDriver implements Control {
   createEngine(): Engine {
     const { clock, crypto, disk, sections } = this.#components
     const onApplied = (applied: AppliedChange) => this.#tellApplied(applied)
-    this.#engine = new ControlEngine({ clock, crypto, disk, sections, onApplied })
+    this.#engine = new ControlEngine({
+      clock,
+      crypto,
+      disk,
+      sections,
+      formatMax: this.#formatMax,
+      onApplied
+    })
     return this.#engine
   }
 

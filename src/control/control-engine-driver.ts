@@ -53,6 +53,8 @@ export interface ControlEngineComponents {
   /** Of the node's data directory. */
   readonly disk: Disk
   readonly sections: readonly AnySection[]
+  /** The newest that this node's software speaks. */
+  readonly formatMax: number
   /** Told of each change, in order, when all of its entry is applied. */
   onApplied(applied: AppliedChange): void
 }
@@ -79,7 +81,7 @@ export class ControlEngine implements Engine {
   constructor(components: ControlEngineComponents) {
     this.#components = components
     this.#appliedAt = components.clock.now()
-    this.#state = new ControlState(components.sections)
+    this.#state = new ControlState(components.sections, components.formatMax)
   }
 
   /** @throws EngineFailedError, LogCorruptedError */

@@ -7,7 +7,9 @@
  *    with the same index and time on the same state.
  * 3. An unknown section, or a format above the section's own, stops the replica: a change that is
  *    skipped here and done elsewhere would never be made good.
- * 4. A section that was never changed stands in no image and no hash, so software that knows more
+ * 4. Software that does not speak the cluster version stops: whatever comes next may be of a format
+ *    that it does not know.
+ * 5. A section that was never changed stands in no image and no hash, so software that knows more
  *    sections agrees with software that knows fewer until the first change.
  */
 import { assert, must } from '../core/assert.js'
@@ -23,7 +25,11 @@ import {
   sectionStateBytesMax
 } from './change-command.js'
 import type { AppliedAt, ControlSection } from './section.js'
-import { clusterVersionSection, mayPropose } from './sections/cluster-version.js'
+import {
+  type ClusterVersionState,
+  clusterVersionSection,
+  mayPropose
+} from './sections/cluster-version.js'
 
 export type AnySection = ControlSection<unknown, unknown, unknown>
 
@@ -62,8 +68,6 @@ export const formatOfChange = <State, Change, Answer>(
   change: Change
 ): number => section.formatOf?.(change) ?? 1
 
-const formatKnown = ({ format = 1 }: AnySection): number => format
-
 interface Kept {
   readonly state: unknown
   /** The highest of the changes that made it. */
@@ -72,12 +76,15 @@ interface Kept {
 
 export class ControlState {
   readonly #sections: ReadonlyMap<string, AnySection>
+  /** Newer ones are not known here, whatever a section's code does. */
+  readonly #formatMax: number
   /** Of the sections that were changed. */
   #kept = new Map<string, Kept>()
   #now = 0 as WallMs
 
   /** The section of the cluster version must be among them. */
-  constructor(sections: readonly AnySection[]) {
+  constructor(sections: readonly AnySection[], formatMax: number) {
+    this.#formatMax = formatMax
     this.#sections = new Map(sections.map((section) => [section.name, section]))
     assert(this.#sections.size === sections.length, 'two sections have one name')
     for (const { name } of sections) assert(NAME.test(name), `section ${JSON.stringify(name)}`)
@@ -109,7 +116,7 @@ export class ControlState {
 
   /** The same state, which goes on by itself from here. */
   fork(): ControlState {
-    const fork = new ControlState([...this.#sections.values()])
+    const fork = new ControlState([...this.#sections.values()], this.#formatMax)
     fork.#kept = new Map(this.#kept)
     fork.#now = this.#now
     return fork
@@ -122,7 +129,7 @@ export class ControlState {
   plan(request: ChangeRequest, index: LogIndex, logTime: WallMs): PlannedChange {
     const section = this.#sections.get(request.section)
     if (section === undefined) return refused(`there is no section ${request.section}`)
-    if (request.format > formatKnown(section)) {
+    if (request.format > this.#formatKnown(section)) {
       return refused(`format ${request.format} of ${section.name} is not known here`)
     }
     const version = this.stateOf(clusterVersionSection)
@@ -151,11 +158,14 @@ export class ControlState {
     if (section === undefined) {
       throw new EngineFailedError(`committed: a change of the unknown section ${command.section}`)
     }
-    if (command.format > formatKnown(section)) {
+    const known = this.#formatKnown(section)
+    if (command.format > known) {
       const found = `format ${command.format} of section ${section.name}`
-      throw new EngineFailedError(`committed: ${found}, ${formatKnown(section)} is known`)
+      throw new EngineFailedError(`committed: ${found}, ${known} is known`)
     }
-    return this.#execute(section, command)
+    const applied = this.#execute(section, command)
+    this.#expectSpoken(this.#kept)
+    return applied
   }
 
   /** Sorted by name. */
@@ -176,13 +186,27 @@ export class ControlState {
     const restored = new Map<string, Kept>()
     for (const { name, format, state } of images) {
       const section = this.#sections.get(name)
-      if (section === undefined || format > formatKnown(section)) {
+      if (section === undefined || format > this.#formatKnown(section)) {
         throw new EngineFailedError(`the image holds section ${name} in format ${format}`)
       }
       restored.set(name, { state: decodeWith(section.state, state.slice()), format })
     }
+    this.#expectSpoken(restored)
     this.#kept = restored
     this.#now = now
+  }
+
+  #formatKnown({ format = 1 }: AnySection): number {
+    return Math.min(format, this.#formatMax)
+  }
+
+  /** @throws EngineFailedError */
+  #expectSpoken(states: ReadonlyMap<string, Kept>): void {
+    const state = states.get(clusterVersionSection.name)?.state as ClusterVersionState | undefined
+    const { clusterVersion } = state ?? clusterVersionSection.initial()
+    if (clusterVersion <= this.#formatMax) return
+    const found = `the cluster version is ${clusterVersion}`
+    throw new EngineFailedError(`${found}, this software speaks up to ${this.#formatMax}`)
   }
 
   #execute(section: AnySection, command: ChangeCommand): AppliedChange {

@@ -56,4 +56,4 @@ export {
 export { ownSections } from './sections.js'
 export { type ControlSeed, seedImage } from './seed-image.js'
 export { UpkeepDriver } from './upkeep-driver.js'
-export { type SupportedVersions, supportedVersions } from './versions.js'
+export { supportedVersions } from './versions.js'

@@ -9,12 +9,18 @@ import { SkeinError } from '../core/errors.js'
 import { compareText, type GroupId, type MonotonicMs, type NodeId } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import type { Logger } from '../core/ports/logger.js'
+import type { VersionRange } from '../core/versions.js'
 import type { Control } from './control.js'
 import type { ControlSection } from './section.js'
-import { clusterVersionSection } from './sections/cluster-version.js'
+import {
+  type ClusterVersionChange,
+  clusterVersionSection,
+  mayPropose,
+  runtimeTextBytesMax,
+  runtimeVersion
+} from './sections/cluster-version.js'
 import { isNewerRing, type KeyRingChange, keyRingSection } from './sections/key-ring.js'
 import { adoptedGroupsMax, placementSection } from './sections/placement.js'
-import type { SupportedVersions } from './versions.js'
 
 export interface UpkeepComponents {
   readonly clock: Clock
@@ -35,7 +41,9 @@ export interface UpkeepOptions {
   readonly nodeId: NodeId
   /** Of the package. */
   readonly software: string
-  readonly versions: SupportedVersions
+  /** What the software runs on, in ASCII; what is too long of it is cut. */
+  readonly runtime: string
+  readonly versions: VersionRange
 }
 
 /** Between two looks, and between a failed one and the next. */
@@ -106,11 +114,18 @@ export class UpkeepDriver {
   async #reportVersion(): Promise<void> {
     const { control, logger } = this.#components
     const { nodeId: node, software, versions } = this.#options
-    const { nodes } = await this.#stateOf(clusterVersionSection)
-    const known = nodes.find((one) => one.node === node)
+    const runtime = this.#options.runtime.slice(0, runtimeTextBytesMax)
+    const state = await this.#stateOf(clusterVersionSection)
+    const known = state.nodes.find((one) => one.node === node)
     const { min, max } = versions
-    if (known?.min === min && known.max === max && known.software === software) return
-    const change = { kind: 'report', node, min, max, software } as const
+    const isSame = known?.min === min && known.max === max && known.software === software
+    const mayDescribe = max >= runtimeVersion && mayPropose(state, runtimeVersion)
+    const told = state.runtimes?.find((one) => one.node === node)?.runtime
+    if (isSame && (told === runtime || !mayDescribe)) return
+    const said = { node, min, max, software }
+    const change: ClusterVersionChange = mayDescribe
+      ? { kind: 'describe', ...said, runtime }
+      : { kind: 'report', ...said }
     const answer = await control.change(clusterVersionSection, change, this.#soon())
     if (answer.refusal === null) return
     logger.error(

@@ -1,9 +1,9 @@
-/** What this software reads and writes, as the section `cluster-version` understands it. */
-export interface SupportedVersions {
-  /** The oldest format that it reads. */
-  readonly min: number
-  /** The newest that it reads and writes. */
-  readonly max: number
-}
+import type { VersionRange } from '../core/versions.js'
 
-export const supportedVersions: SupportedVersions = { min: 1, max: 1 }
+/**
+ * What this software reads and writes, as the section `cluster-version` understands it.
+ *
+ * 1: the first.
+ * 2: nodes say what their software runs on.
+ */
+export const supportedVersions: VersionRange = { min: 1, max: 2 }

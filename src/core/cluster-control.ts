@@ -57,6 +57,8 @@ export interface ClusterVersionView {
     readonly max: number
     /** Of the package. */
     readonly software: string
+    /** What it runs on; null: it has not said so, which it does from cluster version 2 on. */
+    readonly runtime: string | null
   }[]
   /** Members that have not said what they speak. */
   readonly silent: readonly NodeId[]

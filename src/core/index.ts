@@ -519,4 +519,5 @@ export {
   type TransactionsView,
   transactionResolutions
 } from './transactions.js'
+export type { VersionRange } from './versions.js'
 export { viewsDisagree } from './views.js'

@@ -120,7 +120,7 @@ export class AttemptsDriver {
     for (const pending of [...this.#pending]) {
       if (pending.isForLeader && pending.group === group && pending.target !== leader) {
         const why = `${pending.target} leads group ${group} no more`
-        pending.controller.abort(new AttemptGivenUpError(why))
+        pending.controller.abort(new AttemptGivenUpError(why, { leaderHint: leader }))
       }
     }
   }

@@ -141,23 +141,19 @@ export class ExecutionDriver {
     deadline: MonotonicMs,
     signal?: AbortSignal
   ): Promise<Executed> {
-    let { atLeastIndex } = body
-    if (body.consistency === Consistencies.Linearizable) {
-      const confirmed = await replica.readIndex(deadline)
-      if (confirmed > atLeastIndex) atLeastIndex = confirmed
-    } else if (body.consistency === Consistencies.Leader) {
+    const { atLeastIndex, statements } = body
+    if (body.consistency === Consistencies.Leader) {
       const { role, leader } = replica.leadership()
       if (role !== RaftRoles.Leader) throw notLeader(body.group, leader)
     }
-    const { statements } = body
     const awaitsDecisions = body.consistency === Consistencies.Linearizable
     const isLocal = body.consistency === Consistencies.Local
     const staleness = isLocal ? { maxMs: body.maxStalenessMs ?? null } : undefined
-    return replica.read(
+    const request =
       signal === undefined
         ? { statements, atLeastIndex, deadline, awaitsDecisions, staleness }
         : { statements, atLeastIndex, deadline, awaitsDecisions, staleness, signal }
-    )
+    return awaitsDecisions ? replica.readLinearizable(request) : replica.read(request)
   }
 
   #replicaOf(group: GroupId): ReplicatedGroup {

@@ -329,7 +329,7 @@ export class RunDriver {
 
   #takeHint(node: NodeId, thrown: unknown): void {
     if (hasCode(thrown, 'ERR_SKEIN_STALE_ROUTE')) this.#learnFrom(thrown)
-    else if (!hasCode(thrown, 'ERR_SKEIN_NOT_LEADER')) return
+    else if (!hasCode(thrown, 'ERR_SKEIN_NOT_LEADER') && !isGivenUp(thrown)) return
     const { leaderHint } = thrown
     if (leaderHint !== undefined && leaderHint !== node) this.#leaderHint = leaderHint
   }
@@ -427,6 +427,10 @@ function told({ statements, home }: QueryPlan): Pick<QueryBody, 'statements' | '
     sqlSession: { id, prepared }
   }
 }
+
+/** Left for another leader, which was heard of. */
+const isGivenUp = (thrown: unknown): thrown is SkeinError =>
+  hasCode(thrown, 'ERR_SKEIN_ATTEMPT_GIVEN_UP')
 
 /** What it met says more than that the time is over. */
 const isAboutRows = (error: SkeinError): boolean =>

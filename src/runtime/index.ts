@@ -18,6 +18,7 @@ export { nodeRandom } from './node-random.js'
 export { NodeWorkers, type NodeWorkersOptions } from './node-workers.js'
 export { loadTracer } from './otel-tracer.js'
 export { PlainStreamNetwork, type PlainStreamNetworkOptions } from './plain-stream-network.js'
+export { runtimeName } from './runtime-name.js'
 export { streamBufferBytesMax } from './socket-stream.js'
 export {
   checkTlsMaterial,

@@ -42,6 +42,8 @@ const sources = {
   groups_put_to_sleep: ['consensus', 'groups_put_to_sleep'],
   groups_woken: ['consensus', 'groups_woken'],
   leaders_moved: ['consensus', 'leaders_moved'],
+  lease_reads: ['consensus', 'lease_reads'],
+  lease_reads_withheld: ['consensus', 'lease_reads_withheld'],
   log_entries_compacted: ['consensus', 'log_entries_compacted'],
   snapshots_taken: ['consensus', 'snapshots_taken'],
   snapshots_installed: ['consensus', 'snapshots_installed'],

@@ -21,6 +21,7 @@ import type {
   StreamNetwork,
   TellIncarnation,
   TellQueue,
+  VersionRange,
   Workers
 } from '../core/index.js'
 import type { CustomDeclaration } from '../wire/index.js'
@@ -60,5 +61,7 @@ export type CreateManager = (options: {
   readonly preset: PresetName
   readonly engine: EngineProvider
   readonly messages: readonly CustomDeclaration[]
+  /** What the node's software speaks; absent: all that it can. */
+  readonly versions?: VersionRange
   readonly overrides: SimulatedPorts
 }) => SimulatedManager

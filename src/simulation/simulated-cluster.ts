@@ -14,7 +14,8 @@ import {
   type NodeId,
   type Random,
   type ReplicaObserver,
-  toNodeId
+  toNodeId,
+  type VersionRange
 } from '../core/index.js'
 import { InlineWorkers } from '../runtime/index.js'
 import { type ArmedCrash, CrashMoments, type FaultTarget } from './fault-scheduler.js'
@@ -74,6 +75,8 @@ export interface ClusterWatch {
 export interface ClusterOptions {
   readonly size: number
   readonly swarm: SwarmOptions
+  /** What the software speaks that is installed there; absent: all that it can. */
+  readonly versionsAt?: (host: number) => VersionRange
 }
 
 /** One life of a node. */
@@ -279,15 +282,17 @@ export class SimulatedCluster implements FaultTarget {
     const clock = new NodeClock(time, machine.clock, process)
     const ofLife = random.split(`node ${host} ${process.incarnation}`)
     const identity = { kind: 'node', nodeId, clusterName } as const
-    const { snapshotPaddingBytes } = this.#options.swarm.log
+    const { swarm, versionsAt } = this.#options
+    const { snapshotPaddingBytes } = swarm.log
     const engine = kvEngineProvider(() => disk.mount(), { snapshotPaddingBytes })
     const trust = new SimulatedCredentials(this.#components.authority, file)
     machine.syncs = { inFlight: 0 }
     return create({
       config: this.#configOf(nodeId),
-      preset: this.#options.swarm.preset,
+      preset: swarm.preset,
       engine,
       messages: mailDeclarations,
+      ...(versionsAt === undefined ? {} : { versions: versionsAt(host) }),
       overrides: {
         clock,
         random: ofLife.split('random'),
@@ -308,7 +313,7 @@ export class SimulatedCluster implements FaultTarget {
 
   #configOf(nodeId: NodeId): ConfigInput {
     const ids = this.nodeIds()
-    const { bounds, groups, log, members, security, transport } = this.#options.swarm
+    const { bounds, groups, leases, log, members, security, transport } = this.#options.swarm
     const narrow = narrowConfigOf(bounds)
     const { quiesceAfterMs, leaderBalanceIntervalMs } = groups
     return {
@@ -322,6 +327,8 @@ export class SimulatedCluster implements FaultTarget {
       consensus: {
         quiesceAfterMs,
         leaderBalanceIntervalMs,
+        leaseReads: leases.isOn,
+        leaseClockRatioMax: leases.clockRatioMax,
         ...(log.entriesMax === null
           ? {}
           : {

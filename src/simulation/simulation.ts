@@ -29,7 +29,7 @@ import { type ConnectClient, OutsideClient } from './outside-client.js'
 import { rememberingCompression, rememberingCrypto } from './remembered-work.js'
 import { RunGuard } from './run-guard.js'
 import { RunWatch } from './run-watch.js'
-import { type ClusterComponents, SimulatedCluster } from './simulated-cluster.js'
+import { SimulatedCluster } from './simulated-cluster.js'
 import { SimulatedAuthority } from './simulated-credentials.js'
 import { SimulatedDatagramWorld } from './simulated-datagram-network.js'
 import { SimulatedStreamWorld } from './simulated-stream-network.js'
@@ -148,7 +148,7 @@ class Run {
     this.#options = options
     const { log } = components
     this.#log = (line) => log?.(`${this.#time.now.toFixed(3).padStart(10)} ${line}`)
-    this.#guard = this.#buildGuard({ keepsStacks: log !== undefined })
+    this.#guard = this.#buildGuard(log !== undefined)
     const random = SplittableRandom.fromSeed(seed)
     const drawn = withoutTroubles(
       drawSwarmOptions(random.split('swarm'), options.nodes),
@@ -168,23 +168,26 @@ class Run {
     })
     this.#mail = new MailWorkload(this.#workloadParts(random, 'mail'), this.#swarm.mail)
     this.#control = new ControlWorkload(this.#workloadParts(random, 'control'), this.#swarm.control)
-    const world = { streams, datagrams: new SimulatedDatagramWorld(time, links), authority }
-    this.#cluster = this.#buildCluster(components, random.split('cluster'), world)
+    this.#cluster = new SimulatedCluster(
+      {
+        time,
+        random: random.split('cluster'),
+        streams,
+        datagrams: new SimulatedDatagramWorld(time, links),
+        crypto: rememberingCrypto(components.crypto),
+        compression: rememberingCompression(components.compression),
+        create: components.create,
+        loggerOf: (node) => (log === undefined ? silentLogger : loggerTo(this.#log, node)),
+        watch: this.#watch,
+        mail: this.#mail,
+        authority
+      },
+      { size: options.nodes, swarm: this.#swarm }
+    )
     this.#watch.observe(this.#cluster)
     this.#operator = this.#buildOperator(authority, random.split('operator'))
     this.#members = this.#buildMembers(random.split('members'))
-    this.#scheduler = new FaultScheduler(
-      {
-        time,
-        random: random.split('faults'),
-        links,
-        faults: this.#faults,
-        target: this.#cluster,
-        log: this.#log,
-        strikes: options.strikes ?? null
-      },
-      this.#swarm
-    )
+    this.#scheduler = this.#buildScheduler(links, random.split('faults'))
     const outside = this.#buildOutside(components, random.split('outside'), streams)
     this.#workload = new Workload(
       {
@@ -202,7 +205,7 @@ class Run {
     this.#data = new DataSide({ ...parts, outside: () => outside, log: this.#log }, this.#swarm)
   }
 
-  #buildGuard({ keepsStacks }: { readonly keepsStacks: boolean }): RunGuard {
+  #buildGuard(keepsStacks: boolean): RunGuard {
     return new RunGuard({
       turnsMax: turnsPerEventMax,
       onRealWorld: (what, stack) =>
@@ -211,25 +214,18 @@ class Run {
     })
   }
 
-  #buildCluster(
-    components: SimulationComponents,
-    random: Random,
-    world: Pick<ClusterComponents, 'streams' | 'datagrams' | 'authority'>
-  ): SimulatedCluster {
-    return new SimulatedCluster(
+  #buildScheduler(links: Links, random: Random): FaultScheduler {
+    return new FaultScheduler(
       {
         time: this.#time,
         random,
-        ...world,
-        crypto: rememberingCrypto(components.crypto),
-        compression: rememberingCompression(components.compression),
-        create: components.create,
-        loggerOf: (node) =>
-          components.log === undefined ? silentLogger : loggerTo(this.#log, node),
-        watch: this.#watch,
-        mail: this.#mail
+        links,
+        faults: this.#faults,
+        target: this.#cluster,
+        log: this.#log,
+        strikes: this.#options.strikes ?? null
       },
-      { size: this.#options.nodes, swarm: this.#swarm }
+      this.#swarm
     )
   }
 

@@ -91,8 +91,16 @@ export interface SwarmOptions {
   /** Null: programs open no sessions. */
   readonly sessions: SessionOptions | null
   readonly planned: PlannedOptions
+  readonly leases: LeaseOptions
   /** Bounds of the configuration that are tiny. */
   readonly bounds: DrawnBounds
+}
+
+export interface LeaseOptions {
+  /** Linearizable reads at leaders ask nobody while a lease lasts. */
+  readonly isOn: boolean
+  /** What clocks keep to, whatever the skew: the fastest one beside the slowest. */
+  readonly clockRatioMax: number
 }
 
 export interface TransactionOptions {
@@ -164,7 +172,7 @@ export function drawSwarmOptions(random: Random, nodes: number): SwarmOptions {
   const draw = new Draw(random)
   const groups = drawGroups(new Draw(random.split('groups')))
   const isLan = draw.chance(0.5)
-  return {
+  const drawn: Omit<SwarmOptions, 'leases'> = {
     preset: isLan ? 'lan' : 'local',
     link: drawLink(draw),
     disk: {
@@ -227,6 +235,8 @@ export function drawSwarmOptions(random: Random, nodes: number): SwarmOptions {
     planned: drawPlanned(new Draw(random.split('planned'))),
     bounds: drawBounds(random.split('bounds'))
   }
+  const isOn = new Draw(random.split('leases')).chance(0.5)
+  return { ...drawn, leases: { isOn, clockRatioMax: drawn.skew.rateMax ** 2 } }
 }
 
 function drawTransactions(draw: Draw): TransactionOptions {
@@ -319,6 +329,7 @@ export const troubles = [
   'transactions',
   'sessions',
   'planned',
+  'leases',
   'bounds'
 ] as const
 export type Trouble = (typeof troubles)[number]
@@ -348,6 +359,7 @@ export function withoutTroubles(swarm: SwarmOptions, left: readonly Trouble[]): 
     transactions: isOut('transactions') ? null : swarm.transactions,
     sessions: isOut('sessions') ? null : swarm.sessions,
     planned: rate('planned', swarm.planned),
+    leases: isOut('leases') ? { ...swarm.leases, isOn: false } : swarm.leases,
     bounds: isOut('bounds') ? {} : swarm.bounds,
     control: swarm.control === null ? null : rate('control', swarm.control),
     link: {

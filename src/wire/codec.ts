@@ -241,25 +241,45 @@ export function openStruct<
   const O extends OptionalFields = Record<never, never>
 >(fields: F, optional: O = {} as O): Codec<OpenStructOf<F, O>> {
   const required = struct(fields)
+  const later = laterFieldsOf(optional)
+  return {
+    spec: { ...(required.spec as StructSpec), optional: later.specs },
+    write(writer, value) {
+      required.write(writer, value)
+      later.write(writer, value)
+    },
+    read(reader) {
+      const record = required.read(reader)
+      later.read(reader, record)
+      return record as OpenStructOf<F, O>
+    }
+  }
+}
+
+/** The optional fields alone, for a body whose required ones are spelled out. */
+export interface LaterFields {
+  readonly specs: readonly { name: string; tag: number; spec: CodecSpec }[]
+  write(writer: ByteWriter, value: object): void
+  /** Up to the end of the bytes, into `record`. */
+  read(reader: ByteReader, record: object): void
+}
+
+export function laterFieldsOf(optional: OptionalFields): LaterFields {
   const later = Object.entries(optional).map(([name, [tag, codec]]) => {
     assert(Number.isInteger(tag) && tag >= 1 && tag <= 255, `tag ${tag} of ${name}`)
     return { name, tag, codec: codec as Codec<unknown> }
   })
   const byTag = new Map(later.map((field) => [field.tag, field]))
   assert(byTag.size === later.length, 'two optional fields share a tag')
-  const tagged = later.map(({ name, tag, codec }) => ({ name, tag, spec: codec.spec }))
   return {
-    spec: { ...(required.spec as StructSpec), optional: tagged },
+    specs: later.map(({ name, tag, codec }) => ({ name, tag, spec: codec.spec })),
     write(writer, value) {
-      required.write(writer, value)
       for (let i = 0; i < later.length; i++) {
         writeLater(writer, later[i] as LaterField, value as Record<string, unknown>)
       }
     },
-    read(reader) {
-      const record = required.read(reader) as Record<string, unknown>
-      if (reader.remaining > 0) readLaterFields(reader, byTag, record)
-      return record as OpenStructOf<F, O>
+    read(reader, record) {
+      if (reader.remaining > 0) readLaterFields(reader, byTag, record as Record<string, unknown>)
     }
   }
 }

@@ -9,7 +9,9 @@ import { workloadNames } from '../torture/workloads.js'
 t.test('J-01 J-03 J-04 J-05 nodes are struck, and keep what they acknowledged', async (t) => {
   const historyFile = join(await temporaryDirectory(t), 'history.jsonl')
   const options = { minutes: 0.3, seed: 1, nodes: 3, workloads: workloadNames, historyFile }
-  const report = await runTorture({ ...options, nemeses: null }, (line) => t.comment(line))
+  const report = await runTorture({ ...options, nemeses: null, atOnce: 1 }, (line) =>
+    t.comment(line)
+  )
   const { histories, ...rest } = report
   t.match(rest, { ok: true, acknowledged_lost: 0, consistent: true, crashes: [] })
   t.ok(rest.operations > 100, `${rest.operations} operations`)
@@ -21,4 +23,14 @@ t.test('J-01 J-03 J-04 J-05 nodes are struck, and keep what they acknowledged', 
     status: 0,
     stdout: /^accepted: \d+ operations/
   })
+})
+
+t.test('J-02 kills, pauses, handovers and changes of members overlap', async (t) => {
+  const historyFile = join(await temporaryDirectory(t), 'history.jsonl')
+  const options = { minutes: 0.2, seed: 2, nodes: 3, workloads: workloadNames, historyFile }
+  const report = await runTorture({ ...options, nemeses: null, atOnce: 3 }, (line) =>
+    t.comment(line)
+  )
+  t.match(report, { ok: true, acknowledged_lost: 0, consistent: true, crashes: [] })
+  t.ok(report.overlapped > 0, `${report.overlapped} strikes overlapped`)
 })

@@ -3,7 +3,12 @@ import { SplittableRandom, silentLogger } from '../../src/core/index.js'
 import { nodeCompression, nodeCrypto } from '../../src/runtime/index.js'
 import { noFaults } from '../../src/simulation/fault-counts.js'
 import { Links } from '../../src/simulation/links.js'
-import { type ClusterWatch, SimulatedCluster } from '../../src/simulation/simulated-cluster.js'
+import {
+  type ClusterComponents,
+  type ClusterOptions,
+  type ClusterWatch,
+  SimulatedCluster
+} from '../../src/simulation/simulated-cluster.js'
 import { SimulatedAuthority } from '../../src/simulation/simulated-credentials.js'
 import { SimulatedDatagramWorld } from '../../src/simulation/simulated-datagram-network.js'
 import { SimulatedStreamWorld } from '../../src/simulation/simulated-stream-network.js'
@@ -34,7 +39,13 @@ export function calmCluster(
   seed: number,
   size: number,
   config: Record<string, object>,
-  parts: Pick<CreateOptions, 'restart'> = {}
+  {
+    versionsAt,
+    loggerOf = () => silentLogger,
+    ...parts
+  }: Pick<CreateOptions, 'restart'> &
+    Pick<ClusterOptions, 'versionsAt'> &
+    Partial<Pick<ClusterComponents, 'loggerOf'>> = {}
 ) {
   const authority = new SimulatedAuthority()
   const random = SplittableRandom.fromSeed(seed)
@@ -68,12 +79,16 @@ export function calmCluster(
       compression: nodeCompression(),
       create: (init) =>
         ClusterNetworkManager.create({ ...init, ...parts, config: { ...init.config, ...config } }),
-      loggerOf: () => silentLogger,
+      loggerOf,
       watch,
       authority,
       mail: { attach: nothing }
     },
-    { size, swarm: { ...drawn, preset: 'lan', ...settled } }
+    {
+      size,
+      swarm: { ...drawn, preset: 'lan', ...settled },
+      ...(versionsAt === undefined ? {} : { versionsAt })
+    }
   )
   const run = async (ms: number) => {
     const until = time.now + ms

@@ -1,5 +1,10 @@
 import { ConsensusDriver, SegmentedLog } from '../../src/consensus/index.js'
-import { type AnySection, ControlDriver, ownSections } from '../../src/control/index.js'
+import {
+  type AnySection,
+  ControlDriver,
+  ownSections,
+  supportedVersions
+} from '../../src/control/index.js'
 import { resolveConfig } from '../../src/core/config/resolve.js'
 import type { Config } from '../../src/core/config/schema.js'
 import { after } from '../../src/core/deadlines.js'
@@ -111,7 +116,7 @@ export class ControlCluster {
         replica: () => consensus?.group(CONTROL_GROUP) ?? null,
         members: () => [...this.network.nodes.keys()]
       },
-      { nodeId: id }
+      { nodeId: id, formatMax: supportedVersions.max }
     )
     const kill = () => {
       clock.isDead = true

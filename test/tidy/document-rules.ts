@@ -10,7 +10,8 @@ import {
 const errorsSource = 'src/core/errors.ts'
 const errorsPage = 'docs/errors.md'
 const limitsPage = 'docs/limits.md'
-const configSource = 'src/core/config/schema.ts'
+/** Sections of the configuration. */
+const configSource = /^src\/core\/config\/[\w-]+-fields\.ts$/
 
 /** Each code: once in the tuple, one class, one row; `retryable` in the row is the class's. */
 export function checkErrors(tree: SourceTree): Finding[] {
@@ -49,7 +50,7 @@ export function checkErrors(tree: SourceTree): Finding[] {
 export function checkLimits(tree: SourceTree): Finding[] {
   const findings: Finding[] = []
   const rows = rowsOf(tree.get(limitsPage))
-  const bounds = [...configBounds(tree.get(configSource)), ...codeBounds(tree)]
+  const bounds = [...configBounds(tree), ...codeBounds(tree)]
   for (const bound of bounds) {
     const told = rows.filter((row) => row.name === bound.name).length
     if (told === 1) continue
@@ -60,8 +61,8 @@ export function checkLimits(tree: SourceTree): Finding[] {
     if (row.cells.length === 6 && row.cells.every((cell) => cell !== '')) continue
     findings.push({ file: limitsPage, line: row.line, message: `${row.name}: six filled cells` })
   }
-  const names = new Set(bounds.map(({ name }) => name))
-  const known = (name: string) => names.has(name) || configFields(tree).has(name)
+  const names = new Set([...bounds, ...configFields(tree)].map(({ name }) => name))
+  const known = (name: string) => names.has(name)
   return [...findings, ...unknownRows(limitsPage, rows, known)]
 }
 
@@ -117,19 +118,18 @@ interface Bound {
 }
 
 /** `section.field` for each field whose name ends in Max. */
-const configBounds = (schema: SourceFile | undefined): Bound[] =>
-  fieldsOf(schema).filter(({ name }) => name.endsWith('Max'))
+const configBounds = (tree: SourceTree): Bound[] =>
+  configFields(tree).filter(({ name }) => name.endsWith('Max'))
 
-const configFields = (tree: SourceTree): Set<string> =>
-  new Set(fieldsOf(tree.get(configSource)).map(({ name }) => name))
+const configFields = (tree: SourceTree): Bound[] =>
+  [...tree.values()].filter(({ path }) => configSource.test(path)).flatMap(fieldsOf)
 
-function fieldsOf(schema: SourceFile | undefined): Bound[] {
-  if (schema === undefined) return []
-  const section = /^const (\w+) = z\.strictObject\(\{[\s\S]*?^\}\)/gm
-  return [...schema.code.matchAll(section)].flatMap((match) =>
+function fieldsOf(file: SourceFile): Bound[] {
+  const section = /^export const (\w+) = z\.strictObject\(\{[\s\S]*?^\}\)/gm
+  return [...file.code.matchAll(section)].flatMap((match) =>
     [...match[0].matchAll(/^ {2}(\w+):/gm)].map((field) => ({
       name: `${match[1]}.${field[1]}`,
-      file: schema,
+      file,
       at: match.index + field.index + 2
     }))
   )

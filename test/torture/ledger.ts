@@ -17,6 +17,12 @@ const pageRows = 5_000
 const readTimeoutMs = 20_000
 const readAttemptsMax = 5
 
+/**
+ * Rows are drawn, so that two writes never want the same one, whichever groups they are about. Safe
+ * integers, and so many that none is drawn twice.
+ */
+const drawnRow = `abs(random() % ${Number.MAX_SAFE_INTEGER})`
+
 export const ledgerSchema =
   'CREATE TABLE IF NOT EXISTS ledger (row INTEGER PRIMARY KEY, id INTEGER NOT NULL)'
 
@@ -30,7 +36,7 @@ export class Ledger {
   }
 
   statement(id: number): Statement {
-    return { sql: 'INSERT INTO ledger (id) VALUES (?)', params: [id] }
+    return { sql: `INSERT INTO ledger (row, id) VALUES (${drawnRow}, ?)`, params: [id] }
   }
 
   end(id: number, fate: Exclude<Fate, 'open'>): void {
@@ -61,7 +67,7 @@ export class Ledger {
 
 async function readAll(client: TortureClient): Promise<number[]> {
   const ids: number[] = []
-  for (let above = 0; ; ) {
+  for (let above = -1; ; ) {
     const rows = await readPage(client, above)
     for (const [row, id] of rows) {
       above = Number(row)

@@ -65,7 +65,7 @@ export interface Strike {
 export const strikeIntervalMs = 5_000
 /** Until a node that was removed has all data and votes again. */
 const memberTimeoutMs = 180_000
-const holdMs = { min: 600, max: 4_200 } as const
+export const holdMs = { min: 600, max: 4_200 } as const
 
 /** Each kind once before any comes again. */
 export function planStrikes(

@@ -7,10 +7,17 @@ import type { ClientAccess } from '../../src/cli/demo/cluster-client.js'
 import { choosePorts } from '../../src/cli/demo/ports.js'
 import { groupOf, leaderAmong, type ReplicaChecksum } from '../../src/cli/demo/supervisor.js'
 import type { ClusterAnswer } from '../../src/cli/status-command.js'
-import { must, type PeerIdentity, toNodeId, type WallMs } from '../../src/core/index.js'
+import {
+  type ConfigInput,
+  must,
+  type PeerIdentity,
+  toNodeId,
+  type WallMs
+} from '../../src/core/index.js'
 import { authorityFiles, createAuthority, issuePeer, peerFiles } from '../../src/network/index.js'
 import type { Namespaces } from '../netns/namespaces.js'
 import { mainFile } from '../support/main-file.js'
+import { type Armed, armedText } from './crash-points/crash-points.js'
 import { TortureNode } from './torture-node.js'
 
 export interface TortureClusterOptions {
@@ -19,6 +26,10 @@ export interface TortureClusterOptions {
   readonly hosts: Namespaces | null
   /** Kills are power failures; the seed says what of the un-synced survives. */
   readonly volatileSeed: number | null
+  /** Fields in the place of those of `#configureNode`. */
+  readonly changes?: Pick<ConfigInput, 'cluster' | 'consensus'>
+  /** Before the nodes are started for the first time. */
+  readonly beforeStart?: (cluster: TortureCluster) => Promise<void>
 }
 
 const endSignals = ['SIGINT', 'SIGTERM'] as const
@@ -72,6 +83,7 @@ export class TortureCluster {
     for (const signal of endSignals) process.on(signal, cluster.#interrupt)
     try {
       await cluster.#configure()
+      await options.beforeStart?.(cluster)
       await cluster.startAll()
       await cluster.untilWhole(wholeTimeoutMs)
     } catch (error) {
@@ -120,6 +132,11 @@ export class TortureCluster {
   /** The node that says that it leads, in the highest term that anyone knows. */
   async leader(): Promise<string | null> {
     return leaderAmong(await this.#views())
+  }
+
+  /** Where the log of group 0 begins and ends there; null: it does not say. */
+  async logOf(id: string): Promise<{ firstIndex: number; lastIndex: number } | null> {
+    return groupOf((await this.#views()).find((view) => view.id === id)) ?? null
   }
 
   /** Whether the admin API takes nodes out of groups and into them. */
@@ -222,7 +239,7 @@ export class TortureCluster {
         id,
         new TortureNode({
           id,
-          command: () => this.#command(id, configFile),
+          command: (armed) => this.#command(id, configFile, armed),
           logFile: join(this.directory, `${id}.log`),
           dataDirectory: join(this.directory, id),
           address: cluster,
@@ -257,12 +274,13 @@ export class TortureCluster {
     )
   }
 
-  #command(id: string, configFile: string): [string, string[]] {
+  #command(id: string, configFile: string, armed: Armed | null): [string, string[]] {
     const { volatileSeed } = this.#options
     const args =
       volatileSeed === null
         ? [mainFile, 'node', '--config', configFile]
         : [volatileMainFile, configFile, String(volatileSeed * 10_000 + ++this.#starts)]
+    if (armed !== null) args.push(armedText(armed))
     return this.hosts === null
       ? [process.execPath, args]
       : this.hosts.within(this.hostOf(id), process.execPath, args)
@@ -285,7 +303,8 @@ export class TortureCluster {
       cluster: {
         name: clusterName,
         seeds: this.others(id).map((other) => place(other).cluster),
-        bootstrap: { voters: this.ids }
+        bootstrap: { voters: this.ids },
+        ...this.#options.changes?.cluster
       },
       security: { certificateFile, keyFile, caFile, gossipKeyFile },
       // All nodes and the load share one machine. Small segments: new ones begin all the time.
@@ -294,7 +313,8 @@ export class TortureCluster {
         electionTimeoutMinMs: 750,
         electionTimeoutMaxMs: 1_500,
         logSegmentBytes: 1 << 17,
-        checkIntervalMs: 3_000
+        checkIntervalMs: 3_000,
+        ...this.#options.changes?.consensus
       },
       admin: { listenAddress: place(id).admin, tokenFile }
     }

@@ -3,11 +3,12 @@ import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { NodeMessage } from '../../src/cli/node-channel.js'
 import { assert } from '../../src/core/index.js'
+import type { Armed, CrashOrder } from './crash-points/crash-points.js'
 
 export interface TortureNodeOptions {
   readonly id: string
-  /** What runs it, anew for each start. */
-  command(): readonly [string, readonly string[]]
+  /** What runs it, anew for each start; `armed`: with a crash point from the beginning. */
+  command(armed: Armed | null): readonly [string, readonly string[]]
   readonly logFile: string
   readonly dataDirectory: string
   /** Host and port for other nodes and clients. */
@@ -29,6 +30,8 @@ export class TortureNode {
   #child: ChildProcess | null = null
   #exited: Promise<void> = Promise.resolve()
   #isEndExpected = false
+  /** A crash point: it may kill itself. */
+  #isArmed = false
   #isPaused = false
 
   constructor(options: TortureNodeOptions) {
@@ -45,30 +48,41 @@ export class TortureNode {
 
   /** Resolves when it serves. */
   async start(): Promise<void> {
-    assert(this.#child === null, `${this.options.id} runs`)
-    this.#isEndExpected = false
-    this.#isPaused = false
-    const log = openSync(this.options.logFile, 'a', 0o600)
-    const [file, args] = this.options.command()
-    const child = spawn(file, args, { stdio: ['ignore', log, log, 'ipc'] })
-    closeSync(log)
-    this.#child = child
-    const ended = new Promise<string>((resolve) => {
-      child.once('error', ({ message }) => resolve(message))
-      child.once('exit', (code, signal) => resolve(signal ?? `status ${code}`))
-    })
-    this.#exited = ended.then((how) => this.#onEnd(how))
-    const ready = new Promise<null>((resolve) => {
-      child.on('message', ({ type }: NodeMessage) => {
-        if (type === 'ready') resolve(null)
-      })
-    })
+    const { ready, ended } = this.#spawn(null)
     const trouble = await within(Promise.race([ready, ended]), startTimeoutMs)
     if (trouble === null) return
     const isWanted = this.#isEndExpected
     await this.kill()
     if (isWanted) return
     throw new Error(`${this.options.id} does not start: ${trouble}\n${await this.#logTail()}`)
+  }
+
+  /** Armed from the beginning. @returns whether it died within the time; it need not serve */
+  async startArmed(armed: Armed, timeoutMs: number): Promise<boolean> {
+    this.#spawn(armed)
+    return this.hasDied(timeoutMs)
+  }
+
+  /** Only a node that runs with crash points heeds it; null: none from now on. */
+  arm(armed: Armed | null): void {
+    const child = this.#child
+    if (child === null || !child.connected) return
+    // It may be told to live when it has died already.
+    this.#isArmed ||= armed !== null
+    const order: CrashOrder = { type: 'arm', armed }
+    child.send(order, (error) => {
+      if (error !== null && this.#child === child) this.options.onCrash(error.message)
+    })
+  }
+
+  /** Whether it dies within the time, if it runs at all. */
+  async hasDied(timeoutMs: number): Promise<boolean> {
+    return (
+      (await within(
+        this.#exited.then(() => null),
+        timeoutMs
+      )) === null
+    )
   }
 
   /** Nothing is handed over, flushed or said; resolves when the process is gone. */
@@ -95,6 +109,29 @@ export class TortureNode {
     this.#isPaused = false
   }
 
+  #spawn(armed: Armed | null) {
+    assert(this.#child === null, `${this.options.id} runs`)
+    this.#isEndExpected = false
+    this.#isArmed = armed !== null
+    this.#isPaused = false
+    const log = openSync(this.options.logFile, 'a', 0o600)
+    const [file, args] = this.options.command(armed)
+    const child = spawn(file, args, { stdio: ['ignore', log, log, 'ipc'] })
+    closeSync(log)
+    this.#child = child
+    const ended = new Promise<string>((resolve) => {
+      child.once('error', ({ message }) => resolve(message))
+      child.once('exit', (code, signal) => resolve(signal ?? `status ${code}`))
+    })
+    this.#exited = ended.then((how) => this.#onEnd(how))
+    const ready = new Promise<null>((resolve) => {
+      child.on('message', ({ type }: NodeMessage) => {
+        if (type === 'ready') resolve(null)
+      })
+    })
+    return { ready, ended }
+  }
+
   #signal(signal: 'SIGKILL' | 'SIGTERM'): void {
     this.#isEndExpected = true
     this.#child?.kill(signal)
@@ -103,7 +140,8 @@ export class TortureNode {
   #onEnd(how: string): void {
     this.#child = null
     this.#isPaused = false
-    if (!this.#isEndExpected) this.options.onCrash(how)
+    const isOwnDeath = this.#isArmed && how === 'SIGKILL'
+    if (!this.#isEndExpected && !isOwnDeath) this.options.onCrash(how)
   }
 
   async #logTail(): Promise<string> {

@@ -3,15 +3,9 @@ import { Namespaces, namespacesRefused } from '../netns/namespaces.js'
 import { type Judgement, judge } from './judgement.js'
 import { Ledger, type LedgerVerdict } from './ledger.js'
 import { Load } from './load.js'
-import {
-  type NemesisKind,
-  nemesisKinds,
-  planStrikes,
-  type Strike,
-  skippedKinds,
-  strike
-} from './nemesis.js'
+import { type NemesisKind, nemesisKinds, skippedKinds } from './nemesis.js'
 import { Recorder } from './recorder.js'
+import { type Counts, Striking } from './striking.js'
 import { adminOf, connectClients } from './torture-client.js'
 import { pause, TortureCluster } from './torture-cluster.js'
 import { makeWorkload, type WorkloadName } from './workloads.js'
@@ -24,6 +18,8 @@ export interface TortureOptions {
   readonly historyFile: string
   /** Null: all that the machine permits. */
   readonly nemeses: readonly NemesisKind[] | null
+  /** Strikes that are under way at the same time. */
+  readonly atOnce: number
 }
 
 export interface TortureReport {
@@ -39,6 +35,9 @@ export interface TortureReport {
   /** All replicas hold the same, and every history is accepted. */
   readonly consistent: boolean
   readonly nemeses: Counts
+  readonly at_once: number
+  /** Strikes that began while another was under way. */
+  readonly overlapped: number
   /** Kinds that could not strike here, and why. */
   readonly skipped: Skipped
   readonly histories: Readonly<Partial<Record<WorkloadName, Judgement>>>
@@ -88,8 +87,12 @@ async function runOn(
     await load.open()
     load.start(processesPerWorkload)
     const skipped = await skippedIn(cluster)
-    const striking = { options, skipped, random: random.split('nemesis'), load }
-    const nemeses = await strikeAll(cluster, striking, tell)
+    const kinds = (options.nemeses ?? nemesisKinds).filter((kind) => skipped[kind] === undefined)
+    const striking = new Striking(
+      { cluster, load, random: random.split('nemesis'), tell },
+      { kinds, durationMs: options.minutes * 60_000, atOnce: options.atOnce }
+    )
+    await striking.run()
     tell('healed: waiting until all nodes are ready and have caught up')
     await cluster.untilWhole(wholeTimeoutMs)
     await pause(settleMs)
@@ -99,7 +102,7 @@ async function runOn(
     const found = await ledger.verify(must(clients[0], 'a client'))
     const isIdentical = await cluster.replicasIdentical(identicalTimeoutMs)
     if (!isIdentical) tell('replicas differ')
-    const results = { recorder, ledger, load, nemeses, skipped, found, isIdentical }
+    const results = { recorder, ledger, load, striking, skipped, found, isIdentical }
     return report(options, cluster, results)
   } finally {
     await load.stop()
@@ -108,40 +111,7 @@ async function runOn(
   }
 }
 
-type Counts = Readonly<Partial<Record<NemesisKind, number>>>
 type Skipped = Readonly<Partial<Record<NemesisKind, string>>>
-
-async function strikeAll(
-  cluster: TortureCluster,
-  {
-    options,
-    skipped,
-    random,
-    load
-  }: {
-    readonly options: TortureOptions
-    readonly skipped: Skipped
-    readonly random: SplittableRandom
-    readonly load: Load
-  },
-  tell: Tell
-): Promise<Counts> {
-  const durationMs = options.minutes * 60_000
-  const kinds = (options.nemeses ?? nemesisKinds).filter((kind) => skipped[kind] === undefined)
-  const counts: Partial<Record<NemesisKind, number>> = {}
-  const startedAt = performance.now()
-  for (const planned of planStrikes(random, kinds, durationMs)) {
-    // On a machine that is too slow for all of them the last ones are left out.
-    if (performance.now() - startedAt > durationMs) break
-    await pause(Math.max(0, planned.atMs - (performance.now() - startedAt)))
-    const before = load.done
-    const whom = await strike(cluster, planned, random.split(planned.name))
-    counts[planned.kind] = (counts[planned.kind] ?? 0) + 1
-    tell(lineOf(planned, whom, load.done - before))
-  }
-  await pause(Math.max(0, durationMs - (performance.now() - startedAt)))
-  return counts
-}
 
 const skippedIn = async (cluster: TortureCluster): Promise<Skipped> =>
   skippedKinds({
@@ -150,23 +120,20 @@ const skippedIn = async (cluster: TortureCluster): Promise<Skipped> =>
     nodes: cluster.ids.length
   })
 
-const lineOf = ({ kind, atMs, holdMs }: Strike, whom: string, done: number): string =>
-  `${Math.round(atMs / 1_000)} s ${kind} ${whom} for ${holdMs} ms: ${done} operations meanwhile`
-
 function report(
-  { minutes, seed, workloads, historyFile }: TortureOptions,
+  { minutes, seed, workloads, historyFile, atOnce }: TortureOptions,
   cluster: TortureCluster,
   results: {
     readonly recorder: Recorder
     readonly ledger: Ledger
     readonly load: Load
-    readonly nemeses: Counts
+    readonly striking: Striking
     readonly skipped: Skipped
     readonly found: LedgerVerdict
     readonly isIdentical: boolean
   }
 ): TortureReport {
-  const { recorder, ledger, load, nemeses, skipped, found, isIdentical } = results
+  const { recorder, ledger, load, striking, skipped, found, isIdentical } = results
   const histories = judge(recorder, workloads)
   const areAccepted = Object.values(histories).every(({ verdict }) => verdict === 'accepted')
   const consistent = isIdentical && areAccepted
@@ -180,7 +147,9 @@ function report(
     acknowledged_lost: found.lost,
     indeterminate: ledger.count('info'),
     consistent,
-    nemeses,
+    nemeses: striking.counts,
+    at_once: atOnce,
+    overlapped: striking.overlapped,
     skipped,
     histories,
     ledger: found,

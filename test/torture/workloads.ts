@@ -181,6 +181,8 @@ const elementsOf = (answer: Answer | undefined): number[] => {
 }
 
 const accounts = Array.from({ length: 8 }, (_, i) => `bank/${i + 1}`)
+/** A number, so that an account can be locked alone where they are in several groups. */
+const numberOf = (account: string): number => accounts.indexOf(account) + 1
 const openingBalance = 100
 const transferMax = 40
 
@@ -190,14 +192,14 @@ export function bankWorkload(): Workload {
     name: 'bank',
     schema: [
       'CREATE TABLE IF NOT EXISTS account ' +
-        '(id TEXT PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance >= 0))'
+        '(id INTEGER PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance >= 0))'
     ],
     isTransactional: true,
     opening: () => ({
       steps: accounts.map((key) => ({ op: 'write', key, value: openingBalance })),
-      statements: accounts.map((id) => ({
+      statements: accounts.map((account) => ({
         sql: 'INSERT INTO account (id, balance) VALUES (?, ?)',
-        params: [id, openingBalance]
+        params: [numberOf(account), openingBalance]
       })),
       isWrite: true,
       valuesOf: () => accounts.map(() => openingBalance)
@@ -217,9 +219,9 @@ export function bankWorkload(): Workload {
 
 const balanceSheet = (): Attempt => ({
   steps: accounts.map(readOf),
-  statements: accounts.map((id) => ({
+  statements: accounts.map((account) => ({
     sql: 'SELECT balance FROM account WHERE id = ?',
-    params: [id]
+    params: [numberOf(account)]
   })),
   isWrite: false,
   valuesOf: (answers) =>
@@ -227,9 +229,9 @@ const balanceSheet = (): Attempt => ({
 })
 
 function transfer(from: string, to: string, amount: number): Attempt {
-  const change = (id: string, by: number): Statement => ({
+  const change = (account: string, by: number): Statement => ({
     sql: 'UPDATE account SET balance = balance + ? WHERE id = ?',
-    params: [by, id]
+    params: [by, numberOf(account)]
   })
   return {
     steps: [

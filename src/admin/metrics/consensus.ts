@@ -16,6 +16,8 @@ export const consensus: MetricFamily = {
   answers_refused: counter('Writes of clients that leave too many answers open.'),
   indeterminate_answers: counter('Writes of which the outcome is unknown here.'),
   read_rounds: counter('Rounds of heartbeats that confirmed reads.'),
+  lease_reads: counter('Linearizable reads answered under a lease, without asking a majority.'),
+  lease_reads_withheld: counter('Reads that a lease did not outlast: asked and read once more.'),
   reads: counter('Linearizable reads confirmed.'),
   reads_too_stale: counter('Reads whose bound on staleness could not be proved.'),
   reads_held_up: counter('Linearizable reads that waited for rows of a prepared branch.'),

@@ -195,7 +195,15 @@ export const clusterVersionAnswer = z.object({
   clusterVersion: count,
   minVersion: count,
   highestCommon: count.nullable(),
-  nodes: z.array(z.object({ node: words, min: count, max: count, software: words })),
+  nodes: z.array(
+    z.object({
+      node: words,
+      min: count,
+      max: count,
+      software: words,
+      runtime: words.nullable()
+    })
+  ),
   silent: z.array(words)
 })
 

@@ -14,7 +14,8 @@ import {
   auditSection,
   ControlEngine,
   type ControlEngineComponents,
-  ownSections
+  ownSections,
+  supportedVersions
 } from '../../control/index.js'
 import {
   CONTROL_GROUP,
@@ -138,7 +139,12 @@ export function enginesWith(
   return {
     create: (context) =>
       context.group === CONTROL_GROUP
-        ? new ControlEngine({ ...components, sections: controlSections, onApplied: () => {} })
+        ? new ControlEngine({
+            ...components,
+            sections: controlSections,
+            formatMax: supportedVersions.max,
+            onApplied: () => {}
+          })
         : engines.create(context)
   }
 }

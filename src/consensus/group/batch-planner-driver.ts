@@ -71,6 +71,8 @@ export interface Admission {
   readonly index: LogIndex
   readonly logTime: number
   readonly limits: ClientLimits
+  /** No more in this batch; at most `batchCommandsMax`. */
+  readonly commandsMax: number
 }
 
 /** What of one batch is admitted already. */
@@ -91,7 +93,7 @@ export class BatchPlanner {
   readonly #engine: Engine
   readonly #counters: ConsensusCounters
   readonly #rows: RowGuard | null
-  readonly #config: Pick<Config['consensus'], 'batchCommandsMax' | 'clientAnswersMax'>
+  readonly #config: Pick<Config['consensus'], 'clientAnswersMax'>
 
   constructor(
     components: {
@@ -100,7 +102,7 @@ export class BatchPlanner {
       readonly counters: ConsensusCounters
       readonly rows: RowGuard | null
     },
-    config: Pick<Config['consensus'], 'batchCommandsMax' | 'clientAnswersMax'>
+    config: Pick<Config['consensus'], 'clientAnswersMax'>
   ) {
     this.#clock = components.clock
     this.#engine = components.engine
@@ -132,11 +134,11 @@ export class BatchPlanner {
     gathered: Gathered
   ): Promise<void> {
     const admitted: Admitted = { byTag: new Map(), serials: new Map() }
-    const { batchCommandsMax } = this.#config
-    while (gathered.planned.length < batchCommandsMax && gathered.sizeBytes < batchTargetBytes) {
+    const { commandsMax } = admission
+    while (gathered.planned.length < commandsMax && gathered.sizeBytes < batchTargetBytes) {
       const window: Candidate[] = []
       const isGuarded = this.#rows?.isHeld === true
-      const room = Math.min(isGuarded ? 1 : windowMax, batchCommandsMax - gathered.planned.length)
+      const room = Math.min(isGuarded ? 1 : windowMax, commandsMax - gathered.planned.length)
       while (window.length < room) {
         const write = source.next()
         if (write === undefined) break

@@ -331,6 +331,10 @@ export class GroupDriver implements ReplicatedGroup {
     return this.#started().reads.read(request)
   }
 
+  readLinearizable(request: ReadRequest): Promise<ReadAnswer> {
+    return this.#started().reads.readLinearizable(request)
+  }
+
   readIndex(deadline: MonotonicMs): Promise<LogIndex> {
     return this.#started().reads.readIndex(deadline)
   }
@@ -486,7 +490,8 @@ export class GroupDriver implements ReplicatedGroup {
     const { role, leader, configuration } = this.#started().raft.status()
     if (role !== 'leader') throw notLeader(leader)
     if (!hasMemberOn(from, configuration)) throw notMember(leader)
-    return this.readIndex(deadline)
+    this.#expectServing()
+    return this.#started().reads.confirmedIndex(deadline)
   }
 
   /**

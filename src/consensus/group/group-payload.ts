@@ -55,7 +55,7 @@ const batchCommand = struct({
 
 const limits = struct({ clientsMax: u32, clientIdleTimeoutMs: u64 })
 
-const payload = union({
+export const groupPayload = union({
   batch: [1, struct({ logTime: u64, limits, commands: list(batchCommand, payloadCommandsMax) })],
   register: [2, struct({ logTime: u64, limits, clients: list(clientId, registrationsMax) })],
   check: [3, struct({})],
@@ -65,7 +65,7 @@ const payload = union({
   ]
 })
 
-export type GroupPayload = TypeOf<typeof payload>
+export type GroupPayload = TypeOf<typeof groupPayload>
 export type SystemPayload = Extract<GroupPayload, { kind: 'system' }>
 export type BatchPayload = Extract<GroupPayload, { kind: 'batch' }>
 export type BatchCommand = BatchPayload['commands'][number]
@@ -76,14 +76,14 @@ const results: Codec<readonly StatementResult[]> = list(statementResult, stateme
 /** @throws MessageTooLargeError */
 export function encodePayload(value: GroupPayload): Uint8Array {
   const writer = new ByteWriter(messageSizeBytesMax)
-  payload.write(writer, value)
+  groupPayload.write(writer, value)
   return writer.take()
 }
 
 /** @throws ProtocolError an entry of a later version: the replica must stop, not skip it */
 export function decodePayload(encoded: Uint8Array): GroupPayload {
   const reader = new ByteReader(encoded)
-  const value = payload.read(reader)
+  const value = groupPayload.read(reader)
   reader.expectEnd()
   return value
 }

@@ -3,6 +3,10 @@
  * the wait until that is applied here. A read may name how old the data may be: what is not proved
  * to be young enough is asked for once, and refused.
  *
+ * Under a lease a linearizable read asks nobody. The clock is looked at when the state has been
+ * read: after a pause, of the process or of the engine, the lease may be over and others may have
+ * written, so the answer is withheld, a quorum is asked, and the state read again.
+ *
  * A linearizable read that meets rows of a branch in doubt waits until that is decided: it may be
  * committed elsewhere already. What is prepared while it is executed makes it look once more. Any
  * other read waits so for branches that were prepared at or below the index that it asks for: that
@@ -99,6 +103,31 @@ export class GroupReads {
     if (outcome.kind === 'failed') throw statementError(outcome.failure)
     const { results, index } = outcome
     return stalenessMs === null ? { results, index } : { results, index, stalenessMs }
+  }
+
+  async readLinearizable(request: ReadRequest): Promise<ReadAnswer> {
+    const { counters, raft } = this.#components
+    const lease = raft.leaseRead()
+    if (lease !== null) {
+      const read = this.read(atLeast(request, lease.index))
+      // An error tells of the state as well.
+      await Promise.allSettled([read])
+      if (raft.confirmLease(lease)) {
+        counters.add('lease_reads')
+        return read
+      }
+      counters.add('lease_reads_withheld')
+    }
+    return this.read(atLeast(request, await this.readIndex(request.deadline)))
+  }
+
+  /** For another node. */
+  async confirmedIndex(deadline: MonotonicMs): Promise<LogIndex> {
+    const { counters, raft } = this.#components
+    const lease = raft.leaseRead()
+    if (lease === null || !raft.confirmLease(lease)) return this.readIndex(deadline)
+    counters.add('lease_reads')
+    return lease.index
   }
 
   readIndex(deadline: MonotonicMs): Promise<LogIndex> {
@@ -307,6 +336,9 @@ export class GroupReads {
     })
   }
 }
+
+const atLeast = (request: ReadRequest, index: LogIndex): ReadRequest =>
+  index > request.atLeastIndex ? { ...request, atLeastIndex: index } : request
 
 function tooStale(maxMs: number, stalenessMs: number | null, cause: unknown): TooStaleError {
   const maxStalenessMs = Math.round(maxMs)

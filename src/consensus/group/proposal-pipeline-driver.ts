@@ -6,6 +6,8 @@
  *    the outcome is unknown; a caller whose write was not proposed is told who leads.
  * 3. Writes and entries of sections take turns. A write that meets rows which somebody holds waits
  *    aside until rows are free, and is refused shortly before its deadline.
+ * 4. The first batches of a leadership are small, each twice the one before: planning is slow where
+ *    it was not done lately, and all that waited would wait for the last of them.
  */
 import { BoundedQueue } from '../../core/bounded-queue.js'
 import type { Config } from '../../core/config/schema.js'
@@ -51,6 +53,8 @@ export interface PipelineComponents {
 
 /** Entries of sections that wait for their turn. */
 export const sectionEntriesMax = 16
+/** Commands of the first batch of a leadership. */
+export const firstBatchCommandsMax = 8
 /** Whoever waits for rows is told so long before the deadline, so that the answer arrives. */
 export const lockedAnswerMs = 50
 
@@ -77,6 +81,7 @@ export class ProposalPipeline {
   #planning: readonly PlannedWrite[] = []
   #inFlight: InFlight | null = null
   #isCheckWanted = false
+  #commandsMax = firstBatchCommandsMax
 
   constructor(components: PipelineComponents, config: Config['consensus']) {
     this.#components = components
@@ -166,6 +171,7 @@ export class ProposalPipeline {
     } else if (own.kind === 'batch') {
       for (const { callers, results } of own.writes) answer(callers, results, index)
       this.#leavePlaces()
+      this.#commandsMax = Math.min(2 * this.#commandsMax, this.#config.batchCommandsMax)
     }
   }
 
@@ -173,6 +179,7 @@ export class ProposalPipeline {
   abandon(leader: NodeId | null): void {
     this.#rejectInFlight()
     this.#isCheckWanted = false
+    this.#commandsMax = firstBatchCommandsMax
     this.#rejectWaiting(() => notLeader(leader))
     this.#leavePlaces()
   }
@@ -291,7 +298,8 @@ export class ProposalPipeline {
       table: applier.table,
       index,
       logTime,
-      limits
+      limits,
+      commandsMax: Math.min(this.#commandsMax, this.#config.batchCommandsMax)
     })
     if (writes.length === 0) return
     if (isLeading() && this.#nextIndex() !== index) {

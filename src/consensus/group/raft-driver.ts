@@ -21,6 +21,7 @@ import type { Raft } from '../raft/raft.js'
 import type {
   ChangeOutcome,
   CompactionLimits,
+  LeaseRead,
   ProposeOutcome,
   RaftEvent,
   RaftPersist,
@@ -127,6 +128,23 @@ export class RaftDriver {
 
   requestReadIndex(requestId: number): void {
     this.#step((now) => this.#raft.requestReadIndex(requestId, now))
+  }
+
+  /** As the core; null while it does nothing. */
+  leaseRead(): LeaseRead | null {
+    return this.#stopped ? null : this.#raft.leaseRead()
+  }
+
+  /**
+   * What was read since is up to date, by the clock as it is now. True as well begins another lease
+   * before this one ends.
+   */
+  confirmLease({ term }: LeaseRead): boolean {
+    if (this.#stopped) return false
+    const now = this.#components.clock.now()
+    if (!this.#raft.holdsLease(term, now)) return false
+    if (this.#raft.isLeaseOld(now)) this.#step((at) => this.#raft.renewLease(at))
+    return true
   }
 
   transferLeadership(target: ReplicaId | null): void {

@@ -11,6 +11,8 @@
  *    at the next start.
  * 5. After the first error of the disk nothing is written or synced again: every call fails with
  *    it.
+ * 6. While nobody waits, zeros are written ahead of the frames: a write into blocks that the file
+ *    has need not change what the file system knows of it. Only the last segment ends in zeros.
  */
 import { DiskFailedError, LogCorruptedError, StoppedError } from '../../core/errors.js'
 import { compareText, type GroupId } from '../../core/ids.js'
@@ -40,6 +42,8 @@ export interface SegmentedLogOptions {
   readonly directory: string
   /** A new segment file begins when the current one has reached this size. */
   readonly segmentBytes: number
+  /** Zeros are written so far ahead; absent: none. */
+  readonly aheadBytes?: number
 }
 
 interface Waiting {
@@ -86,6 +90,9 @@ export class SegmentedLog implements LogStore {
   #file: DiskFile | null = null
   #number = 0
   #sizeBytes = 0
+  /** The current file is filled with zeros up to here, or ends with its frames. */
+  #filledBytes = 0
+  readonly #zeros: Uint8Array
   #position: ChainPosition = chainStart
   #waiting: Waiting[] = []
   #flushing: Promise<void> | null = null
@@ -95,6 +102,7 @@ export class SegmentedLog implements LogStore {
   constructor(components: { readonly disk: Disk }, options: SegmentedLogOptions) {
     this.#disk = components.disk
     this.#options = options
+    this.#zeros = new Uint8Array(options.aheadBytes ?? 0)
   }
 
   get syncCount(): number {
@@ -161,6 +169,7 @@ export class SegmentedLog implements LogStore {
         await this.#guarded(() => this.#write(batch))
         for (const { resolve } of batch) resolve()
         await this.#guarded(() => this.#removeDead())
+        await this.#guarded(() => this.#fillAhead())
       } catch (error) {
         for (const { reject } of [...batch, ...this.#waiting]) reject(error as Error)
         this.#waiting = []
@@ -235,6 +244,20 @@ export class SegmentedLog implements LogStore {
     this.#noteWritten()
   }
 
+  /** Half of it is used up before the next. */
+  async #fillAhead(): Promise<void> {
+    const { segmentBytes } = this.#options
+    const from = Math.max(this.#filledBytes, this.#sizeBytes)
+    const length = Math.min(this.#zeros.length, segmentBytes - from)
+    if (from - this.#sizeBytes > this.#zeros.length / 2 || length <= 0) return
+    // Whoever is next may have come while the last one was answered, and goes first.
+    await null
+    if (this.#waiting.length > 0) return
+    await this.#openFile().writeDurably(from, [this.#zeros.subarray(0, length)])
+    this.#syncCount++
+    this.#filledBytes = from + length
+  }
+
   #noteWritten(): void {
     const { tops, bases, firstSegment } = this.#encoded
     const held = this.#segments.at(-1)?.tops
@@ -245,7 +268,12 @@ export class SegmentedLog implements LogStore {
   }
 
   async #roll(): Promise<void> {
-    await this.#file?.close()
+    const file = this.#openFile()
+    if (this.#filledBytes > this.#sizeBytes) {
+      await file.truncate(this.#sizeBytes)
+      await this.#sync(file)
+    }
+    await file.close()
     await this.#begin(this.#number + 1)
   }
 
@@ -273,6 +301,7 @@ export class SegmentedLog implements LogStore {
     this.#number = number
     this.#segments.push({ number, tops: new Map() })
     this.#sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    this.#filledBytes = this.#sizeBytes
   }
 
   async #sync(file: DiskFile): Promise<void> {
@@ -315,13 +344,14 @@ export class SegmentedLog implements LogStore {
     this.#number = last.scanned.number
     this.#sizeBytes = last.scanned.validBytes
     this.#file = await this.#disk.open(`${this.#options.directory}/${last.name}`)
-    const torn = last.bytes.length - last.scanned.validBytes
-    if (torn > 0) await this.#file.truncate(last.scanned.validBytes)
+    const { validBytes } = last.scanned
+    if (last.bytes.length > validBytes) await this.#file.truncate(validBytes)
     // Synced even when nothing was cut: a dead process may have written without syncing, and what
     // is read here is built upon.
     await this.#sync(this.#file)
     await this.#disk.syncDirectory(this.#options.directory)
-    return torn + cutBytes
+    this.#filledBytes = validBytes
+    return endOfBytes(last.bytes, validBytes) - validBytes + cutBytes
   }
 
   async #guarded<T>(work: () => Promise<T>): Promise<T> {
@@ -334,6 +364,13 @@ export class SegmentedLog implements LogStore {
       throw this.#failed
     }
   }
+}
+
+/** Behind the last byte at or after `from` that is not zero. */
+function endOfBytes(bytes: Uint8Array, from: number): number {
+  let end = bytes.length
+  while (end > from && bytes[end - 1] === 0) end--
+  return end
 }
 
 const segmentName = (number: number): string => `${String(number).padStart(16, '0')}.log`

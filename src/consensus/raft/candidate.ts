@@ -66,8 +66,8 @@ export class Candidate implements Role {
 
   handleTimeout(): void {
     if (this.#replica.now < this.#campaignEndsAt) return
-    const { mayCampaign, term } = this.#replica
-    if (mayCampaign) this.#transitions.becomePreCandidate('campaignTimedOut')
+    const { isPromised, mayCampaign, term } = this.#replica
+    if (mayCampaign && !isPromised) this.#transitions.becomePreCandidate('campaignTimedOut')
     else this.#transitions.becomeFollower(term, null, 'mayNotCampaign')
   }
 

@@ -4,7 +4,8 @@ import type { Replica } from './replica.js'
 
 /** Changes nothing here but the record: a grant is a forecast, not a promise. */
 export function answerPreVote(replica: Replica, message: PreVote, isLeaderAtWork: boolean): void {
-  const refusal = isLeaderAtWork ? 'leaderAtWork' : preVoteRefusal(replica, message)
+  const isLoyal = isLeaderAtWork || replica.isPromised
+  const refusal = isLoyal ? 'leaderAtWork' : preVoteRefusal(replica, message)
   replica.record(
     refusal === null ? 'preVoteGranted' : 'preVoteRefused',
     message.from,
@@ -21,7 +22,9 @@ export function answerPreVote(replica: Replica, message: PreVote, isLeaderAtWork
 
 /** The message has this replica's term. True when granted; the answer leaves behind the vote. */
 export function answerVote(replica: Replica, message: Vote): boolean {
-  const refusal = voteRefusal(replica, message)
+  // The term may have risen since the promise, by anybody's message.
+  const isBound = replica.isPromised && !message.transfer
+  const refusal = isBound ? 'promised' : voteRefusal(replica, message)
   replica.record(refusal === null ? 'voteGranted' : 'voteRefused', message.from, refusal ?? '')
   if (refusal === null) replica.castVote(message.from)
   replica.effects.sendAfterPersist({

@@ -69,7 +69,8 @@ export class Follower implements Role {
   handleTimeout(): void {
     const replica = this.#replica
     if (replica.now < this.#electionAt) return
-    if (replica.mayCampaign) this.#transitions.becomePreCandidate('leaderSilent')
+    if (replica.isPromised) this.#electionAt = this.#soonestCampaignAt()
+    else if (replica.mayCampaign) this.#transitions.becomePreCandidate('leaderSilent')
     else this.postponeElection()
   }
 
@@ -82,10 +83,10 @@ export class Follower implements Role {
     const replica = this.#replica
     if (replica.leader !== peer) return
     replica.distrustLeader()
-    const pauseMs = replica.random.nextInt(replica.options.heartbeatIntervalMs)
-    const soon = after(replica.now, pauseMs)
+    const soon = this.#soonestCampaignAt()
     if (soon < this.#electionAt) this.#electionAt = soon
-    replica.record('leaderConnectionLost', peer, `campaign in ${pauseMs} ms`)
+    const waitMs = Math.round(soon - replica.now)
+    replica.record('leaderConnectionLost', peer, `campaign in ${waitMs} ms`)
   }
 
   nextDeadline(): MonotonicMs {
@@ -126,6 +127,13 @@ export class Follower implements Role {
     const { leader } = replica
     if (leader === null) return
     replica.reply({ kind: 'snapshotRefused', ...replica.envelope(leader), index })
+  }
+
+  /** Not before its promise has run out. */
+  #soonestCampaignAt(): MonotonicMs {
+    const { now, options, promisedUntil, random } = this.#replica
+    const at = Math.max(now, promisedUntil) as MonotonicMs
+    return after(at, random.nextInt(options.heartbeatIntervalMs))
   }
 
   #follow(leader: ReplicaId): void {
@@ -225,11 +233,14 @@ export class Follower implements Role {
   }
 
   #handleHeartbeat(message: Heartbeat): void {
+    const { from, promiseMs, readContext } = message
     this.#replica.commitTo(message.commitIndex)
+    const promised = promiseMs !== undefined && this.#replica.promise(promiseMs)
     this.#replica.reply({
       kind: 'heartbeatResponse',
-      ...this.#replica.envelope(message.from),
-      readContext: message.readContext
+      ...this.#replica.envelope(from),
+      readContext,
+      ...(promised ? { promised } : {})
     })
   }
 

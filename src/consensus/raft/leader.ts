@@ -28,6 +28,7 @@ import type {
 import { appendEntriesCountMax } from '../raft-bodies.js'
 import { changeConfiguration, leaveJoint, type MemberChange } from './configuration-change.js'
 import { Followers } from './followers.js'
+import { Lease, leaseMsOf } from './lease.js'
 import type { Progress } from './progress.js'
 import { quorumValue } from './quorum.js'
 import { ReadRounds } from './read-index.js'
@@ -57,6 +58,7 @@ export class Leader implements Role {
   readonly #followers: Followers
   readonly #reads: ReadRounds
   readonly #transfer = new Transfer()
+  readonly #lease: Lease
   #snapshot: KnownSnapshot | null = null
   #isSnapshotWanted = false
   #uncommittedBytes = 0
@@ -71,6 +73,7 @@ export class Leader implements Role {
     this.#transitions = transitions
     this.#followers = new Followers(replica)
     this.#reads = new ReadRounds(pendingReadsMax)
+    this.#lease = new Lease(leaseMsOf(replica.options))
     this.#heartbeatAt = replica.nextHeartbeatAt()
     this.#quorumCheckAt = after(replica.now, electionTimeoutMaxMs)
   }
@@ -140,6 +143,27 @@ export class Leader implements Role {
     else this.#refuseRead(requestId, 'backpressure', this.#replica.self)
   }
 
+  /** What it takes to hold one at all, whatever the time. */
+  get #mayLease(): boolean {
+    if (!this.#replica.options.leaseReads || !this.#replica.isVoter) return false
+    return this.#transfer.target === null && !this.#transfer.hasTold
+  }
+
+  holdsLease(now: MonotonicMs): boolean {
+    return this.#mayLease && this.#lease.isHeld(this.#replica.log.configurationIndex, now)
+  }
+
+  /** One that is read under and half over is renewed before it ends, so that no read waits. */
+  isLeaseOld(now: MonotonicMs): boolean {
+    return this.#lease.isOld(now)
+  }
+
+  renewLease(): void {
+    if (!this.#mayLease) return
+    this.#reads.wantLease()
+    this.#maybeOpenReads()
+  }
+
   transferTo(wanted: ReplicaId | null): void {
     const target = wanted ?? this.#mostAdvanced()
     const refusal = this.#transferRefusal(target)
@@ -148,6 +172,7 @@ export class Leader implements Role {
       return
     }
     if (target === this.#transfer.target) return
+    this.#lease.cut()
     this.#endTransfer('replaced', target)
     const { transferTimeoutMs, electionTimeoutMaxMs } = this.#replica.options
     const timeoutMs = transferTimeoutMs === 0 ? electionTimeoutMaxMs : transferTimeoutMs
@@ -326,7 +351,7 @@ export class Leader implements Role {
     if (progress.match < this.#followers.endOf(message.from)) {
       this.#replicateTo(message.from, isStuck)
     }
-    this.#reads.acknowledge(message.from, message.readContext)
+    this.#reads.acknowledge(message.from, message.readContext, message.promised === true)
     this.#maybeAnswerReads()
   }
 
@@ -393,7 +418,9 @@ export class Leader implements Role {
   }
 
   #broadcastHeartbeat(): void {
-    const { commitIndex, effects } = this.#replica
+    const { commitIndex, effects, options } = this.#replica
+    const readContext = this.#reads.context
+    const asksForPromise = readContext !== 0 && this.#mayLease
     for (const member of this.#followers.ids) {
       const match = this.#matchOf(member)
       effects.send({
@@ -401,7 +428,8 @@ export class Leader implements Role {
         ...this.#replica.envelope(member),
         // The receiver may not have the entries behind its match.
         commitIndex: Math.min(match, commitIndex) as LogIndex,
-        readContext: this.#reads.context
+        readContext,
+        ...(asksForPromise ? { promiseMs: options.electionTimeoutMinMs } : {})
       })
     }
   }
@@ -480,8 +508,10 @@ export class Leader implements Role {
   }
 
   #maybeOpenReads(): void {
-    const { commitIndex, log, self, term } = this.#replica
-    if (log.termAt(commitIndex) !== term || !this.#reads.maybeOpen(commitIndex, self)) return
+    const { commitIndex: index, log, now: openedAt, self, term } = this.#replica
+    if (log.termAt(index) !== term) return
+    const { configurationIndex } = log
+    if (!this.#reads.maybeOpen({ self, index, openedAt, configurationIndex })) return
     this.#broadcastHeartbeat()
     this.#maybeAnswerReads()
   }
@@ -490,6 +520,7 @@ export class Leader implements Role {
     const confirmed = this.#reads.takeConfirmed(this.#replica.configuration)
     if (confirmed === null) return
     const { index } = confirmed
+    if (confirmed.isPromised && this.#mayLease) this.#lease.begin(confirmed)
     for (const requestId of confirmed.requestIds) {
       this.#replica.effects.emit({ type: 'ReadReady', requestId, index })
     }

@@ -13,6 +13,8 @@ export type RaftOptions = Pick<
   | 'uncommittedBytesMax'
   | 'unappliedBytesMax'
   | 'pendingReadsMax'
+  | 'leaseReads'
+  | 'leaseClockRatioMax'
   | 'transferTimeoutMs'
   | 'snapshotKeepMs'
 >

@@ -22,7 +22,9 @@
  *    applied state at or above the index of `ReadReady`.
  * 4. `handleApplied` as the entries of `Committed` are applied: more come only then. After
  *    `handleRestored`, entries of `Committed` up to its base are not applied any more.
- * 5. On RoleChanged away from leader: the outcome of what was proposed and is not committed is
+ * 5. What was read by `leaseRead` is told only when `holdsLease`, with the clock as it is after the
+ *    read, agrees; each replica's clock is monotonic and keeps to `leaseClockRatioMax`.
+ * 6. On RoleChanged away from leader: the outcome of what was proposed and is not committed is
  *    unknown.
  */
 import { assert } from '../../core/assert.js'
@@ -46,6 +48,7 @@ import type {
   CompactionLimits,
   ElectionRecord,
   HeardAt,
+  LeaseRead,
   ProposeOutcome,
   RaftEvent,
   RaftInit,
@@ -71,6 +74,7 @@ export class Raft {
     const { configuration, isVoter } = this.#replica
     const isAlone = configuration.voters.length === 1 && !isJoint(configuration)
     if (isVoter && isAlone) follower.campaignAtOnce()
+    else this.#replica.keepForgottenPromise()
     this.#role = follower
   }
 
@@ -211,6 +215,32 @@ export class Raft {
   }
 
   /**
+   * The state at `index` and above may be read, and told when `holdsLease` says so afterwards.
+   * Null: a majority has to be asked. Looks at no clock: a lease that ended in a pause of the
+   * process is found out by the look after the read, which has to be taken anyway.
+   */
+  leaseRead(): LeaseRead | null {
+    const { commitIndex, now, term } = this.#replica
+    if (!(this.#role instanceof Leader) || !this.#role.holdsLease(now)) return null
+    return { index: commitIndex, term }
+  }
+
+  /** Whether everything that was read since `leaseRead` told this term was up to date. */
+  holdsLease(term: Term, now: MonotonicMs): boolean {
+    return this.#role instanceof Leader && term === this.#replica.term && this.#role.holdsLease(now)
+  }
+
+  /** Whether it is time for `renewLease`, as long as reads go on. */
+  isLeaseOld(now: MonotonicMs): boolean {
+    return this.#role instanceof Leader && this.#role.isLeaseOld(now)
+  }
+
+  renewLease(now: MonotonicMs): void {
+    this.#replica.now = now
+    if (this.#role instanceof Leader) this.#role.renewLease()
+  }
+
+  /**
    * Null: to the most advanced voter. Ends with `TransferEnded`; the same target twice is one
    * transfer.
    */
@@ -326,8 +356,10 @@ export class Raft {
   #handleVote(message: Vote): void {
     const replica = this.#replica
     if (message.term > replica.term) {
-      if (this.#role.isLeaderAtWork() && !this.#isTransferHonoured(message)) {
-        replica.record('voteIgnored', message.from, 'leaderAtWork')
+      const isLoyal = this.#role.isLeaderAtWork() || replica.isPromised
+      if (isLoyal && !this.#isTransferHonoured(message)) {
+        const reason = replica.isPromised ? 'promised' : 'leaderAtWork'
+        replica.record('voteIgnored', message.from, reason)
         return
       }
       this.#becomeFollower(message.term, null, 'higherTerm')

@@ -6,7 +6,9 @@
  * 3. the commit index never falls; `Committed` carries each entry once, in order, when it is
  *    durable here, so that the engine is never ahead of the log on disk, and no further ahead of
  *    what was applied than the bounds (R-C09);
- * 4. a message that promises durable state leaves behind it.
+ * 4. a message that promises durable state leaves behind it;
+ * 5. until a promise to a leader has run out no vote is given, the own one neither, but for who
+ *    was told by that leader to take over: whatever else happens to role, term or connections.
  */
 import { assert } from '../../core/assert.js'
 import { after } from '../../core/deadlines.js'
@@ -48,6 +50,7 @@ export class Replica {
   #leader: ReplicaId | null = null
   #leaderTerm: Term | null = null
   #leaderHeardAt: MonotonicMs | null = null
+  #promisedUntil = Number.NEGATIVE_INFINITY as MonotonicMs
   #commitIndex: LogIndex
   #emittedIndex: LogIndex
   #appliedIndex: LogIndex
@@ -134,6 +137,29 @@ export class Replica {
   /** Since the leader was heard; null when it never was, or its connection broke. */
   get leaderSilentMs(): number | null {
     return this.#leaderHeardAt === null ? null : this.now - this.#leaderHeardAt
+  }
+
+  /** A leader's lease rests on this replica: it elects nobody else. */
+  get isPromised(): boolean {
+    return this.now < this.#promisedUntil
+  }
+
+  get promisedUntil(): MonotonicMs {
+    return this.#promisedUntil
+  }
+
+  /** False: it makes no promise, or none so long, and nothing may rest on it. */
+  promise(ms: number): boolean {
+    const { electionTimeoutMinMs, leaseReads } = this.options
+    if (!leaseReads || ms > electionTimeoutMinMs) return false
+    const until = after(this.now, ms)
+    if (until > this.#promisedUntil) this.#promisedUntil = until
+    return true
+  }
+
+  /** What a process before this one has promised is not known: the longest is kept. */
+  keepForgottenPromise(): void {
+    this.promise(this.options.electionTimeoutMinMs)
   }
 
   /** Of a leader. */

@@ -19,6 +19,11 @@ export class Transfer {
     return this.#endsAt
   }
 
+  /** Somebody may win votes for this leader's place as long as the term lasts. */
+  get hasTold(): boolean {
+    return this.#told.size > 0
+  }
+
   begin(target: ReplicaId, endsAt: MonotonicMs): void {
     this.#target = target
     this.#endsAt = endsAt

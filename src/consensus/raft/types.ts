@@ -56,6 +56,12 @@ export interface CompactionLimits {
 
 export type HeardAt = (replica: ReplicaId, asLeader: boolean) => MonotonicMs
 
+/** What may be read without asking a majority. */
+export interface LeaseRead {
+  readonly index: LogIndex
+  readonly term: Term
+}
+
 export type ReadRefusal = 'notLeader' | 'backpressure'
 export type TransferOutcome = 'steppedDown' | 'timedOut' | 'replaced' | 'refused'
 

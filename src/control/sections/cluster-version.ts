@@ -14,6 +14,7 @@ import {
   nodeId,
   nullable,
   oneOf,
+  openStruct,
   struct,
   type TypeOf,
   text,
@@ -29,6 +30,10 @@ export const versionNodesMax = 1_024
 export const versionNodesNamedMax = 16
 
 const softwareTextBytesMax = 32
+export const runtimeTextBytesMax = 32
+
+/** The cluster version from which on nodes say what their software runs on. */
+export const runtimeVersion = 2
 
 /** What the software of a node reads and writes. */
 const versionRange = { min: u16, max: u16 } as const
@@ -42,12 +47,20 @@ const nodeVersion = struct({
 })
 export type NodeVersion = TypeOf<typeof nodeVersion>
 
-const state = struct({
-  clusterVersion: u16,
-  minVersion: u16,
-  /** Sorted by their ids. */
-  nodes: list(nodeVersion, versionNodesMax)
-})
+const runtimeText = text(runtimeTextBytesMax)
+
+const state = openStruct(
+  {
+    clusterVersion: u16,
+    minVersion: u16,
+    /** Sorted by their ids. */
+    nodes: list(nodeVersion, versionNodesMax)
+  },
+  {
+    /** What the software of those nodes runs on that have said it; absent: nobody has. */
+    runtimes: [1, list(struct({ node: nodeId, runtime: runtimeText }), versionNodesMax)]
+  }
+)
 export type ClusterVersionState = TypeOf<typeof state>
 
 const change = union({
@@ -56,7 +69,17 @@ const change = union({
   /** The node will not come back. */
   forget: [2, struct({ node: nodeId })],
   /** `members`: whom the proposer knows; those that have not reported count as older. */
-  finalize: [3, struct({ to: u16, members: list(nodeId, versionNodesMax) })]
+  finalize: [3, struct({ to: u16, members: list(nodeId, versionNodesMax) })],
+  /** A report that also says what the software runs on, such as `Node.js 22.21.0`. */
+  describe: [
+    4,
+    struct({
+      node: nodeId,
+      ...versionRange,
+      software: text(softwareTextBytesMax),
+      runtime: runtimeText
+    })
+  ]
 })
 export type ClusterVersionChange = TypeOf<typeof change>
 
@@ -85,14 +108,18 @@ export const clusterVersionSection: ControlSection<
   ClusterVersionAnswer
 > = {
   name: 'cluster-version',
+  format: runtimeVersion,
   state,
   change,
   answer,
   initial: () => ({ clusterVersion: 1, minVersion: 1, nodes: [] }),
+  formatOf: ({ kind }) => (kind === 'describe' ? runtimeVersion : 1),
   apply(before, change, at) {
     switch (change.kind) {
       case 'report':
-        return report(before, { ...withoutKind(change), reportedAt: at.now })
+        return report(withRuntime(before, change.node, null), reported(change, at.now))
+      case 'describe':
+        return report(withRuntime(before, change.node, change.runtime), reported(change, at.now))
       case 'forget':
         return forget(before, change.node)
       case 'finalize':
@@ -127,19 +154,21 @@ export function highestCommon(
 type Outcome = { readonly state: ClusterVersionState; readonly answer: ClusterVersionAnswer }
 
 /** Recorded even when it does not fit: an operator has to see who is in the way. */
-function report(before: ClusterVersionState, reported: NodeVersion): Outcome {
-  const others = before.nodes.filter(({ node }) => node !== reported.node)
-  if (others.length >= versionNodesMax) return refused(before, 'tooMany', [reported.node])
-  const nodes = [...others, reported].sort((a, b) => compareText(a.node, b.node))
-  const refusal = rangeRefusal(before, reported)
+function report(before: ClusterVersionState, given: NodeVersion): Outcome {
+  const others = before.nodes.filter(({ node }) => node !== given.node)
+  if (others.length >= versionNodesMax) {
+    return refused(withRuntime(before, given.node, null), 'tooMany', [given.node])
+  }
+  const nodes = [...others, given].sort((a, b) => compareText(a.node, b.node))
+  const refusal = rangeRefusal(before, given)
   const after = { ...before, nodes }
-  return refusal === null ? done(after) : refused(after, refusal, [reported.node])
+  return refusal === null ? done(after) : refused(after, refusal, [given.node])
 }
 
 function forget(before: ClusterVersionState, gone: NodeId): Outcome {
   const nodes = before.nodes.filter(({ node }) => node !== gone)
   if (nodes.length === before.nodes.length) return refused(before, 'unknownNode', [gone])
-  return done({ ...before, nodes })
+  return done({ ...withRuntime(before, gone, null), nodes })
 }
 
 function finalize(before: ClusterVersionState, to: number, members: readonly NodeId[]): Outcome {
@@ -171,11 +200,19 @@ const answerOf = (
   minVersion
 })
 
-function withoutKind({
-  node,
-  min,
-  max,
-  software
-}: Extract<ClusterVersionChange, { kind: 'report' }>): Omit<NodeVersion, 'reportedAt'> {
-  return { node, min, max, software }
+/** Null: the node has not said it, or runs other software now. */
+function withRuntime(
+  { runtimes = [], ...rest }: ClusterVersionState,
+  node: NodeId,
+  runtime: string | null
+): ClusterVersionState {
+  const others = runtimes.filter((one) => one.node !== node)
+  const kept = runtime === null ? others : [...others, { node, runtime }]
+  if (kept.length === 0) return rest
+  return { ...rest, runtimes: kept.sort((a, b) => compareText(a.node, b.node)) }
 }
+
+const reported = (
+  { node, min, max, software }: Omit<NodeVersion, 'reportedAt'>,
+  reportedAt: NodeVersion['reportedAt']
+): NodeVersion => ({ node, min, max, software, reportedAt })

@@ -116,9 +116,11 @@ export interface ReplicatedGroup {
    * @throws LockedError rows whose decision it awaits are not decided in time
    */
   read(request: ReadRequest): Promise<ReadAnswer>
+  /** Sees every write that was acknowledged before it was asked; throws as `read`, `readIndex`. */
+  readLinearizable(request: ReadRequest): Promise<ReadAnswer>
   /**
    * An index that every earlier acknowledged write is at or below, confirmed by a quorum. On a
-   * follower the leader is asked.
+   * follower the leader is asked, which may hold a lease instead.
    */
   readIndex(deadline: MonotonicMs): Promise<LogIndex>
   /** Commits the registration; leader only. Registering twice is harmless. */

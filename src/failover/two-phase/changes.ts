@@ -134,7 +134,7 @@ const change = union({
   /** Written by an operator's recovery alone. Epochs up to this one may have lost decisions. */
   recover: [8, struct({ epoch: term })]
 })
-const changes: Codec<readonly LoggedChange[]> = list(change, changesMax)
+export const loggedChanges: Codec<readonly LoggedChange[]> = list(change, changesMax)
 
 export type LoggedChange = TypeOf<typeof change>
 /** Of one transaction: what a leader proposes. */
@@ -144,14 +144,14 @@ export type ChangeOf<Kind extends Change['kind']> = Extract<Change, { kind: Kind
 /** @throws MessageTooLargeError */
 export function encodeChanges(value: readonly LoggedChange[]): Uint8Array {
   const writer = new ByteWriter(messageSizeBytesMax)
-  changes.write(writer, value)
+  loggedChanges.write(writer, value)
   return writer.take()
 }
 
 /** @throws ProtocolError an entry of a later version: the replica must stop, not skip it */
 export function decodeChanges(encoded: Uint8Array): readonly LoggedChange[] {
   const reader = new ByteReader(encoded)
-  const value = changes.read(reader)
+  const value = loggedChanges.read(reader)
   reader.expectEnd()
   return value
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../../core/ports/clock.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type { Inbound } from '../../core/ports/messenger.js'
 import type { Address } from '../../core/ports/stream-network.js'
+import type { VersionRange } from '../../core/versions.js'
 import { type JoinRequestBody, refusalsOfJoin } from './admission.js'
 import { allSettings, differencesOf, type JoinSettings, joinDigest } from './compatibility.js'
 import type { Exchanges } from './exchanges-driver.js'
@@ -28,6 +29,9 @@ export interface JoiningOptions {
   readonly nodeId: NodeId
   readonly clusterName: string
   readonly clusterId: () => ClusterId | null
+  readonly versions: VersionRange
+  /** Null: not known here. */
+  readonly clusterVersion: () => number | null
   readonly settings: JoinSettings
   /** `warn`: settings that must agree are told of, and refuse nobody. */
   readonly joinCheck: 'enforce' | 'warn'
@@ -102,10 +106,15 @@ export class Joining {
 
   /** @throws NotAuthorizedError, HandshakeRefusedError naming each thing that differs */
   #assertAdmissible(body: JoinRequestBody, from: NodeId): void {
-    const { clusterName, clusterId, nodeId, joinCheck, settings } = this.#options
+    const { clusterName, clusterId, nodeId, joinCheck, settings, versions } = this.#options
     const theirs = body.settings?.digest === this.#digest ? [] : (body.settings?.list ?? [])
     const { refused, warned } = differencesOf(settings, theirs)
-    const faults = refusalsOfJoin(body, from, { clusterName, clusterId: clusterId() })
+    const faults = refusalsOfJoin(body, from, {
+      clusterName,
+      clusterId: clusterId(),
+      versions,
+      clusterVersion: this.#options.clusterVersion()
+    })
     const ours = this.#components.keyIds()
     if (body.keyIds !== undefined && !sharesOne(ours, body.keyIds)) {
       faults.push(`gossip keys: ${ours.join(' ')} here, ${body.keyIds.join(' ')} there`)

@@ -21,6 +21,7 @@ import type { Random } from '../../core/ports/random.js'
 import type { Address } from '../../core/ports/stream-network.js'
 import { factsOf } from '../../core/remote-error.js'
 import type { TellQueue } from '../../core/tell-queue.js'
+import type { VersionRange } from '../../core/versions.js'
 import type { JoinSettings } from './compatibility.js'
 import {
   DatagramChannel,
@@ -74,6 +75,10 @@ export interface MembershipOptions {
   readonly capacity: NodeCapacity
   /** Sorted. */
   readonly tags: readonly string[]
+  /** What this node's software speaks. */
+  readonly versions: VersionRange
+  /** What every member has to speak; null: it is not known here. */
+  readonly clusterVersion: () => number | null
   /** What the others must agree with. */
   readonly settings: JoinSettings
   readonly config: Config['membership']

@@ -58,9 +58,6 @@ import { datagramPayloadBytesMax } from '../security/datagram-header.js'
 import { gossipKeysMax } from '../security/datagram-keyring.js'
 import { joinSettingsMax, settingNameBytesMax, settingValueBytesMax } from './compatibility.js'
 
-/** Versions of the membership protocol that this node speaks. */
-export const membershipVersions = { min: 1, max: 1 } as const
-
 /** Parts of one datagram. */
 export const datagramPartsMax = 255
 /** One statement, so that it always fits a datagram beside a probe. */

@@ -14,18 +14,13 @@ import {
 import { HealthStatuses, type Lifecycle, Lifecycles, type NodeCapacity } from '../../core/member.js'
 import type { Random } from '../../core/ports/random.js'
 import type { Address } from '../../core/ports/stream-network.js'
+import type { VersionRange } from '../../core/versions.js'
 import { BroadcastQueue, type Topic } from './broadcast-queue.js'
 import { DeathRecords } from './death-records.js'
 import { retransmitLimit } from './formulas.js'
 import { LocalHealth } from './local-health.js'
 import { isLive, type MemberRecord, MemberTable } from './member-table.js'
-import {
-  type DatagramMessage,
-  membershipVersions,
-  PacketWriter,
-  type Rumour,
-  type Statement
-} from './messages.js'
+import { type DatagramMessage, PacketWriter, type Rumour, type Statement } from './messages.js'
 import { MetadataStore } from './metadata/metadata-store.js'
 import { Links } from './partition/links.js'
 import { Ranks } from './precedence.js'
@@ -40,6 +35,8 @@ export interface SwimOptions {
   readonly metadata: Readonly<Record<string, string>>
   readonly capacity: NodeCapacity
   readonly tags: readonly string[]
+  /** What its software speaks. */
+  readonly versions: VersionRange
   /** By its wall clock; orders members by age. */
   readonly bornAt: WallMs
   readonly config: Config['membership']
@@ -239,6 +236,6 @@ const firstStatement = (options: SwimOptions): Statement => ({
   capacity: options.capacity,
   tags: options.tags,
   bornAt: options.bornAt,
-  versionMin: membershipVersions.min,
-  versionMax: membershipVersions.max
+  versionMin: options.versions.min,
+  versionMax: options.versions.max
 })

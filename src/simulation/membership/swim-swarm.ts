@@ -140,6 +140,7 @@ export class SwimSwarm {
         metadata: {},
         capacity: unstatedCapacity,
         tags: [],
+        versions: { min: 1, max: 1 },
         bornAt,
         config: this.#options.config
       },

@@ -274,6 +274,7 @@ function membershipTarget(): Target {
         metadata: {},
         capacity: unstatedCapacity,
         tags: [],
+        versions: { min: 1, max: 1 },
         bornAt: 1 as WallMs,
         config
       },

@@ -50,3 +50,14 @@ t.test('R-C09 a leader whose engine is slow refuses what its queue does not hold
   const { appliedIndex, commitIndex } = cluster.group(leader).status()
   t.equal(appliedIndex, commitIndex, 'a leader plans nothing before it has applied all')
 })
+
+t.test('the first batches of a leadership are small, so that nobody waits for all', async (t) => {
+  const cluster = new TestCluster()
+  await cluster.startAll()
+  const leader = await cluster.untilLeader()
+  const writes = Array.from({ length: 60 }, (_, i) => cluster.write(leader, `set k${i} v`))
+  const answers = await cluster.clock.settle(Promise.all(writes))
+  const sizes = new Map<number, number>()
+  for (const { index } of answers) sizes.set(index, (sizes.get(index) ?? 0) + 1)
+  t.same([...sizes.values()], [8, 16, 32, 4])
+})

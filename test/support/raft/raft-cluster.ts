@@ -22,6 +22,7 @@ import {
   reconcile
 } from '../../../src/consensus/index.js'
 import { fromWire, toWire } from '../../../src/consensus/messages.js'
+import type { LeaseRead } from '../../../src/consensus/raft/types.js'
 import {
   DEFAULT_GROUP,
   type Effects,
@@ -38,6 +39,7 @@ import {
   toReplicaId
 } from '../../../src/core/index.js'
 import { ByteReader, ByteWriter } from '../../../src/wire/index.js'
+import { type LeaseHands, LeaseNemesis } from './lease-nemesis.js'
 import { type MembersHands, MembersNemesis } from './members-nemesis.js'
 import { OldTermsNemesis } from './old-terms-nemesis.js'
 import { ApplyCheck, hold, type Image, lastOf, RaftChecks, rebased } from './raft-checks.js'
@@ -68,6 +70,15 @@ interface Node {
   stalledUntil: number
   /** The first thing that it does after a pause, before it learns what it slept through. */
   readsWhenResumed: boolean
+  /** Under a lease, on its way through the engine. */
+  read: LeasedRead | null
+}
+
+interface LeasedRead extends LeaseRead {
+  readonly raft: Raft
+  /** That its caller knows of. */
+  readonly floor: number
+  readonly doneAt: number
 }
 
 interface Packet {
@@ -90,6 +101,7 @@ const writer = () => new ByteWriter(1 << 20)
 export class RaftCluster {
   readonly checks = new RaftChecks()
   readonly faults: Record<string, number> = {}
+  readonly leaseReads = { told: 0, withheld: 0 }
   readonly options: RaftOptions
   events = 0
   now = 0
@@ -103,8 +115,9 @@ export class RaftCluster {
   readonly #faultRarity: number
   /** Every new leader is soon cut off with some others: short terms, unfinished entries. */
   readonly #isStormy: boolean
-  readonly #nemesis: OldTermsNemesis | MembersNemesis | null
+  readonly #nemesis: OldTermsNemesis | MembersNemesis | LeaseNemesis | null
   readonly #snapshots: SplittableRandom
+  readonly #leases: SplittableRandom
   /** Logs are compacted. */
   readonly #isCompacting: boolean
   /** Members come and go. */
@@ -123,15 +136,22 @@ export class RaftCluster {
     const random = SplittableRandom.fromSeed(seed).split('cluster')
     this.#random = random
     this.#snapshots = SplittableRandom.fromSeed(seed).split('snapshots')
+    this.#leases = SplittableRandom.fromSeed(seed).split('leases')
     this.#isCompacting = this.#snapshots.nextInt(2) === 0
     const isOldTerms = seed % 4 === 0
     const isMembers = seed % 4 === 2
-    const count = isMembers ? 5 : isOldTerms ? 3 + random.nextInt(3) : 1 + random.nextInt(5)
+    const isLeases = seed % 8 === 1
+    const count = isMembers
+      ? 5
+      : isOldTerms || isLeases
+        ? 3 + random.nextInt(3)
+        : 1 + random.nextInt(5)
     const ids = Array.from({ length: count }, (_, i) => toReplicaId(`n${i}/${'0'.repeat(15)}${i}`))
-    this.#isChanging = !isOldTerms && !isMembers && random.nextInt(3) > 0
+    this.#isChanging = !isOldTerms && !isMembers && !isLeases && random.nextInt(3) > 0
     const outsiders = this.#isChanging ? ids.slice(1 + random.nextInt(count)) : []
     const founders = ids.filter((id) => !outsiders.includes(id))
-    const learners = founders.length > 3 && random.nextInt(3) === 0 ? founders.slice(-1) : []
+    const learners =
+      !isLeases && founders.length > 3 && random.nextInt(3) === 0 ? founders.slice(-1) : []
     this.#voters = founders.filter((id) => !learners.includes(id))
     this.#loss = random.nextInt(3) * 0.08
     this.#duplicates = random.nextInt(3) * 0.15
@@ -151,7 +171,10 @@ export class RaftCluster {
       unappliedBytesMax: pick(random, [20, 100, 4_096]),
       pendingReadsMax: 16,
       transferTimeoutMs: 0,
-      snapshotKeepMs: 60_000
+      snapshotKeepMs: 60_000,
+      // In half of the seeds; one clock is everybody's.
+      leaseReads: isLeases || this.#leases.nextInt(2) === 0,
+      leaseClockRatioMax: 1
     }
     const payload = encodeConfiguration(configurationOf(this.#voters, learners))
     const founding = { index: 1 as LogIndex, term: 0 as Term, payload }
@@ -174,7 +197,8 @@ export class RaftCluster {
       leads: null,
       pausedUntil: 0,
       stalledUntil: 0,
-      readsWhenResumed: false
+      readsWhenResumed: false,
+      read: null
     }))
     for (const node of this.#nodes) this.#start(node)
     const voters = this.#nodes.filter(({ id }) => this.#voters.includes(id))
@@ -182,7 +206,9 @@ export class RaftCluster {
       ? new OldTermsNemesis(this.#handsOf(random.split('old terms'), voters))
       : isMembers
         ? new MembersNemesis(this.#handsOf(random.split('members'), this.#nodes))
-        : null
+        : isLeases
+          ? new LeaseNemesis(this.#leaseHandsOf(random.split('lease nemesis')))
+          : null
   }
 
   /** Faults for a while, then none: everything must converge. */
@@ -220,6 +246,7 @@ export class RaftCluster {
       }
     }
     this.now = Math.max(this.now, at)
+    this.#tellReads()
     this.#readWhenResumed()
     this.events++
     hold('liveness', this.events < eventsMax, 'the cluster is busy with itself')
@@ -231,6 +258,7 @@ export class RaftCluster {
     if (this.#isFaulty) this.#trouble()
     this.#apply(pick(this.#random, this.#nodes))
     if (this.#isCompacting) this.#workOnSnapshots()
+    if (this.options.leaseReads) this.#readUnderLease()
     this.#work()
   }
 
@@ -334,6 +362,17 @@ export class RaftCluster {
     }
   }
 
+  #leaseHandsOf(random: SplittableRandom): LeaseHands {
+    return {
+      ...this.#handsOf(random, this.#nodes),
+      lose: ({ id }, peer) =>
+        this.#call(this.#node(id), (raft, now) => raft.handlePeerLost(peer.id, now)),
+      transfer: ({ id }) =>
+        this.#call(this.#node(id), (raft, now) => raft.transferLeadership(null, now)),
+      pause: ({ id }, ms) => this.#pause(this.#node(id), ms)
+    }
+  }
+
   /** What was acknowledged in an older term comes late, to a leader of a later one. */
   #maybeRepeatAnswer(): void {
     if (this.#keptAnswers.length === 0 || this.#random.nextInt(8) !== 0) return
@@ -344,6 +383,11 @@ export class RaftCluster {
     this.#queue(message, this.now)
   }
 
+  #pause(node: Node, ms: number): void {
+    node.pausedUntil = this.now + ms
+    node.readsWhenResumed = true
+  }
+
   #readWhenResumed(): void {
     for (const node of this.#nodes) {
       if (!node.readsWhenResumed || node.pausedUntil > this.now) continue
@@ -352,10 +396,45 @@ export class RaftCluster {
     }
   }
 
+  /** Reads that go on keep a lease going, at whoever believes to lead. */
+  #readUnderLease(): void {
+    if (this.#leases.nextInt(3) !== 0) return
+    const leading = this.#nodes.filter((one) => one.leads !== null && one.pausedUntil <= this.now)
+    if (leading.length > 0) this.#read(pick(this.#leases, leading))
+  }
+
+  /** Its owner, or its machine, may stand still between the state and the clock. */
   #read(node: Node): void {
+    const lease = node.read === null ? (node.raft?.leaseRead() ?? null) : null
+    if (lease !== null && node.raft !== null) {
+      const takesMs = this.#leases.nextInt(pick(this.#leases, [1, 10, 200]))
+      const floor = this.checks.acknowledgedIndex
+      node.read = { ...lease, raft: node.raft, floor, doneAt: this.now + takesMs }
+      if (takesMs === 0) this.#tellReads()
+      return
+    }
     const requestId = ++this.#requestId
     this.checks.readAsked(node.id, requestId)
     this.#call(node, (raft, now) => raft.requestReadIndex(requestId, now))
+  }
+
+  #tellReads(): void {
+    for (const node of this.#nodes) {
+      const { read } = node
+      if (read === null || read.doneAt > this.now || node.pausedUntil > this.now) continue
+      node.read = null
+      if (node.raft !== read.raft) continue
+      if (!read.raft.holdsLease(read.term, this.now as MonotonicMs)) {
+        this.leaseReads.withheld++
+        continue
+      }
+      this.leaseReads.told++
+      const { floor, index } = read
+      hold('read', index >= floor, `${node.id} read ${index} below ${floor} under a lease`)
+      this.#call(node, (raft, now) => {
+        if (raft.isLeaseOld(now)) raft.renewLease(now)
+      })
+    }
   }
 
   #deliver(): void {
@@ -546,8 +625,7 @@ export class RaftCluster {
         this.#count('pause')
         // Its answers wait for it, and must not count for what is asked when it wakes.
         this.#read(node)
-        node.pausedUntil = this.now + random.nextInt(700)
-        node.readsWhenResumed = true
+        this.#pause(node, random.nextInt(700))
         break
       case 4:
         this.#count('stall')

@@ -41,7 +41,9 @@ export const tableOptions: RaftOptions = {
   unappliedBytesMax: 1_000,
   pendingReadsMax: 4,
   transferTimeoutMs: 0,
-  snapshotKeepMs: 60_000
+  snapshotKeepMs: 60_000,
+  leaseReads: false,
+  leaseClockRatioMax: 1.25
 }
 
 export const at = (ms: number): MonotonicMs => ms as MonotonicMs

@@ -12,6 +12,7 @@ export interface SeedsOutcome {
   readonly committed: number
   readonly configurations: number
   readonly faults: Readonly<Record<string, number>>
+  readonly leaseReads: { told: number; withheld: number }
 }
 
 /** Runs seeds 1…`seeds` up to the first that fails. */
@@ -20,6 +21,7 @@ export function runSeeds(seeds: number, faultsMs: number): SeedsOutcome {
   let elections = 0
   let committed = 0
   let configurations = 0
+  const leaseReads = { told: 0, withheld: 0 }
   for (let seed = 1; seed <= seeds; seed++) {
     const cluster = new RaftCluster(seed)
     try {
@@ -31,15 +33,18 @@ export function runSeeds(seeds: number, faultsMs: number): SeedsOutcome {
         elections,
         committed,
         configurations,
-        faults
+        faults,
+        leaseReads
       }
     }
     for (const [kind, count] of Object.entries(cluster.faults)) {
       faults[kind] = (faults[kind] ?? 0) + count
     }
+    leaseReads.told += cluster.leaseReads.told
+    leaseReads.withheld += cluster.leaseReads.withheld
     elections += cluster.checks.elections
     committed += cluster.checks.committed.length
     configurations += cluster.checks.configurations
   }
-  return { failure: null, elections, committed, configurations, faults }
+  return { failure: null, elections, committed, configurations, faults, leaseReads }
 }

@@ -280,7 +280,7 @@ export class FakeControl implements ClusterControl {
     clusterVersion: 1,
     minVersion: 1,
     highestCommon: 2,
-    nodes: [{ node: 'a' as NodeId, min: 1, max: 2, software: '0.2.0' }],
+    nodes: [{ node: 'a' as NodeId, min: 1, max: 2, software: '0.2.0', runtime: null }],
     silent: ['b' as NodeId]
   }
 

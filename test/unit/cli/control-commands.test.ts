@@ -39,16 +39,22 @@ t.test('placement: groups, and the hash ranges of each table', async (t) => {
 })
 
 t.test('upgrade status says what each node speaks, and what to do next', async (t) => {
-  const node = (name: string, max: number) => ({ node: name, min: 1, max, software: `0.${max}.0` })
+  const node = (name: string, max: number) => ({
+    node: name,
+    min: 1,
+    max,
+    software: `0.${max}.0`,
+    runtime: max > 1 ? 'Node.js 22.21.0' : null
+  })
   const view = { clusterVersion: 1, minVersion: 1, nodes: [node('a', 2), node('b', 1)], silent: [] }
   t.equal(
     renderVersions({ ...view, highestCommon: 1 }),
     [
       'cluster version 1; logs may hold formats from 1',
       '',
-      'node  software  speaks',
-      'a     0.2.0     1 to 2',
-      'b     0.1.0     1',
+      'node  software  runs on          speaks',
+      'a     0.2.0     Node.js 22.21.0  1 to 2',
+      'b     0.1.0     -                1',
       '',
       'nothing to finalize'
     ].join('\n')
@@ -56,7 +62,7 @@ t.test('upgrade status says what each node speaks, and what to do next', async (
   t.match(renderVersions({ ...view, highestCommon: 2 }), /every member speaks 2: skein upgrade/)
   t.match(
     renderVersions({ ...view, highestCommon: null, silent: ['c'] }),
-    /c +- +has not said yet[\s\S]*not every member has said/
+    /c +- +- +has not said yet[\s\S]*not every member has said/
   )
 })
 

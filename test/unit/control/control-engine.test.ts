@@ -3,6 +3,7 @@ import { encodeWith } from '../../../src/control/change-command.js'
 import { ControlEngine, controlImageFile } from '../../../src/control/control-engine-driver.js'
 import type { AnySection, AppliedChange } from '../../../src/control/control-state.js'
 import { ownSections } from '../../../src/control/sections.js'
+import { supportedVersions } from '../../../src/control/versions.js'
 import type { LogIndex, MonotonicMs, WallMs } from '../../../src/core/ids.js'
 import type { Clock } from '../../../src/core/ports/clock.js'
 import type { Command } from '../../../src/core/ports/engine.js'
@@ -28,6 +29,7 @@ function place(
     crypto: testCrypto(SplittableRandom.fromSeed(1)),
     disk,
     sections: [...ownSections, tally as AnySection],
+    formatMax: supportedVersions.max,
     onApplied: (one) => applied.push(one)
   })
   return { engine, applied, disk }

@@ -1,7 +1,14 @@
 import t from 'tap'
 import { encodeCommand, encodeWith } from '../../../src/control/change-command.js'
-import { type AnySection, ControlState } from '../../../src/control/control-state.js'
-import { clusterVersionSection } from '../../../src/control/sections/cluster-version.js'
+import {
+  type AnySection,
+  ControlState,
+  formatOfChange
+} from '../../../src/control/control-state.js'
+import {
+  type ClusterVersionChange,
+  clusterVersionSection
+} from '../../../src/control/sections/cluster-version.js'
 import { ownSections } from '../../../src/control/sections.js'
 import { decodeImage, encodeImage } from '../../../src/control/state-image.js'
 import type { LogIndex, WallMs } from '../../../src/core/ids.js'
@@ -11,6 +18,8 @@ import { tallySection } from './tally.js'
 const at = (index: number) => index as LogIndex
 const wall = (ms: number) => ms as WallMs
 const tally = tallySection()
+/** Of software that speaks more than any of these sections needs. */
+const formatMax = 9
 const sections = [...ownSections, tally as AnySection]
 
 const said = (text: string, format = 1) => ({
@@ -27,7 +36,7 @@ function planned(state: ControlState, text: string, index = 1, ms = 100): Uint8A
 }
 
 t.test('what a plan answers is what apply of its command answers', async (t) => {
-  const state = new ControlState(sections)
+  const state = new ControlState(sections, formatMax)
   const fork = state.fork()
   const plans = ['one', 'two'].map((text) => fork.plan(said(text), at(7), wall(50)))
   t.same(state.stateOf(tally), { count: 0, last: '' }, 'a plan on a fork changes nothing here')
@@ -41,7 +50,7 @@ t.test('what a plan answers is what apply of its command answers', async (t) => 
 })
 
 t.test('log time rises with every change, whatever the proposers’ clocks say', async (t) => {
-  const state = new ControlState(sections)
+  const state = new ControlState(sections, formatMax)
   const times: number[] = []
   for (const ms of [100, 40, 40.9, 500, 3]) {
     times.push(state.apply(planned(state, 'x', 1, ms)).at.now)
@@ -50,8 +59,8 @@ t.test('log time rises with every change, whatever the proposers’ clocks say',
 })
 
 t.test('an unknown section or a later format stops the replica', async (t) => {
-  const old = new ControlState(ownSections)
-  const state = new ControlState(sections)
+  const old = new ControlState(ownSections, formatMax)
+  const state = new ControlState(sections, formatMax)
   t.throws(() => old.apply(planned(state, 'x')), { code: 'ERR_SKEIN_ENGINE_FAILED' })
   const later = encodeCommand({ ...said('2', 2), index: at(1), now: wall(1) })
   t.throws(() => state.apply(later), { code: 'ERR_SKEIN_ENGINE_FAILED', message: /format 2/ })
@@ -61,7 +70,7 @@ t.test('an unknown section or a later format stops the replica', async (t) => {
 
 t.test('nothing above the cluster version is proposed; finalizing opens the gate', async (t) => {
   const newer = tallySection(2)
-  const state = new ControlState([...ownSections, newer as AnySection])
+  const state = new ControlState([...ownSections, newer as AnySection], formatMax)
   const refused = state.fork().plan(said('2', 2), at(1), wall(1))
   t.match(refused, { kind: 'refused', reason: /needs cluster version 2, it is 1/ })
   t.equal(state.apply(planned(state, 'old format')).section, newer as AnySection)
@@ -80,13 +89,44 @@ t.test('nothing above the cluster version is proposed; finalizing opens the gate
   })
 })
 
+t.test('D-12 software that does not speak the cluster version stops, and says so', async (t) => {
+  const state = new ControlState(ownSections, 2)
+  const older = new ControlState(ownSections, 1)
+  const node = 'a' as never
+  const describe = { kind: 'describe', node, min: 1, max: 2, software: '2', runtime: 'x' } as const
+  const commandOf = (change: ClusterVersionChange) => {
+    const format = formatOfChange(clusterVersionSection, change)
+    const bytes = encodeWith(clusterVersionSection.change, change, 1_000)
+    return state.fork().plan({ section: 'cluster-version', format, change: bytes }, at(1), wall(1))
+  }
+  const both = (change: ClusterVersionChange) => {
+    const plan = commandOf(change)
+    if (plan.kind === 'refused') throw new Error(plan.reason)
+    state.apply(plan.command)
+    return older.apply(plan.command)
+  }
+  t.match(commandOf(describe), { kind: 'refused', reason: /needs cluster version 2, it is 1/ })
+  both({ kind: 'report', node, min: 1, max: 2, software: '2' })
+  t.match(older.images(), state.images(), 'the same bytes until then')
+  const stops = { code: 'ERR_SKEIN_ENGINE_FAILED', message: /version is 2, .* up to 1/ }
+  t.throws(() => both({ kind: 'finalize', to: 2, members: [node] }), stops)
+  const fresh = new ControlState(ownSections, 1)
+  t.throws(() => fresh.restore(state.now, state.images()), stops)
+  t.equal(fresh.stateOf(clusterVersionSection).clusterVersion, 1, 'and keeps what it was')
+  const plan = commandOf(describe)
+  t.equal(plan.kind, 'planned')
+  t.throws(() => fresh.apply(plan.kind === 'planned' ? plan.command : new Uint8Array()), {
+    message: /format 2 of section cluster-version, 1 is known/
+  })
+})
+
 t.test('images: what was never changed is in none; older software reads the others', async (t) => {
   const newer = tallySection(2)
-  const state = new ControlState([...ownSections, newer as AnySection])
+  const state = new ControlState([...ownSections, newer as AnySection], formatMax)
   t.same(state.images(), [])
   state.apply(planned(state, 'plain'))
   t.match(state.images(), [{ name: 'tally', format: 1 }])
-  const older = new ControlState(sections)
+  const older = new ControlState(sections, formatMax)
   older.restore(state.now, state.images())
   t.same(older.stateOf(tally), { count: 1, last: 'plain' })
   t.equal(older.now, state.now)
@@ -94,19 +134,22 @@ t.test('images: what was never changed is in none; older software reads the othe
   t.match(state.images(), [{ name: 'tally', format: 2 }])
   t.throws(() => older.restore(state.now, state.images()), { code: 'ERR_SKEIN_ENGINE_FAILED' })
   t.equal(older.stateOf(tally).count, 1, 'a refused image leaves what was')
-  const unknowing = new ControlState(ownSections)
+  const unknowing = new ControlState(ownSections, formatMax)
   t.throws(() => unknowing.restore(state.now, state.images()), { code: 'ERR_SKEIN_ENGINE_FAILED' })
 })
 
 t.test('sections must be known by one name, and the cluster version be among them', async (t) => {
-  t.throws(() => new ControlState([...sections, tallySection() as AnySection]), /one name/)
-  t.throws(() => new ControlState([tally as AnySection]), /cluster version/)
+  t.throws(
+    () => new ControlState([...sections, tallySection() as AnySection], formatMax),
+    /one name/
+  )
+  t.throws(() => new ControlState([tally as AnySection], formatMax), /cluster version/)
   const misnamed = { ...tally, name: 'No Name' } as AnySection
-  t.throws(() => new ControlState([...ownSections, misnamed]), /section "No Name"/)
+  t.throws(() => new ControlState([...ownSections, misnamed], formatMax), /section "No Name"/)
 })
 
 t.test('an image that is damaged anywhere is not read', async (t) => {
-  const state = new ControlState(sections)
+  const state = new ControlState(sections, formatMax)
   state.apply(planned(state, 'x'))
   const encoded = encodeImage({
     appliedIndex: at(3),

@@ -14,6 +14,7 @@ import { silentLogger } from '../../../src/core/ports/logger.js'
 import { ControlCluster } from '../../support/control-cluster.js'
 
 const id = (name: string) => name as NodeId
+const longRuntime = 'Node.js 25.0.0-nightly2025111512345678'
 
 async function started() {
   const cluster = new ControlCluster()
@@ -30,7 +31,7 @@ async function started() {
         hostedGroups: () => [10, 0, 3].map((group) => ({ group: group as GroupId, voters })),
         keyRing: () => rings.get(name) ?? null
       },
-      { nodeId: id(name), software: `0.${max}.0`, versions: { min: 1, max } }
+      { nodeId: id(name), software: `0.${max}.0`, runtime: longRuntime, versions: { min: 1, max } }
     )
     t.teardown(() => upkeep.stop())
     return upkeep
@@ -120,7 +121,16 @@ t.test('the view: finalize goes up to what all speak, and says who is in the way
   })
   upkeepOf('c', 2).start()
   await cluster.clock.advance(1_000)
+  await cluster.clock.advance(2 * upkeepIntervalMs)
+  const runtimes = async () => {
+    const { nodes } = await settled(view.clusterVersion())
+    return nodes.map(({ runtime }) => runtime)
+  }
+  t.same(await runtimes(), [null, null, null], 'D-12 not before it may')
   t.match(await settled(view.finalizeVersion()), { clusterVersion: 2, minVersion: 1 })
+  await cluster.clock.advance(2 * upkeepIntervalMs)
+  const cut = longRuntime.slice(0, 32)
+  t.same(await runtimes(), [cut, cut, cut], 'D-12 said as soon as it may be')
   await t.rejects(settled(view.finalizeVersion()), {
     code: 'ERR_SKEIN_CHANGE_REFUSED',
     details: { reason: 'notAbove' }

@@ -96,8 +96,10 @@ t.test('a leader of a newer term ends the wait for the former one', async (t) =>
   await cluster.clock.advance(100)
   cluster.elect('b')
   const term = cluster.term as never
+  const heardAt = cluster.clock.now()
   client.learnPlacements([{ group: 0 as never, term, leader: 'b' as NodeId, voters: abc }])
   t.match(await cluster.clock.settle(waiting), { node: 'b' })
+  t.ok(cluster.clock.now() - heardAt < 5, 'it went there without a pause')
 })
 
 const app = { kind: 'client', name: 'app', clusterName: 'c' } as const

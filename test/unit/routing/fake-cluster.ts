@@ -284,6 +284,12 @@ class FakeReplica implements ReplicatedGroup {
     return staleness === undefined ? { results, index } : { results, index, stalenessMs }
   }
 
+  async readLinearizable(request: Parameters<ReplicatedGroup['read']>[0]) {
+    const confirmed = await this.readIndex()
+    const atLeastIndex = Math.max(confirmed, request.atLeastIndex) as LogIndex
+    return this.read({ ...request, atLeastIndex })
+  }
+
   async readIndex(): Promise<LogIndex> {
     const { clock, executed, nextRead, readIndexMs } = this.#cluster
     const fault = nextRead.get(this.#nodeId)?.shift()

@@ -36,8 +36,8 @@ function makeDisk(seed = 1, syncMs = 0) {
   return { clock, random, disk: new SimulatedDisk({ clock, random }, latency) }
 }
 
-function logOn(disk: SimulatedDisk, segmentBytes = 1 << 20): SegmentedLog {
-  return new SegmentedLog({ disk: disk.mount() }, { directory: 'log', segmentBytes })
+function logOn(disk: SimulatedDisk, segmentBytes = 1 << 20, aheadBytes = 0): SegmentedLog {
+  return new SegmentedLog({ disk: disk.mount() }, { directory: 'log', segmentBytes, aheadBytes })
 }
 
 async function reopen(disk: SimulatedDisk, segmentBytes?: number): Promise<RecoveredLog> {
@@ -46,6 +46,8 @@ async function reopen(disk: SimulatedDisk, segmentBytes?: number): Promise<Recov
   await log.close()
   return recovered
 }
+
+const segmentNames = (disk: SimulatedDisk): Promise<string[]> => disk.mount().list('log')
 
 const termsOf = (recovered: RecoveredLog, id = group): number[] =>
   (recovered.groups.get(id)?.entries ?? []).map(({ term }) => term)
@@ -128,7 +130,7 @@ t.test('R-P02 R-P09 D-07 a crash at any moment keeps what was answered', async (
     const { disk, clock, random } = makeDisk(seed, 3)
     let kept: number[] = []
     for (let life = 0; life < 4; life++) {
-      const log = logOn(disk, 3000)
+      const log = logOn(disk, 3000, seed % 2 === 0 ? 0 : 700)
       const recovered = await clock.settle(log.open())
       if (recovered.tornBytes > 0) torn.cut++
       else torn.whole++
@@ -182,6 +184,39 @@ t.test('R-P09 a full segment before a later one may not lack its tail', async (t
   await t.rejects(reopen(disk), { code: 'ERR_SKEIN_LOG_CORRUPTED' })
 })
 
+t.test('R-P07 R-P09 frames go into zeros that are there, and none are left of them', async (t) => {
+  const { disk, clock, random } = makeDisk()
+  const sizeOf = async (file: string) => (await disk.mount().readFile(file))?.length ?? 0
+  const log = logOn(disk, 8_192, 2_048)
+  await log.open()
+  await log.persist([request([entry(1, 1, 100)], 1)])
+  await clock.advance(1)
+  const filled = await sizeOf(firstSegment)
+  t.ok(filled > 2_048, `${filled} bytes`)
+  await log.persist([request([entry(2, 1, 100)])])
+  await clock.advance(1)
+  t.equal(await sizeOf(firstSegment), filled, 'the file has not changed its size')
+  disk.crash(random)
+  const recovered = await reopen(disk)
+  t.same(termsOf(recovered), [1, 1])
+  t.equal(recovered.tornBytes, 0, 'zeros are no torn write')
+
+  const again = logOn(disk, 8_192, 2_048)
+  await again.open()
+  for (let i = 3; i <= 60; i++) {
+    await again.persist([request([entry(i, 1, 300)])])
+    await clock.advance(1)
+  }
+  await again.close()
+  t.ok((await segmentNames(disk)).length >= 3)
+  const last = (await segmentNames(disk)).at(-1)
+  for (const name of (await segmentNames(disk)).filter((one) => one !== last)) {
+    const bytes = (await disk.mount().readFile(`log/${name}`)) as Uint8Array
+    t.not(bytes.at(-1), 0, `${name} ends with its frames`)
+  }
+  t.equal(termsOf(await reopen(disk, 8_192)).length, 60)
+})
+
 t.test('R-P11 D-08 after a failed sync nothing succeeds any more', async (t) => {
   const { disk } = makeDisk()
   const log = logOn(disk)
@@ -214,8 +249,6 @@ const baseAt = (index: number, term: number, replacesLog = false): BaseChange =>
   },
   replacesLog
 })
-
-const segmentNames = (disk: SimulatedDisk): Promise<string[]> => disk.mount().list('log')
 
 t.test('R-P07 a base comes back, with what stays behind it', async (t) => {
   const { disk } = makeDisk()
@@ -306,7 +339,7 @@ t.test('R-P16 compacted and crashed at any moment, the log is what it was', asyn
     let sure = { base: 0, terms: [] as number[] }
     let asked: (typeof sure)[] = []
     for (let life = 1; life <= 4; life++) {
-      const log = logOn(disk, 1_500)
+      const log = logOn(disk, 1_500, seed % 2 === 0 ? 0 : 400)
       const recovered = (await clock.settle(log.open())).groups.get(group)
       const found = {
         base: Number(recovered?.base?.index ?? 0),

@@ -6,9 +6,12 @@ const seeds = someOf(300, 8)
 
 /** D-03 D-06 D-10 as well. */
 t.test(
-  'R-E12 R-R03 R-R06 R-R12 R-C02 R-P01 R-P02 R-P05 R-P06 R-P07 R-Q01 R-M06 R-M10 R-S07 R-S10',
+  'R-E12 R-R03 R-R06 R-R12 R-C02 R-P01 R-P02 R-P05 R-P06 R-P07 R-Q01 R-Q04 R-M06 R-M10 R-S07 R-S10',
   async (t) => {
-    const { failure, elections, committed, configurations, faults } = runSeeds(seeds, 6_000)
+    const { failure, elections, committed, configurations, faults, leaseReads } = runSeeds(
+      seeds,
+      6_000
+    )
     t.equal(failure, null)
     t.same(Object.keys(faults).sort(), [
       'change',
@@ -20,6 +23,10 @@ t.test(
       'halves',
       'install',
       'lateRemoval',
+      'lease lost',
+      'lease pause',
+      'lease restart',
+      'lease transfer',
       'loss',
       'oldAnswer',
       'oldTerms',
@@ -33,6 +40,8 @@ t.test(
     t.ok((faults.oldTerms ?? 0) > seeds / 4, `${faults.oldTerms} times entries of old terms`)
     t.ok(configurations > 4 * seeds, `${configurations} pairs of configurations`)
     t.ok((faults.install ?? 0) > seeds, `${faults.install} snapshots taken in`)
+    t.ok(leaseReads.told > 5 * seeds, `${leaseReads.told} reads told under leases`)
+    t.ok(leaseReads.withheld > seeds / 2, `${leaseReads.withheld} reads withheld`)
     t.ok(committed > 50 * seeds, `${committed} entries committed`)
   }
 )

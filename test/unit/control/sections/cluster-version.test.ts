@@ -1,4 +1,5 @@
 import t from 'tap'
+import { encodeWith } from '../../../../src/control/change-command.js'
 import {
   type ClusterVersionChange,
   clusterVersionSection,
@@ -86,6 +87,44 @@ t.test('software that does not fit is told so, and stays visible', async (t) => 
     ['a', 'b', 'c', 'd']
   )
 })
+
+t.test(
+  'D-12 what software runs on is kept beside it, in bytes that were not there before',
+  async (t) => {
+    const run = new SectionRun(clusterVersionSection)
+    const stored = () => encodeWith(clusterVersionSection.state, run.state, 1_000)
+    const describe = (node: string, runtime: string): ClusterVersionChange => ({
+      kind: 'describe',
+      node: id(node),
+      min: 1,
+      max: 2,
+      software: '0.2.0',
+      runtime
+    })
+    run.apply(report('a', 1, 2))
+    run.apply(report('b', 1, 2))
+    const before = stored()
+    run.apply(describe('b', 'Node.js 22.1.0'))
+    run.apply(describe('a', 'Node.js 20.2.0'))
+    t.same(run.state.runtimes, [
+      { node: 'a', runtime: 'Node.js 20.2.0' },
+      { node: 'b', runtime: 'Node.js 22.1.0' }
+    ])
+    run.apply(describe('a', 'Node.js 24.3.0'))
+    t.equal(run.state.runtimes?.[0]?.runtime, 'Node.js 24.3.0')
+    run.apply(report('a', 1, 2))
+    t.same(
+      run.state.runtimes,
+      [{ node: 'b', runtime: 'Node.js 22.1.0' }],
+      'other software, perhaps'
+    )
+    t.ok(stored().length > before.length)
+    run.apply({ kind: 'forget', node: id('b') })
+    t.notOk('runtimes' in run.state)
+    t.equal(clusterVersionSection.formatOf?.(describe('a', 'x')), 2)
+    t.equal(clusterVersionSection.formatOf?.(report('a', 1, 2)), 1)
+  }
+)
 
 t.test('the table of nodes and the names in a refusal are bounded', async (t) => {
   const run = new SectionRun(clusterVersionSection)

@@ -136,6 +136,8 @@ export class DriverWorld {
         metadata: { name },
         capacity: unstatedCapacity,
         tags: [],
+        versions: { min: 1, max: 1 },
+        clusterVersion: () => null,
         settings: noSettings,
         config: membershipConfig(),
         ...change

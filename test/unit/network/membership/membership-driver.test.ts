@@ -203,6 +203,29 @@ t.test('S-22: what a member seals may be garbage; it is dropped whole', async (t
   t.same(viewOf(n0.driver), before)
 })
 
+t.test('D-12 L-08 who speaks less than the cluster version is not taken in', async (t) => {
+  const world = new DriverWorld(t)
+  let clusterVersion: number | null = null
+  const versions = { min: 1, max: 2 }
+  const ours = await world.start('ours', { versions, clusterVersion: () => clusterVersion })
+  const join = async (name: string, theirs: { min: number; max: number }) => {
+    const { driver } = await world.start(name, { versions: theirs })
+    const joining = driver.join([ours.address], world.deadline(1_000)).then(
+      () => null,
+      (error) => String(error.details.seeds[0])
+    )
+    return world.clock.settle(joining)
+  }
+  for (const [i, version] of [null, 1, 2].entries()) {
+    clusterVersion = version
+    t.equal(await join(`new-${i}`, versions), null)
+    const told = await join(`old-${i}`, { min: 1, max: 1 })
+    if (version !== 2) t.equal(told, null, 'not before it is raised')
+    else t.match(told, /: cluster version: 2 here, 1 to 1 spoken there \(ERR_SKEIN_HANDSHAKE/)
+  }
+  t.match(await join('newest', { min: 3, max: 4 }), /: versions: 1 to 2 here, 3 to 4 there/)
+})
+
 t.test('S-19 R-M18: datagrams and joins of another cluster id are refused', async (t) => {
   const world = new DriverWorld(t)
   const ours = await world.start('ours', { clusterId: () => clusterIdOf('a') })

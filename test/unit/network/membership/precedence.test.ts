@@ -59,6 +59,7 @@ function afterHearing(news: readonly News[]): News {
       metadata: {},
       capacity: unstatedCapacity,
       tags: [],
+      versions: { min: 1, max: 1 },
       bornAt: 0 as never,
       config
     },

@@ -64,6 +64,7 @@ export class Bench {
         metadata: {},
         capacity: unstatedCapacity,
         tags: [],
+        versions: { min: 1, max: 1 },
         bornAt: 0 as WallMs,
         config: membershipConfig({ ...publishedTimes, ...change })
       },

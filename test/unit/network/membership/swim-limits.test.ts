@@ -114,6 +114,7 @@ t.test('S-25: a wall clock that jumps by an hour changes nothing', async (t) => 
         metadata: {},
         capacity: unstatedCapacity,
         tags: [],
+        versions: { min: 1, max: 1 },
         bornAt: bornAt as WallMs,
         config: membershipConfig()
       },

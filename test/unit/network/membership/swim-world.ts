@@ -114,6 +114,7 @@ export class SwimWorld {
         metadata: { name },
         capacity: unstatedCapacity,
         tags: [],
+        versions: { min: 1, max: 1 },
         bornAt: this.#order as WallMs,
         config: this.config
       },
