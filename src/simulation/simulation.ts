@@ -148,12 +148,7 @@ class Run {
     this.#options = options
     const { log } = components
     this.#log = (line) => log?.(`${this.#time.now.toFixed(3).padStart(10)} ${line}`)
-    this.#guard = new RunGuard({
-      turnsMax: turnsPerEventMax,
-      onRealWorld: (what, stack) =>
-        this.#violations.report(Invariants.RealWorld, `${what}: ${stack}`),
-      keepsStacks: log !== undefined
-    })
+    this.#guard = this.#buildGuard(log !== undefined)
     const random = SplittableRandom.fromSeed(seed)
     const drawn = withoutTroubles(
       drawSwarmOptions(random.split('swarm'), options.nodes),
@@ -192,18 +187,7 @@ class Run {
     this.#watch.observe(this.#cluster)
     this.#operator = this.#buildOperator(authority, random.split('operator'))
     this.#members = this.#buildMembers(random.split('members'))
-    this.#scheduler = new FaultScheduler(
-      {
-        time,
-        random: random.split('faults'),
-        links,
-        faults: this.#faults,
-        target: this.#cluster,
-        log: this.#log,
-        strikes: options.strikes ?? null
-      },
-      this.#swarm
-    )
+    this.#scheduler = this.#buildScheduler(links, random.split('faults'))
     const outside = this.#buildOutside(components, random.split('outside'), streams)
     this.#workload = new Workload(
       {
@@ -219,6 +203,30 @@ class Run {
     )
     const parts = this.#workloadParts(random, 'data')
     this.#data = new DataSide({ ...parts, outside: () => outside, log: this.#log }, this.#swarm)
+  }
+
+  #buildGuard(keepsStacks: boolean): RunGuard {
+    return new RunGuard({
+      turnsMax: turnsPerEventMax,
+      onRealWorld: (what, stack) =>
+        this.#violations.report(Invariants.RealWorld, `${what}: ${stack}`),
+      keepsStacks
+    })
+  }
+
+  #buildScheduler(links: Links, random: Random): FaultScheduler {
+    return new FaultScheduler(
+      {
+        time: this.#time,
+        random,
+        links,
+        faults: this.#faults,
+        target: this.#cluster,
+        log: this.#log,
+        strikes: this.#options.strikes ?? null
+      },
+      this.#swarm
+    )
   }
 
   #workloadParts(random: Random, name: string): MailComponents {
