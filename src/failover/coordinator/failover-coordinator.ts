@@ -15,8 +15,8 @@
  *    while a rolling restart is under way, which moves leaderships itself.
  *
  * Owner's duties: call `next` at an interval with a fresh look, carry its move out, tell
- * `handleMoved`; tell `handleLeaderChanged` of what is heard of between two looks; take what was
- * recorded with `drainRecords`.
+ * `handleMoved`; tell `handleLeaderChanged` of what is heard of between two looks; take what came
+ * of that with `drainRecords`.
  */
 import type { FailoverOption, FailoverReason } from '../../core/failover.js'
 import {
@@ -113,7 +113,7 @@ export class FailoverCoordinator {
     return group === undefined ? all : all.filter((record) => record.group === group)
   }
 
-  /** What was recorded since it was called last, oldest first; at the bound the oldest goes. */
+  /** Changes heard of since it was called last, oldest first; at the bound the oldest goes. */
   drainRecords(): readonly FailoverRecord[] {
     const fresh = this.#fresh
     this.#fresh = []
@@ -127,15 +127,20 @@ export class FailoverCoordinator {
     return this.#awayFromIll(sight, now) ?? (isPlanned ? null : this.#spread(sight, now))
   }
 
-  /** It was asked for; whether it came about is heard of by `handleLeaderChanged`. */
-  handleMoved(move: FailoverMove, sight: ClusterSight, now: MonotonicMs): void {
+  /**
+   * It was asked for; whether it came about is heard of by `handleLeaderChanged`.
+   * @returns what it was made of
+   */
+  handleMoved(move: FailoverMove, sight: ClusterSight, now: MonotonicMs): FailoverRecord {
     const { group, from, target, reason, why } = move
     this.#movedAt.set(group, now)
     this.#expected.set(group, target)
     if (reason === 'spread') this.#spreadAt = now
     const options = this.#optionsFor(group, from, sight)
     const term = sight.groups.find((one) => one.group === group)?.term ?? (0 as Term)
-    this.#record({ at: now, group, term, reason, from, to: target, why, options })
+    const record = { at: now, group, term, reason, from, to: target, why, options }
+    this.#records.push(record)
+    return record
   }
 
   handleLeaderChanged({ group, term, leader }: LeaderChange, now: MonotonicMs): void {
@@ -156,10 +161,8 @@ export class FailoverCoordinator {
     const from = before.leader
     const former = `${from ?? 'nobody'} led in term ${before.ledTerm}`
     const why = `term ${term}: ${former}${this.#illness(from, now)}`
-    this.#record({ at: now, group, term, reason: 'elected', from, to: leader, why, options: [] })
-  }
-
-  #record(record: FailoverRecord): void {
+    const reason = 'elected'
+    const record = { at: now, group, term, reason, from, to: leader, why, options: [] } as const
     this.#records.push(record)
     this.#fresh.push(record)
     if (this.#fresh.length > failoverRecordsMax) this.#fresh.shift()

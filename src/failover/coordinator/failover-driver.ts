@@ -124,9 +124,8 @@ export class FailoverDriver {
     const move = this.#core.next(sight, clock.now(), isPlanned)
     this.#noteElections()
     await this.#recordElections(sight)
-    if (move === null) return
-    this.#core.handleMoved(move, sight, clock.now())
-    const [record] = this.#core.drainRecords()
+    if (move === null || !this.#isLeading) return
+    const record = this.#core.handleMoved(move, sight, clock.now())
     const asked = `${move.from} was asked to hand over to ${move.target}`
     try {
       await this.#carryOut(move)
@@ -141,14 +140,12 @@ export class FailoverDriver {
   /** What was noticed before this node came to coordinate, as far as it is recent. */
   #inherit(): void {
     const now = this.#components.clock.now()
-    const noticed = this.#core.drainRecords().filter(({ at }) => now - at < inheritedMs)
-    this.#elections = noticed.filter(({ reason }) => reason === 'elected')
+    this.#elections = this.#core.drainRecords().filter(({ at }) => now - at < inheritedMs)
     this.#boots = new Map()
   }
 
   #noteElections(): void {
-    const noticed = this.#core.drainRecords().filter(({ reason }) => reason === 'elected')
-    this.#elections = [...this.#elections, ...noticed].slice(-failoverRecordsMax)
+    this.#elections = [...this.#elections, ...this.#core.drainRecords()].slice(-failoverRecordsMax)
   }
 
   async #recordElections(sight: ClusterSight): Promise<void> {
@@ -178,9 +175,8 @@ export class FailoverDriver {
   }
 
   /** False: the control group did not take it. */
-  async #record(record: FailoverRecord | undefined, action: string): Promise<boolean> {
+  async #record(record: FailoverRecord, action: string): Promise<boolean> {
     const { clock, control, logger } = this.#components
-    if (record === undefined) return false
     const { group, term, reason, from, to, why, options } = record
     const failover = {
       group,

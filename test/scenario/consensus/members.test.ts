@@ -1,6 +1,7 @@
 import t from 'tap'
 import { replicaInvite } from '../../../src/consensus/group/group-messages.js'
 import { memberChangesMax } from '../../../src/consensus/group/member-changes-driver.js'
+import { must } from '../../../src/core/assert.js'
 import { DEFAULT_GROUP, type NodeId, toReplicaId } from '../../../src/core/ids.js'
 import { TestCluster } from '../../support/consensus-cluster.js'
 
@@ -95,6 +96,29 @@ t.test('R-M16 a replica that was removed is told so when it asks for a read inde
     leaderHint: leader
   })
   t.ok(cluster.clock.now() - begun < 1_000, 'it does not wait for entries that do not come')
+})
+
+t.test('R-M15 removed with its storage it has no vote until it is added again', async (t) => {
+  const { cluster, leader } = await founded()
+  const [gone = ''] = ['a', 'b', 'c'].filter((name) => name !== leader)
+  const replica = must(cluster.node(gone).driver.replicaId(), 'replica')
+  await cluster.clock.settle(removeNode(cluster, leader, gone))
+  cluster.crash(gone)
+  await cluster.written(leader, 'set k0 later')
+  await cluster.start(gone)
+  await cluster.clock.advance(3_000)
+  t.match(cluster.group(gone).status(), { role: 'learner' })
+  t.equal(cluster.leader(), leader, 'it stands for no election')
+  const added = addNode(cluster, leader, gone)
+  const { core } = cluster.group(leader).raft
+  await cluster.clock.until(() => core.configuration.learners.includes(replica))
+  t.notMatch(votersOf(cluster, leader), gone, 'a learner first')
+  await cluster.clock.settle(added)
+  t.equal(votersOf(cluster, leader), 'abc')
+  t.equal(cluster.node(gone).driver.replicaId(), replica, 'the same storage')
+  t.equal(await cluster.read(gone, 'k0'), 'later')
+  await cluster.untilCaughtUp()
+  t.equal(new Set(await cluster.hashes()).size, 1)
 })
 
 t.test(

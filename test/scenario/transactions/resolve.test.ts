@@ -53,7 +53,8 @@ async function cutOff(world: World): Promise<void> {
   await cluster.clock.until(() => driverOf(world, leading).list().inDoubt === 1)
 }
 
-const inDoubtAt = (world: World) => must(driverOf(world, asked).list().transactions[0], 'branch')
+const inDoubtAt = (world: World, name = asked) =>
+  must(driverOf(world, name).list().transactions[0], 'branch')
 
 async function balance({ cluster }: World, group: GroupId): Promise<number> {
   const leader = cluster.group(await cluster.untilLeader(group), group)
@@ -109,11 +110,13 @@ t.test('T-08 a group that comes back and had decided otherwise makes it mixed', 
   const decided = () => driverOf(world, alone).list().transactions
   await cluster.clock.until(() => decided().some(({ state }) => state === 'committed'))
   cluster.crash(alone)
+  await cluster.clock.until(() => driverOf(world, asked).list().inDoubt === 1)
   t.same(await resolve(world, abort), { state: 'aborted' })
   cluster.network.heal()
   await cluster.start(alone)
-  await cluster.clock.until(() => inDoubtAt(world).state === 'mixed')
-  const { transaction } = inDoubtAt(world)
+  // Others are told of commits a moment later, when the lost group may have heard of it too.
+  await cluster.clock.until(() => inDoubtAt(world, leading).state === 'mixed')
+  const { transaction } = inDoubtAt(world, leading)
   const forget = { ...abort, outcome: 'forget', force: false } as const
   const tell = (group: GroupId) =>
     cluster.clock.settle(driverOf(world, asked).resolve(transaction, { ...forget, group }))

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { must } from '../../../src/core/assert.js'
 import type { FencingToken } from '../../../src/core/failover.js'
 import type { GroupId, LogIndex, MonotonicMs, NodeId, Term } from '../../../src/core/ids.js'
 import {
@@ -81,6 +82,22 @@ t.test('a leader that stays degraded loses its groups, each to another node', as
   ])
 })
 
+t.test('an election that is heard of beside a move stays to be recorded', async (t) => {
+  const world = new World(five(), { spreadGapMs: 0 })
+  world.run(30_000)
+  world.set('b', { verdict: 'degraded' })
+  world.run(9_900)
+  world.coordinator.drainRecords()
+  const { coordinator, sight } = world
+  const move = must(coordinator.next(sight, ms(world.now + 2_000), false), 'move')
+  const heard = { group: 1 as GroupId, term: 9 as Term, leader: node('d') }
+  coordinator.handleLeaderChanged(heard, ms(world.now))
+  const record = coordinator.handleMoved(move, sight, ms(world.now))
+  t.match(record, { reason: 'degraded', group: move.group, to: move.target })
+  t.match(coordinator.drainRecords(), [{ reason: 'elected', group: 1, to: 'd' }])
+  t.match(coordinator.explain().slice(-2), [{ reason: 'elected' }, { reason: 'degraded' }])
+})
+
 t.test('a trouble that passes moves nothing', async (t) => {
   const world = new World(five(), { spreadGapMs: 0 })
   for (let i = 0; i < 5; i++) {
@@ -101,7 +118,7 @@ t.test('one group is not moved twice within the gap', async (t) => {
   t.same(world.run(20_000), ['0: a→b (degraded)'])
 })
 
-t.test('priority and lag decide who takes over, and who never does', async (t) => {
+t.test('R-E32 priority and lag decide who takes over, and who never does', async (t) => {
   const priorities = new Map([
     [node('c'), 0],
     [node('d'), 5],
