@@ -2,8 +2,8 @@
 // `N passed, N failed`. A suite is a program that prints TAP: nothing is loaded into it that watches
 // or rewrites its modules, which would take longer than most tests do.
 //
-// Suites that wait for real processes go two at a time. Beside them one that only computes takes
-// what they leave of the processors, at a lower priority, and two once no other is left.
+// Suites that wait for real processes go two at a time. Beside them two that only compute take what
+// they leave of the processors, at a lower priority.
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { getPriority, setPriority } from 'node:os'
@@ -11,13 +11,12 @@ import { basename } from 'node:path'
 
 const folder = '.build/suites'
 const timedAtOnce = 2
-const atOnce = 3
 const computingAtOnce = 2
 const timeoutMs = 300_000
 /** Then it is killed; until then it may say which test did not end. */
 const graceMs = 10_000
 /** Never more urgent than these tests themselves. */
-const niceness = Math.min(getPriority() + 3, 19)
+const niceness = Math.min(getPriority() + 5, 19)
 /** What these kinds test is a matter of real time. */
 const timed = ['cluster', 'conformance', 'contract', 'unit-admin', 'unit-cli']
 /** Those that take longest are not left for the end, where they would run alone. */
@@ -75,10 +74,8 @@ function runAll() {
 function nextFile() {
   const timedNow = [...running.values()].filter(isTimed).length
   const computingNow = running.size - timedNow
-  if (running.size >= atOnce) return undefined
   if (timedNow < timedAtOnce && waiting.timed.length > 0) return waiting.timed.shift()
-  const computingMax = timedNow < timedAtOnce ? computingAtOnce : 1
-  return computingNow < computingMax ? waiting.computing.shift() : undefined
+  return computingNow < computingAtOnce ? waiting.computing.shift() : undefined
 }
 
 /** Resolves when the suite has ended, however it did. */

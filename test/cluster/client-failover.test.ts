@@ -11,7 +11,7 @@ import { someOf } from '../support/thoroughness.js'
 
 const clientCount = 10
 const workersPerClient = 6
-const thinkMs = 250
+const thinkMs = 400
 const goesOnWithinMs = 10_000
 const caughtUpWithinMs = 30_000
 

@@ -9,7 +9,7 @@ import { workloadNames } from '../torture/workloads.js'
 
 t.test('J-01 J-03 J-04 J-05 nodes are struck, and keep what they acknowledged', async (t) => {
   const historyFile = join(await temporaryDirectory(t), 'history.jsonl')
-  const options = { minutes: 0.3, seed: 1, nodes: 3, workloads: workloadNames, historyFile }
+  const options = { minutes: 0.2, seed: 1, nodes: 3, workloads: workloadNames, historyFile }
   const report = await runTorture({ ...options, nemeses: null, atOnce: 1 }, (line) =>
     t.comment(line)
   )

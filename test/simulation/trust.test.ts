@@ -144,7 +144,7 @@ t.test('seeds in which faults strike meanwhile', async (t) => {
     connections_renewed: 0
   }
   for (const seed of seeds) {
-    const { violations, faults, features } = await simulate(seed, { nodes: 5, seconds: 15 })
+    const { violations, faults, features } = await simulate(seed, { nodes: 5, seconds: 10 })
     t.strictSame(violations, [], `seed ${seed}`)
     sums.revocation += faults.revocation
     sums.links_cut_revoked += features.links_cut_revoked
