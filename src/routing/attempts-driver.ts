@@ -1,9 +1,9 @@
 import { AttemptGivenUpError } from '../core/errors.js'
-import type { ClientId, GroupId, LogIndex, MonotonicMs, NodeId } from '../core/ids.js'
+import type { ClientId, GroupId, MonotonicMs, NodeId } from '../core/ids.js'
 import type { Clock } from '../core/ports/clock.js'
 import { StatementKinds } from '../core/ports/engine-provider.js'
 import type { Messenger, Priority } from '../core/ports/messenger.js'
-import type { SeenIndex } from '../core/sql-sessions.js'
+import type { Answered } from './answered.js'
 import type { ExecutionDriver } from './execution-driver.js'
 import type { LoadReport } from './load-report.js'
 import { type QueryAnswer, type QueryBody, query, registerClient } from './messages.js'
@@ -20,16 +20,6 @@ export interface AttemptOptions {
   readonly isForLeader: boolean
   /** Given up when it is not answered by then, so that another node can be asked. */
   readonly giveUpAt?: MonotonicMs | undefined
-}
-
-export interface Answered {
-  readonly results: QueryAnswer['results']
-  readonly index: LogIndex
-  readonly node: NodeId
-  /** Of a local read: no older is what it saw. */
-  readonly stalenessMs?: number | undefined
-  /** Of other groups that a transaction wrote to. */
-  readonly seen?: readonly SeenIndex[] | undefined
 }
 
 interface Pending {

@@ -1,4 +1,4 @@
-export type { Answered } from './attempts-driver.js'
+export type { Answered } from './answered.js'
 export { type ClusterAnswer, routingMessages, watchCluster } from './messages.js'
 export type { Placement } from './placement-table.js'
 export { type QueryCounterName, queryCounterNames } from './query-counters.js'

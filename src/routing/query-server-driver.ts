@@ -13,7 +13,7 @@ import type { QueryOptions, RouteOptions } from '../core/queries.js'
 import { hasCode } from '../core/remote-error.js'
 import type { RouteDecision } from '../core/route-views.js'
 import type { Statement } from '../core/sql.js'
-import type { Answered } from './attempts-driver.js'
+import type { Answered } from './answered.js'
 import type { ClientRegistrationDriver } from './client-registration-driver.js'
 import {
   type ClusterAnswer,

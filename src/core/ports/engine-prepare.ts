@@ -1,6 +1,6 @@
 /** The part of the engine port that distributed transactions need. */
 import type { StatementResult } from '../sql.js'
-import type { Command, StatementFailure } from './engine.js'
+import type { Command, StatementFailure } from './command.js'
 
 /**
  * Names of rows, by table and primary key: equal texts are the same row. `all`: every row of the

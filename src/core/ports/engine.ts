@@ -1,18 +1,14 @@
 import type { LogIndex, MonotonicMs } from '../ids.js'
 import type { Statement, StatementResult } from '../sql.js'
+import type { Command, StatementFailure } from './command.js'
 import type { PrepareOutcome } from './engine-prepare.js'
+
+export type { Command, StatementFailure } from './command.js'
 
 /** A key and value owned by Skein, committed in the same transaction as the data. Null removes. */
 export interface SystemWrite {
   readonly key: string
   readonly value: Uint8Array | null
-}
-
-/** What one command would change, opaque outside the engine that made it. */
-export interface Command {
-  /** Distinguishes formats: rows | ddl | system, or an embedder's own. */
-  readonly tag: string
-  readonly bytes: Uint8Array
 }
 
 export interface PlanRequest {
@@ -24,16 +20,6 @@ export interface PlanContext {
   readonly index?: LogIndex
   /** Statements that run longer are interrupted and fail with ERR_SKEIN_STATEMENT_TIMEOUT. */
   readonly deadline: MonotonicMs
-}
-
-/** The caller's own error (constraint, syntax, type, refused SQL), as data that crosses threads. */
-export interface StatementFailure {
-  readonly code: string
-  readonly message: string
-  /** Which statement of the request, from 0. */
-  readonly statement: number
-  /** The engine's own code, such as SQLITE_CONSTRAINT_UNIQUE. */
-  readonly engineCode?: string
 }
 
 export type PlanOutcome =

@@ -1,7 +1,7 @@
 /** How queries of a SQL session differ from others: at the program that asks, and at its home. */
 import type { GroupId, LogIndex, MonotonicMs, NodeId } from '../../core/ids.js'
 import type { Statement } from '../../core/sql.js'
-import type { Answered } from '../attempts-driver.js'
+import type { Answered } from '../answered.js'
 
 /** Where the queries of a session go, whatever the strategy says. At the program. */
 export interface QueryHome {
