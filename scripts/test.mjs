@@ -38,8 +38,8 @@ process.once('SIGTERM', () => stop('SIGTERM'))
 await runAll()
 if (totals.pass === 0) console.error('no test has passed')
 const skipped = totals.skip + totals.todo
-const rest = skipped > 0 ? `, ${skipped} skipped` : ''
-console.log(`${totals.pass} passed, ${totals.fail} failed${rest}`)
+if (skipped > 0) console.log(`${skipped} skipped`)
+console.log(`${totals.pass} passed, ${totals.fail} failed`)
 process.exitCode = failedSuites > 0 || totals.pass === 0 ? 1 : 0
 
 function allSuites() {
