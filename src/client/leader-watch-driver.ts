@@ -13,6 +13,7 @@ import type { Messenger } from '../core/ports/messenger.js'
 import type { Random } from '../core/ports/random.js'
 import { type ClusterAnswer, watchCluster } from '../routing/index.js'
 import type { KnownCluster } from './known-cluster.js'
+import { Pause } from './pause-driver.js'
 
 export interface LeaderWatchComponents {
   readonly clock: Clock
@@ -43,10 +44,11 @@ export class LeaderWatch {
   /** What is known of its view; 0: nothing. */
   #revision = 0
   #failures = 0
-  #wake: () => void = () => {}
+  readonly #pause: Pause
 
   constructor(components: LeaderWatchComponents, options: LeaderWatchOptions) {
     this.#parts = components
+    this.#pause = new Pause(components)
     this.#options = options
   }
 
@@ -60,14 +62,14 @@ export class LeaderWatch {
     while (!this.#isStopped) {
       this.#chooseTarget()
       const isHeld = this.#target !== null && (await this.#watch(this.#target))
-      if (!isHeld) await this.#pause(Math.min(pauseMinMs * 2 ** this.#failures++, pauseMaxMs))
+      if (!isHeld) await this.#pause.wait(Math.min(pauseMinMs * 2 ** this.#failures++, pauseMaxMs))
       else this.#failures = 0
     }
   }
 
   stop(): void {
     this.#controller.abort()
-    this.#wake()
+    this.#pause.end()
   }
 
   get #isStopped(): boolean {
@@ -107,18 +109,5 @@ export class LeaderWatch {
       logger.debug({ target, error }, 'a member did not tell who leads')
       return false
     }
-  }
-
-  #pause(ms: number): Promise<void> {
-    if (this.#isStopped) return Promise.resolve()
-    const { clock, random } = this.#parts
-    return new Promise((resolve) => {
-      const at = after(clock.now(), ms * (0.5 + random.nextFloat() / 2))
-      const timer = clock.schedule(at, resolve)
-      this.#wake = () => {
-        timer.cancel()
-        resolve()
-      }
-    })
   }
 }

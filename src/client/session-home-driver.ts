@@ -36,6 +36,7 @@ import {
   sessionTokenBytes
 } from '../routing/index.js'
 import type { KnownCluster } from './known-cluster.js'
+import { Pause } from './pause-driver.js'
 
 export interface SessionHomeParts {
   readonly clock: Clock
@@ -86,10 +87,11 @@ export class SessionHome {
   #fault: SkeinError | null = null
   #seeking: Promise<void> | null = null
   #isClosed = false
-  #wake: () => void = () => {}
+  readonly #pause: Pause
 
   constructor(parts: SessionHomeParts) {
     this.#parts = parts
+    this.#pause = new Pause(parts)
     this.id = hex(parts.crypto.randomBytes(16))
     this.#token = parts.crypto.randomBytes(sessionTokenBytes)
     this.#keepTimer = new DeadlineTimer(parts.clock, () => void this.#keep())
@@ -123,7 +125,7 @@ export class SessionHome {
         }
       }
       if (after(clock.now(), pauseMs) >= deadline) throw last
-      await this.#pause(pauseMs)
+      await this.#pause.wait(pauseMs)
     }
   }
 
@@ -162,7 +164,7 @@ export class SessionHome {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#keepTimer.stop()
-    this.#wake()
+    this.#pause.wake()
     this.#fault ??= closedByProgram()
     const { messenger, logger } = this.#parts
     if (this.#node === null) return
@@ -184,7 +186,7 @@ export class SessionHome {
         if (this.#node !== known) break
       }
       if (clock.now() >= until) this.#fault = unclaimed()
-      else if (!this.#isOver) await this.#pause(pauseMs)
+      else if (!this.#isOver) await this.#pause.wait(pauseMs)
     }
   }
 
@@ -260,18 +262,6 @@ export class SessionHome {
     const others = able.filter((node) => node !== lost)
     const last = lost !== null && able.includes(lost) ? [lost] : []
     return [...shuffle(random, others), ...last]
-  }
-
-  #pause(ms: number): Promise<void> {
-    const { clock, random } = this.#parts
-    return new Promise((resolve) => {
-      const at = after(clock.now(), ms * (0.5 + random.nextFloat() / 2))
-      const timer = clock.schedule(at, resolve)
-      this.#wake = () => {
-        timer.cancel()
-        resolve()
-      }
-    })
   }
 }
 

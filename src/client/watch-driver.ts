@@ -18,6 +18,7 @@ import { shuffle } from '../core/splittable-random.js'
 import { type ClusterAnswer, watchCluster } from '../routing/index.js'
 import type { KnownCluster } from './known-cluster.js'
 import { LeaderWatch } from './leader-watch-driver.js'
+import { Pause } from './pause-driver.js'
 
 /** What a client needs of the transport beside messages. */
 export interface ClientMessenger extends Messenger {
@@ -63,10 +64,11 @@ export class WatchDriver {
   #seedRounds = 0
   /** Members still to be asked in this round. */
   #round: NodeId[] = []
-  #wake: () => void = () => {}
+  readonly #pause: Pause
 
   constructor(components: WatchComponents, options: WatchOptions) {
     this.#parts = components
+    this.#pause = new Pause(components)
     this.#options = options
     const { random, onLeaders } = components
     this.#leaders = new LeaderWatch(
@@ -91,7 +93,7 @@ export class WatchDriver {
       if (reasons === null) return
       const isLate = after(clock.now(), pauseMs) >= deadline
       if (isLate || this.#isStopped || reasons.every(isForGood)) throw joinFailed(reasons)
-      await this.#pause(pauseMs)
+      await this.#pause.wait(pauseMs)
     }
   }
 
@@ -103,14 +105,15 @@ export class WatchDriver {
       const isAnswered = await this.#watchOnce()
       failures = isAnswered ? 0 : failures + 1
       // The first failure says something about one member only.
-      if (failures > 1) await this.#pause(Math.min(pauseMinMs * 2 ** (failures - 2), pauseMaxMs))
+      if (failures > 1)
+        await this.#pause.wait(Math.min(pauseMinMs * 2 ** (failures - 2), pauseMaxMs))
     }
   }
 
   stop(): void {
     this.#controller.abort()
     this.#leaders.stop()
-    this.#wake()
+    this.#pause.end()
   }
 
   get #isStopped(): boolean {
@@ -193,19 +196,6 @@ export class WatchDriver {
   get #seedTimeoutMs(): number {
     const times = 2 ** Math.min(this.#seedRounds, seedTimeoutDoublingsMax)
     return this.#options.answerTimeoutMs * times
-  }
-
-  #pause(ms: number): Promise<void> {
-    if (this.#isStopped) return Promise.resolve()
-    const { clock, random } = this.#parts
-    return new Promise((resolve) => {
-      const at = after(clock.now(), ms * (0.5 + random.nextFloat() / 2))
-      const timer = clock.schedule(at, resolve)
-      this.#wake = () => {
-        timer.cancel()
-        resolve()
-      }
-    })
   }
 }
 

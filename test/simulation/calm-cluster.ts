@@ -94,5 +94,16 @@ export function calmCluster(
     const until = time.now + ms
     while (time.step(until) !== null) await new Promise((resolve) => setImmediate(resolve))
   }
-  return { authority, cluster, links, random, run, streams, time }
+  /** @throws Error when it is not settled by then */
+  const settle = async <T>(promise: Promise<T>, withinMs = 30_000): Promise<T> => {
+    let isSettled = false
+    const mark = () => {
+      isSettled = true
+    }
+    promise.then(mark, mark)
+    for (let at = 0; at < withinMs && !isSettled; at += 100) await run(100)
+    if (!isSettled) throw new Error(`not within ${withinMs} ms`)
+    return promise
+  }
+  return { authority, cluster, links, random, run, settle, streams, time }
 }

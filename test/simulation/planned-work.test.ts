@@ -29,16 +29,6 @@ async function founded(size: number) {
   }
   cluster.start()
   await run(10_000)
-  const settle = async <T>(promise: Promise<T>, withinMs: number): Promise<T> => {
-    let isSettled = false
-    const mark = () => {
-      isSettled = true
-    }
-    promise.then(mark, mark)
-    for (let at = 0; at < withinMs && !isSettled; at += 100) await run(100)
-    if (!isSettled) throw new Error(`not within ${withinMs} ms`)
-    return promise
-  }
   const leaderOf = (group: number) =>
     must(
       cluster
@@ -50,7 +40,7 @@ async function founded(size: number) {
         ),
       'leader'
     )
-  return { ...world, nodeOf, settle, leaderOf, replaced }
+  return { ...world, nodeOf, leaderOf, replaced }
 }
 
 t.test('a drained node leads nothing, and leads again when it may', async (t) => {

@@ -32,7 +32,7 @@ async function founded(seed: number) {
     {},
     { versionsAt: (host) => must(releases[host], 'a release'), loggerOf: () => logger }
   )
-  const { cluster, run, time } = world
+  const { cluster, run, settle, time } = world
   const acknowledged = new Map<string, number>()
   let written = 0
   /** Through whoever is ready; a write of which nobody knows what became of it promises nothing. */
@@ -54,16 +54,6 @@ async function founded(seed: number) {
       write()
       await run(100)
     }
-  }
-  const settle = async <T>(promise: Promise<T>, withinMs = 30_000): Promise<T> => {
-    let isSettled = false
-    const mark = () => {
-      isSettled = true
-    }
-    promise.then(mark, mark)
-    for (let at = 0; at < withinMs && !isSettled; at += 100) await run(100)
-    if (!isSettled) throw new Error(`not within ${withinMs} ms`)
-    return promise
   }
   const nodeAt = (host: number) => must(cluster.nodeAt(host), `a node at ${host}`)
   /** Another release starts on the disk that the process before has left, however it ended. */
@@ -91,7 +81,7 @@ async function founded(seed: number) {
   }
   cluster.start()
   await run(10_000)
-  return { ...world, nodeAt, install, writing, settle, versions, readAll, acknowledged, told }
+  return { ...world, nodeAt, install, writing, versions, readAll, acknowledged, told }
 }
 
 const textOfErrors = (_: string, value: unknown) =>

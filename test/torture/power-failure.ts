@@ -52,16 +52,8 @@ export async function runPowerFailures(
   tell: Tell
 ): Promise<PowerFailureReport> {
   const { nodes, seed } = options
-  const cluster = await TortureCluster.start({ nodes, hosts: null, volatileSeed: seed })
-  let isSound = false
-  try {
-    const report = await runOn(cluster, options, tell)
-    isSound = report.ok
-    return report
-  } finally {
-    await cluster.stop({ keepsFiles: !isSound })
-    if (!isSound) tell(`logs and data are kept in ${cluster.directory}`)
-  }
+  const founding = { nodes, hosts: null, volatileSeed: seed }
+  return TortureCluster.during(founding, tell, (cluster) => runOn(cluster, options, tell))
 }
 
 async function runOn(

@@ -93,6 +93,24 @@ export class TortureCluster {
     return cluster
   }
 
+  /** For one run; what it leaves is kept when the run is not sound. */
+  static async during<Report extends { readonly ok: boolean }>(
+    options: TortureClusterOptions,
+    tell: (line: string) => void,
+    run: (cluster: TortureCluster) => Promise<Report>
+  ): Promise<Report> {
+    const cluster = await TortureCluster.start(options)
+    let isSound = false
+    try {
+      const report = await run(cluster)
+      isSound = report.ok
+      return report
+    } finally {
+      await cluster.stop({ keepsFiles: !isSound })
+      if (!isSound) tell(`logs and data are kept in ${cluster.directory}`)
+    }
+  }
+
   get access(): ClientAccess {
     return must(this.#access, 'access')
   }

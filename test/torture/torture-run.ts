@@ -59,16 +59,8 @@ export async function runTorture(options: TortureOptions, tell: Tell): Promise<T
   const refused = await namespacesRefused()
   const hosts = refused === null ? await Namespaces.create(options.nodes) : null
   if (refused !== null) tell(`no partitions: network namespaces are not permitted: ${refused}`)
-  const cluster = await TortureCluster.start({ nodes: options.nodes, hosts, volatileSeed: null })
-  let isSound = false
-  try {
-    const report = await runOn(cluster, options, tell)
-    isSound = report.ok
-    return report
-  } finally {
-    await cluster.stop({ keepsFiles: !isSound })
-    if (!isSound) tell(`logs and data are kept in ${cluster.directory}`)
-  }
+  const founding = { nodes: options.nodes, hosts, volatileSeed: null }
+  return TortureCluster.during(founding, tell, (cluster) => runOn(cluster, options, tell))
 }
 
 async function runOn(

@@ -64,22 +64,16 @@ export async function runCrashPoints(
   const { nodes, seed, points } = options
   const struck = new Map<CrashPoint, number>()
   const note = (point: CrashPoint) => void struck.set(point, (struck.get(point) ?? 0) + 1)
-  const cluster = await TortureCluster.start({
+  const founding = {
     nodes,
     hosts: null,
     volatileSeed: seed,
     changes: { cluster: { groups }, consensus },
-    beforeStart: (founded) => strikeFounding(founded, points, note)
-  })
-  let isSound = false
-  try {
-    const report = await new Campaign(cluster, options, tell, struck).run()
-    isSound = report.ok
-    return report
-  } finally {
-    await cluster.stop({ keepsFiles: !isSound })
-    if (!isSound) tell(`logs and data are kept in ${cluster.directory}`)
+    beforeStart: (founded: TortureCluster) => strikeFounding(founded, points, note)
   }
+  return TortureCluster.during(founding, tell, (cluster) =>
+    new Campaign(cluster, options, tell, struck).run()
+  )
 }
 
 class Campaign {
