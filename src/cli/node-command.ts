@@ -13,6 +13,7 @@ import type { RestartHook } from '../failover/index.js'
 import { type LogLevel, logLevels, nodeLogger, readSecretText } from '../runtime/index.js'
 import { readConfig } from './config-file.js'
 import { CliError, ExitCodes } from './exit-codes.js'
+import { failureOf } from './node-failure.js'
 import { type RunningNode, runNode } from './node-runner.js'
 
 interface NodeOptions {
@@ -69,14 +70,16 @@ async function startNode(
     ...(restart === null ? {} : { restart }),
     overrides: { logger }
   })
+  const failed = failureOf(manager)
   await manager.start()
   try {
     const admin = await startAdmin(config, manager, logger)
     return {
       manager,
       admin: admin?.url ?? null,
-      async stop() {
-        await manager.stop({ drain: true })
+      failed,
+      async stop({ drain } = { drain: true }) {
+        await manager.stop({ drain })
         await admin?.stop()
       }
     }

@@ -14,8 +14,10 @@ export interface RunningNode {
   readonly manager: ClusterManager
   /** Base URL of the admin API. */
   readonly admin: string | null
-  /** Hands over, leaves, drains, releases. */
-  stop(): Promise<void>
+  /** Hands over, leaves, drains, releases; without draining it releases alone. */
+  stop(options?: { readonly drain: boolean }): Promise<void>
+  /** Rejects with what this process cannot go on after; settles in no other way. */
+  readonly failed: Promise<never>
 }
 
 /** What of the process the runner touches. */
@@ -74,7 +76,7 @@ class NodeRunner {
       void this.#forwardEvents(subscription)
       const { nodeId, address } = node.manager.getClusterView()
       this.#send({ type: 'ready', nodeId, address, admin: node.admin })
-      await this.#stopAsked
+      await this.#stopAskedOrFailed(node)
       subscription.close()
       await node.stop()
       return this.#cause === 'restart' ? ExitCodes.Restart : ExitCodes.Ok
@@ -83,6 +85,16 @@ class NodeRunner {
       const { code, message } = factsOf(error)
       this.#logger.error({ error }, 'the node cannot go on')
       await this.#sendLast({ type: 'failed', code, message })
+      throw error
+    }
+  }
+
+  /** A node that must not go on says nothing any more on its way out. */
+  async #stopAskedOrFailed(node: RunningNode): Promise<void> {
+    try {
+      await Promise.race([this.#stopAsked, node.failed])
+    } catch (error) {
+      await node.stop({ drain: false })
       throw error
     }
   }

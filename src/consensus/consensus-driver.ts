@@ -14,7 +14,8 @@ import {
   InvalidArgumentError,
   LogCorruptedError,
   NotAuthorizedError,
-  NotFoundError
+  NotFoundError,
+  type RolledBackError
 } from '../core/errors.js'
 import type { ConsensusEvent } from '../core/events.js'
 import {
@@ -82,6 +83,9 @@ import {
   type WireMessage
 } from './messages.js'
 import { Raft } from './raft/raft.js'
+import { RollbackWatch } from './rollback/rollback-watch-driver.js'
+import { lostStateError, outlivedError } from './rollback/rolled-back.js'
+import { beginStart } from './rollback/start-mark-driver.js'
 
 export interface ConsensusComponents {
   readonly clock: Clock
@@ -139,6 +143,7 @@ export class ConsensusDriver {
   readonly #balance: LeaderBalanceDriver
   readonly #memberRequests: MemberRequests
   readonly #members: ClusterMembers
+  readonly #rollbackWatch: RollbackWatch
   /** The same for all groups, so that their heartbeats leave together; another on each host. */
   readonly #heartbeatPhaseMs: number
   #identity: ReplicaIdentity | null = null
@@ -154,6 +159,8 @@ export class ConsensusDriver {
   /** Replicas that are being opened: a stop waits for them, and they do not begin any more. */
   readonly #opening = new Map<GroupId, Promise<void>>()
   #isStopped = false
+  /** Peers have proved that the data directory is an older copy: nothing of this node goes on. */
+  #rolledBack: RolledBackError | null = null
 
   constructor(components: ConsensusComponents, options: ConsensusOptions) {
     this.#components = components
@@ -184,6 +191,13 @@ export class ConsensusDriver {
       hello: () => this.#hello(),
       invitationTo: (group) => this.#invitationTo(group)
     })
+    this.#rollbackWatch = new RollbackWatch({
+      clock,
+      messenger,
+      logger,
+      hello: () => this.#currentHello(),
+      onOutlived: (...proof) => this.#halt(outlivedError(...proof))
+    })
     const knowledge = components.knowledge ?? this.#ownKnowledge()
     this.#members = new ClusterMembers(
       {
@@ -212,7 +226,8 @@ export class ConsensusDriver {
   }
 
   /**
-   * Locks and reads the data directory, so that `clusterId` is known before anybody connects.
+   * Locks and reads the data directory, so that `clusterId` is known before anybody connects, and
+   * counts this start of it, before anything is sent.
    * @throws DataDirectoryInUseError, DataDirectoryForeignError, LogCorruptedError, DiskFailedError
    */
   async open(): Promise<void> {
@@ -230,7 +245,10 @@ export class ConsensusDriver {
     if (this.group(group) !== null) this.#balance.keep(group, forMs)
   }
 
-  /** Resolves when the replicas that the log knows run; a founding goes on in the background. */
+  /**
+   * Resolves when the replicas that the log knows run; a founding goes on in the background.
+   * @throws RolledBackError peers have proved it already; later `ReplicaFailed` tells it
+   */
   async start(): Promise<void> {
     const { nodeId, bootstrapVoters } = this.#options
     const identity = must(this.#identity, 'identity: call open() first')
@@ -243,6 +261,7 @@ export class ConsensusDriver {
     } else if (bootstrapVoters?.includes(nodeId)) {
       this.#found(bootstrapVoters, identity)
     }
+    if (this.#rolledBack !== null) throw this.#rolledBack
   }
 
   /**
@@ -287,6 +306,7 @@ export class ConsensusDriver {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#founding?.stop()
+    this.#rollbackWatch.stop()
     this.#balance.stop()
     this.#members.stop()
     await Promise.allSettled(this.#opening.values())
@@ -366,6 +386,7 @@ export class ConsensusDriver {
       await this.#identities.open(nodeId, clusterName, hasLog)
     )
     this.#identity = identity
+    this.#rollbackWatch.begin(await beginStart(this.#components))
     const { founders } = identity
     if (founders === null) {
       if (hasLog) throw new LogCorruptedError('there is a log of no cluster')
@@ -481,7 +502,7 @@ export class ConsensusDriver {
    * the group yet, and a replica that is made anew beside its log forgets what it has promised.
    */
   async #ensureGroup(group: GroupId): Promise<void> {
-    if (this.#isStopped || this.#groups.has(group)) return
+    if (this.#isOver || this.#groups.has(group)) return
     let opening = this.#opening.get(group)
     if (opening === undefined) {
       opening = this.#openGroup(group, this.#recovered.get(group) ?? emptyGroup)
@@ -506,7 +527,17 @@ export class ConsensusDriver {
     const emit = (event: ConsensusEvent) => this.#emit(event)
     const sections = this.#components.sections?.(group) ?? []
     const driver = new GroupDriver(
-      { clock, messenger, disk, engine, logger, counters: this.#counters, sections, emit },
+      {
+        clock,
+        messenger,
+        disk,
+        engine,
+        logger,
+        counters: this.#counters,
+        sections,
+        emit,
+        onRolledBack: (lost) => this.#halt(lostStateError(group, lost))
+      },
       { group, self, config }
     )
     const opened = await this.#openDriver(driver, recovered)
@@ -543,12 +574,12 @@ export class ConsensusDriver {
     this.#noteVoters(group)
   }
 
-  /** Null: this node stops. Whatever was opened in vain is closed again. */
+  /** Null: nothing of this node goes on. Whatever was opened in vain is closed again. */
   async #openDriver(driver: GroupDriver, recovered: RecoveredGroup): Promise<OpenedGroup | null> {
     try {
       const opened = await driver.open(recovered)
       if (opened.request !== null) await this.#components.log.persist([opened.request])
-      if (!this.#isStopped) return opened
+      if (!this.#isOver) return opened
     } catch (error) {
       await driver.stop().catch((fault: unknown) => {
         const facts = { group: driver.group, error: fault }
@@ -558,6 +589,25 @@ export class ConsensusDriver {
     }
     await driver.stop()
     return null
+  }
+
+  get #isOver(): boolean {
+    return this.#isStopped || this.#rolledBack !== null
+  }
+
+  /** All replicas stand on the one directory: what is proved of one concerns each. */
+  #halt(error: RolledBackError): void {
+    if (this.#isOver) return
+    this.#rolledBack = error
+    this.#founding?.stop()
+    this.#rollbackWatch.stop()
+    this.#balance.stop()
+    this.#heartbeats.stop()
+    const { code, message, details } = error
+    this.#components.logger.error({ code, ...details }, message)
+    const told = this.groups().filter((group) => group.halt(error))
+    if (told.length > 0) return
+    this.#emit({ type: 'ReplicaFailed', group: DEFAULT_GROUP, code, message })
   }
 
   #emit(event: ConsensusEvent): void {
@@ -625,6 +675,10 @@ export class ConsensusDriver {
       this.#counters.add('messages_dropped')
       return
     }
+    if (this.#rollbackWatch.holdsBack(from, body.kind)) {
+      this.#counters.add('messages_held_back')
+      return
+    }
     this.#counters.add('messages_received')
     this.#heartbeats.noteActivity(body.group)
     const sender = this.#names.replicaOf(from, body.from)
@@ -637,7 +691,7 @@ export class ConsensusDriver {
     body: Pick<HostBeats, 'from' | 'to'>,
     handle: (host: ReplicaId) => void
   ): void {
-    if (body.to !== this.#identity?.storageId) {
+    if (body.to !== this.#identity?.storageId || this.#isOver) {
       this.#counters.add('messages_dropped')
       return
     }
@@ -649,6 +703,10 @@ export class ConsensusDriver {
     expectHonest(from, hello, this.#options.clusterName)
     if (this.#identity === null) throw new NotFoundError('this node is not ready')
     this.#founding?.handleHello(from, hello)
+    return { ...this.#currentHello(), ...this.#rollbackWatch.answerTo(from, hello) }
+  }
+
+  #currentHello(): ReplicaHello {
     if (this.#founding !== null && !this.#isFounded) return this.#founding.hello()
     return this.#hello()
   }
@@ -663,6 +721,7 @@ export class ConsensusDriver {
     if (clusterName !== this.#options.clusterName || founders.length === 0) {
       throw new NotAuthorizedError(`${from} invites to cluster ${clusterName}`)
     }
+    if (this.#rolledBack !== null) throw this.#rolledBack
     const self = selfOf(must(this.#identity, 'identity'))
     if (!this.#groups.has(group)) {
       this.#joining ??= this.#join(groups, founders).finally(() => {
@@ -719,6 +778,7 @@ export class ConsensusDriver {
       }
     }
     if (!connected) this.#heartbeats.handlePeerLost(nodeId)
+    this.#rollbackWatch.handlePeer(nodeId, connected)
   }
 
   #expectEngines(): EngineProvider {

@@ -69,7 +69,9 @@ export const consensusCounterNames = [
   'messages_sent',
   'messages_received',
   /** Of another replica than the sender's, or of a group that is not here. */
-  'messages_dropped'
+  'messages_dropped',
+  /** Of elections, from nodes that had not said yet what they have heard of this one's starts. */
+  'messages_held_back'
 ] as const
 export type ConsensusCounter = (typeof consensusCounterNames)[number]
 export type ConsensusCounters = Counters<ConsensusCounter>

@@ -54,13 +54,22 @@ const entryAt = (index: number, entryTerm: LogEntry['term'], payload: Uint8Array
   payload: payload.slice()
 })
 
-const wireAppendEntries = openStruct({
-  ...envelope,
-  prevIndex: logIndex,
-  prevTerm: term,
-  commitIndex: logIndex,
-  entries: wireEntries
-})
+/**
+ * The receiver has acknowledged, in this term, everything up to `prevIndex`; absent: that is not
+ * said.
+ */
+const appendEntriesLater = { acknowledged: [1, bool] } as const
+
+const wireAppendEntries = openStruct(
+  {
+    ...envelope,
+    prevIndex: logIndex,
+    prevTerm: term,
+    commitIndex: logIndex,
+    entries: wireEntries
+  },
+  appendEntriesLater
+)
 
 const appendEntries = mapped(
   wireAppendEntries,
@@ -141,6 +150,7 @@ export const raftShapes = {
 type Shapes = typeof raftShapes
 type Bodies = { readonly [Name in keyof Shapes]: Codec<TypeOf<Shapes[Name]>> }
 
+const laterOfAppendEntries = laterFieldsOf(appendEntriesLater)
 const laterOfHeartbeat = laterFieldsOf(heartbeatLater)
 const laterOfHeartbeatResponse = laterFieldsOf(heartbeatResponseLater)
 
@@ -237,6 +247,7 @@ export const raftBodies: Bodies = {
       writer.u64(body.prevTerm)
       writer.u64(body.commitIndex)
       wireEntries.write(writer, body.entries)
+      laterOfAppendEntries.write(writer, body)
     },
     read(reader) {
       const body = {
@@ -251,7 +262,7 @@ export const raftBodies: Bodies = {
         kind: 'appendEntries'
       } as const
       readEntries(reader, body.prevIndex, body.entries)
-      skipLaterFields(reader)
+      laterOfAppendEntries.read(reader, body)
       return body
     }
   },

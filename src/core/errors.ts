@@ -76,6 +76,7 @@ export const errorCodes = [
   'ERR_SKEIN_LOG_CORRUPTED',
   'ERR_SKEIN_DATA_DIRECTORY_IN_USE',
   'ERR_SKEIN_DATA_DIRECTORY_FOREIGN',
+  'ERR_SKEIN_ROLLED_BACK',
   'ERR_SKEIN_REPLICA_FAILED',
   'ERR_SKEIN_DIVERGED',
   'ERR_SKEIN_CERTIFICATE',
@@ -498,6 +499,14 @@ export class TooStaleError extends SkeinError {
 /** The data directory belongs to another node or cluster. */
 export class DataDirectoryForeignError extends SkeinError {
   readonly code = 'ERR_SKEIN_DATA_DIRECTORY_FOREIGN'
+}
+
+/**
+ * The data directory is older than what this node has told others: it was put back to a copy, and
+ * nothing of this node counts any more. `details` says who proved it, and by what.
+ */
+export class RolledBackError extends SkeinError {
+  readonly code = 'ERR_SKEIN_ROLLED_BACK'
 }
 
 /** No moment was found at which every group could be copied; nothing is kept. */

@@ -134,6 +134,7 @@ export {
   RequestTooSlowError,
   ResultNotKeptError,
   ResultTooLargeError,
+  RolledBackError,
   SerialForgottenError,
   SessionDetachedError,
   SessionEndedError,

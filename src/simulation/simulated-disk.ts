@@ -42,6 +42,9 @@ export interface DiskFaults {
 
 type Entry = SimulatedFile | 'directory'
 
+/** Files and directories by their paths. */
+export type DiskCopy = ReadonlyMap<string, Uint8Array | 'directory'>
+
 type NameChange =
   | { readonly kind: 'add'; readonly path: string; readonly entry: Entry }
   | { readonly kind: 'remove'; readonly path: string }
@@ -137,6 +140,30 @@ export class SimulatedDisk {
     this.#nameChanges = []
     for (const names of [this.#cachedNames, this.#durableNames]) {
       for (const name of [...names.keys()]) if (lost.test(name)) names.delete(name)
+    }
+  }
+
+  /** What a copy of everything holds that is made now, whatever is durable of it. */
+  copy(): DiskCopy {
+    return new Map(
+      [...this.#cachedNames].map(([path, entry]) => [
+        path,
+        entry === 'directory' ? entry : entry.read()
+      ])
+    )
+  }
+
+  /** Everything is as it was copied: an operator, or a hypervisor, has put it back. */
+  putBack(copy: DiskCopy): void {
+    this.wipe()
+    for (const [path, content] of copy) {
+      const entry = content === 'directory' ? content : new SimulatedFile(this.#filesMade++)
+      if (entry !== 'directory') {
+        entry.write(0, content as Uint8Array)
+        entry.settle(entry.syncPoint)
+      }
+      this.#cachedNames.set(path, entry)
+      this.#durableNames.set(path, entry)
     }
   }
 

@@ -10,6 +10,7 @@ import { createAdminServer, parseTokens } from '../../lib/admin.js'
 import { ClusterNetworkManager } from '../../lib/cluster-network-manager.js'
 import { sqliteEngine } from '../../lib/sqlite.js'
 import { readConfig } from '../../src/cli/config-file.js'
+import { failureOf } from '../../src/cli/node-failure.js'
 import { type RunningNode, runNode } from '../../src/cli/node-runner.js'
 import {
   type Config,
@@ -72,6 +73,7 @@ async function start(config: Config, seed: number, logger: Logger): Promise<Runn
       observer: crashingObserver(points)
     }
   })
+  const failed = failureOf(manager)
   await manager.start()
   const { listenAddress = '', tokenFile = '', clientRoles, eventSubscribersMax } = config.admin
   const server = createAdminServer(answering(manager), {
@@ -86,8 +88,9 @@ async function start(config: Config, seed: number, logger: Logger): Promise<Runn
   return {
     manager,
     admin: `http://${address}`,
-    async stop() {
-      await manager.stop({ drain: true })
+    failed,
+    async stop({ drain } = { drain: true }) {
+      await manager.stop({ drain })
       await server.stop()
     }
   }

@@ -45,5 +45,8 @@ export const consensus: MetricFamily = {
   snapshot_chunks_damaged: counter('Parts of snapshots asked for again: damaged.'),
   messages_sent: counter('Messages between replicas sent.'),
   messages_received: counter('Messages between replicas received.'),
-  messages_dropped: counter('Messages for replicas that are not here.')
+  messages_dropped: counter('Messages for replicas that are not here.'),
+  messages_held_back: counter(
+    'Of elections: their senders had not told what they know of this node.'
+  )
 }

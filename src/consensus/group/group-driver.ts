@@ -17,6 +17,7 @@ import {
   NotVoterError,
   ReplicaFailedError,
   RequestTimeoutError,
+  RolledBackError,
   type SkeinError,
   StoppedError,
   TransferFailedError
@@ -53,7 +54,7 @@ import type { TellQueue } from '../../core/tell-queue.js'
 import { hasMemberOn, isJoint, membersOf } from '../configuration.js'
 import type { ConsensusCounters } from '../counters.js'
 import { leadershipTransferred } from '../raft/role.js'
-import type { RaftEvent } from '../raft/types.js'
+import type { LostState, RaftEvent } from '../raft/types.js'
 import { Applier } from './applier-driver.js'
 import { type ClientStanding, standingOf } from './client-standing.js'
 import type { CheckVerdict } from './divergence-check.js'
@@ -85,6 +86,8 @@ export interface GroupComponents {
   /** Of what is replicated beside the data; absent: none. */
   readonly sections?: readonly GroupSection[]
   emit(event: ConsensusEvent): void
+  /** The storage is an older copy; the owner halts all of its replicas. */
+  onRolledBack(lost: LostState): void
 }
 
 /** A replica as its log and its engine together say. */
@@ -472,6 +475,9 @@ export class GroupDriver implements ReplicatedGroup {
       case 'SnapshotOffered':
         if (this.#failure === null) snapshots.handle(event)
         break
+      case 'RolledBack':
+        this.#components.onRolledBack(event.lost)
+        break
       case 'ConfigurationChanged':
         break
     }
@@ -480,6 +486,14 @@ export class GroupDriver implements ReplicatedGroup {
   /** Raft or its log has failed: nothing of this replica goes on. */
   handleRaftFailed(error: unknown): void {
     this.#fail(asFailure(error, 'the log failed'))
+  }
+
+  /** Nothing of this replica goes on, its log neither. False: it had failed before. */
+  halt(failure: SkeinError): boolean {
+    const isNews = this.#failure === null && !this.#isStopped
+    this.#fail(failure)
+    this.#parts?.raft.stop()
+    return isNews
   }
 
   /**
@@ -634,7 +648,7 @@ export class GroupDriver implements ReplicatedGroup {
 
   #failureForCallers(): SkeinError {
     const failure = this.#failure
-    if (failure instanceof DivergedError) return failure
+    if (failure instanceof DivergedError || failure instanceof RolledBackError) return failure
     return new ReplicaFailedError(`this replica has stopped: ${failure?.message}`, {
       nodeId: nodeOf(this.#options.self),
       cause: failure

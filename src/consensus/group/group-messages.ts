@@ -13,9 +13,11 @@ import {
   openStruct,
   replicaId,
   shortGroupId,
+  struct,
   term,
   text,
-  u32
+  u32,
+  u64
 } from '../../wire/codec.js'
 import { declareMessage, declareRequest } from '../../wire/declaration.js'
 import { configurationMembersMax } from '../configuration.js'
@@ -69,6 +71,8 @@ export const snapshotChunkRequest = declareRequest({
 export const foundedGroupsMax = 4_096
 const foundedGroups = list(shortGroupId, foundedGroupsMax)
 
+const startMark = struct({ count: u64, nonce: text(16) })
+
 const hello = openStruct(
   {
     self: replicaId,
@@ -78,7 +82,11 @@ const hello = openStruct(
   },
   {
     /** That are to be, or are; absent: group 0 alone. */
-    groups: [1, foundedGroups]
+    groups: [1, foundedGroups],
+    /** Of the sender's process; absent: it is judged by none. */
+    start: [2, startMark],
+    /** In an answer: the highest start that was heard of who asked. */
+    heard: [3, startMark]
   }
 )
 
@@ -88,7 +96,8 @@ export const replicaHello = declareRequest({
   priority: Priorities.High,
   body: hello,
   answer: hello,
-  about: 'Founders exchange their replica ids and the founding they have pledged themselves to.'
+  about:
+    'Tells replica id, founding and start, and what was heard of the other: founders, and all peers.'
 })
 
 export const replicaInvite = declareRequest({

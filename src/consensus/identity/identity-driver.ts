@@ -1,11 +1,9 @@
-/**
- * The identity file of a data directory. Written whole beside the old one, synced, renamed, and the
- * directory synced: after a crash it is the old or the new one.
- */
+/** The identity file of a data directory: after a crash it is the old or the new one. */
 import { DataDirectoryForeignError, LogCorruptedError } from '../../core/errors.js'
 import type { GroupId, NodeId, ReplicaId } from '../../core/ids.js'
 import type { Crypto } from '../../core/ports/crypto.js'
 import type { Disk } from '../../core/ports/disk.js'
+import { replaceFile } from './replace-file-driver.js'
 import {
   decodeIdentity,
   encodeIdentity,
@@ -14,7 +12,6 @@ import {
 } from './replica-identity.js'
 
 export const identityFile = 'identity'
-const temporaryFile = 'identity.new'
 
 export class IdentityStore {
   readonly #disk: Disk
@@ -72,16 +69,7 @@ export class IdentityStore {
   }
 
   async #write(identity: ReplicaIdentity): Promise<ReplicaIdentity> {
-    const file = await this.#disk.open(temporaryFile)
-    try {
-      await file.truncate(0)
-      await file.write(0, [encodeIdentity(identity)])
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await this.#disk.rename(temporaryFile, identityFile)
-    await this.#disk.syncDirectory('')
+    await replaceFile(this.#disk, identityFile, encodeIdentity(identity))
     this.#identity = identity
     return identity
   }

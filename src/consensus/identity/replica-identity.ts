@@ -107,5 +107,5 @@ function groupsIn({ founders, groups }: Record<string, unknown>): readonly Group
 const checksumOf = (lines: string): string =>
   crc32c(textEncoder.encode(lines)).toString(16).padStart(8, '0')
 
-const hex = (bytes: Uint8Array): string =>
+export const hex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')

@@ -20,6 +20,7 @@ import type { LogBase } from '../../core/ports/log-store.js'
 import { type Configuration, isJoint, noConfiguration } from '../configuration.js'
 import { configurationIn, encodeConfiguration, encodeEntryPayload } from '../entry.js'
 import type {
+  AppendEntries,
   AppendEntriesResponse,
   HeartbeatResponse,
   RaftMessage,
@@ -374,14 +375,16 @@ export class Leader implements Role {
       const countMax = Math.min(appendEntriesCountMax, end - progress.next + 1)
       const entries = log.page(progress.next, options.appendSizeBytesMax, countMax)
       const prevIndex = (progress.next - 1) as LogIndex
-      this.#replica.effects.send({
+      const append: AppendEntries = {
         kind: 'appendEntries',
         ...this.#replica.envelope(member),
         prevIndex,
         prevTerm: log.termAt(prevIndex) ?? this.#replica.term,
         commitIndex: this.#replica.commitIndex,
         entries
-      })
+      }
+      const { isAcknowledged } = progress
+      this.#replica.effects.send(isAcknowledged ? { ...append, acknowledged: true } : append)
       progress.noteSent(entries.at(-1)?.index ?? null, this.#replica.commitIndex)
     }
   }

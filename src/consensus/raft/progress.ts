@@ -57,6 +57,14 @@ export class Progress {
     return this.mode === 'replicate' ? this.#inFlight.isFull : this.#isAwaited
   }
 
+  /**
+   * The next append goes behind what it has acknowledged in this term, and it may not know: a
+   * connection was lost since.
+   */
+  get isAcknowledged(): boolean {
+    return this.mode === 'probe' && this.match > 0 && this.next === this.match + 1
+  }
+
   get appendsInFlight(): number {
     return this.#inFlight.length
   }

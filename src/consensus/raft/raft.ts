@@ -26,6 +26,7 @@
  *    read, agrees; each replica's clock is monotonic and keeps to `leaseClockRatioMax`.
  * 6. On RoleChanged away from leader: the outcome of what was proposed and is not committed is
  *    unknown.
+ * 7. `RolledBack`: the replica is stopped, and nothing of its node goes on.
  */
 import { assert } from '../../core/assert.js'
 import type { Effects } from '../../core/effects.js'
@@ -40,6 +41,7 @@ import type { MemberChange } from './configuration-change.js'
 import { answerPreVote, answerVote } from './elections.js'
 import { Follower } from './follower.js'
 import { Leader } from './leader.js'
+import { lostStateShownBy } from './lost-state.js'
 import { assertRaftOptions } from './options.js'
 import { Replica } from './replica.js'
 import type { Transitions } from './role.js'
@@ -83,7 +85,8 @@ export class Raft {
     replica.now = now
     const { group, self } = replica
     // Another storage of this node may have voted before: what is meant for it is not for this one.
-    if (message.group !== group || message.to !== self || message.from === self) {
+    const isForeign = message.group !== group || message.to !== self || message.from === self
+    if (isForeign || replica.isRolledBack) {
       replica.messagesIgnored++
     } else if (message.kind === 'preVote') {
       answerPreVote(replica, message, this.#role.isLeaderAtWork())
@@ -95,8 +98,7 @@ export class Raft {
     } else if (message.kind === 'preVoteResponse' && message.granted) {
       if (message.term === replica.term + 1) this.#role.receive(message)
     } else {
-      this.#followTerm(message)
-      this.#role.receive(message)
+      this.#followUnlessRolledBack(message)
     }
   }
 
@@ -385,6 +387,18 @@ export class Raft {
     } else if (message.kind === 'vote') {
       replica.reply({ kind: 'voteResponse', ...envelope, granted: false })
     }
+  }
+
+  #followUnlessRolledBack(message: RaftMessage): void {
+    const lost = lostStateShownBy(this.#replica, message)
+    if (lost === null) {
+      this.#followTerm(message)
+      this.#role.receive(message)
+      return
+    }
+    this.#replica.isRolledBack = true
+    this.#becomeFollower(this.#replica.term, null, 'rolledBack')
+    this.#replica.effects.emit({ type: 'RolledBack', lost })
   }
 
   /**

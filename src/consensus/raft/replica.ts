@@ -43,6 +43,8 @@ export class Replica {
   /** The time of the call that is being handled. */
   now: MonotonicMs
   isCandidacyAllowed = true
+  /** It has lost what it had promised: nothing of it may count. */
+  isRolledBack = false
   messagesIgnored = 0
   readonly #heartbeatPhaseMs: number | null
   #term: Term
@@ -131,7 +133,8 @@ export class Replica {
     const since = this.persists.waitingSince
     const isDiskStalled = since !== null && this.now - since >= this.options.electionTimeoutMinMs
     const isChangeUnapplied = this.log.configurationIndexAt(this.#commitIndex) > this.#appliedIndex
-    return this.isElectable && this.isCandidacyAllowed && !isDiskStalled && !isChangeUnapplied
+    if (this.isRolledBack || isDiskStalled || isChangeUnapplied) return false
+    return this.isElectable && this.isCandidacyAllowed
   }
 
   /** Since the leader was heard; null when it never was, or its connection broke. */

@@ -98,6 +98,11 @@ export type RaftEvent =
       readonly base: LogBase
       readonly snapshot: SnapshotDescription
     }
+  /**
+   * This replica has lost what it told the leader: it stands on an older copy of its storage. It
+   * takes no message any more, and campaigns no more.
+   */
+  | { readonly type: 'RolledBack'; readonly lost: LostState }
   /** Whoever has applied `index` may answer the read. */
   | { readonly type: 'ReadReady'; readonly requestId: number; readonly index: LogIndex }
   | {
@@ -113,6 +118,16 @@ export type RaftEvent =
       readonly outcome: TransferOutcome
       readonly reason: string
     }
+
+/** What a replica has acknowledged and does not have. */
+export interface LostState {
+  /** Who leads `term`, and was told by this replica that it has everything up to `index`. */
+  readonly leader: ReplicaId
+  readonly term: Term
+  readonly index: LogIndex
+  /** What the storage has. */
+  readonly found: { readonly term: Term; readonly lastIndex: LogIndex }
+}
 
 export type ProposeOutcome =
   | { readonly kind: 'proposed'; readonly index: LogIndex; readonly term: Term }

@@ -151,6 +151,9 @@ export class RaftChecks {
         hold('read', event.index >= (floor ?? 0), `${replica} read ${event.index} below ${floor}`)
         break
       }
+      case 'RolledBack':
+        hold('no false proof', false, `${replica} is said to have lost ${event.lost.index}`)
+        break
       default:
     }
   }

@@ -320,6 +320,8 @@ function eventText(event: RaftEvent): string {
       return 'wants a snapshot'
     case 'SnapshotOffered':
       return `is offered everything up to ${event.base.index}/${event.base.term}`
+    case 'RolledBack':
+      return `has lost what it told ${nameOf(event.lost.leader)} in term ${event.lost.term}`
     case 'ReadReady':
       return `may answer read ${event.requestId} at ${event.index}`
     case 'ReadRefused':

@@ -12,6 +12,7 @@ import { AdminClient } from '../../../src/cli/admin-client.js'
 import { loadCommands } from '../../../src/cli/commands.js'
 import { readConfig } from '../../../src/cli/config-file.js'
 import type { NodeMessage } from '../../../src/cli/node-channel.js'
+import { failureOf } from '../../../src/cli/node-failure.js'
 import { type NodeHost, type RunningNode, runNode } from '../../../src/cli/node-runner.js'
 import { printable, table } from '../../../src/cli/output.js'
 import { parseParams, renderAnswer } from '../../../src/cli/query-command.js'
@@ -19,8 +20,11 @@ import { type ClusterAnswer, renderStatus } from '../../../src/cli/status-comman
 import {
   CertificateError,
   type ClusterEvent,
+  EventHub,
   type NodeId,
-  silentLogger
+  RolledBackError,
+  silentLogger,
+  type WallMs
 } from '../../../src/core/index.js'
 import { mainFile } from '../../support/main-file.js'
 import { skein, skeinProcess } from '../../support/run-skein.js'
@@ -316,7 +320,10 @@ class FakeHost extends EventEmitter implements NodeHost {
   }
 }
 
-function fakeNode(stop = async () => {}): RunningNode {
+function fakeNode(
+  stop: RunningNode['stop'] = async () => {},
+  failed = new Promise<never>(() => {})
+): RunningNode {
   async function* events() {
     yield { type: 'NodeStarted' } as ClusterEvent
   }
@@ -325,7 +332,7 @@ function fakeNode(stop = async () => {}): RunningNode {
     getClusterView: () => ({ nodeId: 'a', address: 'x:1' }),
     subscribeToEvents: () => subscription
   } as unknown as RunningNode['manager']
-  return { manager, admin: 'http://x:2', stop }
+  return { manager, admin: 'http://x:2', stop, failed }
 }
 
 t.test(
@@ -393,6 +400,31 @@ t.test('a node that is told to stop while it restarts stays away', async (t) => 
   })
   t.equal(await run, 0)
   t.same(host.exits, [], 'it is not asked a second time')
+})
+
+t.test('R-P14 a node that must not go on ends without saying goodbye, and says why', async (t) => {
+  const host = new FakeHost(true)
+  const error = new RolledBackError('older')
+  const stops: unknown[] = []
+  const node = fakeNode(async (options) => {
+    stops.push(options)
+  }, Promise.reject(error))
+  await t.rejects(
+    runNode(host, silentLogger, async () => node),
+    error
+  )
+  t.same(stops, [{ drain: false }])
+  t.match(host.sent.at(-1), { type: 'failed', code: 'ERR_SKEIN_ROLLED_BACK', message: 'older' })
+})
+
+t.test('R-P14 only the proof of an older copy ends a node', async (t) => {
+  const failed = (code: string) => ({ type: 'ReplicaFailed', code, message: code }) as ClusterEvent
+  const hub = new EventHub({ eventQueueLengthMax: 8, eventSubscribersMax: 1 })
+  const ended = failureOf({ subscribeToEvents: () => hub.subscribe() })
+  hub.publish(failed('ERR_SKEIN_DIVERGED'), 0 as WallMs)
+  hub.publish(failed('ERR_SKEIN_ROLLED_BACK'), 0 as WallMs)
+  await t.rejects(ended, { code: 'ERR_SKEIN_ROLLED_BACK', message: 'ERR_SKEIN_ROLLED_BACK' })
+  t.equal(hub.subscriberCount, 0)
 })
 
 t.test('a node that cannot start tells its supervisor why', async (t) => {
