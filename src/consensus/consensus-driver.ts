@@ -385,8 +385,10 @@ export class ConsensusDriver {
     const identity = await this.#withControlGroup(
       await this.#identities.open(nodeId, clusterName, hasLog)
     )
-    this.#identity = identity
+    // Before anybody can ask for a replica: between the identity and what the log has of it nothing
+    // is waited for.
     this.#rollbackWatch.begin(await beginStart(this.#components))
+    this.#identity = identity
     const { founders } = identity
     if (founders === null) {
       if (hasLog) throw new LogCorruptedError('there is a log of no cluster')

@@ -14,7 +14,9 @@ const timeoutMs = 60_000
 const writesOfRound = 20
 const attemptsMax = 5
 
-const cluster = await ProcessCluster.start(t, 3)
+const cluster = await ProcessCluster.start(t, 3, {
+  engine: { isolation: 'thread', readers: 1 }
+})
 const place = (name: string) => join(cluster.workspace.directory, name)
 const count = 'SELECT count(*) FROM kept'
 let written = 0

@@ -97,7 +97,7 @@ export const replicaHello = declareRequest({
   body: hello,
   answer: hello,
   about:
-    'Tells replica id, founding and start, and what was heard of the other: founders, and all peers.'
+    'Tells replica id, founding and start, and what was heard of the other, at each connection.'
 })
 
 export const replicaInvite = declareRequest({

@@ -81,7 +81,7 @@ export class RollbackWatch {
     return start === undefined ? {} : { heard: this.#heard.note(self, start) }
   }
 
-  /** Whether `node` could still tell something that has to be known before this is taken from it. */
+  /** Whether `node` may still tell something that has to be known before this is taken from it. */
   holdsBack(node: NodeId, kind: RaftMessage['kind']): boolean {
     if (!isOfElection(kind) || this.#own === null) return false
     const peer = this.#peers.get(node)

@@ -23,7 +23,7 @@ export const lostStateError = (group: GroupId, lost: LostState): RolledBackError
   const { found, index, term } = lost
   const leader = nodeOf(lost.leader)
   return rolledBack(
-    `it has acknowledged entry ${index} of group ${group} to ${leader}, which leads term ${term}, ` +
+    `it has acknowledged entry ${index} of group ${group} to ${leader}, who leads term ${term}, ` +
       `and holds entry ${found.lastIndex} in term ${found.term}`,
     leader,
     { proof: 'acknowledged', group, index, term, lastIndex: found.lastIndex, ownTerm: found.term }

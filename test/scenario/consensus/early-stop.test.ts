@@ -36,7 +36,11 @@ t.test(
       await cluster.clock.settle(driver.addNode(group, 'd' as NodeId, cluster.deadline()))
     }
     await cluster.clock.until(() =>
-      groups.every((group) => cluster.group('d', group).status().voters.length === 4)
+      groups.every((group) => {
+        const status = cluster.group('d', group).raft.status()
+        const { configuration, configurationIndex, durableIndex } = status
+        return configuration.voters.length === 4 && durableIndex >= configurationIndex
+      })
     )
     const { voters } = cluster.group('d', CONTROL_GROUP).raft.core.configuration
     const founders = voters.filter((replica) => nodeOf(replica) !== 'd')

@@ -1,4 +1,6 @@
 import t from 'tap'
+import type { ReplicaHello } from '../../../src/consensus/founding-driver.js'
+import { replicaHello } from '../../../src/consensus/group/group-messages.js'
 import { raftDeclarations } from '../../../src/consensus/messages.js'
 import {
   DEFAULT_GROUP,
@@ -6,7 +8,8 @@ import {
   type NodeId,
   type StorageId,
   storageOf,
-  type Term
+  type Term,
+  toReplicaId
 } from '../../../src/core/index.js'
 import { TestCluster } from '../../support/consensus-cluster.js'
 
@@ -66,6 +69,10 @@ t.test('X-12: the answer goes to the peer that asked, whatever storage it named'
   const [robbed, voter] = othersOf(leader)
   const mallory = cluster.network.join('mallory' as NodeId)
   const answers: string[] = []
+  const self = toReplicaId(`mallory/${'0'.repeat(16)}`)
+  const hello: ReplicaHello = { self, clusterName: 'test', pledged: null, founded: false }
+  mallory.onRequest(replicaHello, async () => hello)
+  await cluster.clock.advance(10)
   mallory.onMessage(raftDeclarations.voteResponse, ({ from }) => answers.push(from))
   const term = (cluster.group(voter).status().term + 1) as Term
   mallory.send(voter as NodeId, raftDeclarations.vote, {
