@@ -27,6 +27,9 @@ Exit status: 0 when it was told to stop, 1 when it cannot go on, 2 when the conf
 with --supervised 75 when a rolling restart has come to it and it is to be started again (systemd:
 RestartForceExitStatus=75; containers: a restart policy of always).`
 
+/** A process whose node has failed ends after this, whatever is left open. */
+const failureTellMs = 1_000
+
 export function nodeCommand(): Command {
   return new Command('node')
     .description('run a node; SIGTERM and SIGINT hand over, leave and stop it')
@@ -53,6 +56,10 @@ async function node(options: NodeOptions): Promise<void> {
     const config = await readConfig(options.config, process.env)
     const restart = options.supervised === true ? hook : null
     return startNode(config, restart, logger.child({ node: config.node.id }))
+  }).catch((error: unknown) => {
+    // The fault is told and the status set by then; a supervisor's channel alone would hold it.
+    setTimeout(() => process.exit(), failureTellMs).unref()
+    throw error
   })
   // Nothing that a room may have left open keeps a stopped node alive.
   process.exit(exitCode)

@@ -13,9 +13,12 @@ type Assertions = Pick<typeof t, 'match' | 'equal'>
 const timeoutMs = 60_000
 const writesOfRound = 20
 const attemptsMax = 5
+const logTailChars = 4_000
 
 const cluster = await ProcessCluster.start(t, 3, {
-  engine: { isolation: 'thread', readers: 1 }
+  engine: { isolation: 'thread', readers: 1 },
+  // A leader that another one follows takes what it was told with it.
+  consensus: { electionTimeoutMinMs: 6_000, electionTimeoutMaxMs: 12_000 }
 })
 const place = (name: string) => join(cluster.workspace.directory, name)
 const count = 'SELECT count(*) FROM kept'
@@ -49,8 +52,13 @@ async function isRefused(t: Assertions, id: string, copy: string, proof: RegExp)
   const before = (await readFile(node.options.logFile, 'utf8')).length
   cluster.unexpectedExits.length = 0
   await node.start().catch(() => {})
-  await until(`${id} ends`, timeoutMs, async () => node.pid === null)
-  const said = (await readFile(node.options.logFile, 'utf8')).slice(before)
+  const heard = async () => (await readFile(node.options.logFile, 'utf8')).slice(before)
+  try {
+    await until(`${id} ends`, timeoutMs, async () => node.pid === null)
+  } catch (cause) {
+    throw new Error(`${id} goes on: ${(await heard()).slice(-logTailChars)}`, { cause })
+  }
+  const said = await heard()
   t.match(said, /ERR_SKEIN_ROLLED_BACK/)
   t.match(said, proof)
   t.match(said, /skein members add/)

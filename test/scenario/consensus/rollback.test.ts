@@ -74,6 +74,7 @@ t.test('R-P14 a live copy is proven by the leader, and the node comes back empty
     t.equal(cluster.group(victim).status().failed, rolledBack)
     await t.rejects(cluster.read(victim, 'before'), { code: rolledBack })
     await cluster.written(leader, 'set meanwhile yes')
+    await cluster.clock.settle(cluster.node(victim).driver.stop())
     await comesBackEmpty(cluster, leader, victim)
     t.equal(await cluster.read(victim, 'k19'), 'v19')
     t.equal(await cluster.read(victim, 'meanwhile'), 'yes')
