@@ -145,8 +145,8 @@ export class Leader implements Role {
 
   /** What it takes to hold one at all, whatever the time. */
   get #mayLease(): boolean {
-    if (!this.#replica.options.leaseReads || !this.#replica.isVoter) return false
-    return this.#transfer.target === null && !this.#transfer.hasTold
+    const { isVoter, options } = this.#replica
+    return options.leaseReads && isVoter && !this.#transfer.hasTold
   }
 
   holdsLease(now: MonotonicMs): boolean {
@@ -172,7 +172,6 @@ export class Leader implements Role {
       return
     }
     if (target === this.#transfer.target) return
-    this.#lease.cut()
     this.#endTransfer('replaced', target)
     const { transferTimeoutMs, electionTimeoutMaxMs } = this.#replica.options
     const timeoutMs = transferTimeoutMs === 0 ? electionTimeoutMaxMs : transferTimeoutMs
