@@ -260,8 +260,8 @@ export class GroupDriver implements ReplicatedGroup {
   }
 
   tellQueues(tell: TellQueue): void {
-    const { pendingReadsMax, uncommittedBytesMax, appendsInFlightMax, clientsMax } =
-      this.#options.config
+    const { config } = this.#options
+    const { pendingReadsMax, uncommittedBytesMax, appendsInFlightMax, clientsMax } = config
     tell('consensus.clientsMax', this.#applier.table.size, clientsMax)
     const parts = this.#parts
     if (parts === null) return
@@ -272,8 +272,10 @@ export class GroupDriver implements ReplicatedGroup {
     // One proposal may be larger than all that is allowed, when it is alone.
     const bytesMax = uncommittedBytesMax + messageSizeBytesMax
     tell('consensus.uncommittedBytesMax', uncommittedBytes, bytesMax)
-    for (const { appendsInFlight } of progress) {
+    const bytesInFlightMax = config.appendBytesInFlightMax + messageSizeBytesMax
+    for (const { appendBytesInFlight, appendsInFlight } of progress) {
       tell('consensus.appendsInFlightMax', appendsInFlight, appendsInFlightMax)
+      tell('consensus.appendBytesInFlightMax', appendBytesInFlight, bytesInFlightMax)
     }
   }
 

@@ -16,10 +16,11 @@ import { after, NEVER } from '../../core/deadlines.js'
 import { type RaftRole, RaftRoles } from '../../core/events.js'
 import { compareText, type LogIndex, type MonotonicMs, type ReplicaId } from '../../core/ids.js'
 import type { SnapshotDescription } from '../../core/ports/engine.js'
-import type { LogBase } from '../../core/ports/log-store.js'
+import type { LogBase, LogEntry } from '../../core/ports/log-store.js'
 import { type Configuration, isJoint, noConfiguration } from '../configuration.js'
 import { configurationIn, encodeConfiguration, encodeEntryPayload } from '../entry.js'
 import type {
+  AppendEntries,
   AppendEntriesResponse,
   HeartbeatResponse,
   RaftMessage,
@@ -258,6 +259,10 @@ export class Leader implements Role {
     this.#followers.get(peer)?.lose()
   }
 
+  handleNotSent({ to, prevIndex }: AppendEntries): void {
+    this.#followers.get(to)?.handleNotSent(prevIndex)
+  }
+
   handlePeerConnected(peer: ReplicaId): void {
     this.#followers.get(peer)?.resume()
     this.#replicateTo(peer, true)
@@ -343,15 +348,26 @@ export class Leader implements Role {
   }
 
   #handleHeartbeatResponse(progress: Progress, message: HeartbeatResponse): void {
-    progress.resume()
-    const isStuck = progress.match === progress.matchAtHeartbeat
+    if (progress.mode === 'snapshot') progress.resume()
+    const isStuck = progress.mode === 'probe' || progress.match === progress.matchAtHeartbeat
     progress.matchAtHeartbeat = progress.match
     this.#followers.measure(message.from)
     if (progress.match < this.#followers.endOf(message.from)) {
-      this.#replicateTo(message.from, isStuck)
+      if (isStuck) this.#checkOn(message.from, progress)
+      else this.#replicateTo(message.from, false)
     }
     this.#reads.acknowledge(message.from, message.readContext, message.promised === true)
     this.#maybeAnswerReads()
+  }
+
+  /**
+   * Nothing was heard of what is on its way. Is it lost, or is the link slow? The answer to an
+   * append without entries tells, and adds nothing to a link that is slow.
+   */
+  #checkOn(member: ReplicaId, progress: Progress): void {
+    const isKnown = progress.next > this.#replica.log.baseIndex
+    if (progress.isPaused && isKnown) this.#sendAppend(member, progress, [])
+    else this.#replicateTo(member, true)
   }
 
   /**
@@ -372,17 +388,23 @@ export class Leader implements Role {
       mayBeEmpty = false
       const countMax = Math.min(appendEntriesCountMax, end - progress.next + 1)
       const entries = log.page(progress.next, options.appendSizeBytesMax, countMax)
-      const prevIndex = (progress.next - 1) as LogIndex
-      this.#replica.effects.send({
-        kind: 'appendEntries',
-        ...this.#replica.envelope(member),
-        prevIndex,
-        prevTerm: log.termAt(prevIndex) ?? this.#replica.term,
-        commitIndex: this.#replica.commitIndex,
-        entries
-      })
-      progress.noteSent(entries.at(-1)?.index ?? null, this.#replica.commitIndex)
+      this.#sendAppend(member, progress, entries)
     }
+  }
+
+  /** Entries from the next one on. */
+  #sendAppend(member: ReplicaId, progress: Progress, entries: LogEntry[]): void {
+    const { commitIndex, effects, log, term } = this.#replica
+    const prevIndex = (progress.next - 1) as LogIndex
+    effects.send({
+      kind: 'appendEntries',
+      ...this.#replica.envelope(member),
+      prevIndex,
+      prevTerm: log.termAt(prevIndex) ?? term,
+      commitIndex,
+      entries
+    })
+    progress.noteSent(entries, commitIndex)
   }
 
   /**

@@ -1,16 +1,17 @@
 /**
  * A leader's view of one other replica.
  *
- * `probe`: where the logs agree is not known; one append at a time, and another at each heartbeat's
- * answer. `replicate`: appends are sent ahead of their answers, up to a window. `snapshot`: what it
- * lacks is not in the log any more; it gets no appends, and is offered a snapshot at each
- * heartbeat's answer until it has one (R-S02).
+ * `probe`: where the logs agree is not known; one append at a time. `replicate`: appends are sent
+ * ahead of their answers, up to a window. `snapshot`: what it lacks is not in the log any more; it
+ * gets no appends, and is offered a snapshot at each heartbeat's answer until it has one (R-S02).
  *
- * Invariants: `match` never falls; `next` is above `match`.
+ * Invariants: `match` never falls; `next` is above `match`. Silence about what is on its way lets
+ * nothing more of the log go: perhaps it is only slow.
  */
 import { assert } from '../../core/assert.js'
-import { BoundedQueue } from '../../core/bounded-queue.js'
 import type { LogIndex, MonotonicMs } from '../../core/ids.js'
+import type { LogEntry } from '../../core/ports/log-store.js'
+import { AppendsInFlight, type AppendsInFlightLimits } from './appends-in-flight.js'
 
 export type ProgressMode = 'probe' | 'replicate' | 'snapshot'
 
@@ -33,13 +34,12 @@ export class Progress {
   matchAtHeartbeat = 0 as LogIndex
   /** Of a probe or an offer: one message at a time. */
   #isAwaited = false
-  /** The last index of each append on its way. */
-  readonly #inFlight: BoundedQueue<LogIndex>
+  readonly #inFlight: AppendsInFlight
 
-  constructor(next: LogIndex, appendsInFlightMax: number, now: MonotonicMs) {
+  constructor(next: LogIndex, limits: AppendsInFlightLimits, now: MonotonicMs) {
     this.next = next
     this.heardAt = now
-    this.#inFlight = new BoundedQueue(appendsInFlightMax)
+    this.#inFlight = new AppendsInFlight(limits)
   }
 
   hear(now: MonotonicMs): void {
@@ -61,13 +61,31 @@ export class Progress {
     return this.#inFlight.length
   }
 
-  noteSent(last: LogIndex | null, commitIndex: LogIndex): void {
+  get appendBytesInFlight(): number {
+    return this.#inFlight.sizeBytes
+  }
+
+  noteSent(entries: readonly LogEntry[], commitIndex: LogIndex): void {
     if (commitIndex > this.sentCommit) this.sentCommit = commitIndex
     if (this.mode === 'probe') {
       this.#isAwaited = true
-    } else if (last !== null) {
-      this.#inFlight.push(last)
-      this.next = (last + 1) as LogIndex
+      return
+    }
+    const lastIndex = entries.at(-1)?.index
+    if (lastIndex === undefined) return
+    let sizeBytes = 0
+    for (const { payload } of entries) sizeBytes += payload.length
+    this.#inFlight.push({ lastIndex, sizeBytes })
+    this.next = (lastIndex + 1) as LogIndex
+  }
+
+  /** The append behind `prevIndex` did not leave; of those before it nothing is known. */
+  handleNotSent(prevIndex: LogIndex): void {
+    if (this.mode === 'probe') {
+      this.#isAwaited = false
+    } else if (this.mode === 'replicate' && prevIndex < this.next && prevIndex >= this.match) {
+      this.next = (prevIndex + 1) as LogIndex
+      this.#inFlight.dropBehind(prevIndex)
     }
   }
 
@@ -79,7 +97,7 @@ export class Progress {
 
   /** False: nothing new, such as an old answer that was overtaken. */
   handleAccepted(index: LogIndex): boolean {
-    while ((this.#inFlight.peek() ?? Number.POSITIVE_INFINITY) <= index) this.#inFlight.shift()
+    this.#inFlight.dropUpTo(index)
     const isNews = index > this.match || (index === this.match && this.mode === 'probe')
     if (!isNews) return false
     this.match = index
@@ -110,7 +128,7 @@ export class Progress {
   becomeProbe(): void {
     this.mode = 'probe'
     this.next = (this.match + 1) as LogIndex
-    this.#inFlight.takeAll()
+    this.#inFlight.clear()
     this.#isAwaited = false
   }
 
@@ -128,9 +146,8 @@ export class Progress {
     this.#isAwaited = true
   }
 
-  /** A sign of life: one more message may go. */
+  /** A probe or an offer may go again. */
   resume(): void {
     this.#isAwaited = false
-    if (this.mode === 'replicate' && this.#inFlight.isFull) this.#inFlight.shift()
   }
 }

@@ -34,7 +34,7 @@ import type { LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
 import type { SnapshotDescription } from '../../core/ports/engine.js'
 import type { LogBase } from '../../core/ports/log-store.js'
 import { type Configuration, isJoint } from '../configuration.js'
-import type { RaftMessage, Vote } from '../messages.js'
+import type { AppendEntries, RaftMessage, Vote } from '../messages.js'
 import { Candidate } from './candidate.js'
 import type { MemberChange } from './configuration-change.js'
 import { answerPreVote, answerVote } from './elections.js'
@@ -174,6 +174,14 @@ export class Raft {
   handlePeerUnreachable(peer: ReplicaId, now: MonotonicMs): void {
     this.#replica.now = now
     if (this.#role instanceof Leader) this.#role.handlePeerLost(peer)
+  }
+
+  /** The same of an append, which goes again when there is room; those before it may arrive. */
+  handleNotSent(append: AppendEntries, now: MonotonicMs): void {
+    this.#replica.now = now
+    if (this.#role instanceof Leader && append.term === this.#replica.term) {
+      this.#role.handleNotSent(append)
+    }
   }
 
   /**
