@@ -34,6 +34,11 @@ t.test(
     const asked = table.seat('a').sent.filter((one) => one.kind === 'heartbeat')
     t.ok(asked.length > 0)
     t.ok(asked.every((one) => !('promiseMs' in one)))
+    const beat = { ...asked.at(-1), to: replica('b'), promiseMs: 100 } as RaftMessage
+    table.act('b', (raft, now) => raft.receive(beat, now))
+    const answer = table.seat('b').sent.at(-1)
+    t.match(answer, { kind: 'heartbeatResponse' })
+    t.notOk('promised' in (answer ?? {}), 'nor does anybody make one who is')
   }
 )
 
