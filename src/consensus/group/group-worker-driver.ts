@@ -3,8 +3,9 @@
  * take a snapshot in or have the log compacted, apply what is committed, plan and propose what
  * waits, in this order of preference.
  *
- * 1. A leader plans only when it has applied an entry of its own term and everything before it, so
- *    that the exactly-once table and the data are those at the end of the log.
+ * 1. A leader plans only when it has applied every entry of earlier terms, so that the exactly-once
+ *    table and the data are those at the end of the log: what may stand there of its own term, and
+ *    is not applied, changes neither. So who takes over plans while its first entry is replicated.
  * 2. What a snapshot has brought is not applied again: it replaces the engine's content first, then
  *    Raft hears of it.
  */
@@ -66,6 +67,14 @@ export class GroupWorker {
     return this.#running
   }
 
+  /** Every entry of earlier terms is applied; of the present one, nothing may be. */
+  get hasEarlierTerms(): boolean {
+    const { applier, raft } = this.#components
+    const { term } = raft.core
+    const next = (applier.appliedIndex + 1) as LogIndex
+    return applier.appliedTerm === term || raft.termAt(next) === term
+  }
+
   handleCommitted(entries: readonly LogEntry[]): void {
     this.#committed.push(...entries)
   }
@@ -92,10 +101,9 @@ export class GroupWorker {
   }
 
   #canPropose(): boolean {
-    const { applier, isLeader, pipeline, raft, snapshots } = this.#components
+    const { isLeader, pipeline, raft, snapshots } = this.#components
     if (!isLeader() || pipeline.hasInFlight || !pipeline.hasWork) return false
-    const { term, transferTarget } = raft.status()
-    if (applier.appliedTerm !== term || transferTarget !== null) return false
+    if (!this.hasEarlierTerms || raft.status().transferTarget !== null) return false
     return snapshots.mayPropose
   }
 
