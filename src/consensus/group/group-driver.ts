@@ -541,6 +541,10 @@ export class GroupDriver implements ReplicatedGroup {
     const leads = event.role === 'leader'
     const { term, role, reason } = event
     emit({ type: 'RoleChanged', group: this.group, term, role, reason })
+    if (role === 'candidate') {
+      worker.rehearse()
+      this.#wake()
+    }
     if (leads === this.#isLeader) return
     this.#isLeader = leads
     this.#isHandedOver = leads && reason === leadershipTransferred

@@ -1,7 +1,7 @@
 /**
  * What is done with the engine of a replica, one thing at a time: discard what was planned in vain,
  * take a snapshot in or have the log compacted, apply what is committed, plan and propose what
- * waits, in this order of preference.
+ * waits, get ready for that, in this order of preference.
  *
  * 1. A leader plans only when it has applied every entry of earlier terms, so that the exactly-once
  *    table and the data are those at the end of the log: what may stand there of its own term, and
@@ -52,6 +52,7 @@ export class GroupWorker {
   #committed: LogEntry[] = []
   #running: Promise<void> | null = null
   #mustDiscard = false
+  #mustRehearse = false
 
   constructor(components: GroupWorkerComponents) {
     this.#components = components
@@ -84,6 +85,11 @@ export class GroupWorker {
     this.#mustDiscard = true
   }
 
+  /** This replica campaigns: plans may follow. */
+  rehearse(): void {
+    this.#mustRehearse = this.#components.engine.rehearse !== undefined
+  }
+
   /** Starts the loop over the engine unless it runs. */
   wake(): void {
     if (this.#running !== null || !this.#hasWork()) return
@@ -97,7 +103,7 @@ export class GroupWorker {
     const { isOver, snapshots } = this.#components
     if (isOver()) return false
     if (this.#committed.length > 0 || this.#mustDiscard) return true
-    return snapshots.hasWork || this.#canPropose()
+    return snapshots.hasWork || this.#canPropose() || this.#mustRehearse
   }
 
   #canPropose(): boolean {
@@ -118,8 +124,12 @@ export class GroupWorker {
           await this.#workOnSnapshots()
         } else if (this.#committed.length > 0) {
           await this.#applyNext()
-        } else {
+        } else if (this.#canPropose()) {
+          this.#mustRehearse = false
           await this.#proposeNext()
+        } else {
+          this.#mustRehearse = false
+          await engine.rehearse?.()
         }
       }
     } catch (error) {

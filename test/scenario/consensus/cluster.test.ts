@@ -441,6 +441,25 @@ t.test('R-T01 who takes over plans while its first entry is replicated', async (
   t.equal(await cluster.read(leader, 'k'), 'w')
 })
 
+t.test('an engine gets ready for plans while its replica campaigns', async (t) => {
+  const rehearsed: boolean[] = []
+  const cluster = new TestCluster({
+    wrap: (engine) =>
+      Object.assign(engine, {
+        rehearse: async () => void rehearsed.push(cluster.leader() !== null)
+      })
+  })
+  await cluster.startAll()
+  const leader = await cluster.untilLeader()
+  await cluster.written(leader, 'set k v')
+  await cluster.untilCaughtUp()
+  rehearsed.length = 0
+  const group = cluster.group(leader)
+  await cluster.clock.settle(group.transferLeadership(null, cluster.deadline()))
+  await cluster.untilLeader()
+  t.same(rehearsed, [true], 'by the next one, while the former one led')
+})
+
 t.test('a replica that differs from the majority stops serving, the others go on', async (t) => {
   const cluster = new TestCluster()
   await cluster.startAll()
