@@ -9,7 +9,9 @@
  *
  * 1. Every operation with a known outcome is executed exactly once.
  * 2. An operation without one is executed at most once, any time after its invocation.
- * 3. `rejected` is a proof, `accepted` too; `unknown` says that the budget of steps was not enough.
+ * 3. What has an unknown outcome and an effect that nobody can have seen is not executed: the model
+ *    says which, since the search would try it at every place, in every order.
+ * 4. `rejected` is a proof, `accepted` too; `unknown` says that the budget of steps was not enough.
  */
 import type { Operation } from './history.js'
 
@@ -21,6 +23,11 @@ export interface Model<State> {
   textOf(state: State): string
   /** A model of the same object that knows which states this history cannot pass through. */
   forHistory?(operations: readonly Operation[]): Model<State>
+  /**
+   * All but operations of unknown outcome of which is certain: if some order with them explains
+   * the history, the same order without them does.
+   */
+  withoutUnseen?(operations: readonly Operation[]): readonly Operation[]
 }
 
 export type Verdict =
@@ -75,10 +82,11 @@ interface Entry {
 }
 
 function search<State>(
-  operations: readonly Operation[],
+  all: readonly Operation[],
   general: Model<State>,
   stepsMax: number
 ): Outcome {
+  const operations = general.withoutUnseen?.(all) ?? all
   const model = general.forHistory?.(operations) ?? general
   const head = listOf(operations)
   let required = operations.filter(isCompleted).length

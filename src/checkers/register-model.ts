@@ -25,7 +25,35 @@ export const registerModel: Model<HistoryValue> = {
   forHistory(operations) {
     const isGrowing = operations.every(({ op }) => op === 'append' || op === 'read')
     return isGrowing ? growingModel(longestRead(operations)) : registerModel
+  },
+  withoutUnseen(operations) {
+    const seen = operations.flatMap(seenBy)
+    return operations.filter(
+      (operation) =>
+        Number.isFinite(operation.completedAt) ||
+        seen.some((value) => isPartOf(effectOf(operation), value))
+    )
   }
+}
+
+/** Values that the register had, if the operation was executed. */
+function seenBy(operation: Operation): HistoryValue[] {
+  if (operation.op === 'read') return [operation.output]
+  return operation.op === 'cas' ? [casOf(operation)[0]] : []
+}
+
+const effectOf = (operation: Operation): HistoryValue =>
+  operation.op === 'cas' ? casOf(operation)[1] : operation.input
+
+/**
+ * From when a value is written or appended to when the next is written, every value of the
+ * register contains it. False: it certainly does not.
+ */
+function isPartOf(effect: HistoryValue, value: HistoryValue): boolean {
+  if (typeof effect === 'string' || typeof effect === 'number') {
+    return typeof value === 'object' ? value !== null : String(value).includes(String(effect))
+  }
+  return true
 }
 
 /**

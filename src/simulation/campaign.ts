@@ -82,6 +82,8 @@ export interface CampaignReport {
 /** From so many seeds on, a kind of fault that never struck is a fault of the campaign. */
 const seedsForAllFaults = 100
 const repeatEvery = 20
+/** What an event makes dies with it: next to nothing of so large a young space is moved. */
+const youngSpaceMiB = 64
 
 interface Job {
   readonly seed: number
@@ -129,7 +131,7 @@ class Campaign {
     let worker: ChildProcess | null = null
     for (let job = this.#take(number); job !== null; job = this.#take(number)) {
       worker ??= fork(this.#options.workerModule, {
-        execArgv: [...guardedExecArgv],
+        execArgv: [...guardedExecArgv, `--max-semi-space-size=${youngSpaceMiB}`],
         stdio: ['ignore', 'inherit', 'inherit', 'ipc']
       })
       const outcome = await this.#runOn(worker, job)

@@ -29,7 +29,7 @@ export interface RunWatchComponents {
 }
 
 /** Rooms are asked for the lengths of their queues after so many events of a node. */
-const queuesEveryEvents = 4
+const queuesEveryEvents = 16
 
 export class RunWatch implements ClusterWatch {
   readonly #violations: Violations
@@ -183,7 +183,7 @@ export class RunWatch implements ClusterWatch {
     }
     this.#membership.onMembers(nodeId, node.manager)
     this.#trust.afterEvent(process, node.manager.security)
-    // Dear, and a queue that has outgrown its bound does not shrink within an event or two.
+    // Dear, and a queue that has outgrown its bound does not shrink within a few events.
     if (this.#events++ % queuesEveryEvents === 0) node.manager.tellQueues(this.#judgeQueue)
   }
 

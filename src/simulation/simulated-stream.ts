@@ -169,10 +169,12 @@ export class SimulatedStream implements ByteStream {
     }
   }
 
-  write(chunk: Uint8Array): boolean {
+  /** What is written is its writer's again at once, who may use the memory for something else. */
+  write(chunk: Uint8Array, onReleased?: () => void): boolean {
     if (this.#isClosed || this.#isEnding || !this.process.alive || this.#out === null) return false
     this.#time.trace.bytes(chunk)
-    if (chunk.length > 0) this.#out.send({ kind: 'data', bytes: chunk })
+    if (chunk.length > 0) this.#out.send({ kind: 'data', bytes: Buffer.from(chunk) })
+    onReleased?.()
     assert(this.bufferedBytes <= bufferedBytesMax, 'a stream was written to beyond every bound')
     const isBelow = this.bufferedBytes < watermarkBytes
     if (!isBelow) this.#isWaitingForDrain = true

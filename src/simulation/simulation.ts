@@ -26,6 +26,7 @@ import type { CreateManager } from './manager.js'
 import { MemberOperator } from './member-operator.js'
 import { Operator } from './operator.js'
 import { type ConnectClient, OutsideClient } from './outside-client.js'
+import { runTurns } from './real-turns.js'
 import { rememberingCompression, rememberingCrypto } from './remembered-work.js'
 import { RunGuard } from './run-guard.js'
 import { RunWatch } from './run-watch.js'
@@ -42,7 +43,7 @@ import {
 import { TraceHash } from './trace-hash.js'
 import type { TransactionCounts } from './transaction-workload.js'
 import { type Invariant, Invariants, type Violation, Violations } from './violations.js'
-import { VirtualTime } from './virtual-clock.js'
+import { type VirtualEvent, VirtualTime } from './virtual-clock.js'
 import { type OperationCounts, Workload } from './workload.js'
 
 export interface SimulationComponents {
@@ -449,24 +450,38 @@ class Run {
     }
   }
 
-  /** Runs events up to a time, each drained with one real turn of the event loop, then judged. */
+  /** Runs events up to a time; each is drained, then judged. */
   async #until(time: number): Promise<void> {
+    let event: VirtualEvent | null = null
+    await runTurns(() => {
+      if (event !== null) this.#judge(event)
+      event = this.#runNext(time)
+      return event !== null
+    })
+  }
+
+  /** Runs events until one was of a process; null: none is left, or there is a violation. */
+  #runNext(time: number): VirtualEvent | null {
     while (!this.#violations.any) {
       this.#guard.beginEvent()
       const event = this.#time.step(time)
-      if (event === null) return
+      if (event === null) return null
       this.#events++
-      if (event.process === null) continue
-      await new Promise<void>(setImmediate)
-      if (this.#guard.isExhausted) {
-        const detail = `${event.label} at ${event.process.name} needs more than ${turnsPerEventMax}`
-        this.#violations.report(Invariants.DrainBudget, `${detail} turns of promises`)
-        return
-      }
-      this.#watch.afterEvent(event.process)
-      this.#cluster.maybeCrash(event.process)
-      this.#checkProgress()
+      if (event.process !== null) return event
     }
+    return null
+  }
+
+  #judge({ label, process }: VirtualEvent): void {
+    if (process === null) return
+    if (this.#guard.isExhausted) {
+      const detail = `${label} at ${process.name} needs more than ${turnsPerEventMax}`
+      this.#violations.report(Invariants.DrainBudget, `${detail} turns of promises`)
+      return
+    }
+    this.#watch.afterEvent(process)
+    this.#cluster.maybeCrash(process)
+    this.#checkProgress()
   }
 
   #checkProgress(): void {

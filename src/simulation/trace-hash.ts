@@ -6,6 +6,7 @@
 export class TraceHash {
   #a = 0x811c9dc5
   #b = 0x01000193
+  readonly #labels = new Map<string, number>()
 
   number(value: number): void {
     this.#mix(value | 0)
@@ -17,9 +18,14 @@ export class TraceHash {
     this.number(Math.round(ms * 1e6))
   }
 
-  text(value: string): void {
-    for (let i = 0; i < value.length; i++) this.#mix(value.charCodeAt(i))
-    this.#mix(value.length)
+  /** A text out of a small set, which is looked through once. */
+  label(value: string): void {
+    let word = this.#labels.get(value)
+    if (word === undefined) {
+      word = wordOf(value)
+      this.#labels.set(value, word)
+    }
+    this.#mix(word)
   }
 
   bytes(value: Uint8Array): void {
@@ -51,6 +57,12 @@ export class TraceHash {
     this.#a = Math.imul(this.#a ^ word, 0x01000193)
     this.#b = Math.imul(this.#b + this.#a, 0x85ebca6b) ^ (this.#b >>> 13)
   }
+}
+
+function wordOf(text: string): number {
+  let word = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) word = Math.imul(word ^ text.charCodeAt(i), 0x01000193)
+  return word
 }
 
 const hex = (word: number): string => (word >>> 0).toString(16).padStart(8, '0')

@@ -102,7 +102,7 @@ export class VirtualTime {
       }
       this.#now = event.at
       this.trace.time(event.at)
-      this.trace.text(event.label)
+      this.trace.label(event.label)
       if (event.process) this.trace.number(event.process.host)
       const run = event.run
       event.run = null

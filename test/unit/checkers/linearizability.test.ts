@@ -87,6 +87,22 @@ t.test('says unknown when the budget is not enough', async (t) => {
   t.equal(checkLinearizability(operations, registerModel).kind, 'rejected')
 })
 
+t.test('what nobody saw of unknown outcome costs the search nothing', async (t) => {
+  const events: HistoryEvent[] = []
+  for (let i = 0; i < 40; i++) {
+    const op = (['append', 'write', 'cas'] as const)[i % 3] ?? 'append'
+    events.push(event(`lost${i}`, 'invoke', op, op === 'cas' ? ['0', `x${i}`] : `x${i}`))
+  }
+  for (let i = 0; i < 10; i++) {
+    events.push(...sequential('w', 'write', `${i}`), ...sequential('r', 'read', `${i}`))
+  }
+  const stepsMax = 1_000
+  const judge = () => checkLinearizability(pairOperations(events), registerModel, { stepsMax })
+  t.equal(judge().kind, 'accepted')
+  events.push(...sequential('r', 'read', '8'))
+  t.equal(judge().kind, 'rejected')
+})
+
 t.test('decides 1,000 operations of ten clients on one key', async (t) => {
   const events = concurrentHistory(SplittableRandom.fromSeed(5), { clients: 10, operations: 1_000 })
   t.equal(check(events).kind, 'accepted')
