@@ -241,8 +241,8 @@ export class Raft {
   }
 
   /**
-   * Null: to the most advanced voter. Ends with `TransferEnded`; the same target twice is one
-   * transfer.
+   * Null: to the best voter, as the leader sees it. Ends with `TransferEnded`; the same target
+   * twice is one transfer.
    */
   transferLeadership(target: ReplicaId | null, now: MonotonicMs): void {
     this.#replica.now = now
