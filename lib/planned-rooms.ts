@@ -69,6 +69,7 @@ export interface PlannedParts {
 export function composePlanned(parts: PlannedParts): PlannedRooms {
   const { nodeId: self, clock, crypto, messenger, logger, consensus, control } = parts
   const members = () => parts.members()
+  let failover: FailoverDriver | null = null
   const node = new NodeDrainDriver(
     {
       clock,
@@ -83,6 +84,7 @@ export function composePlanned(parts: PlannedParts): PlannedRooms {
       counts: () => parts.counts(),
       keepLeader: (group, forMs) => consensus.keepLeader(group, forMs),
       sessions: parts.sessions,
+      elections: () => failover?.noticed() ?? [],
       ...(parts.hook === null ? {} : { hook: parts.hook })
     },
     { self, boot: hex(crypto.randomBytes(8)) }
@@ -115,7 +117,7 @@ export function composePlanned(parts: PlannedParts): PlannedRooms {
     },
     { self, controlGroup: CONTROL_GROUP, ...restartDriverDefaults }
   )
-  const failover = new FailoverDriver(
+  failover = new FailoverDriver(
     {
       clock,
       messenger,

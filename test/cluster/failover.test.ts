@@ -36,12 +36,17 @@ t.test('kill -9 of a leader is explained: why, and what was done', async (t) => 
     return found !== undefined
   })
   t.match(found, { reason: 'elected', from: killed })
-  const view = await cluster.supervisor.viewOf(asked)
-  const group = view?.groups.find((one) => one.group === 0)
-  t.equal(found?.to, group?.leader)
+  t.ok(cluster.others(killed).includes(found?.to ?? ''), `${found?.to} was elected`)
   t.match(found?.why, new RegExp(`^${killed} (is not alive|does not answer)`))
   t.match(found?.action, `elected ${found?.to} in term ${found?.term}`)
   t.not(found?.by, killed)
+  // On a busy machine it may lose the leadership again, and that is recorded too.
+  await until('the record of the last term tells who leads it', 60_000, async () => {
+    const { leader } = await cluster.group(asked)
+    const ofGroup = (await failovers(asked))?.failovers.filter(({ group }) => group === 0) ?? []
+    const last = [...ofGroup].sort((a, b) => a.term - b.term).at(-1)
+    return leader !== null && last?.to === leader
+  })
   const shown = await skein('failover', 'explain', String(found?.id), ...connection(asked))
   t.match(shown, { status: 0, stdout: new RegExp(`because ${killed} `) })
   const unknown = await skein('failover', 'explain', '999', ...connection(asked))

@@ -15,8 +15,8 @@
  *    while a rolling restart is under way, which moves leaderships itself.
  *
  * Owner's duties: call `next` at an interval with a fresh look, carry its move out, tell
- * `handleMoved`; tell `handleLeaderChanged` of what is heard of between two looks; take what came
- * of that with `drainRecords`.
+ * `handleMoved`, and `handleMoveFailed` where it fails; tell `handleLeaderChanged` of what is heard
+ * of between two looks, `handleNoticed` of what others heard; record what `unrecorded` has.
  */
 import type { FailoverOption, FailoverReason } from '../../core/failover.js'
 import {
@@ -28,9 +28,16 @@ import {
 } from '../../core/ids.js'
 import { Lifecycles } from '../../core/member.js'
 import { RingBuffer } from '../../core/ring-buffer.js'
-import { type ClusterSight, ledBy, type NodeView, nodeIn } from '../rolling-restart/cluster-view.js'
+import {
+  type ClusterSight,
+  ledBy,
+  type NodeView,
+  type NoticedElection,
+  nodeIn
+} from '../rolling-restart/cluster-view.js'
 import { moveFault } from '../rolling-restart/leadership-moves.js'
 import type { FailoverPolicy } from './failover-policy.js'
+import { UnrecordedElections } from './unrecorded-elections.js'
 
 /** Decisions and changes that are remembered. */
 export const failoverRecordsMax = 256
@@ -74,7 +81,8 @@ export class FailoverCoordinator {
   readonly #self: NodeId
   #policy: FailoverPolicy
   readonly #records = new RingBuffer<FailoverRecord>(failoverRecordsMax)
-  #fresh: FailoverRecord[] = []
+  /** Of those that were not asked for; whoever records them settles them. */
+  readonly unrecorded = new UnrecordedElections()
   readonly #degradedSince = new Map<NodeId, MonotonicMs>()
   readonly #wellSince = new Map<NodeId, MonotonicMs>()
   readonly #movedAt = new Map<GroupId, MonotonicMs>()
@@ -113,13 +121,6 @@ export class FailoverCoordinator {
     return group === undefined ? all : all.filter((record) => record.group === group)
   }
 
-  /** Changes heard of since it was called last, oldest first; at the bound the oldest goes. */
-  drainRecords(): readonly FailoverRecord[] {
-    const fresh = this.#fresh
-    this.#fresh = []
-    return fresh
-  }
-
   /** The next move, or none. `isPlanned`: a rolling restart moves leaderships now. */
   next(sight: ClusterSight, now: MonotonicMs, isPlanned: boolean): FailoverMove | null {
     this.#look(sight, now)
@@ -143,6 +144,17 @@ export class FailoverCoordinator {
     return record
   }
 
+  /** It may come about all the same, and is an election then. */
+  handleMoveFailed({ group, target }: FailoverMove): void {
+    if (this.#expected.get(group) === target) this.#expected.delete(group)
+  }
+
+  /** Another node heard of it. */
+  handleNoticed({ agoMs, ...told }: NoticedElection, now: MonotonicMs): void {
+    const at = (now - agoMs) as MonotonicMs
+    this.unrecorded.note({ ...told, at, why: formerLeader(told) })
+  }
+
   handleLeaderChanged({ group, term, leader }: LeaderChange, now: MonotonicMs): void {
     const before = this.#leaderships.get(group)
     if (before !== undefined && term < before.term) return
@@ -158,14 +170,12 @@ export class FailoverCoordinator {
     if (leader === null || before === undefined || before.leader === leader) return
     this.#movedAt.set(group, now)
     if (isExpected) return
-    const from = before.leader
-    const former = `${from ?? 'nobody'} led in term ${before.ledTerm}`
-    const why = `term ${term}: ${former}${this.#illness(from, now)}`
+    const { leader: from, ledTerm } = before
+    const change = { group, term, from, ledTerm, to: leader }
+    const why = `${formerLeader(change)}${this.#illness(from, now)}`
     const reason = 'elected'
-    const record = { at: now, group, term, reason, from, to: leader, why, options: [] } as const
-    this.#records.push(record)
-    this.#fresh.push(record)
-    if (this.#fresh.length > failoverRecordsMax) this.#fresh.shift()
+    this.#records.push({ at: now, group, term, reason, from, to: leader, why, options: [] })
+    this.unrecorded.note({ ...change, at: now, why })
   }
 
   #illness(node: NodeId | null, now: MonotonicMs): string {
@@ -273,6 +283,9 @@ export class FailoverCoordinator {
     return this.#policy.priorities.get(node) ?? 1
   }
 }
+
+const formerLeader = ({ term, from, ledTerm }: Omit<NoticedElection, 'agoMs'>): string =>
+  `term ${term}: ${from ?? 'nobody'} led in term ${ledTerm}`
 
 /** Not to be trusted with leaderships: badly reached, or not answering. */
 const isIll = ({ verdict, status, alive }: NodeView): boolean =>

@@ -3,21 +3,21 @@
  * an interval, asks leaders to hand over as the core decides, and records in the control group what
  * became of it. A move that fails is decided again when the group's gap has passed.
  *
- * Elections are noticed on every node, so that whoever comes to coordinate knows of those that its
- * predecessor was lost in; they are recorded when it shows what became of the former leader, or
- * `causeTimeoutMs` later.
+ * Elections are noticed on every node, kept there until the control group's records have them, and
+ * told to whoever coordinates; they are recorded when it shows what became of the former leader, or
+ * `causeTimeoutMs` later. What is not taken is tried again with the next look.
  */
 import type { Control } from '../../control/index.js'
 import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after, NEVER } from '../../core/deadlines.js'
-import type { GroupId, NodeId } from '../../core/ids.js'
+import type { GroupId, MonotonicMs, NodeId } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type { Messenger } from '../../core/ports/messenger.js'
-import { leadershipMove } from '../drain/messages.js'
+import { electionsToldMax, leadershipMove } from '../drain/messages.js'
 import type { NodeDrainDriver } from '../drain/node-drain-driver.js'
 import type { LookOptions } from '../rolling-restart/cluster-look-driver.js'
-import type { ClusterSight } from '../rolling-restart/cluster-view.js'
+import type { ClusterSight, NoticedElection } from '../rolling-restart/cluster-view.js'
 import { planAtWork } from '../rolling-restart/plan.js'
 import { restartDefaults } from '../rolling-restart/restart-options.js'
 import { restartsSection } from '../rolling-restart/restarts-section.js'
@@ -26,11 +26,16 @@ import {
   FailoverCoordinator,
   type FailoverMove,
   type FailoverRecord,
-  failoverRecordsMax,
   type LeaderChange
 } from './failover-coordinator.js'
 import type { FailoverPolicy } from './failover-policy.js'
-import { cutSentence, failoverOptionsMax, failoversSection } from './failovers-section.js'
+import {
+  cutSentence,
+  type FailoverFacts,
+  failoverOptionsMax,
+  failoversSection
+} from './failovers-section.js'
+import { type Election, moveDone } from './unrecorded-elections.js'
 
 export interface FailoverComponents {
   readonly clock: Clock
@@ -53,8 +58,17 @@ export interface FailoverOptions {
 const moveTimeoutMs = 5_000
 const recordTimeoutMs = 5_000
 const causeTimeoutMs = 5_000
-/** What is older was another coordinator's to record. */
-const inheritedMs = 60_000
+/** What was noticed so long before the oldest of the records was recorded, and dropped since. */
+const recordedLateMs = 600_000
+/** Moves that were asked for and wait to be recorded; at the bound the oldest goes. */
+export const unrecordedMovesMax = 16
+
+/** A move that was asked for, as it is to be recorded. */
+interface AskedMove {
+  /** Recorded once, however often it is tried. */
+  readonly idempotencyKey: string
+  readonly facts: FailoverFacts
+}
 
 export class FailoverDriver {
   readonly #components: FailoverComponents
@@ -64,7 +78,7 @@ export class FailoverDriver {
   #isLeading = false
   #isLooking = false
   /** That are not recorded yet. */
-  #elections: FailoverRecord[] = []
+  #moves: readonly AskedMove[] = []
   #boots: ReadonlyMap<NodeId, string> = new Map()
 
   constructor(components: FailoverComponents, options: FailoverOptions) {
@@ -73,7 +87,7 @@ export class FailoverDriver {
     this.#core = new FailoverCoordinator(options.self, options.policy)
     this.#timer = new DeadlineTimer(components.clock, () => this.#wake())
     components.control.onLeadership((leads) => {
-      if (leads && !this.#isLeading) this.#inherit()
+      if (leads && !this.#isLeading) this.#begin()
       this.#isLeading = leads
       this.#arm()
     })
@@ -91,6 +105,15 @@ export class FailoverDriver {
 
   handleLeaderChanged(change: LeaderChange): void {
     this.#core.handleLeaderChanged(change, this.#components.clock.now())
+  }
+
+  /** What this node noticed and no record has, for whoever coordinates. */
+  noticed(): readonly NoticedElection[] {
+    const now = this.#components.clock.now()
+    this.#settle()
+    return this.#core.unrecorded.all
+      .slice(-electionsToldMax)
+      .map(({ at, why: _own, ...told }) => ({ ...told, agoMs: Math.round(now - at) }))
   }
 
   #wake(): void {
@@ -122,7 +145,10 @@ export class FailoverDriver {
     const plans = control.local(restartsSection)
     const isPlanned = plans !== null && planAtWork(plans) !== null
     const move = this.#core.next(sight, clock.now(), isPlanned)
-    this.#noteElections()
+    for (const { status } of sight.nodes) {
+      for (const told of status?.elections ?? []) this.#core.handleNoticed(told, clock.now())
+    }
+    await this.#recordMoves()
     await this.#recordElections(sight)
     if (move === null || !this.#isLeading) return
     const record = this.#core.handleMoved(move, sight, clock.now())
@@ -130,55 +156,78 @@ export class FailoverDriver {
     try {
       await this.#carryOut(move)
     } catch (error) {
-      await this.#record(record, `${asked}: ${error instanceof Error ? error.message : error}`)
+      this.#core.handleMoveFailed(move)
+      this.#noteMove(record, `${asked}: ${error instanceof Error ? error.message : error}`)
+      await this.#recordMoves()
       throw error
     }
     onMoved(move)
-    await this.#record(record, `${asked}, and did`)
+    this.#noteMove(record, `${asked}${moveDone}`)
+    await this.#recordMoves()
   }
 
-  /** What was noticed before this node came to coordinate, as far as it is recent. */
-  #inherit(): void {
-    const now = this.#components.clock.now()
-    this.#elections = this.#core.drainRecords().filter(({ at }) => now - at < inheritedMs)
+  /** What it asked for before and could not record has come about as an election for all others. */
+  #begin(): void {
+    this.#moves = []
     this.#boots = new Map()
   }
 
-  #noteElections(): void {
-    this.#elections = [...this.#elections, ...this.#core.drainRecords()].slice(-failoverRecordsMax)
+  #noteMove(record: FailoverRecord, action: string): void {
+    const { group, term, at } = record
+    const idempotencyKey = `move:${group}:${term}:${Math.floor(at)}`
+    const move = { idempotencyKey, facts: this.#factsOf(record, action) }
+    this.#moves = [...this.#moves, move].slice(-unrecordedMovesMax)
+  }
+
+  async #recordMoves(): Promise<void> {
+    for (const move of this.#moves) {
+      if (!(await this.#record(move.facts, move.idempotencyKey))) return
+      this.#moves = this.#moves.filter((one) => one !== move)
+    }
+  }
+
+  /** Forgets the elections that the control group has recorded, whoever asked it to. */
+  #settle(): void {
+    const { clock, control } = this.#components
+    const { unrecorded } = this.#core
+    const state = unrecorded.size === 0 ? null : control.local(failoversSection)
+    if (state === null) return
+    const { failovers, count } = state
+    const [oldest] = failovers
+    const now = clock.now()
+    const keepsAll = oldest === undefined || count === failovers.length
+    const agoMs = keepsAll ? null : clock.wallNow() - oldest.at + recordedLateMs
+    const since = agoMs === null ? null : ((now - agoMs) as MonotonicMs)
+    const asked = this.#moves.map(({ facts }) => facts)
+    unrecorded.settle([...failovers, ...asked], since)
   }
 
   async #recordElections(sight: ClusterSight): Promise<void> {
-    const now = this.#components.clock.now()
-    const left: FailoverRecord[] = []
-    for (const election of this.#elections) {
+    this.#settle()
+    const { unrecorded } = this.#core
+    for (const election of unrecorded.all) {
+      if (!this.#isLeading) return
       const former = this.#formerLeader(election)
-      const isDue = now - election.at >= causeTimeoutMs
+      const isDue = this.#components.clock.now() - election.at >= causeTimeoutMs
       const handedOver = wasHandedOver(election, sight)
-      if (former !== null && !isDue && handedOver !== true && !isCauseClear(former, sight)) {
-        left.push(election)
-        continue
-      }
+      if (former !== null && !isDue && handedOver !== true && !isCauseClear(former, sight)) continue
       const cause = former === null ? 'nobody led' : failoverCause(former, sight, handedOver)
       const [record, action] = explained(election, cause, handedOver === true)
-      if (!(await this.#record(record, action))) left.push(election)
+      if (await this.#record(this.#factsOf(record, action))) unrecorded.forget(election)
     }
-    this.#elections = left
-    if (left.length > 0) return
+    if (unrecorded.size > 0) return
     this.#boots = new Map(
       sight.nodes.flatMap(({ node, status }) => (status === null ? [] : [[node, status.boot]]))
     )
   }
 
-  #formerLeader({ from }: FailoverRecord): FormerLeader | null {
+  #formerLeader({ from }: Election): FormerLeader | null {
     return from === null ? null : { node: from, boot: this.#boots.get(from) ?? null }
   }
 
-  /** False: the control group did not take it. */
-  async #record(record: FailoverRecord, action: string): Promise<boolean> {
-    const { clock, control, logger } = this.#components
+  #factsOf(record: Omit<FailoverRecord, 'at'>, action: string): FailoverFacts {
     const { group, term, reason, from, to, why, options } = record
-    const failover = {
+    return {
       group,
       term,
       reason,
@@ -191,9 +240,16 @@ export class FailoverDriver {
         .map((one) => ({ ...one, fault: one.fault === null ? null : cutSentence(one.fault) })),
       by: this.#options.self
     }
+  }
+
+  /** False: the control group did not take it. */
+  async #record(failover: FailoverFacts, idempotencyKey?: string): Promise<boolean> {
+    const { clock, control, logger } = this.#components
+    const { group, term } = failover
+    const key = idempotencyKey === undefined ? {} : { idempotencyKey }
     try {
       const deadline = after(clock.now(), recordTimeoutMs)
-      await control.change(failoversSection, { kind: 'record', failover }, { deadline })
+      await control.change(failoversSection, { kind: 'record', failover }, { deadline, ...key })
       return true
     } catch (error) {
       logger.warn({ group, term, error }, 'why a leadership moved is not recorded')
@@ -211,15 +267,15 @@ export class FailoverDriver {
 
 /** A change of leaders that nobody asked the coordinator for, with what was done. */
 function explained(
-  election: FailoverRecord,
+  { group, term, from, to, why }: Election,
   cause: string,
   isHandedOver: boolean
-): [FailoverRecord, string] {
-  const { from, to, term } = election
-  const why = `${cause}; ${election.why}`
-  if (!isHandedOver) {
-    return [{ ...election, why }, `its voters elected ${to} in term ${term}`]
-  }
-  const record: FailoverRecord = { ...election, reason: 'transferred', why }
-  return [record, `${from ?? 'its leader'} handed over to ${to}, which leads in term ${term}`]
+): [Omit<FailoverRecord, 'at'>, string] {
+  const record = { group, term, from, to, why: `${cause}; ${why}`, options: [] }
+  return isHandedOver
+    ? [
+        { ...record, reason: 'transferred' },
+        `${from ?? 'its leader'} handed over to ${to}, which leads in term ${term}`
+      ]
+    : [{ ...record, reason: 'elected' }, `its voters elected ${to} in term ${term}`]
 }

@@ -111,7 +111,7 @@ function applyFailovers(
 const isSameElection = (a: FailoverFacts, b: FailoverFacts): boolean =>
   isElection(a) && isElection(b) && a.group === b.group && a.term === b.term
 
-const isElection = ({ reason }: FailoverFacts): boolean =>
+export const isElection = ({ reason }: Pick<FailoverFacts, 'reason'>): boolean =>
   reason === 'elected' || reason === 'transferred'
 
 /** Whole characters of it, as many as are kept. */

@@ -32,6 +32,9 @@ const votersMax = 64
 /** Members that a status may call draining. */
 export const drainingToldMax = 1_024
 
+/** Elections that no record has, and that a status tells of: the newest. */
+export const electionsToldMax = 64
+
 /** Append only: the position is the number on the wire. */
 const lifecycles = [
   Lifecycles.Joining,
@@ -100,7 +103,22 @@ export const nodeStatus = declareRequest({
       /** `LatencyCounts` of its queries since its process began. */
       latencies: [1, list(u64, latencyBucketsLength)],
       /** Of the groups that it leads, those whose leader before handed over to it. */
-      handedOver: [2, list(groupId, groupsToldMax)]
+      handedOver: [2, list(groupId, groupsToldMax)],
+      /** Changes of leaders that it noticed and that no record has. */
+      elections: [
+        3,
+        list(
+          struct({
+            group: groupId,
+            term,
+            to: nodeId,
+            from: nullable(nodeId),
+            ledTerm: term,
+            agoMs: u64
+          }),
+          electionsToldMax
+        )
+      ]
     }
   ),
   about: 'Asks a node how it is: its process, its replicas, and what a drain would have to move.'

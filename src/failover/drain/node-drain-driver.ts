@@ -19,7 +19,7 @@ import type { Clock } from '../../core/ports/clock.js'
 import type { Logger } from '../../core/ports/logger.js'
 import type { Messenger } from '../../core/ports/messenger.js'
 import type { DrainPhase, LeadershipMove } from '../../core/rolling-restart.js'
-import type { NodeStatus, ReplicaStatus } from '../rolling-restart/cluster-view.js'
+import type { NodeStatus, NoticedElection, ReplicaStatus } from '../rolling-restart/cluster-view.js'
 import { FenceGate, type PlanFence } from '../rolling-restart/plan-fence.js'
 import {
   leadershipKeep,
@@ -75,6 +75,8 @@ export interface NodeDrainComponents {
   /** A leadership that is here, or comes, is not given away for the sake of balance so long. */
   readonly keepLeader: (group: GroupId, forMs: number) => void
   readonly sessions?: SessionMover | undefined
+  /** That it noticed and no record has; `electionsToldMax` at most. Absent: it notices none. */
+  readonly elections?: (() => readonly NoticedElection[]) | undefined
   /** Without one a restart is awaited from outside. */
   readonly hook?: RestartHook | undefined
 }
@@ -107,7 +109,8 @@ export class NodeDrainDriver {
   }
 
   status(): NodeStatus {
-    const { groups, members, lifecycle, isReady, inFlight, sessions, hook } = this.#components
+    const { groups, members, lifecycle, isReady, inFlight } = this.#components
+    const { elections, sessions, hook } = this.#components
     const { boot, self } = this.#options
     const own = lifecycle()
     const draining = members()
@@ -126,7 +129,8 @@ export class NodeDrainDriver {
       inFlight: inFlight(),
       ...this.#components.counts(),
       groups: groups().map((group) => ({ group: group.group, ...group.status() })),
-      handedOver: groups().flatMap(({ group, isHandedOver }) => (isHandedOver ? [group] : []))
+      handedOver: groups().flatMap(({ group, isHandedOver }) => (isHandedOver ? [group] : [])),
+      elections: elections?.()
     }
   }
 

@@ -25,6 +25,18 @@ export interface ReplicaStatus {
   readonly active: readonly NodeId[]
 }
 
+/** A change of leaders that a node noticed and that no record has, as it tells it. */
+export interface NoticedElection {
+  readonly group: GroupId
+  /** Of the leader that came. */
+  readonly term: Term
+  readonly to: NodeId
+  /** Who led before, as far as the node knows, and in which term. */
+  readonly from: NodeId | null
+  readonly ledTerm: Term
+  readonly agoMs: number
+}
+
 /** A node, as it tells itself. */
 export interface NodeStatus {
   /** Drawn when its process began: another one is another process. */
@@ -50,6 +62,8 @@ export interface NodeStatus {
   readonly groups: readonly ReplicaStatus[]
   /** Of those that it leads, which were handed over to it; absent: an older node does not tell. */
   readonly handedOver?: readonly GroupId[] | undefined
+  /** Absent: it notices none, or is an older node, which does not tell. */
+  readonly elections?: readonly NoticedElection[] | undefined
 }
 
 export interface NodeView {

@@ -59,6 +59,7 @@ export class ModelControl {
   /** As it is committed. */
   failovers: FailoversState = failoversSection.initial()
   #loseAnswers = 0
+  #refusals = 0
 
   constructor(options: ModelControlOptions) {
     this.#options = options
@@ -81,6 +82,18 @@ export class ModelControl {
   /** The next answers do not arrive; what they answer is done. */
   loseAnswers(count: number): void {
     this.#loseAnswers = count
+  }
+
+  /** The next records of failovers are not taken. */
+  refuseFailovers(count: number): void {
+    this.#refusals = count
+  }
+
+  /** Whether this one is refused; it counts. */
+  refusesFailover(): boolean {
+    if (this.#refusals === 0) return false
+    this.#refusals--
+    return true
   }
 
   join(node: NodeId, clock: ProcessClock): Control {
@@ -211,10 +224,13 @@ class Replica implements Control {
     { deadline, idempotencyKey }: ChangeOptions
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
+      const isFailover = section.name === failoversSection.name
+      const isRefused = isFailover && this.#model.refusesFailover()
       const attempt = () => {
+        if (isRefused) return reject(new NoLeaderError('nobody leads'))
         const answer = this.#model.isCut(this.node)
           ? null
-          : section.name === failoversSection.name
+          : isFailover
             ? this.#model.commitFailover(change as unknown as FailoversChange)
             : this.#model.commit(change as unknown as PlanChange, idempotencyKey)
         if (answer === 'lost') reject(new IndeterminateError('the answer was lost'))

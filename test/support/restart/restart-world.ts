@@ -222,6 +222,7 @@ export class RestartWorld {
         inFlight: () => this.inFlight,
         counts: () => this.#counts(),
         keepLeader: (group, forMs) => this.kept.push({ node, group, forMs }),
+        elections: () => (host.process?.boot === boot ? host.process.failover.noticed() : []),
         hook:
           this.#options.hooks === false ? undefined : { restart: async () => this.#replace(node) }
       },

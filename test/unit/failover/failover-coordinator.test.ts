@@ -87,15 +87,38 @@ t.test('an election that is heard of beside a move stays to be recorded', async 
   world.run(30_000)
   world.set('b', { verdict: 'degraded' })
   world.run(9_900)
-  world.coordinator.drainRecords()
   const { coordinator, sight } = world
   const move = must(coordinator.next(sight, ms(world.now + 2_000), false), 'move')
   const heard = { group: 1 as GroupId, term: 9 as Term, leader: node('d') }
   coordinator.handleLeaderChanged(heard, ms(world.now))
   const record = coordinator.handleMoved(move, sight, ms(world.now))
   t.match(record, { reason: 'degraded', group: move.group, to: move.target })
-  t.match(coordinator.drainRecords(), [{ reason: 'elected', group: 1, to: 'd' }])
+  t.match(coordinator.unrecorded.all, [{ group: 1, to: 'd' }])
   t.match(coordinator.explain().slice(-2), [{ reason: 'elected' }, { reason: 'degraded' }])
+})
+
+t.test('an election to where a move failed is one that nobody asked for', async (t) => {
+  const world = new World(five(), { spreadGapMs: 0 })
+  world.run(30_000)
+  world.set('b', { verdict: 'degraded' })
+  world.run(9_900)
+  const { coordinator, sight } = world
+  const move = must(coordinator.next(sight, ms(world.now + 2_000), false), 'move')
+  coordinator.handleMoved(move, sight, ms(world.now))
+  coordinator.handleMoveFailed(move)
+  const { group, target: leader } = move
+  coordinator.handleLeaderChanged({ group, term: 2 as Term, leader }, ms(world.now))
+  t.match(coordinator.unrecorded.all, [{ group, term: 2, from: 'b', to: leader, ledTerm: 1 }])
+})
+
+t.test('what another node heard is an election too', async (t) => {
+  const { coordinator } = new World(five())
+  const [group, term, ledTerm] = [3 as GroupId, 7 as Term, 5 as Term]
+  const told = { group, term, to: node('c'), from: node('e'), ledTerm, agoMs: 400 }
+  coordinator.handleNoticed(told, ms(1_000))
+  t.match(coordinator.unrecorded.all, [
+    { group, term, from: 'e', to: 'c', at: 600, why: 'term 7: e led in term 5' }
+  ])
 })
 
 t.test('a trouble that passes moves nothing', async (t) => {
