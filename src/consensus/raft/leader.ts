@@ -10,7 +10,9 @@
  * 5. A leader that the newest configuration leaves out counts for nothing, and gives up when that
  *    configuration is committed, not before (R-C07, R-M07).
  * 6. A commit is told with the next append, or by itself when none leaves for a moment; that of a
- *    configuration at once. A read round tells it too, so no read waits for that moment.
+ *    configuration at once. A read round tells it too, so no read waits for that moment. Who is
+ *    told to take over is told it, too: it applies while it campaigns what it would wait for as a
+ *    leader.
  */
 import { after, NEVER } from '../../core/deadlines.js'
 import { type RaftRole, RaftRoles } from '../../core/events.js'
@@ -91,9 +93,13 @@ export class Leader implements Role {
     return this.#transfer.target
   }
 
-  start(): void {
+  /** @param isHandedOver the leader before was at work until now */
+  start(isHandedOver: boolean): void {
     const replica = this.#replica
     this.#followers.follow()
+    if (isHandedOver) {
+      for (const voter of replica.configuration.voters) this.#followers.get(voter)?.presumeSame()
+    }
     replica.setLeader(replica.self)
     this.#append(encodeEntryPayload({ kind: 'noop' }))
   }
@@ -166,7 +172,7 @@ export class Leader implements Role {
   }
 
   transferTo(wanted: ReplicaId | null): void {
-    const target = wanted ?? this.#mostAdvanced()
+    const target = wanted ?? this.#bestSuccessor()
     const refusal = this.#transferRefusal(target)
     if (target === null || refusal !== null) {
       this.#emitTransferEnded(target, 'refused', refusal ?? 'noOtherVoter')
@@ -177,7 +183,7 @@ export class Leader implements Role {
     const { transferTimeoutMs, electionTimeoutMaxMs } = this.#replica.options
     const timeoutMs = transferTimeoutMs === 0 ? electionTimeoutMaxMs : transferTimeoutMs
     this.#transfer.begin(target, after(this.#replica.now, timeoutMs))
-    this.#replica.record('transferBegun', target, wanted === null ? 'most advanced' : 'named')
+    this.#replica.record('transferBegun', target, wanted === null ? 'best successor' : 'named')
     this.#followers.get(target)?.resume()
     this.#replicateTo(target, true)
     this.#maybeTellTarget(target)
@@ -264,7 +270,9 @@ export class Leader implements Role {
   }
 
   handlePeerConnected(peer: ReplicaId): void {
-    this.#followers.get(peer)?.resume()
+    const progress = this.#followers.get(peer)
+    if (progress !== undefined) progress.connectedAt = this.#replica.now
+    progress?.resume()
     this.#replicateTo(peer, true)
   }
 
@@ -488,7 +496,7 @@ export class Leader implements Role {
   #resign(): void {
     const successor = this.#mostAdvanced()
     if (successor !== null) {
-      this.#replica.effects.send({ kind: 'timeoutNow', ...this.#replica.envelope(successor) })
+      this.#sendTimeoutNow(successor)
     }
     this.#transitions.becomeFollower(this.#replica.term, null, 'removed')
   }
@@ -562,6 +570,24 @@ export class Leader implements Role {
     return this.#replica.configuration.voters.includes(target) ? null : 'notAVoter'
   }
 
+  /**
+   * Of those that have what is committed, who has been connected longest: a process that has just
+   * begun is slow at everything, and is the likeliest to end again.
+   */
+  #bestSuccessor(): ReplicaId | null {
+    const { commitIndex } = this.#replica
+    const connectedAt = ({ replica }: ReplicaProgress) =>
+      this.#followers.get(replica)?.connectedAt ?? this.#replica.now
+    const able = this.progress().filter(
+      ({ active, isVoter, matchIndex }) => isVoter && active && matchIndex >= commitIndex
+    )
+    const longest = Math.min(...able.map(connectedAt))
+    const [best] = able
+      .filter((one) => connectedAt(one) === longest)
+      .sort((a, b) => b.matchIndex - a.matchIndex || compareText(a.replica, b.replica))
+    return best?.replica ?? this.#mostAdvanced()
+  }
+
   /** Voters that answer go before silent ones. */
   #mostAdvanced(): ReplicaId | null {
     const [best] = this.progress()
@@ -579,7 +605,13 @@ export class Leader implements Role {
     if (member !== this.#transfer.target) return
     if (this.#followers.get(member)?.match !== this.#replica.log.lastIndex) return
     this.#transfer.noteTold(member)
-    this.#replica.effects.send({ kind: 'timeoutNow', ...this.#replica.envelope(member) })
+    this.#sendTimeoutNow(member)
+  }
+
+  #sendTimeoutNow(to: ReplicaId): void {
+    const { commitIndex: committed, effects } = this.#replica
+    const commitIndex = Math.min(this.#matchOf(to), committed) as LogIndex
+    effects.send({ kind: 'timeoutNow', ...this.#replica.envelope(to), commitIndex })
   }
 
   #endTransfer(outcome: TransferOutcome, reason: string): void {

@@ -4,6 +4,8 @@
  * `probe`: where the logs agree is not known; one append at a time. `replicate`: appends are sent
  * ahead of their answers, up to a window. `snapshot`: what it lacks is not in the log any more; it
  * gets no appends, and is offered a snapshot at each heartbeat's answer until it has one (R-S02).
+ * Who takes over from a leader at work presumes that the others have all that it has, and begins
+ * with `replicate`: a refusal says where they do not.
  *
  * Invariants: `match` never falls; `next` is above `match`. Silence about what is on its way lets
  * nothing more of the log go: perhaps it is only slow.
@@ -23,6 +25,8 @@ export class Progress {
   offeredIndex = 0 as LogIndex
   /** When it last answered in this term; the election counts as an answer. */
   heardAt: MonotonicMs
+  /** In this term; until it is connected anew, before all times. */
+  connectedAt = Number.NEGATIVE_INFINITY as MonotonicMs
   /** It has answered since its connection was lost last, or since the election. */
   isAnswering = false
   /** The highest commit index that it was sent. */
@@ -95,6 +99,11 @@ export class Progress {
     this.#isAwaited = true
   }
 
+  /** Its log is likely the leader's own, though it has not said so. */
+  presumeSame(): void {
+    this.mode = 'replicate'
+  }
+
   /** False: nothing new, such as an old answer that was overtaken. */
   handleAccepted(index: LogIndex): boolean {
     this.#inFlight.dropUpTo(index)
@@ -114,9 +123,10 @@ export class Progress {
   handleRejected(rejected: LogIndex, agreed: LogIndex): boolean {
     if (rejected <= this.match || this.mode === 'snapshot') return false
     if (this.mode === 'probe' && rejected !== this.next - 1) return false
+    const isKnown = this.match > 0
     if (this.mode === 'replicate') {
       this.becomeProbe()
-      return true
+      if (isKnown) return true
     }
     this.next = Math.max(Math.min(rejected, agreed + 1), this.match + 1) as LogIndex
     this.#isAwaited = false

@@ -42,7 +42,7 @@ import { Follower } from './follower.js'
 import { Leader } from './leader.js'
 import { assertRaftOptions } from './options.js'
 import { Replica } from './replica.js'
-import type { Transitions } from './role.js'
+import { leadershipTransferred, type Transitions } from './role.js'
 import type {
   ChangeOutcome,
   CompactionLimits,
@@ -249,8 +249,8 @@ export class Raft {
   }
 
   /**
-   * Null: to the most advanced voter. Ends with `TransferEnded`; the same target twice is one
-   * transfer.
+   * Null: to the best voter, as the leader sees it. Ends with `TransferEnded`; the same target
+   * twice is one transfer.
    */
   transferLeadership(target: ReplicaId | null, now: MonotonicMs): void {
     this.#replica.now = now
@@ -435,7 +435,7 @@ export class Raft {
   #becomeLeader(reason: string): void {
     const leader = new Leader(this.#replica, this.#transitions)
     this.#replica.record('becameLeader', this.#replica.self, reason)
-    leader.start()
+    leader.start(reason === leadershipTransferred)
     this.#enter(leader, reason)
   }
 
