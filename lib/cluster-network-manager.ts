@@ -549,8 +549,10 @@ export class ClusterNetworkManager implements ClusterManager {
     membership.setLifecycle(Lifecycles.Draining)
     heartbeat.announce()
     await sessions.mover.moveAllAway(deadline)
-    await consensus.handOver(deadline)
+    queries.drain()
+    const given = await consensus.handOver(deadline)
     await queries.stop(deadline)
+    await consensus.untilLed(given, deadline)
     await membership.leave(this.#deadlineIn(goodbyeTimeoutMs))
   }
 

@@ -4,6 +4,9 @@
 // messages in order, so what only a late or doubled message brings to light is rare in a whole cluster.
 import { dataSideMutants } from './data-side-mutants.mjs'
 
+/** What breaks a promise, or overstays it, is rare among random faults: stories tell of each. */
+const staleReads = 'test/unit/consensus/raft/stale-reads.test.js'
+
 export const mutants = [
   ...dataSideMutants,
   {
@@ -92,6 +95,42 @@ export const mutants = [
     file: 'src/consensus/raft/replica.js',
     find: 'this.#promisedUntil = until',
     replace: 'void until'
+  },
+  {
+    name: 'lease counted from the confirmation of its round',
+    file: 'src/consensus/raft/leader.js',
+    find: 'this.#lease.begin(confirmed)',
+    replace: 'this.#lease.begin({ ...confirmed, openedAt: this.#replica.now })',
+    test: staleReads
+  },
+  {
+    name: 'lease kept while a successor takes over',
+    file: 'src/consensus/raft/leader.js',
+    find: 'isVoter && !this.#transfer.hasTold',
+    replace: 'isVoter',
+    test: staleReads
+  },
+  {
+    name: 'promises that leases rest on forgotten at a restart',
+    file: 'src/consensus/raft/raft.js',
+    find: 'this.#replica.keepForgottenPromise()',
+    replace: 'void 0',
+    test: staleReads
+  },
+  {
+    name: 'promises that leases rest on forgotten in a later term',
+    file: 'src/consensus/raft/replica.js',
+    find: 'this.#vote = null;\n        this.persists.noteHardState();',
+    replace:
+      'this.#vote = null;\n        this.#promisedUntil = -Infinity;\n        this.persists.noteHardState();',
+    test: staleReads
+  },
+  {
+    name: 'campaigns in spite of a promise that a lease rests on',
+    file: 'src/consensus/raft/follower.js',
+    find: 'if (replica.isPromised)',
+    replace: 'if (replica.now < 0)',
+    test: staleReads
   },
   {
     name: 'log not synced',

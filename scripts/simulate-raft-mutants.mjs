@@ -1,8 +1,8 @@
 // Plants each bug of `mutants.mjs` that lies in the Raft core and breaks what holds at each moment, and demands that the core's own seeds find
-// it. Progress on stderr; the last line of stdout is one JSON object. `-- --mutant TEXT` runs those whose
+// it, or the test that it names. Progress on stderr; the last line of stdout is one JSON object. `-- --mutant TEXT` runs those whose
 // name contains TEXT, `-- --seeds N` gives up on a mutant after N seeds.
 import { parseArgs } from 'node:util'
-import { clear, huntInCore, plant } from './mutant-hunt.mjs'
+import { clear, huntInCore, huntInTest, plant } from './mutant-hunt.mjs'
 import { mutants } from './mutants.mjs'
 
 const { values } = parseArgs({
@@ -20,9 +20,11 @@ const wanted = mutants.filter(
 
 const outcomes = []
 for (const mutant of wanted) {
-  const failure = await huntInCore(plant(mutant, 'core'), seeds)
+  const root = plant(mutant, 'core')
+  const failure = mutant.test ? await huntInTest(root, mutant.test) : await huntInCore(root, seeds)
   const reason = failure?.why.split('\n')[0].slice(0, 120)
-  const verdict = failure ? `caught   ${mutant.name}: seed ${failure.seed}, ${reason}` : null
+  const by = mutant.test ? 'its test' : `seed ${failure?.seed}`
+  const verdict = failure ? `caught   ${mutant.name}: ${by}, ${reason}` : null
   console.error(verdict ?? `SURVIVED ${mutant.name}`)
   const seed = failure?.seed ?? null
   outcomes.push({ mutant: mutant.name, caught: failure !== null, seed, reason })

@@ -36,6 +36,7 @@ import { LastIndexes } from './last-indexes.js'
 import type { ClientQueryOptions } from './query-options.js'
 import { RequestWindow } from './request-window-driver.js'
 import { type SessionOptions, SqlSession, type SqlSessionParts } from './sql-session-driver.js'
+import { Standbys } from './standbys-driver.js'
 import { uuidRandomBytes, uuidV7 } from './uuid.js'
 import { type ClientMessenger, WatchDriver } from './watch-driver.js'
 
@@ -83,6 +84,7 @@ export class ClientDriver {
   readonly #options: ClientConfig
   readonly #queries: QueryDriver
   readonly #watch: WatchDriver
+  readonly #standbys: Standbys
   readonly #window: RequestWindow
   readonly #seen = new LastIndexes()
   readonly #hub: EventHub<ClientEventBody>
@@ -140,7 +142,18 @@ export class ClientDriver {
         answerTimeoutMs
       }
     )
-    transport.onEvent((event) => this.#publish(event))
+    this.#standbys = new Standbys({
+      clock,
+      random: random.split('standbys'),
+      messenger: transport,
+      members: () => cluster.members(),
+      groups: () => this.#seen.groups(),
+      votersOf: (group) => this.#queries.votersOf(group)
+    })
+    transport.onEvent((event) => {
+      this.#publish(event)
+      this.#standbys.look()
+    })
   }
 
   /**
@@ -284,7 +297,9 @@ export class ClientDriver {
       return await this.#window.run({ deadline, signal }, async () => {
         const leftMs = Math.max(Number.MIN_VALUE, deadline - clock.now())
         const answer = await execute({ ...options, timeoutMs: leftMs })
-        for (const { group, index } of [answer].flat()) this.#seen.note(group, index)
+        for (const { group, index } of [answer].flat()) {
+          if (this.#seen.note(group, index)) this.#standbys.look()
+        }
         return answer
       })
     } catch (error) {
@@ -300,6 +315,7 @@ export class ClientDriver {
     this.#window.close()
     await Promise.all([...this.#sessions].map((session) => session.close()))
     this.#watch.stop()
+    this.#standbys.stop()
     if (wasOpen) await this.#queries.stop(after(clock.now(), this.#options.drainTimeoutMs))
     await transport.stop()
     this.#hub.close()
@@ -313,6 +329,7 @@ export class ClientDriver {
     this.#queries.learnPlacements(answer.groups)
     const { shards } = answer
     if (shards !== undefined) this.#queries.learnShards(shards.version, shards.tables)
+    this.#standbys.look()
     if (!isChanged) return
     const members = cluster.members()
     for (const { nodeId } of before) {

@@ -8,7 +8,15 @@ export class LastIndexes {
     return this.#byGroup.get(group) ?? (0 as LogIndex)
   }
 
-  note(group: GroupId, index: LogIndex): void {
-    if (index > this.of(group)) this.#byGroup.set(group, index)
+  /** Answers whether nothing was seen of the group before. */
+  note(group: GroupId, index: LogIndex): boolean {
+    if (index <= this.of(group)) return false
+    const isNew = !this.#byGroup.has(group)
+    this.#byGroup.set(group, index)
+    return isNew
+  }
+
+  groups(): Iterable<GroupId> {
+    return this.#byGroup.keys()
   }
 }

@@ -4,7 +4,7 @@
  * of each.
  *
  * Owner's order: construct with the messenger and `open` before that one takes connections;
- * `start` when it does; `handOver`, then `stop`, while it still does.
+ * `start` when it does; `handOver`, `untilLed`, then `stop`, while it still does.
  */
 import { must } from '../core/assert.js'
 import type { Config } from '../core/config/schema.js'
@@ -286,20 +286,39 @@ export class ConsensusDriver {
   }
 
   /**
-   * Campaigns no more, and gives leadership away where it can; what fails is logged, not thrown.
+   * Campaigns no more, and gives leadership away where it can, of all groups side by side; what
+   * fails is logged, not thrown. Answers what it does not lead any more.
    */
-  async handOver(deadline: MonotonicMs): Promise<void> {
+  async handOver(deadline: MonotonicMs): Promise<readonly GroupDriver[]> {
     this.#balance.stop()
+    const given: GroupDriver[] = []
     const transfers = this.groups().map(async (group) => {
       group.setCandidacy(false)
       if (!group.isLeader || group.status().voters.length < 2) return
       try {
         await group.transferLeadership(null, deadline)
+        given.push(group)
       } catch (error) {
         this.#components.logger.warn({ group: group.group, error }, 'leadership stays to the end')
       }
     })
     await Promise.all(transfers)
+    return given
+  }
+
+  /**
+   * After `handOver`: until somebody else is heard to lead. The vote of this node may be needed for
+   * that, and what a node does that ends is not to be in the way of those who begin.
+   */
+  async untilLed(given: readonly GroupDriver[], deadline: MonotonicMs): Promise<void> {
+    const waits = given.map(async (group) => {
+      try {
+        await group.untilLed(deadline)
+      } catch (error) {
+        this.#components.logger.warn({ group: group.group, error }, 'nobody has taken over')
+      }
+    })
+    await Promise.all(waits)
   }
 
   /** Everybody who waits is told; the log is closed and the directory unlocked. */

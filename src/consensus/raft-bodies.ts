@@ -110,6 +110,8 @@ const installSnapshot = openStruct({
 
 /** For how long the receiver is asked to vote for nobody else; absent: it is not asked. */
 const heartbeatLater = { promiseMs: [1, u32] } as const
+/** Of what the receiver is known to have. */
+const timeoutNowLater = { commitIndex: [1, logIndex] } as const
 /** It votes for nobody else for so long; absent: it makes no promise. */
 const heartbeatResponseLater = { promised: [1, bool] } as const
 
@@ -142,7 +144,7 @@ export const raftShapes = {
     'heartbeatResponse',
     openStruct({ ...envelope, readContext: u64 }, heartbeatResponseLater)
   ),
-  timeoutNow: tagged('timeoutNow', openStruct(envelope)),
+  timeoutNow: tagged('timeoutNow', openStruct(envelope, timeoutNowLater)),
   installSnapshot: tagged('installSnapshot', installSnapshot),
   snapshotRefused: tagged('snapshotRefused', openStruct({ ...envelope, index: logIndex }))
 } as const
@@ -152,6 +154,7 @@ type Bodies = { readonly [Name in keyof Shapes]: Codec<TypeOf<Shapes[Name]>> }
 
 const laterOfAppendEntries = laterFieldsOf(appendEntriesLater)
 const laterOfHeartbeat = laterFieldsOf(heartbeatLater)
+const laterOfTimeoutNow = laterFieldsOf(timeoutNowLater)
 const laterOfHeartbeatResponse = laterFieldsOf(heartbeatResponseLater)
 
 export const raftBodies: Bodies = {
@@ -337,6 +340,7 @@ export const raftBodies: Bodies = {
     spec: raftShapes.timeoutNow.spec,
     write(writer, body) {
       writeEnvelope(writer, body.group, body.from, body.to, body.term)
+      laterOfTimeoutNow.write(writer, body)
     },
     read(reader) {
       const body = {
@@ -346,7 +350,7 @@ export const raftBodies: Bodies = {
         term: term.read(reader),
         kind: 'timeoutNow'
       } as const
-      skipLaterFields(reader)
+      laterOfTimeoutNow.read(reader, body)
       return body
     }
   },

@@ -79,6 +79,7 @@ export class QueryDriver {
   #runOptions: RunOptions
   #config: QueryDriverOptions['config']
   #state: (typeof States)[keyof typeof States] = States.New
+  #isDraining = false
   #onIdle: (() => void) | null = null
 
   constructor(components: QueryComponents, options: QueryDriverOptions) {
@@ -122,6 +123,7 @@ export class QueryDriver {
       choose: (choice) => this.#chooser.choose(choice),
       assertQuorum: () => components.assertQuorum?.(),
       isStopping,
+      isDraining: () => this.#isDraining,
       onRetry: () => this.#counters.add('query_retries'),
       onRetryDenied: () => this.#counters.add('retries_denied')
     }
@@ -136,6 +138,11 @@ export class QueryDriver {
     this.#tools.hotspots.start()
     this.#tools.shardWatch.start()
     this.#server.start()
+  }
+
+  /** It will stop: who finds no leader here is sent back, to where one may be, and not held. */
+  drain(): void {
+    this.#isDraining = true
   }
 
   /** Refuses new queries, ends those that wait, and gives the others time until `deadline`. */
@@ -231,6 +238,11 @@ export class QueryDriver {
   /** As far as this node knows, with or without a replica of the group. */
   leaderOf(group: GroupId): NodeId | null {
     return this.#tools.placements.of(group)?.leader ?? null
+  }
+
+  /** As far as this node knows. */
+  votersOf(group: GroupId): readonly NodeId[] {
+    return this.#tools.placements.of(group)?.voters ?? []
   }
 
   /** Every group that this node knows of, with or without a replica. */

@@ -229,7 +229,9 @@ export class QueryServerDriver {
     return running.catch((thrown: unknown) => {
       // What may have been done is in doubt by now: this only waited, for a leader perhaps.
       if (!(thrown instanceof StoppedError)) throw thrown
-      throw new DrainingError('the node takes no queries any more', { cause: thrown })
+      const { leaderHint } = thrown
+      const hint = leaderHint === undefined ? {} : { leaderHint }
+      throw new DrainingError('the node takes no queries any more', { cause: thrown, ...hint })
     })
   }
 }

@@ -88,6 +88,8 @@ export interface RunComponents {
   /** Throws when too few voters are in reach. */
   readonly assertQuorum: () => void
   readonly isStopping: () => boolean
+  /** It will stop: whoever would wait here for a leader asks elsewhere. */
+  readonly isDraining: () => boolean
   readonly onRetry: () => void
   readonly buffer: LeaderBufferDriver
   readonly budget: RetryBudget
@@ -330,7 +332,7 @@ export class RunDriver {
 
   #takeHint(node: NodeId, thrown: unknown): void {
     if (hasCode(thrown, 'ERR_SKEIN_STALE_ROUTE')) this.#learnFrom(thrown)
-    else if (!hasCode(thrown, 'ERR_SKEIN_NOT_LEADER') && !isGivenUp(thrown)) return
+    else if (!isOfLeader(thrown) && !isGivenUp(thrown)) return
     const { leaderHint } = thrown
     if (leaderHint !== undefined && leaderHint !== node) this.#leaderHint = leaderHint
   }
@@ -345,6 +347,10 @@ export class RunDriver {
   }
 
   async #pause(): Promise<void> {
+    if (this.#parts.isDraining() && this.#doubt === null && this.#waitsForLeader()) {
+      const hint = this.#leaderHint === null ? {} : { leaderHint: this.#leaderHint }
+      throw new StoppedError('the node is stopping', hint)
+    }
     // Who was just told the leader goes there at once; a second time it waits like the others.
     if (this.#leaderHint !== null && this.#failures <= 1) return
     const { clock, placements, random, waiting } = this.#parts
@@ -428,6 +434,10 @@ function told({ statements, home }: QueryPlan): Pick<QueryBody, 'statements' | '
     sqlSession: { id, prepared }
   }
 }
+
+/** Who answers so may know who leads, or is about to. */
+const isOfLeader = (thrown: unknown): thrown is SkeinError =>
+  hasCode(thrown, 'ERR_SKEIN_NOT_LEADER') || hasCode(thrown, 'ERR_SKEIN_DRAINING')
 
 /** Left for another leader, which was heard of. */
 const isGivenUp = (thrown: unknown): thrown is SkeinError =>

@@ -12,7 +12,7 @@ import {
 import { SimulatedAuthority } from '../../src/simulation/simulated-credentials.js'
 import { SimulatedDatagramWorld } from '../../src/simulation/simulated-datagram-network.js'
 import { SimulatedStreamWorld } from '../../src/simulation/simulated-stream-network.js'
-import { drawSwarmOptions } from '../../src/simulation/swarm-options.js'
+import { drawSwarmOptions, type SwarmOptions } from '../../src/simulation/swarm-options.js'
 import { TraceHash } from '../../src/simulation/trace-hash.js'
 import { VirtualTime } from '../../src/simulation/virtual-clock.js'
 
@@ -34,6 +34,12 @@ const watch: ClusterWatch = {
   ledCommitIndex: () => 0
 }
 
+/** Everything that takes time takes exactly this. */
+export interface EvenTimes {
+  readonly latencyMs: number
+  readonly syncMs: number
+}
+
 /** A simulated cluster in which nothing happens but what its test does. */
 export function calmCluster(
   seed: number,
@@ -42,18 +48,19 @@ export function calmCluster(
   {
     versionsAt,
     loggerOf = () => silentLogger,
+    even,
     ...parts
   }: Pick<CreateOptions, 'restart'> &
     Pick<ClusterOptions, 'versionsAt'> &
-    Partial<Pick<ClusterComponents, 'loggerOf'>> = {}
+    Partial<Pick<ClusterComponents, 'loggerOf'>> & { readonly even?: EvenTimes } = {}
 ) {
   const authority = new SimulatedAuthority()
   const random = SplittableRandom.fromSeed(seed)
   const time = new VirtualTime(new TraceHash())
   const drawn = drawSwarmOptions(random.split('swarm'), size)
   const calm = {
-    latencyMinMs: 0.2,
-    latencyMeanMs: 0.5,
+    latencyMinMs: even?.latencyMs ?? 0.2,
+    latencyMeanMs: even === undefined ? 0.5 : 0,
     lossProbability: 0,
     duplicateProbability: 0,
     reorderProbability: 0,
@@ -65,7 +72,8 @@ export function calmCluster(
   const settled = {
     members: { ...drawn.members, founders: null },
     groups: { ...drawn.groups, count: 1 },
-    bounds: {}
+    bounds: {},
+    disk: even === undefined ? drawn.disk : evenDisk(drawn.disk, even)
   }
   const links = new Links(calm, random.split('links'), noFaults())
   const streams = new SimulatedStreamWorld(time, links)
@@ -107,3 +115,10 @@ export function calmCluster(
   }
   return { authority, cluster, links, random, run, settle, streams, time }
 }
+
+const evenDisk = (disk: SwarmOptions['disk'], { syncMs }: EvenTimes): SwarmOptions['disk'] => ({
+  ...disk,
+  writeLatencyMs: [0, 0],
+  syncLatencyMs: [syncMs, syncMs],
+  slowDisks: 0
+})

@@ -2,12 +2,13 @@ import { after } from '../../src/core/deadlines.js'
 import { ConnectionLostError, NotSentError, RequestTimeoutError } from '../../src/core/errors.js'
 import type { MonotonicMs, NodeId } from '../../src/core/ids.js'
 import type { Clock, Timer } from '../../src/core/ports/clock.js'
-import type {
-  Inbound,
-  MessageType,
-  Messenger,
-  RequestOptions,
-  RequestType
+import {
+  type Inbound,
+  type MessageType,
+  type Messenger,
+  Priorities,
+  type RequestOptions,
+  type RequestType
 } from '../../src/core/ports/messenger.js'
 import { factsOf, RemoteError } from '../../src/core/remote-error.js'
 import { ByteReader } from '../../src/wire/byte-reader.js'
@@ -17,12 +18,53 @@ import type { MessageDeclaration } from '../../src/wire/declaration.js'
 type AnyRequest = RequestType<unknown, unknown>
 type Handler = (inbound: Inbound<unknown>) => unknown
 
+/** Each way. */
+export interface LinkLimits {
+  readonly delayMs: number
+  readonly bytesPerMs: number
+  /** What waits for the link; beyond it `send` answers false. */
+  readonly queueBytesMax: number
+}
+
+/** One way of a link that is narrow: messages pass in order, critical ones before all others. */
+class NarrowLink {
+  readonly limits: LinkLimits
+  #freeAt = 0
+  queuedBytesPeak = 0
+  bytes = 0
+  refused = 0
+
+  constructor(limits: LinkLimits) {
+    this.limits = limits
+  }
+
+  queuedBytes(now: number): number {
+    return Math.max(0, this.#freeAt - now) * this.limits.bytesPerMs
+  }
+
+  hasRoom(now: number): boolean {
+    const hasRoom = this.queuedBytes(now) < this.limits.queueBytesMax
+    if (!hasRoom) this.refused++
+    return hasRoom
+  }
+
+  /** Until the last byte has arrived. */
+  take(sizeBytes: number, now: number): number {
+    const { bytesPerMs, delayMs } = this.limits
+    this.#freeAt = Math.max(now, this.#freeAt) + sizeBytes / bytesPerMs
+    this.bytes += sizeBytes
+    this.queuedBytesPeak = Math.max(this.queuedBytesPeak, this.queuedBytes(now))
+    return this.#freeAt - now + delayMs
+  }
+}
+
 /** Connects the messengers of a test's nodes: encoded messages, a delay, links that can be cut. */
 export class MemoryNetwork {
   readonly clock: Clock
   readonly delayMs: number
   readonly nodes = new Map<NodeId, MemoryMessenger>()
   readonly #cut = new Set<string>()
+  readonly #narrow = new Map<string, NarrowLink>()
 
   constructor(clock: Clock, delayMs = 1) {
     this.clock = clock
@@ -46,6 +88,28 @@ export class MemoryNetwork {
   /** One way. */
   delayBetween(_from: NodeId, _to: NodeId): number {
     return this.delayMs
+  }
+
+  /** From now on, both ways. */
+  narrow(a: NodeId, b: NodeId, limits: LinkLimits): void {
+    for (const way of [`${a}>${b}`, `${b}>${a}`]) this.#narrow.set(way, new NarrowLink(limits))
+  }
+
+  /** One way; null: it is as wide as any. */
+  narrowLink(from: NodeId, to: NodeId): NarrowLink | null {
+    return this.#narrow.get(`${from}>${to}`) ?? null
+  }
+
+  hasRoom(from: NodeId, to: NodeId, priority: number): boolean {
+    const link = this.narrowLink(from, to)
+    return priority === Priorities.Critical || link === null || link.hasRoom(this.clock.now())
+  }
+
+  transitMs(from: NodeId, to: NodeId, message: { sizeBytes: number; priority: number }): number {
+    const link = this.narrowLink(from, to)
+    if (link === null) return this.delayBetween(from, to)
+    if (message.priority === Priorities.Critical) return link.limits.delayMs
+    return link.take(message.sizeBytes, this.clock.now())
   }
 
   /** Silent both ways, without anybody being told. */
@@ -86,8 +150,10 @@ export class MemoryMessenger implements Messenger {
 
   send<Body>(to: NodeId, type: MessageType<Body>, body: Body): boolean {
     if (this.#isDead || !this.#network.nodes.has(to)) return false
+    const priority = priorityOf(type)
+    if (!this.#network.hasRoom(this.#self, to, priority)) return false
     const bytes = encode(type, body)
-    this.#later(to, () => {
+    this.#later(to, { sizeBytes: bytes.length, priority }, () => {
       if (!this.#network.isLinked(this.#self, to)) return
       this.#network.nodes.get(to)?.deliver(this.#self, type, bytes)
     })
@@ -113,7 +179,7 @@ export class MemoryMessenger implements Messenger {
         finish(() => reject(new RequestTimeoutError('no answer in time')))
       )
       this.#waiting.set(lost, to)
-      this.#later(to, () => {
+      this.#later(to, { sizeBytes: bytes.length, priority: priorityOf(type) }, () => {
         if (!this.#network.isLinked(this.#self, to)) return
         this.#network.nodes
           .get(to)
@@ -168,9 +234,15 @@ export class MemoryMessenger implements Messenger {
     const handle = this.#requests.get(type.number)
     if (handle === undefined) return
     const answered = handle(this.#inbound(from, decode(type, bytes), deadline)) as Promise<unknown>
+    const priority = priorityOf(type)
     answered.then(
-      (answer) => this.#later(from, () => reply(encode(type.response, answer))),
-      (error: unknown) => this.#later(from, () => reply(new RemoteError(factsOf(error))))
+      (answer) => {
+        const answerBytes = encode(type.response, answer)
+        const { length: sizeBytes } = answerBytes
+        this.#later(from, { sizeBytes, priority }, () => reply(answerBytes))
+      },
+      (error: unknown) =>
+        this.#later(from, { sizeBytes: 0, priority }, () => reply(new RemoteError(factsOf(error))))
     )
   }
 
@@ -190,13 +262,16 @@ export class MemoryMessenger implements Messenger {
     }
   }
 
-  #later(to: NodeId, work: () => void): void {
+  #later(to: NodeId, message: { sizeBytes: number; priority: number }, work: () => void): void {
     const { clock } = this.#network
-    clock.schedule(after(clock.now(), this.#network.delayBetween(this.#self, to)), () => {
+    clock.schedule(after(clock.now(), this.#network.transitMs(this.#self, to, message)), () => {
       if (!this.#isDead) work()
     })
   }
 }
+
+const priorityOf = (type: { readonly number: number }): number =>
+  (type as unknown as MessageDeclaration<unknown>).priority
 
 function encode(type: { readonly number: number }, body: unknown): Uint8Array {
   const writer = new ByteWriter(1 << 20)

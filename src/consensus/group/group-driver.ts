@@ -125,6 +125,7 @@ export class GroupDriver implements ReplicatedGroup {
   readonly #options: GroupOptions
   readonly #applier: Applier
   readonly #transfers = new Waiters<null, void>()
+  readonly #leaderless = new Waiters<null, void>()
   readonly #sweepTimer: DeadlineTimer
   /** `status` without its copies. */
   readonly sight: ReplicaSight
@@ -140,6 +141,8 @@ export class GroupDriver implements ReplicatedGroup {
   #isLeader = false
   /** To this replica, which leads since. */
   #isHandedOver = false
+  /** Whom this replica handed over to, until a leader is heard of. */
+  #successor: ReplicaId | null = null
   #isHalted = false
   #isStopped = false
   #failure: SkeinError | null = null
@@ -263,8 +266,8 @@ export class GroupDriver implements ReplicatedGroup {
   }
 
   tellQueues(tell: TellQueue): void {
-    const { pendingReadsMax, uncommittedBytesMax, appendsInFlightMax, clientsMax } =
-      this.#options.config
+    const { config } = this.#options
+    const { pendingReadsMax, uncommittedBytesMax, appendsInFlightMax, clientsMax } = config
     tell('consensus.clientsMax', this.#applier.table.size, clientsMax)
     const parts = this.#parts
     if (parts === null) return
@@ -275,8 +278,10 @@ export class GroupDriver implements ReplicatedGroup {
     // One proposal may be larger than all that is allowed, when it is alone.
     const bytesMax = uncommittedBytesMax + messageSizeBytesMax
     tell('consensus.uncommittedBytesMax', uncommittedBytes, bytesMax)
-    for (const { appendsInFlight } of progress) {
+    const bytesInFlightMax = config.appendBytesInFlightMax + messageSizeBytesMax
+    for (const { appendBytesInFlight, appendsInFlight } of progress) {
       tell('consensus.appendsInFlightMax', appendsInFlight, appendsInFlightMax)
+      tell('consensus.appendBytesInFlightMax', appendBytesInFlight, bytesInFlightMax)
     }
   }
 
@@ -354,6 +359,15 @@ export class GroupDriver implements ReplicatedGroup {
       this.#transfers.add(null, { deadline, resolve, reject })
       this.#armSweep()
       raft.transferLeadership(replica)
+    })
+  }
+
+  /** Resolves when a leader is heard of. @throws TransferFailedError none was */
+  untilLed(deadline: MonotonicMs): Promise<void> {
+    if (this.#started().raft.core.leader !== null) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#leaderless.add(null, { deadline, resolve, reject })
+      this.#armSweep()
     })
   }
 
@@ -456,7 +470,11 @@ export class GroupDriver implements ReplicatedGroup {
           term: event.term,
           leader: event.leader === null ? null : nodeOf(event.leader)
         })
-        if (event.leader !== null) reads.askAgain()
+        if (event.leader !== null) {
+          this.#successor = null
+          reads.askAgain()
+          this.#leaderless.resolveWhere(() => true, undefined)
+        }
         break
       case 'ReadReady':
         reads.handleReady(event)
@@ -539,12 +557,17 @@ export class GroupDriver implements ReplicatedGroup {
     const leads = event.role === 'leader'
     const { term, role, reason } = event
     emit({ type: 'RoleChanged', group: this.group, term, role, reason })
+    if (role === 'candidate') {
+      worker.rehearse()
+      this.#wake()
+    }
     if (leads === this.#isLeader) return
     this.#isLeader = leads
     this.#isHandedOver = leads && reason === leadershipTransferred
     if (leads) {
       counters.add(this.#isHandedOver ? 'leaderships_transferred' : 'leader_elections')
       checks.lead()
+      this.#tellLeading()
       this.#wake()
       return
     }
@@ -552,7 +575,8 @@ export class GroupDriver implements ReplicatedGroup {
     this.#tellResigned()
     checks.resign()
     worker.discard()
-    pipeline.abandon(event.leader === null ? null : nodeOf(event.leader))
+    const next = event.leader ?? this.#successor
+    pipeline.abandon(next === null ? null : nodeOf(next))
     this.#transfers.resolveWhere(() => true, undefined)
     members.check()
     this.#wake()
@@ -560,10 +584,10 @@ export class GroupDriver implements ReplicatedGroup {
 
   #tellLeading(): void {
     if (this.#isLeadershipTold || !this.#isLeader || this.#failure !== null) return
-    const { term } = this.#started().raft.core
-    if (this.#applier.appliedTerm !== term) return
+    const { raft, worker } = this.#started()
+    if (!worker.hasEarlierTerms) return
     this.#isLeadershipTold = true
-    for (const section of this.#sections) section.handleLeadership(term)
+    for (const section of this.#sections) section.handleLeadership(raft.core.term)
   }
 
   #tellResigned(): void {
@@ -573,8 +597,10 @@ export class GroupDriver implements ReplicatedGroup {
   }
 
   #handleTransferEnded(event: Extract<RaftEvent, { type: 'TransferEnded' }>): void {
-    if (event.outcome === 'steppedDown') this.#transfers.resolveWhere(() => true, undefined)
-    else if (event.outcome !== 'replaced') {
+    if (event.outcome === 'steppedDown') {
+      this.#successor = event.target
+      this.#transfers.resolveWhere(() => true, undefined)
+    } else if (event.outcome !== 'replaced') {
       const reason = event.reason
       this.#transfers.rejectAll(() => new TransferFailedError(reason))
     }
@@ -611,7 +637,7 @@ export class GroupDriver implements ReplicatedGroup {
   }
 
   #hasCallers(): boolean {
-    if (this.#transfers.length > 0) return true
+    if (this.#transfers.length + this.#leaderless.length > 0) return true
     const parts = this.#parts
     if (parts === null) return false
     const { pipeline, reads } = parts
@@ -624,6 +650,7 @@ export class GroupDriver implements ReplicatedGroup {
     this.#parts?.pipeline.sweep(now)
     this.#parts?.reads.sweep(now, late)
     this.#transfers.sweep(now, () => new TransferFailedError('this node still leads'))
+    this.#leaderless.sweep(now, () => new TransferFailedError('no leader is heard of'))
     this.#armSweep()
   }
 
@@ -643,6 +670,7 @@ export class GroupDriver implements ReplicatedGroup {
     this.#parts?.pipeline.rejectAll(makeError)
     this.#parts?.reads.rejectAll(makeError)
     this.#transfers.rejectAll(makeError)
+    this.#leaderless.rejectAll(makeError)
     this.#parts?.members.rejectAll(makeError)
   }
 
@@ -668,7 +696,7 @@ export class GroupDriver implements ReplicatedGroup {
   #expectLeading(): Parts {
     this.#expectServing()
     const started = this.#started()
-    if (!this.#isLeader) throw notLeader(started.raft.status().leader)
+    if (!this.#isLeader) throw notLeader(started.raft.status().leader ?? this.#successor)
     if (this.#isHalted) {
       throw new DivergedError('the replicas of the group differ and none has a majority')
     }

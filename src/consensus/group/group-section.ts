@@ -9,8 +9,8 @@
  *    same for ever after; it replaces everything.
  * 3. What `apply` answers is committed with the index in one engine transaction. `handleApplied`
  *    comes after that, in the order of the entries; nobody outside is answered before.
- * 4. `handleLeadership` tells the term when this replica leads and has applied everything before
- *    it, and null when it does not any more; never twice the same.
+ * 4. `handleLeadership` tells the term when this replica leads and has applied every entry of
+ *    earlier terms, and null when it does not any more; never twice the same.
  */
 import type { LogIndex, MonotonicMs, Term } from '../../core/ids.js'
 import type { Command, PlanRequest, SystemWrite } from '../../core/ports/engine.js'
@@ -91,7 +91,7 @@ export interface RowGuard {
   onReleased(handler: () => void): void
 }
 
-/** What an entry is made with: nothing of the group is on its way, everything is applied. */
+/** What an entry is made with: of the group nothing that changes data or sections is on its way. */
 export interface SectionTurn {
   /** Of the entry. */
   readonly logTime: number

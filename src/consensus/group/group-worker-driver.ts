@@ -1,10 +1,11 @@
 /**
  * What is done with the engine of a replica, one thing at a time: discard what was planned in vain,
  * take a snapshot in or have the log compacted, apply what is committed, plan and propose what
- * waits, in this order of preference.
+ * waits, get ready for that, in this order of preference.
  *
- * 1. A leader plans only when it has applied an entry of its own term and everything before it, so
- *    that the exactly-once table and the data are those at the end of the log.
+ * 1. A leader plans only when it has applied every entry of earlier terms, so that the exactly-once
+ *    table and the data are those at the end of the log: what may stand there of its own term, and
+ *    is not applied, changes neither. So who takes over plans while its first entry is replicated.
  * 2. What a snapshot has brought is not applied again: it replaces the engine's content first, then
  *    Raft hears of it.
  */
@@ -51,6 +52,7 @@ export class GroupWorker {
   #committed: LogEntry[] = []
   #running: Promise<void> | null = null
   #mustDiscard = false
+  #mustRehearse = false
 
   constructor(components: GroupWorkerComponents) {
     this.#components = components
@@ -66,6 +68,14 @@ export class GroupWorker {
     return this.#running
   }
 
+  /** Every entry of earlier terms is applied; of the present one, nothing may be. */
+  get hasEarlierTerms(): boolean {
+    const { applier, raft } = this.#components
+    const { term } = raft.core
+    const next = (applier.appliedIndex + 1) as LogIndex
+    return applier.appliedTerm === term || raft.termAt(next) === term
+  }
+
   handleCommitted(entries: readonly LogEntry[]): void {
     this.#committed.push(...entries)
   }
@@ -73,6 +83,11 @@ export class GroupWorker {
   /** What was planned will not be committed. */
   discard(): void {
     this.#mustDiscard = true
+  }
+
+  /** This replica campaigns: plans may follow. */
+  rehearse(): void {
+    this.#mustRehearse = this.#components.engine.rehearse !== undefined
   }
 
   /** Starts the loop over the engine unless it runs. */
@@ -88,14 +103,13 @@ export class GroupWorker {
     const { isOver, snapshots } = this.#components
     if (isOver()) return false
     if (this.#committed.length > 0 || this.#mustDiscard) return true
-    return snapshots.hasWork || this.#canPropose()
+    return snapshots.hasWork || this.#canPropose() || this.#mustRehearse
   }
 
   #canPropose(): boolean {
-    const { applier, isLeader, pipeline, raft, snapshots } = this.#components
+    const { isLeader, pipeline, raft, snapshots } = this.#components
     if (!isLeader() || pipeline.hasInFlight || !pipeline.hasWork) return false
-    const { term, transferTarget } = raft.status()
-    if (applier.appliedTerm !== term || transferTarget !== null) return false
+    if (!this.hasEarlierTerms || raft.status().transferTarget !== null) return false
     return snapshots.mayPropose
   }
 
@@ -110,8 +124,12 @@ export class GroupWorker {
           await this.#workOnSnapshots()
         } else if (this.#committed.length > 0) {
           await this.#applyNext()
-        } else {
+        } else if (this.#canPropose()) {
+          this.#mustRehearse = false
           await this.#proposeNext()
+        } else {
+          this.#mustRehearse = false
+          await engine.rehearse?.()
         }
       }
     } catch (error) {

@@ -4,8 +4,8 @@
  * dissertation 4.2.1.
  *
  * 1. An answer says that the change is committed; when that is not known, it is indeterminate.
- * 2. A newcomer that does not catch up within `catchUpRoundsMax` rounds, or until the deadline, is
- *    taken out again by the call that brought it in, where the leader can.
+ * 2. A newcomer that comes no nearer for `catchUpRoundsMax` rounds, or does not catch up until the
+ *    deadline, is taken out again by the call that brought it in, where the leader can.
  */
 import { DeadlineTimer } from '../../core/deadline-timer.js'
 import { after } from '../../core/deadlines.js'
@@ -19,7 +19,7 @@ import type { RaftDriver } from './raft-driver.js'
 
 /** How often what is waited for is looked at. */
 export const memberCheckIntervalMs = 20
-/** Rounds of replication after which a newcomer is too slow for the load. */
+/** Times its shortest round of replication; none shorter in that, it is too slow for the load. */
 export const catchUpRoundsMax = 10
 /** Calls that wait for a change or a newcomer. */
 export const memberChangesMax = 64
@@ -133,8 +133,8 @@ export class MemberChanges {
       if (role !== 'leader') throw refused('leadershipLost')
       const found = progress.find(({ replica }) => replica === newcomer)
       if (found === undefined) throw refused('another change has taken it out')
-      if (!found.isCaughtUp && found.catchUpRounds >= catchUpRoundsMax) {
-        throw refused(`it did not catch up in ${catchUpRoundsMax} rounds`)
+      if (!found.isCaughtUp && found.roundsWithoutGain >= catchUpRoundsMax) {
+        throw refused('it takes in no more than is written')
       }
       return found.isCaughtUp
     })

@@ -291,7 +291,9 @@ export class RaftDriver {
     if (this.#stopped) return
     this.#components.observer?.onSend(message)
     if (this.#components.send(message)) return
-    this.#raft.handlePeerUnreachable(message.to, this.#components.clock.now())
+    const now = this.#components.clock.now()
+    if (message.kind === 'appendEntries') this.#raft.handleNotSent(message, now)
+    else this.#raft.handlePeerUnreachable(message.to, now)
   }
 
   #fail(error: unknown): void {

@@ -66,8 +66,9 @@ export class Candidate implements Role {
 
   handleTimeout(): void {
     if (this.#replica.now < this.#campaignEndsAt) return
-    const { isPromised, mayCampaign, term } = this.#replica
-    if (mayCampaign && !isPromised) this.#transitions.becomePreCandidate('campaignTimedOut')
+    const { mayCampaign, term } = this.#replica
+    // What was promised before the campaign, it has outlasted.
+    if (mayCampaign) this.#transitions.becomePreCandidate('campaignTimedOut')
     else this.#transitions.becomeFollower(term, null, 'mayNotCampaign')
   }
 

@@ -248,8 +248,12 @@ export class Follower implements Role {
     const replica = this.#replica
     const isHonoured = message.from === replica.leader && replica.mayCampaign
     replica.record('timeoutNow', message.from, isHonoured ? 'campaigns' : 'ignored')
-    if (isHonoured) this.#transitions.becomeCandidate(true, leadershipTransferred)
-    else replica.messagesIgnored++
+    if (!isHonoured) {
+      replica.messagesIgnored++
+      return
+    }
+    if (message.commitIndex !== undefined) replica.commitTo(message.commitIndex)
+    this.#transitions.becomeCandidate(true, leadershipTransferred)
   }
 }
 

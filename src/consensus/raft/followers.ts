@@ -171,9 +171,10 @@ export class Followers {
       matchIndex: progress.match,
       nextIndex: progress.next,
       appendsInFlight: progress.appendsInFlight,
+      appendBytesInFlight: progress.appendBytesInFlight,
       active: now - progress.heardAt < options.electionTimeoutMaxMs,
       isCaughtUp: configuration.voters.includes(replica) || this.isCaughtUp(replica),
-      catchUpRounds: this.#catchUps.get(replica)?.rounds ?? 0
+      roundsWithoutGain: this.#catchUps.get(replica)?.roundsWithoutGain(now) ?? 0
     }))
   }
 
@@ -183,7 +184,7 @@ export class Followers {
     for (const replica of [...replicas].sort(compareText)) {
       const known = this.#progress.get(replica)
       const next = (log.lastIndex + 1) as LogIndex
-      progress.set(replica, known ?? new Progress(next, options.appendsInFlightMax, now))
+      progress.set(replica, known ?? new Progress(next, options, now))
     }
     this.#progress = progress
     for (const id of this.#held.keys()) if (!progress.has(id)) this.#held.delete(id)

@@ -10,13 +10,15 @@
  * 5. A leader that the newest configuration leaves out counts for nothing, and gives up when that
  *    configuration is committed, not before (R-C07, R-M07).
  * 6. A commit is told with the next append, or by itself when none leaves for a moment; that of a
- *    configuration at once. A read round tells it too, so no read waits for that moment.
+ *    configuration at once. A read round tells it too, so no read waits for that moment. Who is
+ *    told to take over is told it, too: it applies while it campaigns what it would wait for as a
+ *    leader.
  */
 import { after, NEVER } from '../../core/deadlines.js'
 import { type RaftRole, RaftRoles } from '../../core/events.js'
 import { compareText, type LogIndex, type MonotonicMs, type ReplicaId } from '../../core/ids.js'
 import type { SnapshotDescription } from '../../core/ports/engine.js'
-import type { LogBase } from '../../core/ports/log-store.js'
+import type { LogBase, LogEntry } from '../../core/ports/log-store.js'
 import { type Configuration, isJoint, noConfiguration } from '../configuration.js'
 import { configurationIn, encodeConfiguration, encodeEntryPayload } from '../entry.js'
 import type {
@@ -91,9 +93,13 @@ export class Leader implements Role {
     return this.#transfer.target
   }
 
-  start(): void {
+  /** @param isHandedOver the leader before was at work until now */
+  start(isHandedOver: boolean): void {
     const replica = this.#replica
     this.#followers.follow()
+    if (isHandedOver) {
+      for (const voter of replica.configuration.voters) this.#followers.get(voter)?.presumeSame()
+    }
     replica.setLeader(replica.self)
     this.#append(encodeEntryPayload({ kind: 'noop' }))
   }
@@ -146,8 +152,8 @@ export class Leader implements Role {
 
   /** What it takes to hold one at all, whatever the time. */
   get #mayLease(): boolean {
-    if (!this.#replica.options.leaseReads || !this.#replica.isVoter) return false
-    return this.#transfer.target === null && !this.#transfer.hasTold
+    const { isVoter, options } = this.#replica
+    return options.leaseReads && isVoter && !this.#transfer.hasTold
   }
 
   holdsLease(now: MonotonicMs): boolean {
@@ -166,19 +172,18 @@ export class Leader implements Role {
   }
 
   transferTo(wanted: ReplicaId | null): void {
-    const target = wanted ?? this.#mostAdvanced()
+    const target = wanted ?? this.#bestSuccessor()
     const refusal = this.#transferRefusal(target)
     if (target === null || refusal !== null) {
       this.#emitTransferEnded(target, 'refused', refusal ?? 'noOtherVoter')
       return
     }
     if (target === this.#transfer.target) return
-    this.#lease.cut()
     this.#endTransfer('replaced', target)
     const { transferTimeoutMs, electionTimeoutMaxMs } = this.#replica.options
     const timeoutMs = transferTimeoutMs === 0 ? electionTimeoutMaxMs : transferTimeoutMs
     this.#transfer.begin(target, after(this.#replica.now, timeoutMs))
-    this.#replica.record('transferBegun', target, wanted === null ? 'most advanced' : 'named')
+    this.#replica.record('transferBegun', target, wanted === null ? 'best successor' : 'named')
     this.#followers.get(target)?.resume()
     this.#replicateTo(target, true)
     this.#maybeTellTarget(target)
@@ -260,8 +265,14 @@ export class Leader implements Role {
     this.#followers.get(peer)?.lose()
   }
 
+  handleNotSent({ to, prevIndex }: AppendEntries): void {
+    this.#followers.get(to)?.handleNotSent(prevIndex)
+  }
+
   handlePeerConnected(peer: ReplicaId): void {
-    this.#followers.get(peer)?.resume()
+    const progress = this.#followers.get(peer)
+    if (progress !== undefined) progress.connectedAt = this.#replica.now
+    progress?.resume()
     this.#replicateTo(peer, true)
   }
 
@@ -345,15 +356,26 @@ export class Leader implements Role {
   }
 
   #handleHeartbeatResponse(progress: Progress, message: HeartbeatResponse): void {
-    progress.resume()
-    const isStuck = progress.match === progress.matchAtHeartbeat
+    if (progress.mode === 'snapshot') progress.resume()
+    const isStuck = progress.mode === 'probe' || progress.match === progress.matchAtHeartbeat
     progress.matchAtHeartbeat = progress.match
     this.#followers.measure(message.from)
     if (progress.match < this.#followers.endOf(message.from)) {
-      this.#replicateTo(message.from, isStuck)
+      if (isStuck) this.#checkOn(message.from, progress)
+      else this.#replicateTo(message.from, false)
     }
     this.#reads.acknowledge(message.from, message.readContext, message.promised === true)
     this.#maybeAnswerReads()
+  }
+
+  /**
+   * Nothing was heard of what is on its way. Is it lost, or is the link slow? The answer to an
+   * append without entries tells, and adds nothing to a link that is slow.
+   */
+  #checkOn(member: ReplicaId, progress: Progress): void {
+    const isKnown = progress.next > this.#replica.log.baseIndex
+    if (progress.isPaused && isKnown) this.#sendAppend(member, progress, [])
+    else this.#replicateTo(member, true)
   }
 
   /**
@@ -374,19 +396,24 @@ export class Leader implements Role {
       mayBeEmpty = false
       const countMax = Math.min(appendEntriesCountMax, end - progress.next + 1)
       const entries = log.page(progress.next, options.appendSizeBytesMax, countMax)
-      const prevIndex = (progress.next - 1) as LogIndex
-      const append: AppendEntries = {
-        kind: 'appendEntries',
-        ...this.#replica.envelope(member),
-        prevIndex,
-        prevTerm: log.termAt(prevIndex) ?? this.#replica.term,
-        commitIndex: this.#replica.commitIndex,
-        entries
-      }
-      const { isAcknowledged } = progress
-      this.#replica.effects.send(isAcknowledged ? { ...append, acknowledged: true } : append)
-      progress.noteSent(entries.at(-1)?.index ?? null, this.#replica.commitIndex)
+      this.#sendAppend(member, progress, entries)
     }
+  }
+
+  /** Entries from the next one on. */
+  #sendAppend(member: ReplicaId, progress: Progress, entries: LogEntry[]): void {
+    const { commitIndex, effects, log, term } = this.#replica
+    const prevIndex = (progress.next - 1) as LogIndex
+    const append: AppendEntries = {
+      kind: 'appendEntries',
+      ...this.#replica.envelope(member),
+      prevIndex,
+      prevTerm: log.termAt(prevIndex) ?? term,
+      commitIndex,
+      entries
+    }
+    effects.send(progress.isAcknowledged ? { ...append, acknowledged: true } : append)
+    progress.noteSent(entries, commitIndex)
   }
 
   /**
@@ -470,7 +497,7 @@ export class Leader implements Role {
   #resign(): void {
     const successor = this.#mostAdvanced()
     if (successor !== null) {
-      this.#replica.effects.send({ kind: 'timeoutNow', ...this.#replica.envelope(successor) })
+      this.#sendTimeoutNow(successor)
     }
     this.#transitions.becomeFollower(this.#replica.term, null, 'removed')
   }
@@ -544,6 +571,24 @@ export class Leader implements Role {
     return this.#replica.configuration.voters.includes(target) ? null : 'notAVoter'
   }
 
+  /**
+   * Of those that have what is committed, who has been connected longest: a process that has just
+   * begun is slow at everything, and is the likeliest to end again.
+   */
+  #bestSuccessor(): ReplicaId | null {
+    const { commitIndex } = this.#replica
+    const connectedAt = ({ replica }: ReplicaProgress) =>
+      this.#followers.get(replica)?.connectedAt ?? this.#replica.now
+    const able = this.progress().filter(
+      ({ active, isVoter, matchIndex }) => isVoter && active && matchIndex >= commitIndex
+    )
+    const longest = Math.min(...able.map(connectedAt))
+    const [best] = able
+      .filter((one) => connectedAt(one) === longest)
+      .sort((a, b) => b.matchIndex - a.matchIndex || compareText(a.replica, b.replica))
+    return best?.replica ?? this.#mostAdvanced()
+  }
+
   /** Voters that answer go before silent ones. */
   #mostAdvanced(): ReplicaId | null {
     const [best] = this.progress()
@@ -561,7 +606,13 @@ export class Leader implements Role {
     if (member !== this.#transfer.target) return
     if (this.#followers.get(member)?.match !== this.#replica.log.lastIndex) return
     this.#transfer.noteTold(member)
-    this.#replica.effects.send({ kind: 'timeoutNow', ...this.#replica.envelope(member) })
+    this.#sendTimeoutNow(member)
+  }
+
+  #sendTimeoutNow(to: ReplicaId): void {
+    const { commitIndex: committed, effects } = this.#replica
+    const commitIndex = Math.min(this.#matchOf(to), committed) as LogIndex
+    effects.send({ kind: 'timeoutNow', ...this.#replica.envelope(to), commitIndex })
   }
 
   #endTransfer(outcome: TransferOutcome, reason: string): void {

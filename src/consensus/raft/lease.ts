@@ -7,9 +7,9 @@
  *    vote for nobody else; each promise begins when the heartbeat came in, so no sooner.
  * 2. It is shorter than the promises by the ratio that clocks are bound to, so it ends first
  *    whoever's clock runs fast.
- * 3. It belongs to the configuration of its round: with the next one it is cut.
- * 4. It is cut when a transfer begins. Once a successor was told to campaign there is none for the
- *    rest of the term: votes that the leader itself asked for break promises, however late.
+ * 3. It belongs to the configuration of its round: with the next one it is over.
+ * 4. Once a successor was told to campaign there is none for the rest of the term: votes that the
+ *    leader itself asked for break promises, however late.
  */
 import { after } from '../../core/deadlines.js'
 import type { LogIndex, MonotonicMs } from '../../core/ids.js'
@@ -35,10 +35,6 @@ export class Lease {
   begin({ openedAt, configurationIndex }: ConfirmedRound): void {
     this.#endsAt = after(openedAt, this.#lengthMs)
     this.#configurationIndex = configurationIndex
-  }
-
-  cut(): void {
-    this.#endsAt = Number.NEGATIVE_INFINITY as MonotonicMs
   }
 
   isHeld(configurationIndex: LogIndex, now: MonotonicMs): boolean {

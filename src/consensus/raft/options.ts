@@ -8,6 +8,7 @@ export type RaftOptions = Pick<
   | 'electionTimeoutMinMs'
   | 'electionTimeoutMaxMs'
   | 'appendsInFlightMax'
+  | 'appendBytesInFlightMax'
   | 'commitNoticeDelayMs'
   | 'appendSizeBytesMax'
   | 'uncommittedBytesMax'

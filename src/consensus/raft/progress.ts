@@ -1,16 +1,19 @@
 /**
  * A leader's view of one other replica.
  *
- * `probe`: where the logs agree is not known; one append at a time, and another at each heartbeat's
- * answer. `replicate`: appends are sent ahead of their answers, up to a window. `snapshot`: what it
- * lacks is not in the log any more; it gets no appends, and is offered a snapshot at each
- * heartbeat's answer until it has one (R-S02).
+ * `probe`: where the logs agree is not known; one append at a time. `replicate`: appends are sent
+ * ahead of their answers, up to a window. `snapshot`: what it lacks is not in the log any more; it
+ * gets no appends, and is offered a snapshot at each heartbeat's answer until it has one (R-S02).
+ * Who takes over from a leader at work presumes that the others have all that it has, and begins
+ * with `replicate`: a refusal says where they do not.
  *
- * Invariants: `match` never falls; `next` is above `match`.
+ * Invariants: `match` never falls; `next` is above `match`. Silence about what is on its way lets
+ * nothing more of the log go: perhaps it is only slow.
  */
 import { assert } from '../../core/assert.js'
-import { BoundedQueue } from '../../core/bounded-queue.js'
 import type { LogIndex, MonotonicMs } from '../../core/ids.js'
+import type { LogEntry } from '../../core/ports/log-store.js'
+import { AppendsInFlight, type AppendsInFlightLimits } from './appends-in-flight.js'
 
 export type ProgressMode = 'probe' | 'replicate' | 'snapshot'
 
@@ -22,6 +25,8 @@ export class Progress {
   offeredIndex = 0 as LogIndex
   /** When it last answered in this term; the election counts as an answer. */
   heardAt: MonotonicMs
+  /** In this term; until it is connected anew, before all times. */
+  connectedAt = Number.NEGATIVE_INFINITY as MonotonicMs
   /** It has answered since its connection was lost last, or since the election. */
   isAnswering = false
   /** The highest commit index that it was sent. */
@@ -33,13 +38,12 @@ export class Progress {
   matchAtHeartbeat = 0 as LogIndex
   /** Of a probe or an offer: one message at a time. */
   #isAwaited = false
-  /** The last index of each append on its way. */
-  readonly #inFlight: BoundedQueue<LogIndex>
+  readonly #inFlight: AppendsInFlight
 
-  constructor(next: LogIndex, appendsInFlightMax: number, now: MonotonicMs) {
+  constructor(next: LogIndex, limits: AppendsInFlightLimits, now: MonotonicMs) {
     this.next = next
     this.heardAt = now
-    this.#inFlight = new BoundedQueue(appendsInFlightMax)
+    this.#inFlight = new AppendsInFlight(limits)
   }
 
   hear(now: MonotonicMs): void {
@@ -69,13 +73,31 @@ export class Progress {
     return this.#inFlight.length
   }
 
-  noteSent(last: LogIndex | null, commitIndex: LogIndex): void {
+  get appendBytesInFlight(): number {
+    return this.#inFlight.sizeBytes
+  }
+
+  noteSent(entries: readonly LogEntry[], commitIndex: LogIndex): void {
     if (commitIndex > this.sentCommit) this.sentCommit = commitIndex
     if (this.mode === 'probe') {
       this.#isAwaited = true
-    } else if (last !== null) {
-      this.#inFlight.push(last)
-      this.next = (last + 1) as LogIndex
+      return
+    }
+    const lastIndex = entries.at(-1)?.index
+    if (lastIndex === undefined) return
+    let sizeBytes = 0
+    for (const { payload } of entries) sizeBytes += payload.length
+    this.#inFlight.push({ lastIndex, sizeBytes })
+    this.next = (lastIndex + 1) as LogIndex
+  }
+
+  /** The append behind `prevIndex` did not leave; of those before it nothing is known. */
+  handleNotSent(prevIndex: LogIndex): void {
+    if (this.mode === 'probe') {
+      this.#isAwaited = false
+    } else if (this.mode === 'replicate' && prevIndex < this.next && prevIndex >= this.match) {
+      this.next = (prevIndex + 1) as LogIndex
+      this.#inFlight.dropBehind(prevIndex)
     }
   }
 
@@ -85,9 +107,14 @@ export class Progress {
     this.#isAwaited = true
   }
 
+  /** Its log is likely the leader's own, though it has not said so. */
+  presumeSame(): void {
+    this.mode = 'replicate'
+  }
+
   /** False: nothing new, such as an old answer that was overtaken. */
   handleAccepted(index: LogIndex): boolean {
-    while ((this.#inFlight.peek() ?? Number.POSITIVE_INFINITY) <= index) this.#inFlight.shift()
+    this.#inFlight.dropUpTo(index)
     const isNews = index > this.match || (index === this.match && this.mode === 'probe')
     if (!isNews) return false
     this.match = index
@@ -104,9 +131,10 @@ export class Progress {
   handleRejected(rejected: LogIndex, agreed: LogIndex): boolean {
     if (rejected <= this.match || this.mode === 'snapshot') return false
     if (this.mode === 'probe' && rejected !== this.next - 1) return false
+    const isKnown = this.match > 0
     if (this.mode === 'replicate') {
       this.becomeProbe()
-      return true
+      if (isKnown) return true
     }
     this.next = Math.max(Math.min(rejected, agreed + 1), this.match + 1) as LogIndex
     this.#isAwaited = false
@@ -118,7 +146,7 @@ export class Progress {
   becomeProbe(): void {
     this.mode = 'probe'
     this.next = (this.match + 1) as LogIndex
-    this.#inFlight.takeAll()
+    this.#inFlight.clear()
     this.#isAwaited = false
   }
 
@@ -136,9 +164,8 @@ export class Progress {
     this.#isAwaited = true
   }
 
-  /** A sign of life: one more message may go. */
+  /** A probe or an offer may go again. */
   resume(): void {
     this.#isAwaited = false
-    if (this.mode === 'replicate' && this.#inFlight.isFull) this.#inFlight.shift()
   }
 }

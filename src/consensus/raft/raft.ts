@@ -35,7 +35,7 @@ import type { LogIndex, MonotonicMs, ReplicaId, Term } from '../../core/ids.js'
 import type { SnapshotDescription } from '../../core/ports/engine.js'
 import type { LogBase } from '../../core/ports/log-store.js'
 import { type Configuration, isJoint } from '../configuration.js'
-import type { RaftMessage, Vote } from '../messages.js'
+import type { AppendEntries, RaftMessage, Vote } from '../messages.js'
 import { Candidate } from './candidate.js'
 import type { MemberChange } from './configuration-change.js'
 import { answerPreVote, answerVote } from './elections.js'
@@ -44,7 +44,7 @@ import { Leader } from './leader.js'
 import { lostStateShownBy } from './lost-state.js'
 import { assertRaftOptions } from './options.js'
 import { Replica } from './replica.js'
-import type { Transitions } from './role.js'
+import { leadershipTransferred, type Transitions } from './role.js'
 import type {
   ChangeOutcome,
   CompactionLimits,
@@ -178,6 +178,14 @@ export class Raft {
     if (this.#role instanceof Leader) this.#role.handlePeerLost(peer)
   }
 
+  /** The same of an append, which goes again when there is room; those before it may arrive. */
+  handleNotSent(append: AppendEntries, now: MonotonicMs): void {
+    this.#replica.now = now
+    if (this.#role instanceof Leader && append.term === this.#replica.term) {
+      this.#role.handleNotSent(append)
+    }
+  }
+
   /**
    * A connection to `peer` stands: a leader goes on replicating without waiting for a heartbeat.
    */
@@ -243,8 +251,8 @@ export class Raft {
   }
 
   /**
-   * Null: to the most advanced voter. Ends with `TransferEnded`; the same target twice is one
-   * transfer.
+   * Null: to the best voter, as the leader sees it. Ends with `TransferEnded`; the same target
+   * twice is one transfer.
    */
   transferLeadership(target: ReplicaId | null, now: MonotonicMs): void {
     this.#replica.now = now
@@ -441,7 +449,7 @@ export class Raft {
   #becomeLeader(reason: string): void {
     const leader = new Leader(this.#replica, this.#transitions)
     this.#replica.record('becameLeader', this.#replica.self, reason)
-    leader.start()
+    leader.start(reason === leadershipTransferred)
     this.#enter(leader, reason)
   }
 

@@ -60,8 +60,9 @@ export class ReadRounds {
     return true
   }
 
+  /** The round that is open, if one is, will do. */
   wantLease(): void {
-    this.#isLeaseWanted = true
+    if (this.#round === null) this.#isLeaseWanted = true
   }
 
   /** True when a round was opened, and heartbeats must go out. */

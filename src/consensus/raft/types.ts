@@ -167,12 +167,13 @@ export interface ReplicaProgress {
   readonly matchIndex: LogIndex
   readonly nextIndex: LogIndex
   readonly appendsInFlight: number
+  readonly appendBytesInFlight: number
   /** Answered within an election timeout. */
   readonly active: boolean
   /** Near enough to the end of the log to vote without holding up commits. */
   readonly isCaughtUp: boolean
-  /** Until it was caught up for the first time. */
-  readonly catchUpRounds: number
+  /** Of a learner: see `CatchUp`. */
+  readonly roundsWithoutGain: number
 }
 
 export interface RaftStatus {

@@ -14,6 +14,11 @@ export const consensus = z.strictObject({
   commitNoticeDelayMs: ms(0, 1_000).default(5),
   /** Append messages on the way to one follower. */
   appendsInFlightMax: count(1, 4_096).default(64),
+  /**
+   * Of their entries; the last append that goes reaches it. Higher: more than this per round trip
+   * to who is far away, and more of the transport's queues for who is slow.
+   */
+  appendBytesInFlightMax: count(1_024, 1_073_741_824).default(4 * 1024 * 1024),
   /** Entries of one append message, by size. */
   appendSizeBytesMax: count(1_024, 1_048_576).default(512 * 1024),
   /** Proposed and not committed; beyond it proposals are refused. */

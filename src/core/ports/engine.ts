@@ -161,6 +161,11 @@ export interface Engine {
     systemWrites: readonly SystemWrite[],
     index: LogIndex
   ): Promise<void>
+  /**
+   * Plans may follow soon, for this replica campaigns: what the first of them takes is made ready
+   * meanwhile. Changes nothing. Absent: there is nothing to make ready.
+   */
+  rehearse?(): Promise<void>
   /** Leadership was lost before commit: drop every planned and unapplied command. */
   discard(): Promise<void>
   read(statements: readonly Statement[], options: ReadOptions): Promise<ReadOutcome>

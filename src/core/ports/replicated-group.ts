@@ -125,7 +125,7 @@ export interface ReplicatedGroup {
   readIndex(deadline: MonotonicMs): Promise<LogIndex>
   /** Commits the registration; leader only. Registering twice is harmless. */
   registerClient(clientId: ClientId, deadline: MonotonicMs): Promise<void>
-  /** To `target`, or to the most advanced follower. Resolves when this node no longer leads. */
+  /** To `target`, or to whom the leader holds best. Resolves when this node no longer leads. */
   transferLeadership(target: NodeId | null, deadline: MonotonicMs): Promise<void>
   /** This replica's content hash at its applied index. */
   checksum(): Promise<{ readonly index: LogIndex; readonly hash: string }>

@@ -27,6 +27,7 @@ export type EngineCallBody =
       readonly index: number
     }
   | { readonly op: 'discard' }
+  | { readonly op: 'rehearse' }
   | { readonly op: 'readSystem'; readonly prefix: string }
   | { readonly op: 'flush' }
   | { readonly op: 'read'; readonly statements: readonly Statement[]; readonly budgetMs: number }

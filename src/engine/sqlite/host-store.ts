@@ -64,6 +64,8 @@ class EngineHost {
         return this.#writer.commit(body.count, body.writes, body.index)
       case 'discard':
         return this.#writer.discard()
+      case 'rehearse':
+        return this.#writer.rehearse()
       case 'readSystem':
         return this.#writer.readSystem(body.prefix)
       case 'flush':

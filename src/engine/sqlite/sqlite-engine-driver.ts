@@ -120,6 +120,10 @@ export class SqliteEngineDriver implements Engine {
     this.#forgetBatch()
   }
 
+  rehearse(): Promise<void> {
+    return this.#call({ op: 'rehearse' })
+  }
+
   read(statements: readonly Statement[], options: ReadOptions): Promise<ReadOutcome> {
     return this.#readers.read(statements, options)
   }

@@ -18,11 +18,11 @@ import type { StatementShape } from './classifier.js'
 import { Connection } from './connection-store.js'
 import { databaseFile, incomingFile } from './copier-store.js'
 import { engineFailed, failureOf } from './failures.js'
-import { stateTable, systemTable } from './names.js'
+import { quoteName, stateTable, systemTable } from './names.js'
 import type { SqliteEngineSettings } from './options.js'
 import { RequestLocks } from './request-locks-store.js'
 import { type ChangePart, encodeCommand } from './row-change.js'
-import { hasSequences } from './schema-store.js'
+import { hasSequences, userTables } from './schema-store.js'
 import { refuseShift, shiftingNames } from './shifting-names-store.js'
 import { createStateTables } from './state-tables-store.js'
 import { newBudget, StatementRunner } from './statement-runner-store.js'
@@ -163,6 +163,17 @@ export class WriterStore {
     }
     this.#closeBatch()
     this.#appliedIndex = index
+  }
+
+  /**
+   * A plan of nothing, rolled back: triggers are installed, and code and statements compiled, which
+   * takes several times as long as a plan does that is not the first.
+   */
+  rehearse(): void {
+    const [table] = userTables(this.#connection)
+    if (this.#isBatchOpen || table === undefined) return
+    this.plan([{ sql: `DELETE FROM ${quoteName(table)} WHERE 0` }], Number.POSITIVE_INFINITY)
+    this.discard()
   }
 
   /** Rolls the open batch back. */

@@ -132,7 +132,7 @@ export const nodeDrain = declareRequest({
     /** Null: by an operator. */
     fence: nullable(fence),
     phase: oneOf(drainPhases),
-    /** Where to give leaderships; groups that are not named go to the most advanced follower. */
+    /** Where to give leaderships; for groups that are not named their leader chooses. */
     moves: list(move, groupsToldMax),
     timeoutMs: u32
   }),
@@ -167,7 +167,7 @@ export const leadershipMove = declareRequest({
   priority: Priorities.High,
   body: openStruct({
     group: groupId,
-    /** Null: the most advanced follower. */
+    /** Null: the leader chooses. */
     target: nullable(nodeId)
   }),
   answer: openStruct({ leader: nullable(nodeId) }),

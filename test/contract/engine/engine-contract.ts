@@ -100,6 +100,24 @@ export function engineContract(subject: EngineSubject): void {
     t.same([await read(harness, 'a'), await read(harness, 'b')], [null, '2'])
   })
 
+  test('a rehearsal changes nothing, whatever comes before and after it', async (t, harness) => {
+    const { engine } = harness
+    await engine.rehearse?.()
+    const first = await planned(harness, set('a', '1'))
+    await engine.rehearse?.()
+    await engine.apply([first], [], at(10))
+    const before = await engine.checksum()
+    await engine.rehearse?.()
+    t.same(await engine.checksum(), before)
+    const other = await open(t, await subject.make(t), subject)
+    await other.engine.apply([first], [], at(10))
+    await engine.apply([await planned(other, set('b', '2'))], [], at(11))
+    await engine.rehearse?.()
+    await engine.apply([await planned(harness, set('c', '3'))], [], at(12))
+    const read3 = [await read(harness, 'a'), await read(harness, 'b'), await read(harness, 'c')]
+    t.same(read3, ['1', '2', '3'])
+  })
+
   test('apply of anything else rolls the batch back first', async (t, harness) => {
     const other = await open(t, await subject.make(t), subject)
     const foreign = await planned(other, set('x', '9'))

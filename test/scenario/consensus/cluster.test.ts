@@ -378,10 +378,13 @@ t.test(
     const leader = await cluster.untilLeader()
     await cluster.written(leader, 'set k v')
     const { driver } = cluster.node(leader)
-    await cluster.clock.settle(driver.handOver(cluster.deadline()))
+    const given = await cluster.clock.settle(driver.handOver(cluster.deadline()))
     t.notOk(cluster.group(leader).isLeader)
+    t.equal(cluster.group(leader).status().leader, null)
+    await cluster.clock.settle(driver.untilLed(given, cluster.deadline()))
+    const heardOf = cluster.group(leader).status().leader
     const next = await cluster.untilLeader()
-    t.not(next, leader)
+    t.equal(heardOf, next, 'it has stayed until it heard of its successor')
     await cluster.clock.settle(driver.stop())
     cluster.node(leader).isUp = false
     cluster.network.leave(leader as never)
@@ -414,6 +417,47 @@ t.test('transfer to a named node, and to nobody who votes', async (t) => {
   )
   t.equal(cluster.group(leader).status().handedOver, false)
   t.match(cluster.node(leader).driver.counters.snapshot(), { leader_elections: 1 })
+})
+
+t.test('R-T01 who takes over plans while its first entry is replicated', async (t) => {
+  const cluster = new TestCluster()
+  await cluster.startAll()
+  const leader = await cluster.untilLeader()
+  await cluster.written(leader, 'set k v')
+  await cluster.untilCaughtUp()
+  const group = cluster.group(leader)
+  const transferred = group.transferLeadership(null, cluster.deadline())
+  const held = cluster.write(leader, 'set k x').catch((error: unknown) => error)
+  await cluster.clock.settle(transferred)
+  await cluster.clock.until(() => cluster.leader() !== null && cluster.leader() !== leader)
+  const next = cluster.leader() as string
+  t.match(await held, { code: 'ERR_SKEIN_NOT_LEADER', leaderHint: next }, 'told before it is sure')
+  const { lastIndex } = cluster.group(next).status()
+  t.ok(cluster.group(next).status().commitIndex < lastIndex, 'it has only just won')
+  const written = cluster.write(next, 'set k w')
+  await cluster.clock.until(() => cluster.group(next).status().lastIndex > lastIndex)
+  t.ok(cluster.group(next).status().commitIndex < lastIndex, 'the batch waits for nothing')
+  t.equal((await cluster.clock.settle(written)).index, lastIndex + 1)
+  t.equal(await cluster.read(leader, 'k'), 'w')
+})
+
+t.test('an engine gets ready for plans while its replica campaigns', async (t) => {
+  const rehearsed: boolean[] = []
+  const cluster = new TestCluster({
+    wrap: (engine) =>
+      Object.assign(engine, {
+        rehearse: async () => void rehearsed.push(cluster.leader() !== null)
+      })
+  })
+  await cluster.startAll()
+  const leader = await cluster.untilLeader()
+  await cluster.written(leader, 'set k v')
+  await cluster.untilCaughtUp()
+  rehearsed.length = 0
+  const group = cluster.group(leader)
+  await cluster.clock.settle(group.transferLeadership(null, cluster.deadline()))
+  await cluster.untilLeader()
+  t.same(rehearsed, [true], 'by the next one, while the former one led')
 })
 
 t.test('a replica that differs from the majority stops serving, the others go on', async (t) => {

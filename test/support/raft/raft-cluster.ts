@@ -165,6 +165,7 @@ export class RaftCluster {
       // With and without: an even number of replicas tells at once.
       commitNoticeDelayMs: count % 2 === 0 ? 0 : 2,
       appendsInFlightMax: 1 + random.nextInt(8),
+      appendBytesInFlightMax: seed % 3 === 0 ? 40 : 4_096,
       // Each entry alone, when the old ones are to arrive without the new.
       appendSizeBytesMax: isOldTerms ? 1 : pick(random, [8, 64, 4096]),
       uncommittedBytesMax: 400,

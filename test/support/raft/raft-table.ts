@@ -36,6 +36,7 @@ export const tableOptions: RaftOptions = {
   electionTimeoutMaxMs: 1_000,
   commitNoticeDelayMs: 0,
   appendsInFlightMax: 4,
+  appendBytesInFlightMax: 1_048_576,
   appendSizeBytesMax: 1_024,
   uncommittedBytesMax: 1_000,
   unappliedBytesMax: 1_000,

@@ -4,10 +4,12 @@ import {
   type ClientConfig,
   type ClientConfigInput,
   type Crypto,
+  type Member,
   type NodeId,
   resolveClientConfig,
   SplittableRandom,
-  silentLogger
+  silentLogger,
+  type TransportEvent
 } from '../../../src/core/index.js'
 import { sessionOpen } from '../../../src/routing/index.js'
 import { FakeCluster, FakeMessenger, nodeIds } from '../routing/fake-cluster.js'
@@ -21,7 +23,14 @@ class FakeTransport extends FakeMessenger {
   readonly counters = { snapshot: () => ({}) }
   isStopped = false
   readonly dialled: NodeId[] = []
-  onEvent(): void {}
+  #onEvent: (event: TransportEvent) => void = () => {}
+  onEvent(handle: (event: TransportEvent) => void): void {
+    this.#onEvent = handle
+  }
+  /** A connection was lost. */
+  tell(): void {
+    this.#onEvent({ type: 'PeerDisconnected', nodeId: 'c' as NodeId, reason: 'closed' })
+  }
   dial(to: NodeId): void {
     this.dialled.push(to)
   }
@@ -155,6 +164,41 @@ t.test('no query waits for a handshake while another node is connected', async (
   await cluster.clock.settle(driver.query("INSERT INTO t VALUES ('z')"))
   t.equal(asked().at(-1), a)
   await cluster.clock.settle(driver.close())
+})
+
+t.test('a client is connected to whoever may lead next, before a leader is lost', async (t) => {
+  const cluster = new FakeCluster(abc, nodeIds('idle'))
+  for (const node of ['b', 'c', 'idle']) cluster.unconnected.add(node as NodeId)
+  const { driver, transport } = await connected(cluster)
+  await cluster.clock.advance(5_000)
+  t.same(transport.dialled, [], 'it uses no group yet')
+  await cluster.clock.settle(driver.query(insert))
+  await cluster.clock.advance(500)
+  t.same(transport.dialled, ['b', 'c'], 'voters alone')
+  cluster.unconnected.delete('b' as NodeId)
+  await cluster.clock.advance(500)
+  t.same(transport.dialled, ['b', 'c', 'c'], 'again, who was not reached')
+  cluster.unconnected.delete('c' as NodeId)
+  await cluster.clock.advance(5_000)
+  t.equal(transport.dialled.length, 3)
+
+  const [, , c] = abc as [NodeId, NodeId, NodeId]
+  const left = cluster.members.get(c) as Member
+  cluster.members.set(c, { ...left, lifecycle: 'leaving' })
+  for (const node of abc) cluster.driver(node).handleMembersChanged()
+  await cluster.clock.advance(1_000)
+  cluster.unconnected.add(c)
+  transport.tell()
+  await cluster.clock.advance(5_000)
+  t.equal(transport.dialled.length, 3, 'not one that leaves')
+  cluster.members.set(c, left)
+  for (const node of abc) cluster.driver(node).handleMembersChanged()
+  await cluster.clock.advance(1_000)
+  t.equal(transport.dialled.at(-1), c, 'one that came back')
+  const before = transport.dialled.length
+  await cluster.clock.settle(driver.close())
+  await cluster.clock.advance(5_000)
+  t.equal(transport.dialled.length, before)
 })
 
 t.test('where nobody else is connected, the one that is chosen is waited for', async (t) => {

@@ -75,6 +75,30 @@ t.test('what a node held for a leader goes on elsewhere when it stops, at no cos
   t.equal(client.counters.snapshot().query_retries, 0, 'it is no failure that a budget pays for')
 })
 
+t.test(
+  'a node that will stop sends back who finds its leader gone, with the next one',
+  async (t) => {
+    const cluster = new FakeCluster(abc)
+    const client = cluster.client()
+    await cluster.clock.settle(client.execute(insert))
+    const before = cluster.requests.length
+    cluster.beliefs.set('a' as NodeId, 'a' as NodeId)
+    cluster.leader = 'b' as NodeId
+    cluster.driver('a').drain()
+    t.match(await cluster.clock.settle(client.execute("INSERT INTO t VALUES ('y')")), { node: 'b' })
+    const queries = cluster.requests.slice(before).filter(({ name }) => name === 'Query')
+    t.same(
+      queries.map(({ from, to }) => [from, to]),
+      [
+        ['', 'a'],
+        ['', 'b']
+      ],
+      'neither held nor passed on'
+    )
+    t.equal(client.counters.snapshot().query_retries, 0)
+  }
+)
+
 t.test('a node that stays silent is left for another', async (t) => {
   const cluster = new FakeCluster(abc)
   const client = cluster.client({ attemptTimeoutMs: 300 })

@@ -20,6 +20,7 @@ function makeDriver() {
     handleTimeout: () => trace.push('timeout'),
     handlePersisted: (sequence: number) => trace.push(`persisted ${sequence}`),
     handlePeerUnreachable: (peer: string) => trace.push(`unreachable ${peer}`),
+    handleNotSent: ({ to }: RaftMessage) => trace.push(`not sent to ${to}`),
     drain: () => buffer.drain(),
     nextDeadline: () => deadline
   }
@@ -119,5 +120,6 @@ t.test('one timer follows the deadline of the core', async (t) => {
 t.test('the core hears of a message that was not taken', async (t) => {
   const { trace, step, buffer, message } = makeDriver()
   step(() => buffer.send(message('hello', 'gone')))
-  t.same(trace, ['send hello', 'unreachable gone'])
+  step(() => buffer.send(message('appendEntries', 'gone')))
+  t.same(trace, ['send hello', 'unreachable gone', 'send appendEntries', 'not sent to gone'])
 })

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { RaftMessage } from '../../../../src/consensus/index.js'
 import type { MonotonicMs, Term } from '../../../../src/core/index.js'
 import { at, RaftTable, replica } from '../../../support/raft/raft-table.js'
 
@@ -33,6 +34,11 @@ t.test(
     const asked = table.seat('a').sent.filter((one) => one.kind === 'heartbeat')
     t.ok(asked.length > 0)
     t.ok(asked.every((one) => !('promiseMs' in one)))
+    const beat = { ...asked.at(-1), to: replica('b'), promiseMs: 100 } as RaftMessage
+    table.act('b', (raft, now) => raft.receive(beat, now))
+    const answer = table.seat('b').sent.at(-1)
+    t.match(answer, { kind: 'heartbeatResponse' })
+    t.notOk('promised' in (answer ?? {}), 'nor does anybody make one who is')
   }
 )
 
@@ -114,7 +120,7 @@ t.test('R-Q04 who was told to take over is elected at once, so there is no lease
   const { term } = table.raft('a')
   table.passes = ({ kind }) => kind === 'timeoutNow' || kind === 'heartbeatResponse'
   table.act('a', (raft, now) => raft.transferLeadership(replica('b'), now))
-  t.notOk(holds(table, table.now), 'cut as the transfer begins')
+  t.notOk(holds(table, table.now), 'over as the word leaves')
   table.passes = ({ from, to }) => ![from, to].includes(replica('a'))
   table.deliver({
     kind: 'timeoutNow',
@@ -189,4 +195,137 @@ t.test('R-Q04 reads that go on renew a lease before it ends', async (t) => {
   table.act('a', (raft, at) => raft.renewLease(at))
   table.settle()
   t.ok(holds(table, now + leaseMs + leaseMs / 2 - 1))
+})
+
+t.test('R-Q04 reads that go on open one round to renew a lease, not another', async (t) => {
+  const table = leased()
+  const roundsOf = () => {
+    const contexts = table
+      .seat('a')
+      .sent.map((one) => (one.kind === 'heartbeat' ? one.readContext : 0))
+    return new Set(contexts.filter((context) => context !== 0)).size
+  }
+  const before = roundsOf()
+  table.now += leaseMs / 2
+  for (let i = 0; i < 3; i++) table.act('a', (raft, now) => raft.renewLease(now))
+  table.settle()
+  t.equal(roundsOf(), before + 1)
+  t.notOk(table.raft('a').isLeaseOld(table.now as MonotonicMs))
+})
+
+/** These answer as before, and promise nothing. */
+function keepFromPromising(table: RaftTable, ...names: string[]): void {
+  const ids = names.map(replica)
+  table.passes = (message) => {
+    if (message.kind === 'appendEntries') return false
+    if (message.kind !== 'heartbeatResponse' || !ids.includes(message.from)) return true
+    const { promised, ...rest } = message
+    if (promised) table.queue.push(rest)
+    return !promised
+  }
+}
+
+const isConfirmed = (table: RaftTable): boolean =>
+  table.seat('a').events.at(-1)?.type === 'ReadReady'
+
+t.test('R-Q04 it takes the promises of a majority of voters, learners are none', async (t) => {
+  const table = new RaftTable({ voters: ['a', 'b', 'c'], learners: ['d', 'e'], options })
+  table.elect('a')
+  keepFromPromising(table, 'b', 'c')
+  read(table)
+  t.ok(isConfirmed(table))
+  t.equal(table.raft('a').leaseRead(), null)
+  keepFromPromising(table, 'c')
+  read(table)
+  t.not(table.raft('a').leaseRead(), null)
+})
+
+t.test('R-Q04 who has left promises in vain', async (t) => {
+  const table = new RaftTable({ voters: ['a', 'b', 'c', 'd'], options })
+  table.elect('a')
+  t.match(table.change('a', { d: 'none' }), { kind: 'proposed' })
+  keepFromPromising(table, 'b', 'c')
+  read(table)
+  t.ok(isConfirmed(table))
+  t.equal(table.raft('a').leaseRead(), null)
+})
+
+for (const silent of ['bc', 'de']) {
+  t.test(`R-Q04 of a joint configuration each half must promise; ${silent} do not`, async (t) => {
+    const table = new RaftTable({ voters: ['a', 'b', 'c'], learners: ['d', 'e'], options })
+    table.elect('a')
+    table.advance(600)
+    const changes = { b: 'none', c: 'none', d: 'voter', e: 'voter' } as const
+    t.match(table.change('a', changes), { kind: 'proposed' })
+    keepFromPromising(table, ...silent)
+    read(table)
+    t.ok(isConfirmed(table))
+    t.equal(table.raft('a').configuration.votersOutgoing.length, 3)
+    t.equal(table.raft('a').leaseRead(), null)
+    keepFromPromising(table)
+    read(table)
+    t.not(table.raft('a').leaseRead(), null)
+  })
+}
+
+/** To a heartbeat of a, from b, who has promised. */
+const answerOf = (term: Term, readContext: number): RaftMessage => {
+  const ends = { from: replica('b'), to: replica('a') }
+  const answer = { kind: 'heartbeatResponse', group: 0, ...ends, term, readContext, promised: true }
+  return answer as unknown as RaftMessage
+}
+
+t.test('R-Q04 promises to another round, or in another term, are none to this one', async (t) => {
+  const table = leased()
+  const round = table.seat('b').sent.find(({ kind }) => kind === 'heartbeatResponse')
+  t.match(round, { term: 1, readContext: 1 })
+  table.isolate('a')
+  table.now += leaseMs
+  read(table)
+  table.deliver(answerOf(1 as Term, 1))
+  t.notOk(holds(table, table.now), 'the round before')
+  table.deliver(answerOf(1 as Term, 2))
+  t.ok(holds(table, table.now), 'this one')
+  table.heal()
+  table.act('a', (raft, now) => raft.stepDown('test', now))
+  table.now += 1_000
+  table.elect('a')
+  t.equal(table.raft('a').term, 2)
+  table.isolate('a')
+  read(table)
+  table.deliver(answerOf(1 as Term, 1))
+  t.notOk(holds(table, table.now), 'the same number, of the term before')
+  table.deliver(answerOf(2 as Term, 1))
+  t.ok(holds(table, table.now))
+})
+
+t.test('R-Q04 a round that another configuration overtakes is no lease', async (t) => {
+  const table = new RaftTable({ voters: ['a', 'b', 'c'], learners: ['d'], options })
+  table.elect('a')
+  table.advance(600)
+  table.isolate('a')
+  read(table)
+  t.match(table.change('a', { d: 'voter' }), { kind: 'proposed' })
+  table.deliver(answerOf(1 as Term, 1))
+  t.notOk(isConfirmed(table), 'two of four')
+  t.equal(table.raft('a').leaseRead(), null)
+})
+
+t.test('R-Q04 who has promised hears of no campaign, though its leader is gone', async (t) => {
+  const table = leased()
+  table.act('b', (raft, now) => raft.handlePeerLost(replica('a'), now))
+  const ask = { group: 0, from: replica('c'), to: replica('b'), lastIndex: 9, lastTerm: 1 }
+  const asks = (kind: 'vote' | 'preVote') => {
+    const message = { ...ask, kind, term: 2, transfer: false } as unknown as RaftMessage
+    table.act('b', (raft, now) => raft.receive(message, now))
+    return table.raft('b').explainElection().at(-1)
+  }
+  t.match(asks('preVote'), { decision: 'preVoteRefused' })
+  t.match(asks('vote'), { decision: 'voteIgnored', reason: 'promised' })
+  t.equal(table.raft('b').term, 1, 'so that nobody deposes the leader')
+  table.now += 499
+  t.match(asks('vote'), { decision: 'voteIgnored' })
+  table.now += 1
+  t.match(asks('preVote'), { decision: 'preVoteGranted' })
+  t.match(asks('vote'), { decision: 'voteGranted' })
 })

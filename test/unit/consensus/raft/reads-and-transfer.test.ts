@@ -93,6 +93,28 @@ t.test('R-T01 without a target it goes to the most advanced voter', async (t) =>
   t.same(table.leaders, ['c'])
 })
 
+t.test('R-T01 of those that have what is committed, to who was there longest', async (t) => {
+  const table = new RaftTable({ voters: three })
+  table.elect('a')
+  table.act('a', (raft, now) => raft.handlePeerLost(replica('b'), now))
+  table.restart('b')
+  table.advance(100)
+  table.act('a', (raft, now) => raft.handlePeerConnected(replica('b'), now))
+  table.act('a', (raft, now) => raft.propose(batch(1), now))
+  table.advance(100)
+  table.passes = ({ from, kind }) => from !== replica('c') || kind !== 'appendEntriesResponse'
+  table.holdDisk('a')
+  table.act('a', (raft, now) => raft.propose(batch(2), now))
+  table.settle()
+  const [b, c] = table.raft('a').status().progress
+  t.ok((b?.matchIndex ?? 0) > (c?.matchIndex ?? 0), 'b is ahead by what is not committed')
+  table.heal()
+  table.act('a', (raft, now) => raft.transferLeadership(null, now))
+  table.releaseDisk('a')
+  table.advance(200)
+  t.same(table.leaders, ['c'], 'b has just begun')
+})
+
 t.test('R-T02 to itself, a stranger, a learner, or from a follower: refused', async (t) => {
   const table = new RaftTable({ voters: three, learners: ['z'] })
   table.elect('a')
@@ -168,6 +190,57 @@ t.test('R-T05 1,000 transfers under load succeed, and lose no write', async (t) 
     )
   }
 })
+
+t.test('R-T05 R-R11 who takes over knows what is committed before it campaigns', async (t) => {
+  const table = new RaftTable({ voters: three, options: { commitNoticeDelayMs: 1_000 } })
+  table.elect('a')
+  table.act('a', (raft, now) => raft.propose(batch(1), now))
+  table.act('a', (raft, now) => raft.transferLeadership(replica('b'), now))
+  table.passes = ({ kind }) => kind !== 'vote'
+  table.settle()
+  t.match(table.raft('b').status(), { role: 'candidate', commitIndex: 3, lastIndex: 3 })
+})
+
+t.test('R-T05 who takes over sends what comes without waiting for a first answer', async (t) => {
+  const table = new RaftTable({ voters: three })
+  table.elect('a')
+  table.passes = ({ kind, to }) => kind !== 'appendEntriesResponse' || to !== replica('b')
+  table.act('a', (raft, now) => raft.transferLeadership(replica('b'), now))
+  table.settle()
+  t.same(table.leaders, ['b'])
+  table.act('b', (raft, now) => raft.propose(batch(1), now))
+  table.settle()
+  for (const name of ['a', 'c']) t.equal(table.raft(name).status().lastIndex, 4, name)
+  t.equal(table.raft('b').status().commitIndex, 2, 'nobody has answered')
+  table.heal()
+  table.advance(300)
+  t.equal(table.raft('b').status().commitIndex, 4)
+})
+
+t.test(
+  'R-T05 R-R05 who lacks some, whatever was presumed, gets that and no snapshot',
+  async (t) => {
+    const table = new RaftTable({ voters: three })
+    table.elect('a')
+    for (let i = 0; i < 5; i++) table.act('a', (raft, now) => raft.propose(batch(i), now))
+    table.settle()
+    table.isolate('c')
+    for (let i = 0; i < 3; i++) table.act('a', (raft, now) => raft.propose(batch(i), now))
+    table.act('a', (raft, now) => raft.transferLeadership(replica('b'), now))
+    table.settle()
+    t.same(table.leaders, ['b'])
+    t.ok(table.compact('b', 6, false) > 0)
+    table.snapshot('b')
+    table.heal()
+    table.advance(300)
+    const { commitIndex } = table.raft('b').status()
+    t.equal(table.raft('c').status().commitIndex, commitIndex)
+    t.same(
+      table.seat('c').events.filter(({ type }) => type === 'SnapshotOffered'),
+      []
+    )
+  }
+)
 
 t.test('R-T06 a higher term ends a transfer', async (t) => {
   const table = new RaftTable({ voters: three })

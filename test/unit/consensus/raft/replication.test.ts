@@ -176,6 +176,90 @@ t.test('R-R09 R-F01 appends are sent ahead up to the window', async (t) => {
   t.equal(table.raft('b').status().lastIndex, 11)
 })
 
+/** Everything on its way to c takes its time. */
+function slowly(table: RaftTable): AppendEntries[] {
+  const onWay: AppendEntries[] = []
+  table.passes = (message) => {
+    if (message.kind !== 'appendEntries' || message.to !== replica('c')) return true
+    onWay.push(message)
+    return false
+  }
+  return onWay
+}
+
+const sizeOf = (appends: readonly AppendEntries[]): number =>
+  appends.flatMap(({ entries }) => entries).reduce((sum, { payload }) => sum + payload.length, 0)
+
+t.test('R-F01 a window by bytes: nothing more goes to who is slow, but checks', async (t) => {
+  const options = { appendsInFlightMax: 64, appendBytesInFlightMax: 64, appendSizeBytesMax: 32 }
+  const table = new RaftTable({ voters: three, options })
+  table.elect('a')
+  const onWay = slowly(table)
+  const propose = () =>
+    table.act('a', (raft, now) => raft.propose(batch(...new Uint8Array(10)), now))
+  for (let i = 0; i < 20; i++) {
+    t.match(propose(), { kind: 'proposed' })
+    table.settle()
+  }
+  const sizeBytes = sizeOf(onWay)
+  t.ok(sizeBytes >= 64 && sizeBytes < 64 + 32, `${sizeBytes} bytes on their way`)
+  t.match(table.raft('a').status().progress[1], { appendBytesInFlight: sizeBytes })
+  const count = onWay.length
+  table.advance(2_000)
+  t.equal(sizeOf(onWay), sizeBytes, 'silence sends no more of them')
+  t.ok(onWay.length > count + 10, 'only whether they have arrived is asked for')
+  t.equal(table.raft('a').commitIndex, 22, 'nobody waits for it')
+  table.passes = () => true
+  for (const append of onWay.splice(0)) table.deliver(append)
+  table.settle()
+  t.equal(table.raft('c').status().lastIndex, 22)
+  const twice = table.seat('a').sent.filter(({ kind, to }) => {
+    return kind === 'appendEntries' && to === replica('c')
+  }) as AppendEntries[]
+  const entries = twice.flatMap((append) => append.entries.map(({ index }) => index))
+  t.equal(entries.length, new Set(entries).size, 'each entry went once')
+})
+
+t.test('R-F01 what the transport does not take goes later, and nothing else twice', async (t) => {
+  const table = new RaftTable({ voters: three, options: { appendSizeBytesMax: 1 } })
+  table.elect('a')
+  const onWay = slowly(table)
+  for (let i = 0; i < 9; i++) {
+    table.act('a', (raft, now) => raft.propose(batch(i), now))
+    table.settle()
+  }
+  const full = onWay.filter(({ entries }) => entries.length > 0)
+  t.equal(full.length, 4)
+  const refused = onWay.splice(onWay.indexOf(full[2] as AppendEntries))
+  for (const append of refused) table.act('a', (raft, now) => raft.handleNotSent(append, now))
+  t.match(table.raft('a').status().progress[1], { mode: 'replicate', appendsInFlight: 2 })
+  const delivered = onWay.flatMap(({ entries }) => entries)
+  table.passes = (message) => {
+    const isToC = message.kind === 'appendEntries' && message.to === replica('c')
+    if (isToC) delivered.push(...message.entries)
+    return true
+  }
+  for (const append of onWay) table.deliver(append)
+  table.settle()
+  t.equal(table.raft('c').status().lastIndex, 11)
+  t.same(
+    delivered.map(({ index }) => index),
+    [3, 4, 5, 6, 7, 8, 9, 10, 11]
+  )
+})
+
+t.test('R-F01 a probe that the transport does not take goes again', async (t) => {
+  const table = new RaftTable({ voters: three })
+  const onWay = slowly(table)
+  table.elect('a')
+  t.equal(onWay.length, 1)
+  for (const append of onWay) table.act('a', (raft, now) => raft.handleNotSent(append, now))
+  table.passes = () => true
+  table.act('a', (raft, now) => raft.propose(batch(1), now))
+  table.settle()
+  t.equal(table.raft('c').status().lastIndex, 3)
+})
+
 t.test('R-R10 R-R11 lost appends and a lost commit index are made good', async (t) => {
   const table = new RaftTable({ voters: three })
   table.elect('a')

@@ -12,7 +12,15 @@ import {
   SplittableRandom,
   type Term
 } from '../../../../src/core/index.js'
-import { at, entry, founding, logOf, RaftTable, replica } from '../../../support/raft/raft-table.js'
+import {
+  at,
+  entry,
+  founding,
+  logOf,
+  RaftTable,
+  replica,
+  tableOptions
+} from '../../../support/raft/raft-table.js'
 
 const three = ['a', 'b', 'c']
 const voters = three.map(replica)
@@ -113,7 +121,7 @@ t.test('R-S13 a tail is bounded by entries and bytes', async (t) => {
 })
 
 t.test('R-S02 a follower in need of a snapshot gets no appends', async (t) => {
-  const progress = new Progress(index(10), 4, at(0))
+  const progress = new Progress(index(10), tableOptions, at(0))
   progress.handleAccepted(index(3))
   progress.becomeSnapshot()
   t.notOk(progress.isPaused, 'an offer may go')
