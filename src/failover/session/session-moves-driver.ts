@@ -215,6 +215,9 @@ export class SessionMovesDriver implements SessionMover {
       if (!(await this.#isAtSafePoint(id, soon))) {
         return this.#report({ ...told, target: null, epoch, fault: requestUnderWay })
       }
+      if (home.table.of(id) === null) {
+        return this.#report({ ...told, target: null, epoch, fault: endedMeanwhile })
+      }
       const captured = home.table.capture(id)
       epoch = captured.epoch
       const { target, offered } = await this.#give(captured, order)

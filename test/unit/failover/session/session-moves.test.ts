@@ -184,6 +184,23 @@ t.test('M-10 every other refusal leaves it where it is, with its reason', async 
   world.stop()
 })
 
+t.test('M-10 one that ends while its move waits for a request has nothing to move', async (t) => {
+  const world = new SessionsWorld(['a', 'b'], { a: new FakeEngine() })
+  await world.open(a, 1)
+  let end = () => {}
+  const running = world.run(a, 1, 1, new Promise((resolve) => (end = resolve)))
+  const moving = world.move(a, 1)
+  world.of(a).home.end(id(1), Number.MAX_SAFE_INTEGER)
+  t.match(await world.settle(moving), {
+    outcome: 'refused',
+    refusal: 'detached',
+    detail: 'it has ended meanwhile'
+  })
+  end()
+  await running
+  world.stop()
+})
+
 t.test('M-12 what a target does not know it refuses before anything is changed', async (t) => {
   const engine = new FakeEngine()
   const world = new SessionsWorld(['a', 'b'], { a: engine })
