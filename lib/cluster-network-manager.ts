@@ -550,9 +550,9 @@ export class ClusterNetworkManager implements ClusterManager {
     heartbeat.announce()
     await sessions.mover.moveAllAway(deadline)
     queries.drain()
-    const given = await consensus.handOver(deadline)
+    await consensus.handOver(deadline)
     await queries.stop(deadline)
-    await consensus.untilLed(given, deadline)
+    await consensus.untilLed(deadline)
     await membership.leave(this.#deadlineIn(goodbyeTimeoutMs))
   }
 

@@ -62,6 +62,7 @@ import {
 } from './group/group-messages.js'
 import type { GroupSection } from './group/group-section.js'
 import { RaftDriver } from './group/raft-driver.js'
+import { HandOver } from './host/hand-over-driver.js'
 import { type HostBeats, HostHeartbeats } from './host/host-heartbeats-driver.js'
 import { hostBeatAnswers, hostBeats } from './host/host-messages.js'
 import { HostedVoters } from './host/hosted-voters.js'
@@ -144,6 +145,7 @@ export class ConsensusDriver {
   readonly #memberRequests: MemberRequests
   readonly #members: ClusterMembers
   readonly #rollbackWatch: RollbackWatch
+  readonly #handOver: HandOver
   /** The same for all groups, so that their heartbeats leave together; another on each host. */
   readonly #heartbeatPhaseMs: number
   #identity: ReplicaIdentity | null = null
@@ -191,6 +193,7 @@ export class ConsensusDriver {
       hello: () => this.#hello(),
       invitationTo: (group) => this.#invitationTo(group)
     })
+    this.#handOver = new HandOver({ logger, groups: () => this.groups() })
     this.#rollbackWatch = new RollbackWatch({
       clock,
       messenger,
@@ -285,40 +288,15 @@ export class ConsensusDriver {
     await this.#memberRequests.addNode(id, node, deadline)
   }
 
-  /**
-   * Campaigns no more, and gives leadership away where it can, of all groups side by side; what
-   * fails is logged, not thrown. Answers what it does not lead any more.
-   */
-  async handOver(deadline: MonotonicMs): Promise<readonly GroupDriver[]> {
+  /** Campaigns no more, and gives leadership away where it can; never throws. */
+  async handOver(deadline: MonotonicMs): Promise<void> {
     this.#balance.stop()
-    const given: GroupDriver[] = []
-    const transfers = this.groups().map(async (group) => {
-      group.setCandidacy(false)
-      if (!group.isLeader || group.status().voters.length < 2) return
-      try {
-        await group.transferLeadership(null, deadline)
-        given.push(group)
-      } catch (error) {
-        this.#components.logger.warn({ group: group.group, error }, 'leadership stays to the end')
-      }
-    })
-    await Promise.all(transfers)
-    return given
+    await this.#handOver.giveAway(deadline)
   }
 
-  /**
-   * After `handOver`: until somebody else is heard to lead. The vote of this node may be needed for
-   * that, and what a node does that ends is not to be in the way of those who begin.
-   */
-  async untilLed(given: readonly GroupDriver[], deadline: MonotonicMs): Promise<void> {
-    const waits = given.map(async (group) => {
-      try {
-        await group.untilLed(deadline)
-      } catch (error) {
-        this.#components.logger.warn({ group: group.group, error }, 'nobody has taken over')
-      }
-    })
-    await Promise.all(waits)
+  /** After `handOver`: until others are heard to lead what was given away; never throws. */
+  untilLed(deadline: MonotonicMs): Promise<void> {
+    return this.#handOver.untilLed(deadline)
   }
 
   /** Everybody who waits is told; the log is closed and the directory unlocked. */

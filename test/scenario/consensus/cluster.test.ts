@@ -378,10 +378,10 @@ t.test(
     const leader = await cluster.untilLeader()
     await cluster.written(leader, 'set k v')
     const { driver } = cluster.node(leader)
-    const given = await cluster.clock.settle(driver.handOver(cluster.deadline()))
+    await cluster.clock.settle(driver.handOver(cluster.deadline()))
     t.notOk(cluster.group(leader).isLeader)
     t.equal(cluster.group(leader).status().leader, null)
-    await cluster.clock.settle(driver.untilLed(given, cluster.deadline()))
+    await cluster.clock.settle(driver.untilLed(cluster.deadline()))
     const heardOf = cluster.group(leader).status().leader
     const next = await cluster.untilLeader()
     t.equal(heardOf, next, 'it has stayed until it heard of its successor')
