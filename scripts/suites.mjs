@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 const root = '.build/test'
 const out = '.build/suites'
-const groupedByFolder = ['unit', 'contract', 'scenario']
+const groupedByFolder = ['unit', 'contract', 'scenario', 'simulation']
 
 rmSync(out, { recursive: true, force: true })
 mkdirSync(out, { recursive: true })

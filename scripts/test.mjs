@@ -55,9 +55,14 @@ function isTimed(file) {
   return timed.some((kind) => name.startsWith(kind))
 }
 
-/** What an event of a simulation makes dies with it: next to nothing of it need be moved. */
+/**
+ * What computing makes dies young, and next to nothing of so large a space need be moved. Not where
+ * memory is what is looked at.
+ */
 function memoryOf(file) {
-  return basename(file).startsWith('simulation') ? ['--max-semi-space-size=64'] : []
+  const name = basename(file)
+  const isLookedAt = ['fuzz', 'unit-network'].some((kind) => name.startsWith(kind))
+  return isTimed(file) || isLookedAt ? [] : ['--max-semi-space-size=64']
 }
 
 /** Whenever a suite has ended, others begin. */

@@ -158,9 +158,9 @@ async function expectRecorded(t: Test, seeds: number, options: Options): Promise
 }
 
 t.test('leaders are killed from the founding on: every election is recorded', async (t) => {
-  await expectRecorded(t, someOf(32, 8), { stutters: false })
+  await expectRecorded(t, someOf(32, 16), { stutters: false })
 })
 
 t.test('and so is every election among those that lose each other meanwhile', async (t) => {
-  await expectRecorded(t, someOf(32, 8), { stutters: true })
+  await expectRecorded(t, someOf(32, 16), { stutters: true })
 })

@@ -1,8 +1,9 @@
 import t from 'tap'
+import { someOf } from '../../support/thoroughness.js'
 import type { Target } from './targets.js'
 import { fuzzWire } from './wire-fuzz.js'
 
-const runs = 20_000
+const runs = someOf(20_000, 2)
 /** `npm run fuzz -- wire --seed S` goes on from others. */
 const seed = 90_100
 

@@ -5,7 +5,7 @@ import { pick } from '../../../src/core/splittable-random.js'
 import { TestCluster } from '../../support/consensus-cluster.js'
 import { someOf } from '../../support/thoroughness.js'
 
-const seeds = someOf(16, 8)
+const seeds = someOf(16, 16)
 
 /** Appends 1, 2, 3, … to its own key, each until it is answered, at whichever node it finds. */
 class AppendingClient {
