@@ -348,7 +348,7 @@ class Run {
     this.#data.readAll()
     await this.#untilIdle(deadline + healBudgetElections * electionTimeoutMaxMs)
     await this.#untilAllAreMembers()
-    await this.#untilConverged(this.#time.now + healBudgetElections * electionTimeoutMaxMs)
+    await this.#untilConverged(healBudgetElections * electionTimeoutMaxMs)
     await this.#untilNothingIsInDoubt()
     if (this.#violations.any) return
     this.#healedInMs = this.#time.now - healedAt
@@ -403,12 +403,20 @@ class Run {
     }
   }
 
-  async #untilConverged(deadline: number): Promise<void> {
+  /**
+   * Who catches up by single messages, on a slow disk, may take long, as long as something moves:
+   * `standstillMs` count from the last change, and there is an end to all changes.
+   */
+  async #untilConverged(standstillMs: number): Promise<void> {
+    const endsAt = this.#time.now + membersHealMs
+    let deadline = this.#time.now + standstillMs
     let differing = ''
     while (!this.#violations.any) {
       const states = await this.#checksums()
       if (states !== null && new Set(states).size === 1) return
+      const before = differing
       differing = states?.join(' | ') ?? 'not every node answers'
+      if (differing !== before) deadline = Math.min(this.#time.now + standstillMs, endsAt)
       if (this.#time.now >= deadline) {
         this.#violations.report(Invariants.Convergence, differing)
         return

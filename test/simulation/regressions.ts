@@ -34,5 +34,17 @@ export const regressions: readonly Regression[] = [
     nodes: 5,
     seconds: 10,
     why: 'a leader whose wall clock was far ahead ended a session at once'
+  },
+  {
+    seed: 174,
+    nodes: 5,
+    seconds: 30,
+    why: 'one entry ended two transactions of a client, the one it had given up behind the other'
+  },
+  {
+    seed: 244,
+    nodes: 5,
+    seconds: 30,
+    why: 'questions for votes on branches that were aborted first filled what a connection serves'
   }
 ]

@@ -17,6 +17,7 @@ import { decodeEntryPayload } from '../entry.js'
 import { baseKey, decodeBase, type Reconciled, reconcile } from '../log/engine-base.js'
 import { decodePayload, type GroupPayload, type SystemPayload } from './group-payload.js'
 import type { GroupSection, SectionAt, SectionEffects } from './group-section.js'
+import { NewCommands } from './new-commands.js'
 
 /** Entries of a follower that are applied in one engine transaction, and their commands. */
 export const applyEntriesMax = 64
@@ -188,15 +189,10 @@ export class Applier {
     const section = this.#sections.find((one) => one.name === name)
     if (section === undefined) throw new ProtocolError(`an entry of section ${name}`)
     const at = { index, term, now: logTime }
-    const told = new Set<string>()
+    const news = new NewCommands(this.#table, logTime, limits)
     const effects: SectionEffects<unknown> = section.apply(bytes, {
       ...at,
-      isNew: (tag) => {
-        const key = `${tag.serial} ${tag.clientId}`
-        const isNew = this.#table.lookup(tag, logTime, limits).kind === 'new' && !told.has(key)
-        if (isNew) told.add(key)
-        return isNew
-      }
+      isNew: (tag) => news.isNew(tag)
     })
     commands.push(...effects.commands)
     applied.push({ section, answer: effects.answer, at })

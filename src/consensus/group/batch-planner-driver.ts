@@ -24,7 +24,7 @@ import type { ClientTag } from '../../core/ports/replicated-group.js'
 import type { StatementResult } from '../../core/sql.js'
 import type { ClientLimits, ClientTable } from '../client-table.js'
 import type { ConsensusCounters } from '../counters.js'
-import { standingOf } from './client-standing.js'
+import { forgotten, standingOf } from './client-standing.js'
 import {
   type BatchCommand,
   batchTargetBytes,
@@ -79,6 +79,8 @@ export interface Admission {
 interface Admitted {
   readonly byTag: Map<string, OpenCandidate>
   readonly serials: Map<ClientId, Serial[]>
+  /** What their clients wait for no answer to, as their commands say. */
+  readonly answeredBelow: Map<ClientId, Serial>
 }
 
 interface Gathered {
@@ -133,7 +135,7 @@ export class BatchPlanner {
     windowMax: number,
     gathered: Gathered
   ): Promise<void> {
-    const admitted: Admitted = { byTag: new Map(), serials: new Map() }
+    const admitted: Admitted = { byTag: new Map(), serials: new Map(), answeredBelow: new Map() }
     const { commandsMax } = admission
     while (gathered.planned.length < commandsMax && gathered.sizeBytes < batchTargetBytes) {
       const window: Candidate[] = []
@@ -177,6 +179,10 @@ export class BatchPlanner {
       return null
     }
     if (!this.#isNew(write, request.client, admission)) return null
+    if (!isAwaited(request.client, admitted)) {
+      caller.reject(forgotten(request.client))
+      return null
+    }
     if (!this.#makeRoom(request.client, admitted, admission.table)) {
       const { clientId } = request.client
       this.#counters.add('answers_refused')
@@ -271,6 +277,14 @@ function setAside(
   const client = (callers[0] as PendingWrite).request.client
   if (client !== null) admitted.byTag.delete(keyOf(client))
   source.setAside(callers, rows)
+}
+
+/** Not given up by what is executed before it in this batch; what it gives up is noted. */
+function isAwaited({ clientId, serial, answeredBelow }: ClientTag, admitted: Admitted): boolean {
+  const before = admitted.answeredBelow.get(clientId) ?? 0
+  if (serial < before) return false
+  if (answeredBelow > before) admitted.answeredBelow.set(clientId, answeredBelow)
+  return true
 }
 
 const keyOf = ({ serial, clientId }: ClientTag): string => `${serial} ${clientId}`

@@ -22,6 +22,10 @@ export type ClientStanding =
   /** Executed before, and the answer is gone; or not to be executed. */
   | { readonly kind: 'refused'; readonly isExecuted: boolean; readonly error: SkeinError }
 
+/** The client has said that it waits for no answer to it. */
+export const forgotten = ({ serial }: ClientTag): SerialForgottenError =>
+  new SerialForgottenError(`serial ${serial} was answered, said the client`)
+
 export function standingOf(
   tag: ClientTag,
   at: { readonly table: ClientTable; readonly logTime: number; readonly limits: ClientLimits }
@@ -39,10 +43,8 @@ export function standingOf(
       const { results, seen } = decodeKeptResult(result)
       return { kind: 'answered', answer: { results, index, repeated: true }, seen }
     }
-    case 'forgotten': {
-      const error = new SerialForgottenError(`serial ${tag.serial} was answered, said the client`)
-      return { kind: 'refused', isExecuted: false, error }
-    }
+    case 'forgotten':
+      return { kind: 'refused', isExecuted: false, error: forgotten(tag) }
     case 'expired': {
       const error = new ClientExpiredError(`client ${tag.clientId} is not registered`)
       return { kind: 'refused', isExecuted: false, error }

@@ -283,6 +283,8 @@ export class Participant {
     if (preparing !== undefined && preparing.phase !== 'proposed') {
       this.#preparing.delete(transaction)
       this.#release(transaction)
+      // Whoever asked for the vote waits for an answer.
+      this.#voteNo(preparing.request, 'it was aborted')
     }
     this.#ending.set(transaction, coordinator)
     this.#propose({ kind: 'abort', transaction, reason: reason.slice(0, 128) })

@@ -197,6 +197,24 @@ t.test('R-X05 kept answers survive the power failure of all, from engine and log
   t.equal(await cluster.read(next, 'sum'), '30')
 })
 
+t.test('R-X01 what a client has given up is not executed behind what came after it', async (t) => {
+  const cluster = new TestCluster({ syncLatencyMs: 2 })
+  await cluster.startAll()
+  const leader = await cluster.untilLeader()
+  const registered = cluster.group(leader).registerClient(tag(1).clientId, cluster.deadline())
+  await cluster.clock.settle(registered)
+  const onItsWay = cluster.write(leader, 'add sum 1')
+  await cluster.clock.advance(1)
+  const [later, late] = [tag(2, 2), tag(1, 1)].map((one) =>
+    cluster.write(leader, 'add sum 1', one)
+  ) as [Promise<WriteAnswer>, Promise<WriteAnswer>]
+  const refused = t.rejects(late, { code: 'ERR_SKEIN_SERIAL_FORGOTTEN' })
+  await cluster.clock.settle(Promise.all([onItsWay, later, refused]))
+  await cluster.written(leader, 'add sum 1', tag(3, 3))
+  t.equal(await cluster.read(leader, 'sum'), '3')
+  await cluster.untilCaughtUp()
+})
+
 t.test('R-X01 a retry that meets its original uncommitted is not executed again', async (t) => {
   let met = 0
   for (let seed = 0; seed < 12; seed++) {
