@@ -1,9 +1,6 @@
 /**
- * Who a data directory is, as one small file of text:
- *
- *   line 1: "skein identity 1"
- *   line 2: JSON of node id, storage id, cluster name, founding voters (null before the founding)
- *   line 3: CRC-32C of the two lines before, line breaks included, in eight hex digits
+ * Who a data directory is, as a small checked text (`checked-text.ts`), "skein identity 1": node id,
+ * storage id, cluster name, founding voters (null before the founding), groups.
  *
  * The cluster id is not stored: it is a hash of the cluster's name and the founding voters.
  */
@@ -24,7 +21,7 @@ import {
   toStorageId
 } from '../../core/ids.js'
 import type { Crypto } from '../../core/ports/crypto.js'
-import { crc32c } from '../../wire/crc32c.js'
+import { decodeCheckedText, encodeCheckedText } from './checked-text.js'
 
 export interface ReplicaIdentity {
   readonly nodeId: NodeId
@@ -69,21 +66,13 @@ export function clusterIdOf(
 
 export function encodeIdentity(identity: ReplicaIdentity): Uint8Array {
   const { nodeId, storageId, clusterName, founders, groups } = identity
-  const json = JSON.stringify({ nodeId, storageId, clusterName, founders, groups })
-  const lines = `${firstLine}\n${json}\n`
-  return textEncoder.encode(`${lines}${checksumOf(lines)}\n`)
+  return encodeCheckedText(firstLine, { nodeId, storageId, clusterName, founders, groups })
 }
 
 /** @throws LogCorruptedError not what was once written here */
 export function decodeIdentity(bytes: Uint8Array): ReplicaIdentity {
   try {
-    const [first, json, checksum] = new TextDecoder('utf-8', { fatal: true })
-      .decode(bytes)
-      .split('\n')
-    if (first !== firstLine || checksum !== checksumOf(`${first}\n${json}\n`)) {
-      throw new Error('the checksum does not fit')
-    }
-    const fields = JSON.parse(json as string) as Record<string, unknown>
+    const fields = decodeCheckedText(firstLine, bytes)
     return {
       nodeId: toNodeId(String(fields.nodeId)),
       storageId: toStorageId(String(fields.storageId)),
@@ -103,9 +92,6 @@ function groupsIn({ founders, groups }: Record<string, unknown>): readonly Group
   if (Array.isArray(groups)) return groups.map((group) => toGroupId(Number(group)))
   return founders === null ? [] : [DEFAULT_GROUP]
 }
-
-const checksumOf = (lines: string): string =>
-  crc32c(textEncoder.encode(lines)).toString(16).padStart(8, '0')
 
 export const hex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')

@@ -20,7 +20,7 @@
  */
 import { LogCorruptedError } from '../../core/errors.js'
 import type { ReplicaId } from '../../core/ids.js'
-import { crc32c } from '../../wire/crc32c.js'
+import { decodeCheckedText, encodeCheckedText } from '../identity/checked-text.js'
 
 export interface StartMark {
   /** From 1. */
@@ -34,7 +34,6 @@ export const startMarksMax = 1_024
 
 const firstLine = 'skein start 1'
 const noncePattern = /^[0-9a-f]{16}$/
-const textEncoder = new TextEncoder()
 
 export const nextMark = (before: StartMark | null, nonce: string): StartMark => ({
   count: (before?.count ?? 0) + 1,
@@ -70,21 +69,13 @@ export class HeardMarks {
   }
 }
 
-/** Three lines of text, as the identity's: format, JSON, CRC-32C of both. */
-export function encodeMark({ count, nonce }: StartMark): Uint8Array {
-  const lines = `${firstLine}\n${JSON.stringify({ count, nonce })}\n`
-  return textEncoder.encode(`${lines}${checksumOf(lines)}\n`)
-}
+export const encodeMark = ({ count, nonce }: StartMark): Uint8Array =>
+  encodeCheckedText(firstLine, { count, nonce })
 
 /** @throws LogCorruptedError not what was once written here */
 export function decodeMark(bytes: Uint8Array): StartMark {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-    const [first, json = '', checksum] = text.split('\n')
-    if (first !== firstLine || checksum !== checksumOf(`${first}\n${json}\n`)) {
-      throw new Error('the checksum does not fit')
-    }
-    const { count, nonce } = JSON.parse(json) as Record<string, unknown>
+    const { count, nonce } = decodeCheckedText(firstLine, bytes)
     if (!Number.isSafeInteger(count) || !noncePattern.test(String(nonce))) {
       throw new Error('no mark of a start')
     }
@@ -93,6 +84,3 @@ export function decodeMark(bytes: Uint8Array): StartMark {
     throw new LogCorruptedError('the start mark of the data directory cannot be read', { cause })
   }
 }
-
-const checksumOf = (lines: string): string =>
-  crc32c(textEncoder.encode(lines)).toString(16).padStart(8, '0')
