@@ -1,6 +1,6 @@
 /**
- * Who a data directory is, as a small checked text (`checked-text.ts`), "skein identity 1": node id,
- * storage id, cluster name, founding voters (null before the founding), groups.
+ * Who a data directory is, as a small checked text (`checked-text.ts`), "skein identity 1": node
+ * id, storage id, cluster name, founding voters (null before the founding), groups.
  *
  * The cluster id is not stored: it is a hash of the cluster's name and the founding voters.
  */
