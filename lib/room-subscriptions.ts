@@ -34,6 +34,8 @@ export function subscribeRooms(rooms: Rooms, publish: (event: ClusterEventBody) 
       rooms.planned.failover?.handleLeaderChanged(event)
       control.learnShards()
     }
+    // A group that is founded here later than the control group is placed as soon as it is there.
+    if (event.type === 'ConfigurationChanged' && control.driver.isLeader) control.upkeep.lookSoon()
   })
   // A node without a replica knows of no quorum.
   consensus.onVotersChanged((voters) => membership.setVoters(voters))

@@ -73,7 +73,8 @@ import { ReplicaNames } from './identity/replica-names.js'
 import {
   type ClusterKnowledge,
   ClusterMembers,
-  memberChangeTimeoutMs
+  memberChangeTimeoutMs,
+  ownKnowledge
 } from './members/cluster-members-driver.js'
 import { MemberRequests, type ReplicaInvitation } from './members/member-requests-driver.js'
 import {
@@ -128,6 +129,8 @@ export const lockFile = 'lock'
 export const enginesOpeningMax = 4
 /** A follower's question of a read index without a deadline of its own is given up after this. */
 const readIndexTimeoutMs = 5_000
+/** Who was given a leadership takes it in one; a stop waits for that many before it goes on. */
+const successorElections = 3
 
 export class ConsensusDriver {
   readonly #components: ConsensusComponents
@@ -193,7 +196,6 @@ export class ConsensusDriver {
       hello: () => this.#hello(),
       invitationTo: (group) => this.#invitationTo(group)
     })
-    this.#handOver = new HandOver({ logger, groups: () => this.groups() })
     this.#rollbackWatch = new RollbackWatch({
       clock,
       messenger,
@@ -201,7 +203,12 @@ export class ConsensusDriver {
       hello: () => this.#currentHello(),
       onOutlived: (...proof) => this.#halt(outlivedError(...proof))
     })
-    const knowledge = components.knowledge ?? this.#ownKnowledge()
+    const knowledge = components.knowledge ?? ownKnowledge(this)
+    const mayLead = (node: NodeId) => knowledge.mayLead(node)
+    this.#handOver = new HandOver(
+      { clock, logger, groups: () => this.groups(), mayLead },
+      { nodeId, ledWaitMs: successorElections * config.electionTimeoutMaxMs }
+    )
     this.#members = new ClusterMembers(
       {
         clock,
@@ -220,7 +227,7 @@ export class ConsensusDriver {
         counters: this.#counters,
         // The control group has next to nothing to do: it would only move leaders that have.
         groups: () => this.groups().filter(({ group }) => group !== CONTROL_GROUP),
-        mayLead: (node) => knowledge.mayLead(node)
+        mayLead
       },
       { nodeId, intervalMs: config.leaderBalanceIntervalMs }
     )
@@ -756,16 +763,6 @@ export class ConsensusDriver {
     const { founders, groups } = must(this.#identity, 'identity')
     const { clusterName } = this.#options
     return { group, groups, clusterName, founders: must(founders, 'founders') }
-  }
-
-  #ownKnowledge(): ClusterKnowledge {
-    return {
-      groups: () => this.groups().map(({ group }) => group),
-      leaderOf: (group) => this.leaderOf(group),
-      refresh: () => null,
-      isMember: () => true,
-      mayLead: () => true
-    }
   }
 
   #handlePeer(nodeId: NodeId, connected: boolean): void {

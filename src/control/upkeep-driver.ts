@@ -1,7 +1,8 @@
 /**
  * Keeps in the control group what nodes know by themselves: which software each runs, and, written
  * by the leader, which groups are there and which gossip keys. Looks at start, when leadership
- * comes, and from time to time; writes only what is missing or has changed.
+ * comes, when its owner knows of something new, and from time to time; writes only what is missing
+ * or has changed.
  */
 import { DeadlineTimer } from '../core/deadline-timer.js'
 import { after } from '../core/deadlines.js'
@@ -56,6 +57,8 @@ export class UpkeepDriver {
   readonly #options: UpkeepOptions
   readonly #timer: DeadlineTimer
   #isLooking = false
+  /** What has come since the look that goes on began is perhaps not seen by it. */
+  #isLookWanted = false
   #isStopped = false
 
   constructor(components: UpkeepComponents, options: UpkeepOptions) {
@@ -78,7 +81,8 @@ export class UpkeepDriver {
 
   /** Something that it keeps may have changed. */
   lookSoon(): void {
-    if (!this.#isLooking && !this.#isStopped) this.#armIn(0)
+    if (this.#isLooking) this.#isLookWanted = true
+    else if (!this.#isStopped) this.#armIn(0)
   }
 
   #armIn(ms: number): void {
@@ -87,8 +91,9 @@ export class UpkeepDriver {
 
   #look(): void {
     this.#isLooking = true
+    this.#isLookWanted = false
     this.#keep().then(
-      () => this.#lookAgainIn(upkeepIntervalMs),
+      () => this.#lookAgainIn(this.#isLookWanted ? 0 : upkeepIntervalMs),
       (error: unknown) => {
         const { logger } = this.#components
         if (error instanceof SkeinError) {

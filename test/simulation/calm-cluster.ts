@@ -1,5 +1,5 @@
 import { ClusterNetworkManager, type CreateOptions } from '../../lib/index.js'
-import { SplittableRandom, silentLogger } from '../../src/core/index.js'
+import { type EngineProvider, SplittableRandom, silentLogger } from '../../src/core/index.js'
 import { nodeCompression, nodeCrypto } from '../../src/runtime/index.js'
 import { noFaults } from '../../src/simulation/fault-counts.js'
 import { Links } from '../../src/simulation/links.js'
@@ -49,10 +49,17 @@ export function calmCluster(
     versionsAt,
     loggerOf = () => silentLogger,
     even,
+    groups = 1,
+    wrap = (engine) => engine,
     ...parts
   }: Pick<CreateOptions, 'restart'> &
     Pick<ClusterOptions, 'versionsAt'> &
-    Partial<Pick<ClusterComponents, 'loggerOf'>> & { readonly even?: EvenTimes } = {}
+    Partial<Pick<ClusterComponents, 'loggerOf'>> & {
+      readonly even?: EvenTimes
+      readonly groups?: number
+      /** What nodes are given in place of their engines. */
+      readonly wrap?: (engines: EngineProvider) => EngineProvider
+    } = {}
 ) {
   const authority = new SimulatedAuthority()
   const random = SplittableRandom.fromSeed(seed)
@@ -71,7 +78,7 @@ export function calmCluster(
   }
   const settled = {
     members: { ...drawn.members, founders: null },
-    groups: { ...drawn.groups, count: 1 },
+    groups: { ...drawn.groups, count: groups },
     bounds: {},
     disk: even === undefined ? drawn.disk : evenDisk(drawn.disk, even)
   }
@@ -86,7 +93,12 @@ export function calmCluster(
       crypto: nodeCrypto(),
       compression: nodeCompression(),
       create: (init) =>
-        ClusterNetworkManager.create({ ...init, ...parts, config: { ...init.config, ...config } }),
+        ClusterNetworkManager.create({
+          ...init,
+          ...parts,
+          engine: wrap(init.engine),
+          config: { ...init.config, ...config }
+        }),
       loggerOf,
       watch,
       authority,

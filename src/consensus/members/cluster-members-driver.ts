@@ -45,6 +45,20 @@ export interface ClusterKnowledge {
   mayLead(node: NodeId): boolean
 }
 
+/** Of a node that knows of nothing but its own replicas: everybody is a member, and well. */
+export function ownKnowledge(own: {
+  groups(): readonly { readonly group: GroupId }[]
+  leaderOf(group: GroupId): NodeId | null
+}): ClusterKnowledge {
+  return {
+    groups: () => own.groups().map(({ group }) => group),
+    leaderOf: (group) => own.leaderOf(group),
+    refresh: () => null,
+    isMember: () => true,
+    mayLead: () => true
+  }
+}
+
 export interface ClusterMembersComponents {
   readonly clock: Clock
   readonly messenger: Messenger

@@ -573,14 +573,15 @@ export class Leader implements Role {
 
   /**
    * Of those that have what is committed, who has been connected longest: a process that has just
-   * begun is slow at everything, and is the likeliest to end again.
+   * begun is slow at everything, and is the likeliest to end again. Whose connection has broken
+   * has perhaps gone for good.
    */
   #bestSuccessor(): ReplicaId | null {
     const { commitIndex } = this.#replica
     const connectedAt = ({ replica }: ReplicaProgress) =>
       this.#followers.get(replica)?.connectedAt ?? this.#replica.now
     const able = this.progress().filter(
-      ({ active, isVoter, matchIndex }) => isVoter && active && matchIndex >= commitIndex
+      (one) => one.isVoter && this.#isThere(one) && one.matchIndex >= commitIndex
     )
     const longest = Math.min(...able.map(connectedAt))
     const [best] = able
@@ -589,13 +590,17 @@ export class Leader implements Role {
     return best?.replica ?? this.#mostAdvanced()
   }
 
+  #isThere({ active, replica }: ReplicaProgress): boolean {
+    return active && !(this.#followers.get(replica)?.isLost ?? false)
+  }
+
   /** Voters that answer go before silent ones. */
   #mostAdvanced(): ReplicaId | null {
     const [best] = this.progress()
       .filter((one) => one.isVoter)
       .sort(
         (a, b) =>
-          Number(b.active) - Number(a.active) ||
+          Number(this.#isThere(b)) - Number(this.#isThere(a)) ||
           b.matchIndex - a.matchIndex ||
           compareText(a.replica, b.replica)
       )

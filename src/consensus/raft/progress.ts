@@ -29,6 +29,8 @@ export class Progress {
   connectedAt = Number.NEGATIVE_INFINITY as MonotonicMs
   /** It has answered since its connection was lost last, or since the election. */
   isAnswering = false
+  /** Its connection broke, and it was not heard since. */
+  isLost = false
   /** The highest commit index that it was sent. */
   sentCommit = 0 as LogIndex
   /**
@@ -49,11 +51,13 @@ export class Progress {
   hear(now: MonotonicMs): void {
     this.heardAt = now
     this.isAnswering = true
+    this.isLost = false
   }
 
   /** Its connection broke. */
   lose(): void {
     this.isAnswering = false
+    this.isLost = true
     this.becomeProbe()
   }
 

@@ -3,8 +3,9 @@ import { after } from '../../../src/core/deadlines.js'
 import { DEFAULT_GROUP, type LogIndex, type MonotonicMs } from '../../../src/core/ids.js'
 import { silentLogger } from '../../../src/core/ports/logger.js'
 import type { Statement } from '../../../src/core/sql.js'
-import { type SqliteEngineOptions, sqliteEngine } from '../../../src/engine/index.js'
+import type { SqliteEngineOptions } from '../../../src/engine/index.js'
 import { nodeClock } from '../../../src/runtime/node-clock.js'
+import { sqliteEngine } from '../../support/published-sqlite.js'
 import { temporaryDirectory } from '../../support/temporary-directory.js'
 
 const clock = nodeClock()

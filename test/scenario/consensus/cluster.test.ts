@@ -414,6 +414,47 @@ t.test(
   }
 )
 
+t.test('R-T01 who stops last, or with all others, waits for no successor', async (t) => {
+  const atMs = async (stopping: readonly string[]) => {
+    const gone = new Set<string>()
+    const cluster = new TestCluster({
+      knowledge: {
+        groups: () => [],
+        leaderOf: () => null,
+        refresh: () => null,
+        isMember: (node) => !gone.has(node),
+        mayLead: (node) => !gone.has(node)
+      }
+    })
+    await cluster.startAll()
+    const leader = await cluster.untilLeader()
+    await cluster.untilCaughtUp()
+    for (const name of stopping) gone.add(name === 'leader' ? leader : name)
+    for (const name of others(cluster, leader)) if (stopping.includes('others')) gone.add(name)
+    const { driver } = cluster.node(leader)
+    const begun = cluster.clock.now()
+    await cluster.clock.settle(driver.handOver(cluster.deadline()))
+    await cluster.clock.settle(driver.untilLed(cluster.deadline()))
+    return cluster.clock.now() - begun
+  }
+  t.ok((await atMs(['leader'])) > 0, 'there is somebody to wait for')
+  t.equal(await atMs(['leader', 'others']), 0)
+})
+
+t.test('R-T01 a successor that never takes over is not waited for to the end', async (t) => {
+  const cluster = new TestCluster()
+  await cluster.startAll()
+  const leader = await cluster.untilLeader()
+  await cluster.untilCaughtUp()
+  const { driver } = cluster.node(leader)
+  await cluster.clock.settle(driver.handOver(cluster.deadline()))
+  for (const name of others(cluster, leader)) cluster.network.leave(name as never)
+  const begun = cluster.clock.now()
+  await cluster.clock.settle(driver.untilLed(cluster.deadline()))
+  const tookMs = cluster.clock.now() - begun
+  t.ok(tookMs > 0 && tookMs <= 3_000, `${tookMs} ms`)
+})
+
 t.test('transfer to a named node, and to nobody who votes', async (t) => {
   const cluster = new TestCluster()
   await cluster.startAll()

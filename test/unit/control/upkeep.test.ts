@@ -21,6 +21,7 @@ async function started() {
   await cluster.startAll()
   const rings = new Map<string, KeyRingChange>()
   const voters = ['c', 'a', 'b'].map(id)
+  const hosted = { groups: [10, 0, 3], onAsked: () => {} }
   const upkeepOf = (name: string, max = 1) => {
     const { control } = cluster.node(name)
     const upkeep = new UpkeepDriver(
@@ -28,7 +29,11 @@ async function started() {
         clock: cluster.clock,
         logger: silentLogger,
         control,
-        hostedGroups: () => [10, 0, 3].map((group) => ({ group: group as GroupId, voters })),
+        hostedGroups() {
+          const found = hosted.groups.map((group) => ({ group: group as GroupId, voters }))
+          hosted.onAsked()
+          return found
+        },
         keyRing: () => rings.get(name) ?? null
       },
       { nodeId: id(name), software: `0.${max}.0`, runtime: longRuntime, versions: { min: 1, max } }
@@ -52,7 +57,7 @@ async function started() {
     return { view, recorder }
   }
   const settled = <T>(promise: Promise<T>) => cluster.clock.settle(promise)
-  return { cluster, rings, upkeepOf, viewOf, settled }
+  return { cluster, rings, hosted, upkeepOf, viewOf, settled }
 }
 
 t.test(
@@ -78,6 +83,23 @@ t.test(
     t.equal(control.counters.get('changes_applied'), applied, 'nothing is written twice')
   }
 )
+
+t.test('what comes while it looks is looked for right afterwards', async (t) => {
+  const { cluster, hosted, upkeepOf, settled } = await started()
+  const leader = await cluster.untilLeader()
+  const upkeep = upkeepOf(leader)
+  const control = cluster.control(leader)
+  hosted.onAsked = () => {
+    if (hosted.groups.length === 3) hosted.groups.push(7)
+    upkeep.lookSoon()
+    hosted.onAsked = () => {}
+  }
+  upkeep.start()
+  const placed = async () =>
+    (await settled(control.read(placementSection, cluster.deadline()))).groups.length
+  await cluster.clock.advance(1_000)
+  t.equal(await placed(), 4)
+})
 
 t.test(
   'a ring of keys that has changed is recorded, and so is a new leader’s newer one',

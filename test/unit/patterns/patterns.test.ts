@@ -112,7 +112,7 @@ t.test('X-41 every pattern of the sources survives near-matches of a mebibyte', 
 })
 
 t.test('X-41 a pattern that never ends is killed', async (t) => {
-  const { code, said } = await feed([/^a$/, /^(a+)+$/], textLength, 5_000)
+  const { code, said } = await feed([/^a$/, /^(a+)+$/], textLength, 2_000)
   t.equal(code, null)
   t.same(said.trim().split('\n'), ['/^a$/', '/^(a+)+$/'])
 })

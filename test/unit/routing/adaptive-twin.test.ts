@@ -21,6 +21,7 @@ import {
   unheardMsMax
 } from '../../../src/routing/strategies/adaptive.js'
 import { scoreAll } from '../../../src/routing/strategies/adaptive-scores.js'
+import { someOf } from '../../support/thoroughness.js'
 import { config, memberOf } from './fake-cluster.js'
 
 const sizes = [1, 3, 10, 30, 64, 65, 100, 300]
@@ -135,7 +136,7 @@ t.test('each kept decision is told later as it was told at once', async (t) => {
     const random = SplittableRandom.fromSeed(size)
     const atOnce: RouteExplanation[] = []
     let now = 10_000
-    for (let step = 0; step < 90; step++) {
+    for (let step = 0; step < someOf(90, 2); step++) {
       now += random.nextInt(500)
       for (let n = random.nextInt(6); n > 0; n--) change(loads, random, now)
       atOnce.push(router.decide(question(now)))

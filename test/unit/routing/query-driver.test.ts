@@ -12,6 +12,7 @@ import {
   SqlConstraintError
 } from '../../../src/core/index.js'
 import { query } from '../../../src/routing/messages.js'
+import { someOf } from '../../support/thoroughness.js'
 import {
   config,
   FakeCluster,
@@ -518,7 +519,7 @@ t.test('wrong arguments are named', async (t) => {
 })
 
 t.test('random troubles never execute a write twice, and never hide one', async (t) => {
-  for (let seed = 1; seed <= 60; seed++) {
+  for (let seed = 1; seed <= someOf(60); seed++) {
     const outcome = await fuzz(seed)
     t.same(outcome.twice, [], `seed ${seed}: nothing twice`)
     t.same(outcome.missing, [], `seed ${seed}: every acknowledged write is there`)

@@ -24,6 +24,7 @@ import { KvEngine } from '../../../../src/simulation/kv-engine.js'
 import { SimulatedDisk } from '../../../../src/simulation/simulated-disk.js'
 import { crc32c } from '../../../../src/wire/crc32c.js'
 import { temporaryDirectory } from '../../../support/temporary-directory.js'
+import { someOf } from '../../../support/thoroughness.js'
 import { VirtualClock } from '../../../support/virtual-clock.js'
 
 const partCount = 100
@@ -79,7 +80,7 @@ async function giveMissing(here: World, parts: ReceivedParts, max: number): Prom
 
 t.test('R-S08 R-P16 a power failure costs the parts of one record at most', async (t) => {
   let resumed = 0
-  for (let seed = 1; seed <= 30; seed++) {
+  for (let seed = 1; seed <= someOf(30); seed++) {
     const here = await world(seed)
     let given = 0
     let lives = 0

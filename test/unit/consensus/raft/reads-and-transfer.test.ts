@@ -115,6 +115,20 @@ t.test('R-T01 of those that have what is committed, to who was there longest', a
   t.same(table.leaders, ['c'], 'b has just begun')
 })
 
+t.test('R-T01 not to one whose connection has broken, as long as another is there', async (t) => {
+  const table = new RaftTable({ voters: three })
+  table.elect('a')
+  for (const name of ['b', 'c']) {
+    table.act('a', (raft, now) => raft.handlePeerConnected(replica(name), now))
+    table.advance(10)
+  }
+  table.isolate('b')
+  table.act('a', (raft, now) => raft.handlePeerLost(replica('b'), now))
+  table.act('a', (raft, now) => raft.transferLeadership(null, now))
+  table.settle()
+  t.same(table.leaders, ['c'])
+})
+
 t.test('R-T02 to itself, a stranger, a learner, or from a follower: refused', async (t) => {
   const table = new RaftTable({ voters: three, learners: ['z'] })
   table.elect('a')

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { NodeId } from '../../../../src/core/index.js'
+import { someOf } from '../../../support/thoroughness.js'
 import { SwimWorld } from './swim-world.js'
 
 const id = (name: string): NodeId => name as NodeId
@@ -229,7 +230,7 @@ t.test('S-18: a joiner with an old view kills nobody', async (t) => {
 })
 
 t.test('S-03: a death is known after a period, a probe and the least suspicion', async (t) => {
-  const runs = 60
+  const runs = someOf(60, 3)
   const tookMs: number[] = []
   const suspicionMs = 3_000
   for (let run = 0; run < runs; run++) {
@@ -273,7 +274,7 @@ t.test('S-30: an idle cluster stays within its budget of datagrams', async (t) =
 })
 
 t.test('through random faults incarnations only rise, and after the heal all agree', async (t) => {
-  for (let seed = 0; seed < 25; seed++) {
+  for (let seed = 0; seed < someOf(25, 3); seed++) {
     const world = SwimWorld.settled(6, 1_000 + seed)
     const names = [...world.nodes.keys()]
     const draw = (n: number): number => world.random.nextInt(n)

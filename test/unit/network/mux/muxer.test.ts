@@ -21,6 +21,7 @@ import {
   muxerLimits,
   wall
 } from '../../../support/muxer-pair.js'
+import { someOf } from '../../../support/thoroughness.js'
 import { bulk, catalogue, clusterIdOf, echo, node, note } from '../../../support/transport-world.js'
 
 const normal = { priority: Priorities.Normal }
@@ -263,7 +264,7 @@ t.test('a message before the handshake is not taken', async (t) => {
 t.test('X-54: random and mutated bytes never throw, hang or open anything', async (t) => {
   const random = SplittableRandom.fromSeed(11)
   const valid = frame(echo, { count: 1 }, { flags: FrameFlags.Request, source: 1, destination: 2 })
-  for (let run = 0; run < 3_000; run++) {
+  for (let run = 0; run < someOf(3_000); run++) {
     const { acceptor } = new MuxerPair().pump()
     const bytes = run % 2 === 0 ? new Uint8Array(1 + random.nextInt(200)) : valid.slice()
     const changes = run % 2 === 0 ? bytes.length : 1 + random.nextInt(3)

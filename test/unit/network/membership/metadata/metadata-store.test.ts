@@ -5,6 +5,7 @@ import {
   type MetadataDelta,
   MetadataStore
 } from '../../../../../src/network/membership/metadata/metadata-store.js'
+import { someOf } from '../../../../support/thoroughness.js'
 
 const id = (name: string): NodeId => name as NodeId
 const a = id('a')
@@ -157,7 +158,7 @@ t.test('a new life goes above the old one, whatever the others remember', async 
 
 t.test('by whatever way deltas come, the same version means the same pairs', async (t) => {
   const random = SplittableRandom.fromSeed(11)
-  for (let run = 0; run < 60; run++) {
+  for (let run = 0; run < someOf(60); run++) {
     const owner = new MetadataStore(a, 0)
     const twin = new Map<string, string>()
     const others = [id('b'), id('c'), id('d')].map((name) => new MetadataStore(name, 0))
