@@ -1,7 +1,7 @@
 import type { SkeinClient } from '../../lib/client.js'
 import { type PresetName, resolveConfig } from '../../src/core/index.js'
 import { connectTo, issueClient } from '../../test/support/process-clients.js'
-import { ProcessCluster, pause } from '../../test/support/process-cluster.js'
+import { ProcessCluster, pause, shippedEngine } from '../../test/support/process-cluster.js'
 import { PacedWriter } from './paced-writer.js'
 import type { FailoverSubject, Loss } from './subject.js'
 
@@ -45,7 +45,11 @@ export class OurFailover implements FailoverSubject {
     const { consensus, membership } = timingOf(preset)
     const owner = { teardown: (handler: () => unknown) => void teardowns.unshift(handler) }
     try {
-      const cluster = await ProcessCluster.start(owner, 3, { consensus, membership })
+      const cluster = await ProcessCluster.start(owner, 3, {
+        consensus,
+        membership,
+        engine: shippedEngine
+      })
       const addresses = cluster.ids.map((id) => `localhost:${cluster.port(id)}`)
       const files = await issueClient(cluster, 'failover')
       const client = await connectTo(cluster, 'n1', files, { addresses })

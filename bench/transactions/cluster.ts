@@ -1,7 +1,7 @@
 import type { SkeinClient } from '../../lib/client.js'
 import { type GroupId, must, type PlacementView, type Statement } from '../../src/core/index.js'
 import { connectTo, issueClient } from '../../test/support/process-clients.js'
-import { ProcessCluster, until } from '../../test/support/process-cluster.js'
+import { ProcessCluster, shippedEngine, until } from '../../test/support/process-cluster.js'
 
 /** Of each group that has rows of the sharded table. */
 export const accountsPerGroup = 2_000
@@ -45,7 +45,11 @@ export class TransferCluster {
     const owner = { teardown: (handler: () => unknown) => void teardowns.unshift(handler) }
     try {
       const groups = shardedGroups.length + 1
-      const cluster = await ProcessCluster.start(owner, 3, { cluster: { groups }, consensus })
+      const cluster = await ProcessCluster.start(owner, 3, {
+        cluster: { groups },
+        consensus,
+        engine: shippedEngine
+      })
       const addresses = cluster.ids.map((id) => `localhost:${cluster.port(id)}`)
       const files = await issueClient(cluster, 'transfers')
       const client = await connectTo(cluster, 'n1', files, { addresses })

@@ -9,7 +9,8 @@ import Fastify, {
   type FastifyError,
   type FastifyInstance,
   type FastifyReply,
-  type FastifyRequest
+  type FastifyRequest,
+  type FastifyServerOptions
 } from 'fastify'
 import {
   type Address,
@@ -42,7 +43,7 @@ import {
 import { EventStreams } from './event-streams.js'
 import { errorBodyOf, statusOf } from './http-status.js'
 import { acceptJsonOnly } from './json-parser.js'
-import { documentUrl, openApiHead, schemaOf } from './openapi.js'
+import { documentOf, documentUrl } from './openapi.js'
 import { type Route, smallBodyBytesMax } from './route.js'
 import { backupRoutes } from './routes/backup-routes.js'
 import { configRoutes } from './routes/config-routes.js'
@@ -218,6 +219,7 @@ function createApp(routes: readonly Route[], parts: Parts): FastifyInstance {
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: parameterLengthMax },
     forceCloseConnections: 'idle',
+    schemaController: { compilersFactory: noCompilers },
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.idleTimeoutMs,
     clientErrorHandler: (error, socket) => refuseConnection(error, socket, counters),
@@ -226,9 +228,6 @@ function createApp(routes: readonly Route[], parts: Parts): FastifyInstance {
   app.server.maxConnections = connectionsMax
   if (options.tls) parts.holders.watch(app.server)
   acceptJsonOnly(app)
-  // The schemas are for the document; each handler checks its own input, all faults at once.
-  app.setValidatorCompiler(() => () => true)
-  app.setSerializerCompiler(() => (body) => JSON.stringify(body))
   addHooks(app, parts)
   app.setErrorHandler((error, _request, reply) => fail(error, reply))
   app.setNotFoundHandler((request, reply) => {
@@ -238,15 +237,27 @@ function createApp(routes: readonly Route[], parts: Parts): FastifyInstance {
     reply.header('allow', allowed.join(', '))
     throw new MethodNotAllowedError(`${request.method} ${path}: use ${allowed.join(', ')}`)
   })
-  app.register(swagger, { openapi: openApiHead(parts.manager.getClusterView().version) })
+  app.register(swagger, documentOf(routes, parts.manager.getClusterView().version))
   app.register(async (served) => {
     for (const route of routes) register(served, route, parts)
-    served.get(documentUrl, { schema: { hide: true }, config: { access: 'read' } }, () =>
-      app.swagger()
-    )
+    served.get(documentUrl, { config: { access: 'read' } }, () => app.swagger())
   })
   return app
 }
+
+type Compilers = NonNullable<
+  NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']
+>
+
+/**
+ * Routes have no schemas but in the document, and each handler checks its own input, all faults at
+ * once: nothing is compiled, and what compiles is not even loaded.
+ */
+const noCompilers = {
+  buildValidator: () => () => () => true,
+  buildSerializer: () => () => (body: unknown) => JSON.stringify(body)
+  // The types of the package know of Ajv's functions alone.
+} as unknown as Compilers
 
 const httpsOptions = (tls: AdminTls) => ({
   ...tls,
@@ -325,7 +336,6 @@ function register(app: FastifyInstance, route: Route, parts: Parts): void {
   app.route({
     method,
     url,
-    schema: schemaOf(route),
     config: { access, isAction, audited } satisfies RouteConfig,
     bodyLimit: bodyBytesMax,
     handler: async (request, reply) =>

@@ -9,7 +9,22 @@ export const documentUrl = '/v1/openapi.json'
 
 type OpenApiHead = NonNullable<FastifyDynamicSwaggerOptions['openapi']>
 
-export function openApiHead(version: string): OpenApiHead {
+/** Described when it is asked for first, which on most nodes is never. */
+export function documentOf(
+  routes: readonly Route[],
+  version: string
+): FastifyDynamicSwaggerOptions {
+  const known = new Map(routes.map((route) => [`${route.method} ${route.url}`, route]))
+  return {
+    openapi: openApiHead(version),
+    transform({ url, route: { method } }) {
+      const route = known.get(`${method} ${url}`)
+      return { url, schema: route === undefined ? { hide: true } : schemaOf(route) }
+    }
+  }
+}
+
+function openApiHead(version: string): OpenApiHead {
   const head = {
     openapi: '3.1.0',
     info: {
@@ -34,7 +49,7 @@ export function openApiHead(version: string): OpenApiHead {
 const credentials: readonly Record<string, string[]>[] = [{ bearer: [] }, { certificate: [] }]
 
 /** What the document says of one route. */
-export function schemaOf(route: Route): FastifySchema {
+function schemaOf(route: Route): FastifySchema {
   const { access, tag, about, body, answer, answerType, parameters, url } = route
   const role = access === 'open' ? 'open to everybody' : `needs the role \`${access}\``
   const success = answer === undefined ? { type: 'string' } : jsonSchema(answer)

@@ -5,7 +5,7 @@
  */
 import type { ConfigInput } from '../../src/core/index.js'
 import { connectTo, issueClient } from '../support/process-clients.js'
-import { ProcessCluster, pause } from '../support/process-cluster.js'
+import { ProcessCluster, pause, shippedEngine } from '../support/process-cluster.js'
 import { Newcomer } from './newcomer.js'
 import { Overwriter } from './overwriter.js'
 
@@ -78,7 +78,8 @@ export async function catchUp(
   } satisfies ConfigInput['consensus']
   const cluster = await ProcessCluster.start(owner, 4, {
     cluster: { bootstrap: { voters: founders } },
-    consensus
+    consensus,
+    engine: shippedEngine
   })
   const addresses = founders.map((id) => `localhost:${cluster.port(id)}`)
   const files = await issueClient(cluster, 'overwriter')

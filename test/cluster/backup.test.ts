@@ -17,8 +17,7 @@ const start = 1_000
 const total = accounts * start
 
 const cluster = await ProcessCluster.start(t, 3, {
-  cluster: { groups: 3 },
-  engine: { isolation: 'thread', readers: 1 }
+  cluster: { groups: 3 }
 })
 const [first, second, third] = cluster.ids as [string, string, string]
 const place = (name: string) => join(cluster.workspace.directory, name)

@@ -6,7 +6,7 @@ import t from 'tap'
 import type { SkeinClient } from '../../lib/client.js'
 import { must } from '../../src/core/index.js'
 import { CounterWorker, connectTo, issueClient } from '../support/process-clients.js'
-import { ProcessCluster, until } from '../support/process-cluster.js'
+import { ProcessCluster, shippedEngine, until } from '../support/process-cluster.js'
 import { someOf } from '../support/thoroughness.js'
 
 const clientCount = 10
@@ -15,7 +15,7 @@ const thinkMs = 400
 const goesOnWithinMs = 10_000
 const caughtUpWithinMs = 30_000
 
-const cluster = await ProcessCluster.start(t, 3)
+const cluster = await ProcessCluster.start(t, 3, { engine: shippedEngine })
 for (const sql of CounterWorker.schema) await cluster.run(await cluster.leader(), sql)
 const files = await issueClient(cluster, 'app')
 

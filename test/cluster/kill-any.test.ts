@@ -4,16 +4,16 @@ import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import type { ClusterAnswer } from '../../src/cli/status-command.js'
 import { mainFile } from '../support/main-file.js'
-import { ProcessCluster, pause, until } from '../support/process-cluster.js'
+import { ProcessCluster, pause, shippedEngine, until } from '../support/process-cluster.js'
 import { skein } from '../support/run-skein.js'
 import { looksAtAll } from '../support/thoroughness.js'
 
 /** Between a client's operations: the processors are for those who elect and catch up. */
-const thinkMs = 10
+const thinkMs = 40
 const noticedWithinMs = 15_000
 const caughtUpWithinMs = 20_000
 
-const cluster = await ProcessCluster.start(t, 3)
+const cluster = await ProcessCluster.start(t, 3, { engine: shippedEngine })
 await cluster.run(await cluster.leader(), 'CREATE TABLE event (id INTEGER PRIMARY KEY)')
 
 const connection = (id: string) => [

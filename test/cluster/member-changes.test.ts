@@ -6,7 +6,7 @@ import { ProcessCluster, pause, until } from '../support/process-cluster.js'
 import { skein } from '../support/run-skein.js'
 
 /** Between a client's writes: the processors are for those who elect and catch up. */
-const thinkMs = 20
+const thinkMs = 60
 const caughtUpWithinMs = 60_000
 const changedWithinMs = 120_000
 const dataGroups = 2

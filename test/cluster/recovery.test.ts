@@ -13,8 +13,7 @@ const timeoutMs = 60_000
 const writes = 40
 
 const cluster = await ProcessCluster.start(t, 3, {
-  cluster: { groups: 2 },
-  engine: { isolation: 'thread', readers: 1 }
+  cluster: { groups: 2 }
 })
 const leader = await cluster.leader()
 const [survivor, returning] = cluster.others(leader) as [string, string]

@@ -16,7 +16,6 @@ const attemptsMax = 5
 const logTailChars = 4_000
 
 const cluster = await ProcessCluster.start(t, 3, {
-  engine: { isolation: 'thread', readers: 1 },
   // A leader that another one follows takes what it was told with it.
   consensus: { electionTimeoutMinMs: 6_000, electionTimeoutMaxMs: 12_000 }
 })

@@ -2,12 +2,12 @@
  * Statements that would run for ever: each costs its caller a time-out, and nobody else anything.
  */
 import t from 'tap'
-import { ProcessCluster } from '../support/process-cluster.js'
+import { ProcessCluster, shippedEngine } from '../support/process-cluster.js'
 
 const endless = `WITH RECURSIVE counted(n) AS (VALUES(0) UNION ALL SELECT n + 1 FROM counted)
  SELECT count(*) FROM counted`
 
-const cluster = await ProcessCluster.start(t, 3)
+const cluster = await ProcessCluster.start(t, 3, { engine: shippedEngine })
 const leader = await cluster.leader()
 await cluster.run(leader, 'CREATE TABLE event (id INTEGER PRIMARY KEY, size INTEGER)')
 await cluster.run(leader, 'INSERT INTO event VALUES (1, 1)')

@@ -17,7 +17,7 @@ const clusterName = 'demo'
 /** Far above the five seconds that `unit/network/security/trust.test.ts` proves by virtual time. */
 const noticedWithinMs = 30_000
 /** Between a client's requests: without it they take all there is of the processors. */
-const thinkMs = 20
+const thinkMs = 100
 /** Of a record with a ClientHello of 508 bytes: who gets no further is refused by time alone. */
 const helloBegins = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]
 const clock = nodeClock()

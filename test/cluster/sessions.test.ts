@@ -10,7 +10,7 @@ import { ProcessCluster, until } from '../support/process-cluster.js'
 
 const clientCount = 5
 const sessionsPerClient = 4
-const thinkMs = 20
+const thinkMs = 60
 const goesOnWithinMs = 30_000
 const drainTimeoutMs = 60_000
 

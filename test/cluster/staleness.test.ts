@@ -7,7 +7,7 @@ import { skein } from '../support/run-skein.js'
 
 const timeoutMs = 60_000
 
-const cluster = await ProcessCluster.start(t, 3, { engine: { isolation: 'thread', readers: 1 } })
+const cluster = await ProcessCluster.start(t, 3)
 const leader = await cluster.leader()
 const follower = must(cluster.others(leader)[0], 'follower')
 

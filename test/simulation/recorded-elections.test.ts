@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { CONTROL_GROUP, DEFAULT_GROUP, type GroupId, must } from '../../src/core/index.js'
 import { ProcessExits } from '../../src/simulation/virtual-clock.js'
 import { someOf } from '../support/thoroughness.js'
-import { calmCluster } from './calm-cluster.js'
+import { calmCluster } from './calm/calm-cluster.js'
 
 /**
  * An election, two looks with who is silent, and five seconds until it shows what became of the

@@ -272,6 +272,6 @@ t.test('a cluster of two has no majority without one: nothing is touched', async
 })
 
 t.test('faults at random moments: nothing goes wrong, and the plan comes to its end', async (t) => {
-  const { failure } = await runSeeds(someOf(80, 16))
+  const { failure } = await runSeeds(someOf(80, 27))
   t.equal(failure, null, `seed ${failure?.seed}: ${failure?.reason}`)
 })

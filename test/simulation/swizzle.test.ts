@@ -6,7 +6,7 @@ import { simulate } from '../../src/simulation/simulation.js'
 import { type SwarmOptions, troubles, withoutTroubles } from '../../src/simulation/swarm-options.js'
 import { looksAtAll } from '../support/thoroughness.js'
 
-const seeds = looksAtAll ? [41, 42, 43, 44] : [41, 42]
+const seeds = looksAtAll ? [41, 42, 43, 44] : [42]
 
 /** Nothing else strikes; one is hardly over when the next begins. */
 const onlySwizzle = (drawn: SwarmOptions): SwarmOptions => ({

@@ -2,7 +2,7 @@ import t from 'tap'
 import { simulate } from '../../lib/testing.js'
 import { must, type SecurityManager } from '../../src/core/index.js'
 import { hostName } from '../../src/simulation/host-name.js'
-import { calmCluster } from './calm-cluster.js'
+import { calmCluster } from './calm/calm-cluster.js'
 
 /** A cluster without faults, in which every connection is renewed every few seconds. */
 async function calmTrust(seed: number) {

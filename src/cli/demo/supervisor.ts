@@ -41,7 +41,7 @@ export interface ReplicaChecksum {
 const askTimeoutMs = 2_000
 /** Every table is read. */
 const checksumTimeoutMs = 10_000
-const pollIntervalMs = 50
+const pollIntervalMs = 100
 const adminSockets = 4
 
 /** The node processes of one cluster, from their start to their end. */

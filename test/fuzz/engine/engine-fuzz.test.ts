@@ -2,7 +2,7 @@ import t from 'tap'
 import { someOf } from '../../support/thoroughness.js'
 import { fuzzEngine } from './engine-fuzz.js'
 
-const statements = someOf(10_000)
+const statements = someOf(10_000, 8)
 const statementsPerRun = 500
 /** `npm run fuzz -- engine --seed S` goes on from others. */
 const firstSeed = 40_100

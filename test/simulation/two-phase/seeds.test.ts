@@ -5,7 +5,7 @@ import t from 'tap'
 import { someOf } from '../../support/thoroughness.js'
 import { runSeeds } from '../../support/two-phase/run-seeds.js'
 
-const seeds = someOf(80, 16)
+const seeds = someOf(80, 27)
 const faultsMs = 4_000
 
 t.test(`T-14 ${seeds} seeds keep every sum, and nothing is in doubt after the heal`, async (t) => {

@@ -2,7 +2,7 @@ import t from 'tap'
 import { runSeeds } from '../../../support/raft/run-seeds.js'
 import { someOf } from '../../../support/thoroughness.js'
 
-const seeds = someOf(300, 8)
+const seeds = someOf(300, 12)
 
 /** D-03 D-06 D-10 as well. */
 t.test(

@@ -3,8 +3,8 @@
  * this one speaks (1 and 2), on virtual time, under writes, crashes and power failures.
  */
 import t from 'tap'
-import { CONTROL_GROUP, type Logger, must, silentLogger } from '../../src/core/index.js'
-import { type ProcessExit, ProcessExits } from '../../src/simulation/virtual-clock.js'
+import { CONTROL_GROUP, type Logger, must, silentLogger } from '../../../src/core/index.js'
+import { type ProcessExit, ProcessExits } from '../../../src/simulation/virtual-clock.js'
 import { calmCluster } from './calm-cluster.js'
 
 const before = { min: 1, max: 1 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { must, type NodeId, type QueryOptions } from '../../src/core/index.js'
+import { must, type NodeId, type QueryOptions } from '../../../src/core/index.js'
 import { calmCluster } from './calm-cluster.js'
 
 interface Answer {

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { after, type EngineProvider, must } from '../../src/core/index.js'
-import { someOf } from '../support/thoroughness.js'
+import { after, type EngineProvider, must } from '../../../src/core/index.js'
+import { someOf } from '../../support/thoroughness.js'
 import { calmCluster } from './calm-cluster.js'
 
 const groups = 6

@@ -3,10 +3,10 @@
  * every sync 1 ms, and nothing else takes any time. Prints when each stage came.
  */
 import t from 'tap'
-import { SkeinClient } from '../../lib/client.js'
-import { CONTROL_GROUP, DEFAULT_GROUP, must, silentLogger } from '../../src/core/index.js'
-import { nodeCrypto } from '../../src/runtime/index.js'
-import { OutsideClient } from '../../src/simulation/outside-client.js'
+import { SkeinClient } from '../../../lib/client.js'
+import { CONTROL_GROUP, DEFAULT_GROUP, must, silentLogger } from '../../../src/core/index.js'
+import { nodeCrypto } from '../../../src/runtime/index.js'
+import { OutsideClient } from '../../../src/simulation/outside-client.js'
 import { calmCluster } from './calm-cluster.js'
 
 const latencyMs = 1

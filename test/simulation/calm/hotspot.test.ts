@@ -1,6 +1,6 @@
 import t from 'tap'
-import { type HotspotEvent, must } from '../../src/core/index.js'
-import { zipf } from '../unit/routing/hotspots/zipf.js'
+import { type HotspotEvent, must } from '../../../src/core/index.js'
+import { zipf } from '../../unit/routing/hotspots/zipf.js'
 import { calmCluster } from './calm-cluster.js'
 
 /** Floors and window below the defaults, so that few queries and little time show the same. */

@@ -1,20 +1,20 @@
-import { ClusterNetworkManager, type CreateOptions } from '../../lib/index.js'
-import { type EngineProvider, SplittableRandom, silentLogger } from '../../src/core/index.js'
-import { nodeCompression, nodeCrypto } from '../../src/runtime/index.js'
-import { noFaults } from '../../src/simulation/fault-counts.js'
-import { Links } from '../../src/simulation/links.js'
+import { ClusterNetworkManager, type CreateOptions } from '../../../lib/index.js'
+import { type EngineProvider, SplittableRandom, silentLogger } from '../../../src/core/index.js'
+import { nodeCompression, nodeCrypto } from '../../../src/runtime/index.js'
+import { noFaults } from '../../../src/simulation/fault-counts.js'
+import { Links } from '../../../src/simulation/links.js'
 import {
   type ClusterComponents,
   type ClusterOptions,
   type ClusterWatch,
   SimulatedCluster
-} from '../../src/simulation/simulated-cluster.js'
-import { SimulatedAuthority } from '../../src/simulation/simulated-credentials.js'
-import { SimulatedDatagramWorld } from '../../src/simulation/simulated-datagram-network.js'
-import { SimulatedStreamWorld } from '../../src/simulation/simulated-stream-network.js'
-import { drawSwarmOptions, type SwarmOptions } from '../../src/simulation/swarm-options.js'
-import { TraceHash } from '../../src/simulation/trace-hash.js'
-import { VirtualTime } from '../../src/simulation/virtual-clock.js'
+} from '../../../src/simulation/simulated-cluster.js'
+import { SimulatedAuthority } from '../../../src/simulation/simulated-credentials.js'
+import { SimulatedDatagramWorld } from '../../../src/simulation/simulated-datagram-network.js'
+import { SimulatedStreamWorld } from '../../../src/simulation/simulated-stream-network.js'
+import { drawSwarmOptions, type SwarmOptions } from '../../../src/simulation/swarm-options.js'
+import { TraceHash } from '../../../src/simulation/trace-hash.js'
+import { VirtualTime } from '../../../src/simulation/virtual-clock.js'
 
 const nothing = () => {}
 const watch: ClusterWatch = {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type HealthVerdict, must, type NodeId } from '../../src/core/index.js'
+import { type HealthVerdict, must, type NodeId } from '../../../src/core/index.js'
 import { calmCluster } from './calm-cluster.js'
 
 const size = 5

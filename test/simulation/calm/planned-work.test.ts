@@ -1,7 +1,7 @@
 /** Drains, switchovers and a rolling restart of whole simulated nodes, under writes. */
 import t from 'tap'
-import { CONTROL_GROUP, DEFAULT_GROUP, must, type NodeId } from '../../src/core/index.js'
-import { ProcessExits } from '../../src/simulation/virtual-clock.js'
+import { CONTROL_GROUP, DEFAULT_GROUP, must, type NodeId } from '../../../src/core/index.js'
+import { ProcessExits } from '../../../src/simulation/virtual-clock.js'
 import { calmCluster } from './calm-cluster.js'
 
 async function founded(size: number) {
