@@ -66,6 +66,8 @@ class NodeRunner {
       if (!this.#isSupervised) this.#askToStop('SIGINT')
     })
     host.on('disconnect', () => this.#askToStop('the supervisor is gone'))
+    // It ended while this process was still loading, and nobody listened.
+    if (host.connected === false) this.#askToStop('the supervisor is gone')
   }
 
   async run(start: (hook: RestartHook) => Promise<RunningNode>): Promise<ExitCode> {

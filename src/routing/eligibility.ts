@@ -143,34 +143,38 @@ const eligible = rank(Ranks.First, null)
 const noReplica = excluded('no replica of the group')
 
 function rankAll(question: EligibilityQuestion, by: Judge): Ranked[] {
-  const { members } = question
+  const { members, placement } = question
+  const voters = new Set(placement?.voters)
   const ranked: Ranked[] = []
   let isSorted = true
   let last = ''
   for (const member of members) {
     if (member.nodeId < last) isSorted = false
     last = member.nodeId
-    ranked.push(rankOne(member.nodeId, member, question, by))
+    ranked.push(rankOne(member.nodeId, member, voters, question, by))
   }
-  const strangers = strangersTo(question, by)
-  for (const node of strangers) ranked.push(rankOne(node, null, question, by))
+  const strangers = strangersTo(members, voters, by)
+  for (const node of strangers) ranked.push(rankOne(node, null, voters, question, by))
   if (isSorted && strangers.length === 0) return ranked
   return ranked.sort((one, other) => compareText(one.node, other.node))
 }
 
 /** Voters, and this node, that are no members (yet). */
-function strangersTo({ members, placement }: EligibilityQuestion, { self }: Judge): NodeId[] {
-  const voters = placement?.voters ?? []
+function strangersTo(
+  members: EligibilityQuestion['members'],
+  voters: ReadonlySet<NodeId>,
+  { self }: Judge
+): NodeId[] {
   let isSelfMember = false
   let voting = 0
   for (const { nodeId } of members) {
     if (nodeId === self) isSelfMember = true
-    if (voters.includes(nodeId)) voting++
+    if (voters.has(nodeId)) voting++
   }
   const strangers =
-    voting === voters.length
+    voting === voters.size
       ? []
-      : voters.filter((node) => !members.some(({ nodeId }) => nodeId === node))
+      : [...voters].filter((node) => !members.some(({ nodeId }) => nodeId === node))
   // A client decides too, and is no node.
   if (!isSelfMember && isNodeId(self) && !strangers.includes(self)) strangers.push(self)
   return strangers
@@ -179,14 +183,13 @@ function strangersTo({ members, placement }: EligibilityQuestion, { self }: Judg
 function rankOne(
   node: NodeId,
   member: Member | null,
+  voters: ReadonlySet<NodeId>,
   question: EligibilityQuestion,
   by: Judge
 ): Ranked {
   const { placement, hasReplica, kind, consistency } = question
   const isReplica =
-    placement?.voters.includes(node) ||
-    node === placement?.leader ||
-    (node === by.self && hasReplica)
+    voters.has(node) || node === placement?.leader || (node === by.self && hasReplica)
   const own = isForLeader(kind, consistency)
     ? rankForLeader(node, member, question, by)
     : isReplica

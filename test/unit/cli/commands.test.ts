@@ -358,6 +358,18 @@ t.test(
   }
 )
 
+t.test('a node whose supervisor ended before it could listen stops', async (t) => {
+  const host = new FakeHost(true)
+  host.connected = false
+  let stops = 0
+  const node = fakeNode(async () => {
+    stops++
+  })
+  t.equal(await runNode(host, silentLogger, async () => node), 0)
+  t.equal(stops, 1)
+  t.same(host.exits, [])
+})
+
 t.test('a node alone stops on SIGINT and on SIGTERM, at once when asked twice', async (t) => {
   for (const signal of ['SIGINT', 'SIGTERM']) {
     const host = new FakeHost(false)
