@@ -33,7 +33,7 @@ const untilGone = (pids: readonly number[]): Promise<void> =>
 
 t.test('kill -9 of a leader under distributed transactions loses nothing', async (t) => {
   const data = await temporaryDirectory(t)
-  const { closed, lines } = demo(t, '--once', '--seconds', '6', '--data', data)
+  const { closed, lines } = demo(t, '--once', '--seconds', '4', '--data', data)
   let last = ''
   for await (const line of lines) last = line
   t.equal(await closed, 0)
