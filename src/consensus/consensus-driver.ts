@@ -50,7 +50,7 @@ import { configurationOf, membersOf } from './configuration.js'
 import { type ConsensusCounters, consensusCounterNames } from './counters.js'
 import { encodeConfiguration } from './entry.js'
 import { expectHonest, FoundingDriver, helloOf, type ReplicaHello } from './founding-driver.js'
-import { GroupDriver, type OpenedGroup } from './group/group-driver.js'
+import type { GroupDriver } from './group/group-driver.js'
 import {
   checkReport,
   checkVerdict,
@@ -61,10 +61,10 @@ import {
   snapshotChunkRequest
 } from './group/group-messages.js'
 import type { GroupSection } from './group/group-section.js'
-import { RaftDriver } from './group/raft-driver.js'
 import { HandOver } from './host/hand-over-driver.js'
 import { type HostBeats, HostHeartbeats } from './host/host-heartbeats-driver.js'
 import { hostBeatAnswers, hostBeats } from './host/host-messages.js'
+import { emptyGroup, HostedReplicas } from './host/hosted-replicas-driver.js'
 import { HostedVoters } from './host/hosted-voters.js'
 import { LeaderBalanceDriver } from './host/leader-balance-driver.js'
 import { IdentityStore } from './identity/identity-driver.js'
@@ -84,7 +84,6 @@ import {
   toWire,
   type WireMessage
 } from './messages.js'
-import { Raft } from './raft/raft.js'
 import { RollbackWatch } from './rollback/rollback-watch-driver.js'
 import { lostStateError, outlivedError } from './rollback/rolled-back.js'
 import { beginStart } from './rollback/start-mark-driver.js'
@@ -121,12 +120,8 @@ export interface ConsensusOptions {
   readonly config: Config['consensus']
 }
 
-const emptyGroup: RecoveredGroup = { hardState: { term: 0 as Term, vote: null }, entries: [] }
-
 /** Locked while the driver runs. */
 export const lockFile = 'lock'
-/** Engines that are opened at the same time; the others wait for their turn. */
-export const enginesOpeningMax = 4
 /** A follower's question of a read index without a deadline of its own is given up after this. */
 const readIndexTimeoutMs = 5_000
 /** Who was given a leadership takes it in one; a stop waits for that many before it goes on. */
@@ -136,9 +131,7 @@ export class ConsensusDriver {
   readonly #components: ConsensusComponents
   readonly #options: ConsensusOptions
   readonly #identities: IdentityStore
-  readonly #groups = new Map<GroupId, GroupDriver>()
-  #sorted: readonly GroupDriver[] = []
-  #sortedIds: readonly GroupId[] = []
+  readonly #replicas: HostedReplicas
   readonly #handlers: ((event: ConsensusEvent) => void)[] = []
   readonly #voters = new HostedVoters()
   readonly #votersHandlers: ((voters: readonly NodeId[]) => void)[] = []
@@ -149,8 +142,6 @@ export class ConsensusDriver {
   readonly #members: ClusterMembers
   readonly #rollbackWatch: RollbackWatch
   readonly #handOver: HandOver
-  /** The same for all groups, so that their heartbeats leave together; another on each host. */
-  readonly #heartbeatPhaseMs: number
   #identity: ReplicaIdentity | null = null
   #founding: FoundingDriver | null = null
   #isFounded = false
@@ -158,11 +149,7 @@ export class ConsensusDriver {
   #clusterId: ClusterId | null = null
   readonly #names = new ReplicaNames()
   #joining: Promise<void> | null = null
-  /** What the log has of groups that are not open yet. */
-  #recovered = new Map<GroupId, RecoveredGroup>()
   #lock: DiskLock | null = null
-  /** Replicas that are being opened: a stop waits for them, and they do not begin any more. */
-  readonly #opening = new Map<GroupId, Promise<void>>()
   #isStopped = false
   /** Peers have proved that the data directory is an older copy: nothing of this node goes on. */
   #rolledBack: RolledBackError | null = null
@@ -181,7 +168,7 @@ export class ConsensusDriver {
         counters: this.#counters,
         self: () => selfOf(must(this.#identity, 'identity')),
         groupOf: (group) => this.group(group),
-        groupCount: () => this.#groups.size
+        groupCount: () => this.#replicas.count
       },
       {
         quiesceAfterMs: config.quiesceAfterMs,
@@ -231,7 +218,7 @@ export class ConsensusDriver {
       },
       { nodeId, intervalMs: config.leaderBalanceIntervalMs }
     )
-    this.#heartbeatPhaseMs = random.split('phase').nextInt(config.heartbeatIntervalMs)
+    this.#replicas = this.#makeReplicas()
     this.#listen()
   }
 
@@ -267,7 +254,7 @@ export class ConsensusDriver {
       const { logger } = this.#components
       if (bootstrapVoters !== null) logger.info({}, 'bootstrap is ignored: there is a log')
       this.#tellOtherGroups(identity.groups)
-      await this.#ensureGroups([...this.#recovered.keys()])
+      await this.#replicas.ensureKept()
     } else if (bootstrapVoters?.includes(nodeId)) {
       this.#found(bootstrapVoters, identity)
     }
@@ -313,8 +300,8 @@ export class ConsensusDriver {
     this.#rollbackWatch.stop()
     this.#balance.stop()
     this.#members.stop()
-    await Promise.allSettled(this.#opening.values())
-    for (const group of this.groups()) await group.stop()
+    await this.#replicas.settled()
+    await this.#replicas.stop()
     this.#heartbeats.stop()
     await this.#components.log.close()
     await this.#lock?.release()
@@ -322,26 +309,26 @@ export class ConsensusDriver {
   }
 
   tellQueues(tell: TellQueue): void {
-    for (const group of this.#groups.values()) group.tellQueues(tell)
+    this.#replicas.tellQueues(tell)
   }
 
   group(id: GroupId): GroupDriver | null {
-    return this.#groups.get(id) ?? null
+    return this.#replicas.get(id)
   }
 
   /** Whose engines are not open yet, for whoever wonders why a start takes long. */
   get openingIds(): readonly GroupId[] {
-    return [...this.#opening.keys()]
+    return this.#replicas.openingIds
   }
 
   /** In the order of their ids. */
   groups(): readonly GroupDriver[] {
-    return this.#sorted
+    return this.#replicas.sorted
   }
 
   /** Of the groups that have a replica here, sorted. */
   get groupIds(): readonly GroupId[] {
-    return this.#sortedIds
+    return this.#replicas.ids
   }
 
   /** Null before the founding, and on nodes without a replica. */
@@ -360,7 +347,7 @@ export class ConsensusDriver {
 
   /** As far as this node's replica knows. */
   leaderOf(id: GroupId): NodeId | null {
-    return this.#groups.get(id)?.status().leader ?? null
+    return this.#replicas.get(id)?.status().leader ?? null
   }
 
   onEvent(handler: (event: ConsensusEvent) => void): void {
@@ -376,6 +363,30 @@ export class ConsensusDriver {
     this.#counters.set('log_syncs', this.#components.log.syncCount)
     this.#counters.set('groups_asleep', this.#heartbeats.sleeping)
     return this.#counters
+  }
+
+  #makeReplicas(): HostedReplicas {
+    const { random } = this.#components
+    const { config } = this.#options
+    return new HostedReplicas(
+      {
+        ...this.#components,
+        counters: this.#counters,
+        heartbeats: this.#heartbeats,
+        engines: () => this.#expectEngines(),
+        self: () => selfOf(must(this.#identity, 'identity')),
+        isOver: () => this.#isOver,
+        send: (message) => this.#send(message),
+        emit: (event) => this.#emit(event),
+        onOpened: (group) => this.#noteVoters(group),
+        onRolledBack: (group, lost) => this.#halt(lostStateError(group, lost))
+      },
+      {
+        engineDirectory: (group) => this.#options.engineDirectory(group),
+        config,
+        heartbeatPhaseMs: random.split('phase').nextInt(config.heartbeatIntervalMs)
+      }
+    )
   }
 
   async #recover(): Promise<void> {
@@ -401,7 +412,7 @@ export class ConsensusDriver {
     // A founder without a log waits until the founding has taken place, here or elsewhere.
     if (!hasLog && founders.includes(selfOf(identity))) return
     this.#isFounded = true
-    this.#recovered = await this.#completed(recovered.groups, identity)
+    this.#replicas.keep(await this.#completed(recovered.groups, identity))
   }
 
   /** Every cluster has one: one that was founded without gets it when its founders start. */
@@ -465,8 +476,8 @@ export class ConsensusDriver {
     const clusterId = this.clusterId()
     const facts = { clusterId, founders, groups: groups.length }
     this.#components.logger.info(facts, 'the cluster is founded')
-    this.#recovered = founded
-    await this.#ensureGroups([...founded.keys()])
+    this.#replicas.keep(founded)
+    await this.#replicas.ensureKept()
   }
 
   /** In one request, so that however many groups there are, one sync founds them. */
@@ -486,115 +497,6 @@ export class ConsensusDriver {
     const { code, message } = factsOf(error)
     this.#components.logger.error({ error }, 'the founding failed')
     this.#emit({ type: 'ReplicaFailed', group: DEFAULT_GROUP, code, message })
-  }
-
-  /** Those that wait when one fails are not begun any more. */
-  async #ensureGroups(groups: readonly GroupId[]): Promise<void> {
-    const waiting = [...groups]
-    const work = async () => {
-      try {
-        for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
-          await this.#ensureGroup(group)
-        }
-      } finally {
-        waiting.length = 0
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(enginesOpeningMax, groups.length) }, work))
-  }
-
-  /**
-   * Once for each group, whoever wants it: an invitation may come while the start has not reached
-   * the group yet, and a replica that is made anew beside its log forgets what it has promised.
-   */
-  async #ensureGroup(group: GroupId): Promise<void> {
-    if (this.#isOver || this.#groups.has(group)) return
-    let opening = this.#opening.get(group)
-    if (opening === undefined) {
-      opening = this.#openGroup(group, this.#recovered.get(group) ?? emptyGroup)
-      this.#opening.set(group, opening)
-    }
-    try {
-      await opening
-      this.#recovered.delete(group)
-    } finally {
-      this.#opening.delete(group)
-    }
-  }
-
-  async #openGroup(group: GroupId, recovered: RecoveredGroup): Promise<void> {
-    const { clock, disk, messenger, random, log, observer } = this.#components
-    const { config } = this.#options
-    const self = selfOf(must(this.#identity, 'identity'))
-    const logger = this.#components.logger.child({ group })
-    const directory = this.#options.engineDirectory(group)
-    const made = this.#expectEngines().create({ group, directory, clock, logger })
-    const engine = observer?.watched?.(group, made) ?? made
-    const emit = (event: ConsensusEvent) => this.#emit(event)
-    const sections = this.#components.sections?.(group) ?? []
-    const driver = new GroupDriver(
-      {
-        clock,
-        messenger,
-        disk,
-        engine,
-        logger,
-        counters: this.#counters,
-        sections,
-        emit,
-        onRolledBack: (lost) => this.#halt(lostStateError(group, lost))
-      },
-      { group, self, config }
-    )
-    const opened = await this.#openDriver(driver, recovered)
-    if (opened === null) return
-    observer?.onRecovered(group, self, opened.recovered)
-    const raft = new Raft({
-      group,
-      self,
-      recovered: opened.recovered,
-      appliedIndex: opened.appliedIndex,
-      random: random.split(`raft ${group}`),
-      options: config,
-      heartbeatPhaseMs: this.#heartbeatPhaseMs,
-      now: clock.now()
-    })
-    this.#groups.set(group, driver)
-    this.#sorted = [...this.#groups.values()].sort((a, b) => a.group - b.group)
-    this.#sortedIds = this.#sorted.map((one) => one.group)
-    driver.start(
-      new RaftDriver({
-        clock,
-        raft,
-        log,
-        observer,
-        send: (message) => this.#heartbeats.offer(message) || this.#send(message),
-        naps: {
-          onWoken: () => this.#heartbeats.handleWoken(group),
-          heardAt: (replica, asLeader) => this.#heartbeats.heardAt(replica, asLeader)
-        },
-        onEvent: (event) => driver.handleRaftEvent(event),
-        onFailed: (error) => driver.handleRaftFailed(error)
-      })
-    )
-    this.#noteVoters(group)
-  }
-
-  /** Null: nothing of this node goes on. Whatever was opened in vain is closed again. */
-  async #openDriver(driver: GroupDriver, recovered: RecoveredGroup): Promise<OpenedGroup | null> {
-    try {
-      const opened = await driver.open(recovered)
-      if (opened.request !== null) await this.#components.log.persist([opened.request])
-      if (!this.#isOver) return opened
-    } catch (error) {
-      await driver.stop().catch((fault: unknown) => {
-        const facts = { group: driver.group, error: fault }
-        this.#components.logger.warn(facts, 'an engine that did not open was not closed')
-      })
-      throw error
-    }
-    await driver.stop()
-    return null
   }
 
   get #isOver(): boolean {
@@ -623,7 +525,7 @@ export class ConsensusDriver {
 
   /** There is an event for each of many groups: none may cost a look at all of them. */
   #noteVoters(group: GroupId): void {
-    const voters = this.#groups.get(group)?.leadership().voters ?? []
+    const voters = this.#replicas.get(group)?.leadership().voters ?? []
     if (!this.#voters.note(group, voters)) return
     for (const handler of this.#votersHandlers) handler(this.#voters.voters)
   }
@@ -674,10 +576,10 @@ export class ConsensusDriver {
 
   /** The sender is a replica of the peer that the connection has proved, whatever it says. */
   #receive({ from, body }: Inbound<WireMessage>): void {
-    const group = this.#groups.get(body.group)
+    const group = this.#replicas.get(body.group)
     const identity = this.#identity
     // What is meant for another storage of this node, which may have voted before, is not for this.
-    if (group === undefined || identity === null || body.to !== identity.storageId) {
+    if (group === null || identity === null || body.to !== identity.storageId) {
       this.#counters.add('messages_dropped')
       return
     }
@@ -729,7 +631,7 @@ export class ConsensusDriver {
     }
     if (this.#rolledBack !== null) throw this.#rolledBack
     const self = selfOf(must(this.#identity, 'identity'))
-    if (!this.#groups.has(group)) {
+    if (this.#replicas.get(group) === null) {
       this.#joining ??= this.#join(groups, founders).finally(() => {
         this.#joining = null
       })
@@ -752,7 +654,7 @@ export class ConsensusDriver {
     this.#founding?.stop()
     this.#identity = await this.#identities.pledge(founders, groups)
     this.#isFounded = true
-    await this.#ensureGroups(groups)
+    await this.#replicas.ensure(groups)
   }
 
   get #foundedGroups(): readonly GroupId[] {
@@ -784,8 +686,8 @@ export class ConsensusDriver {
   }
 
   #expectGroup(id: GroupId): GroupDriver {
-    const group = this.#groups.get(id)
-    if (group === undefined) throw new NotFoundError(`group ${id} has no replica on this node`)
+    const group = this.#replicas.get(id)
+    if (group === null) throw new NotFoundError(`group ${id} has no replica on this node`)
     return group
   }
 }

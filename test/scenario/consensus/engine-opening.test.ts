@@ -1,5 +1,5 @@
 import t from 'tap'
-import { enginesOpeningMax } from '../../../src/consensus/consensus-driver.js'
+import { enginesOpeningMax } from '../../../src/consensus/host/hosted-replicas-driver.js'
 import { after } from '../../../src/core/deadlines.js'
 import type { GroupId } from '../../../src/core/ids.js'
 import type { Clock } from '../../../src/core/ports/clock.js'
