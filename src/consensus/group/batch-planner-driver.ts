@@ -7,7 +7,10 @@
  * entry, the batch is discarded and planned again one by one.
  *
  * While somebody holds rows, each write is prepared first: one that meets such a row is set aside.
+ * That, too, is asked for a window at once, as if none met one; when one does, the batch is
+ * discarded and planned again one by one.
  */
+import { must } from '../../core/assert.js'
 import type { Config } from '../../core/config/schema.js'
 import {
   BackpressureError,
@@ -20,6 +23,7 @@ import type { ClientId, LogIndex, Serial } from '../../core/ids.js'
 import { commandSizeBytesMax } from '../../core/limits.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Command, Engine, PlanOutcome } from '../../core/ports/engine.js'
+import type { PrepareOutcome } from '../../core/ports/engine-prepare.js'
 import type { ClientTag } from '../../core/ports/replicated-group.js'
 import type { StatementResult } from '../../core/sql.js'
 import type { ClientLimits, ClientTable } from '../client-table.js'
@@ -90,6 +94,12 @@ interface Gathered {
   isSpoiled: boolean
 }
 
+/** One of a window, by its place, and the rows that it waits for. */
+interface Blocked {
+  readonly at: number
+  readonly rows: Rows
+}
+
 export class BatchPlanner {
   readonly #clock: Clock
   readonly #engine: Engine
@@ -139,22 +149,32 @@ export class BatchPlanner {
     const { commandsMax } = admission
     while (gathered.planned.length < commandsMax && gathered.sizeBytes < batchTargetBytes) {
       const window: Candidate[] = []
-      const isGuarded = this.#rows?.isHeld === true
-      const room = Math.min(isGuarded ? 1 : windowMax, commandsMax - gathered.planned.length)
+      const isGuarded = this.#rows?.isHeld === true && this.#engine.prepare !== undefined
+      const room = Math.min(windowMax, commandsMax - gathered.planned.length)
       while (window.length < room) {
         const write = source.next()
         if (write === undefined) break
         const candidate = this.#admit(write, admitted, admission)
         if (candidate !== null) window.push(candidate)
       }
-      const [first] = window
+      const [first, second] = window
       if (first === undefined) break
-      const blocked = isGuarded ? await this.#blockedRows(first, admission.index) : null
-      if (blocked !== null) {
-        setAside(first, blocked, source, admitted)
-        continue
+      if (isGuarded && second === undefined) {
+        const rows = await this.#blockedRows(first, admission.index)
+        if (rows !== null) {
+          setAside(first, rows, source, admitted)
+          continue
+        }
       }
-      const outcomes = await this.#planAll(window, admission.index)
+      const isGuess = isGuarded && second !== undefined
+      const { outcomes, blocked } = await this.#planAll(window, admission.index, isGuess)
+      if (blocked !== null) {
+        // It was planned all the same, and what comes after it has seen it.
+        setAside(must(window[blocked.at], 'candidate'), blocked.rows, source, admitted)
+        source.putBack(window.flatMap((one, i) => (i === blocked.at ? [] : one.callers)))
+        gathered.isSpoiled = true
+        break
+      }
       for (const [i, outcome] of outcomes.entries()) {
         this.#take(window[i] as Candidate, outcome, gathered)
       }
@@ -216,22 +236,33 @@ export class BatchPlanner {
 
   /** Null: it is not. What fails to be prepared is planned, and told why it fails. */
   async #blockedRows({ callers }: Candidate, index: LogIndex): Promise<Rows | null> {
-    const rows = this.#rows
     const { statements, deadline } = (callers[0] as PendingWrite).request
-    if (rows === null || this.#engine.prepare === undefined) return null
-    const outcome = await this.#engine.prepare({ statements }, { index, deadline })
-    if (outcome.kind === 'failed' || !rows.blocksWrite(outcome)) return null
+    const outcome = await this.#engine.prepare?.({ statements }, { index, deadline })
+    return this.#rowsInTheWay(outcome)
+  }
+
+  #rowsInTheWay(outcome: PrepareOutcome | undefined): Rows | null {
+    if (outcome === undefined || outcome.kind === 'failed') return null
+    if (this.#rows?.blocksWrite(outcome) !== true) return null
     this.#counters.add('writes_set_aside')
     return outcome
   }
 
-  async #planAll(window: readonly Candidate[], index: LogIndex): Promise<PlanOutcome[]> {
+  /** In order; `isGuess`: each is prepared before it is planned, and the first that is blocked told. */
+  async #planAll(
+    window: readonly Candidate[],
+    index: LogIndex,
+    isGuess: boolean
+  ): Promise<{ readonly outcomes: PlanOutcome[]; readonly blocked: Blocked | null }> {
+    const prepared: (Promise<PrepareOutcome> | undefined)[] = []
     const plans = window.map(({ callers }) => {
       const { statements, deadline } = (callers[0] as PendingWrite).request
+      if (isGuess) prepared.push(this.#engine.prepare?.({ statements }, { index, deadline }))
       return this.#engine.plan({ statements }, { index, deadline })
     })
     try {
-      return await Promise.all(plans)
+      const [outcomes, rows] = await Promise.all([Promise.all(plans), Promise.all(prepared)])
+      return { outcomes, blocked: this.#firstBlocked(rows) }
     } catch (cause) {
       const error =
         cause instanceof SkeinError
@@ -240,6 +271,14 @@ export class BatchPlanner {
       rejectAll(window, error)
       throw error
     }
+  }
+
+  #firstBlocked(prepared: readonly (PrepareOutcome | undefined)[]): Blocked | null {
+    for (const [at, outcome] of prepared.entries()) {
+      const rows = this.#rowsInTheWay(outcome)
+      if (rows !== null) return { at, rows }
+    }
+    return null
   }
 
   #take({ callers }: Candidate, outcome: PlanOutcome, gathered: Gathered): void {

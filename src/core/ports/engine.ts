@@ -144,6 +144,8 @@ export interface RestoreOptions {
  * 7. An engine that says so in its capabilities has `snapshot` and `restore`. `open` removes what
  *    unfinished ones left behind, but for a restore that it is told to keep and that is `lasting`.
  *    Of a group whose engine has neither the log is kept whole.
+ * 8. Calls of `plan` and `prepare` come without waiting for the ones before, and are carried out
+ *    in the order in which they came.
  */
 export interface Engine {
   open(options?: EngineOpenOptions): Promise<EngineState>

@@ -172,6 +172,27 @@ export function prepareContract(subject: PrepareSubject): void {
     t.equal(await read(engine, 1), 12)
   })
 
+  test('plans and looks that come at once are carried out in order', async (t, engine) => {
+    const plan = (statement: Statement) => engine.plan({ statements: [statement] }, { deadline })
+    const look = async () => {
+      const { results } = await prepared(engine, get(1), add(1, 100))
+      return valueIn(results[0] as StatementResult)
+    }
+    const [one, first, two, second, three] = await Promise.all([
+      look(),
+      plan(add(1, 1)),
+      look(),
+      plan(add(1, 2)),
+      look()
+    ])
+    t.same([one, two, three], [10, 11, 13])
+    const commands = [first, second].flatMap((planned) =>
+      planned.kind === 'failed' ? [] : [planned.command]
+    )
+    await engine.apply(commands, [], at(20))
+    t.equal(await read(engine, 1), 13)
+  })
+
   test('a write names its row, and one that reads by key no other', async (t, engine) => {
     const one = await prepared(engine, add(1, 5))
     const other = await prepared(engine, add(2, 5))

@@ -12,6 +12,7 @@ import { DEFAULT_GROUP, type Serial, type Term, toClientId } from '../../../src/
 import type { SystemWrite } from '../../../src/core/ports/engine.js'
 import type { ClientTag } from '../../../src/core/ports/replicated-group.js'
 import { TestCluster, type TestClusterOptions } from '../../support/consensus-cluster.js'
+import { EngineLooks } from '../../support/engine-looks.js'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 const bytes = (value: string): Uint8Array => new TextEncoder().encode(value)
@@ -235,6 +236,33 @@ t.test('T-17 a plain write and a linearizable read wait for rows that are held',
   t.equal(await cluster.read(leader, 'x'), '1')
   rows.hold('x')
   await t.rejects(readDecided(cluster, leader, 'x', 200), { code: 'ERR_SKEIN_LOCKED' })
+})
+
+t.test('T-17 writes beside rows that are held are asked for together', async (t) => {
+  const looks = new EngineLooks()
+  const { cluster, wordsOf } = withWords({ wrap: looks.wrap })
+  await cluster.startAll()
+  const leader = await cluster.untilLeader()
+  await cluster.written(leader, 'add y 0')
+  const { rows } = wordsOf(leader)
+  rows.hold('x')
+  const free = [1, 2, 3, 4].map(() => cluster.write(leader, 'add y 1'))
+  for (const write of free) await cluster.clock.settle(write)
+  t.equal(looks.atOnceMax, free.length - 1, 'the first went at once')
+  t.equal(looks.discards, 0, 'none met the row: all were kept')
+  const writes = ['add y 1', 'add x 1', 'add y 1', 'set y 0', 'add x 1', 'add y 1']
+  const [first, blocked, second, third, other, last] = writes.map((sql) =>
+    cluster.write(leader, sql)
+  )
+  for (const write of [first, second, third, last])
+    await cluster.clock.settle(write as Promise<unknown>)
+  t.ok(looks.discards > 0)
+  t.equal(await readHere(cluster, leader, 'y'), '1', 'each once, in order')
+  t.equal(await readHere(cluster, leader, 'x'), null, 'what met the row was undone')
+  rows.release()
+  for (const write of [blocked, other]) await cluster.clock.settle(write as Promise<unknown>)
+  t.equal(await readHere(cluster, leader, 'x'), '2')
+  t.equal(await readHere(cluster, leader, 'y'), '1')
 })
 
 const readHere = (cluster: TestCluster, name: string, key: string) =>

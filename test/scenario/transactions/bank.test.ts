@@ -2,6 +2,7 @@
 import t from 'tap'
 import { type GroupId, type Serial, toClientId } from '../../../src/core/ids.js'
 import { SplittableRandom } from '../../../src/core/splittable-random.js'
+import { EngineLooks } from '../../support/engine-looks.js'
 import {
   account,
   accountsPerGroup,
@@ -52,6 +53,52 @@ t.test('T-20 a list over groups is committed whole, or fails whole', async (t) =
     code: 'ERR_SKEIN_SQL_CONSTRAINT',
     details: { statement: 2 }
   })
+  t.equal(await cluster.clock.settle(sumOf(world)), total)
+})
+
+t.test('T-20 branches that come at once are prepared together', async (t) => {
+  const looks = new EngineLooks()
+  const world = bank(1, { wrap: (engine, group) => (group === 1 ? looks.wrap(engine) : engine) })
+  await opened(world)
+  const { cluster } = world
+  const transfers = Array.from({ length: accountsPerGroup }, (_, at) =>
+    carriedOut(
+      world,
+      [
+        [groups[0], `add ${account(0, at)} -7`],
+        [groups[1], `add ${account(1, at)} 7`]
+      ] as [GroupId, string][],
+      null
+    )
+  )
+  for (const transfer of transfers) await cluster.clock.settle(transfer)
+  t.ok(looks.atOnceMax >= accountsPerGroup - 1, 'the first may go at once')
+  t.equal(await cluster.clock.settle(sumOf(world)), total)
+})
+
+t.test('T-20 a decision is forgotten with the next entry, or soon without one', async (t) => {
+  const world = bank(1)
+  await opened(world)
+  const { cluster, current } = world
+  const leader = cluster.leader(groups[0]) as string
+  const applied = () => cluster.group(leader, groups[0]).status().appliedIndex
+  const before = applied()
+  const parts = [
+    [groups[0], `add ${account(0, 0)} -1`],
+    [groups[1], `add ${account(1, 0)} 1`]
+  ] as [GroupId, string][]
+  for (let transfers = 1; transfers <= 4; transfers++) {
+    await cluster.clock.settle(carriedOut(world, parts, null))
+    t.equal(applied() - before, 2 * transfers, 'a branch and a decision each')
+  }
+  const own = current
+    .get(leader)
+    ?.groups()
+    .find(({ group }) => group === groups[0])
+  t.equal(own?.state.decisionCount, 1)
+  const decidedAt = cluster.clock.now()
+  await cluster.clock.until(() => own?.state.decisionCount === 0)
+  t.ok(cluster.clock.now() - decidedAt < 250)
   t.equal(await cluster.clock.settle(sumOf(world)), total)
 })
 

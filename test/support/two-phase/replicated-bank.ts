@@ -6,7 +6,7 @@ import type { Messenger } from '../../../src/core/ports/messenger.js'
 import type { ClientTag } from '../../../src/core/ports/replicated-group.js'
 import { SplittableRandom } from '../../../src/core/splittable-random.js'
 import { TransactionsDriver } from '../../../src/failover/two-phase/transactions-driver.js'
-import { TestCluster } from '../consensus-cluster.js'
+import { TestCluster, type TestClusterOptions } from '../consensus-cluster.js'
 
 export const groups = [0, 1, 2] as GroupId[]
 export const names = ['a', 'b', 'c']
@@ -16,11 +16,12 @@ export const startBalance = 100
 type Request = Parameters<TransactionsDriver['execute']>[0]
 
 /** Accounts over groups that real replicas carry, over memory and virtual time. */
-export function bank(seed: number) {
+export function bank(seed: number, options: Pick<TestClusterOptions, 'wrap'> = {}) {
   const drivers = new Map<Messenger, TransactionsDriver>()
   const current = new Map<string, TransactionsDriver>()
   const short = { logEntriesMax: 64, logTailShare: 0.1 }
   const cluster: TestCluster = new TestCluster({
+    ...options,
     seed,
     groups,
     syncLatencyMs: 3,
