@@ -81,7 +81,8 @@ export const mutants = [
     name: 'acknowledgements of earlier reads reused',
     file: 'src/consensus/raft/read-index.js',
     find: 'context !== round.context',
-    replace: 'context < 0'
+    replace: 'context < 0',
+    test: staleReads
   },
   {
     // The clock as it was when the core was called last: before a pause.

@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import type { RaftMessage } from '../../../../src/consensus/index.js'
 import type { MonotonicMs, Term } from '../../../../src/core/index.js'
-import { at, RaftTable, replica } from '../../../support/raft/raft-table.js'
+import { at, batch, RaftTable, replica } from '../../../support/raft/raft-table.js'
 
 /** Promises of 500 ms, leases of 400 ms. */
 const options = { leaseReads: true, leaseClockRatioMax: 1.25 }
@@ -128,4 +128,32 @@ t.test('R-Q04 no stale read while a successor takes over', async (t) => {
   t.same(table.leaders, ['a', 'b'], 'at once, whoever has promised')
   t.notOk(readsStale(table))
   expectSuccession(t, table)
+})
+
+t.test('R-Q03 no stale read by what was answered before it was asked', async (t) => {
+  const table = new RaftTable({ voters: ['a', 'b', 'c'] })
+  table.elect('a')
+  const late: RaftMessage[] = []
+  table.passes = (message) => {
+    if (message.kind === 'heartbeatResponse') late.push(message)
+    return message.kind === 'heartbeat'
+  }
+  read(table)
+  t.equal(late.length, 2)
+  table.isolate('a')
+  for (const name of ['b', 'c']) lose(table, name)
+  timeOut(table, 'b')
+  table.act('b', (raft, now) => raft.propose(batch(1), now))
+  table.settle()
+  t.same(table.leaders, ['a', 'b'], 'a knows of nothing yet')
+  const committed = table.raft('b').commitIndex
+  t.ok(committed > table.raft('a').commitIndex)
+  table.act('a', (raft, now) => raft.requestReadIndex(2, now))
+  for (const answer of late) table.deliver(answer)
+  const told = table.seat('a').events.filter(({ type }) => type === 'ReadReady')
+  t.match(told, [{ requestId: 1 }], 'what was asked before may be answered')
+  table.heal()
+  timeOut(table, 'a')
+  const refused = table.seat('a').events.filter(({ type }) => type === 'ReadRefused')
+  t.match(refused, [{ requestId: 2 }])
 })
