@@ -248,7 +248,7 @@ export class BatchPlanner {
     return outcome
   }
 
-  /** In order; `isGuess`: each is prepared before it is planned, and the first that is blocked told. */
+  /** In order; `isGuess`: each is prepared before it is planned, and the first blocked one told. */
   async #planAll(
     window: readonly Candidate[],
     index: LogIndex,

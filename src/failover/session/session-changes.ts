@@ -6,7 +6,9 @@
  * Invariants:
  * 1. A session has one home. Its epoch rises with every change that may give it another, and never
  *    goes back; what a node asks carries home and epoch, and with others than the record's changes
- *    nothing. So of two nodes that both hold a session only the later one can still change it.
+ *    nothing. So of two nodes that both hold a session only the later one can still change it. The
+ *    first epoch is the index of the entry that opens the session: who asked for that long ago, and
+ *    is heard after the session has ended, opens it in a later epoch than any that it had.
  * 2. A token takes a session over once: whoever shows it again is refused, unless it names the same
  *    next token, which makes it the same call again.
  * 3. Only the program that opened a session takes it over, by the name in its certificate.
@@ -150,10 +152,10 @@ type ChangeOf<Kind extends SessionChange['kind']> = Extract<SessionChange, { kin
 export function applySessionChange(
   before: Sessions,
   change: SessionChange,
-  { now }: Pick<AppliedAt, 'now'>
+  { index, now }: AppliedAt
 ): SessionOutcome {
   const state = withoutForgotten(before, now)
-  if (change.kind === 'open') return open(state, change, now)
+  if (change.kind === 'open') return open(state, change, { index, now })
   if (change.kind === 'capture' || change.kind === 'detach') return capture(state, change, now)
   const record = state.sessions.find(({ id }) => id === change.session)
   if (record === undefined) return refuse(state, 'unknown', null)
@@ -186,7 +188,11 @@ function withoutForgotten(state: Sessions, now: WallMs): Sessions {
   }
 }
 
-function open(state: Sessions, change: ChangeOf<'open'>, now: WallMs): SessionOutcome {
+function open(
+  state: Sessions,
+  change: ChangeOf<'open'>,
+  { index, now }: AppliedAt
+): SessionOutcome {
   const { session, client, home, token, settings } = change
   const known = state.sessions.find(({ id }) => id === session)
   if (known !== undefined) {
@@ -199,7 +205,7 @@ function open(state: Sessions, change: ChangeOf<'open'>, now: WallMs): SessionOu
     id: session,
     client,
     home,
-    epoch: 1,
+    epoch: index,
     state: 'attached',
     token,
     usedToken: new Uint8Array(0),

@@ -29,9 +29,11 @@ export const seen = (index: number, group = 0): SeenIndex => ({
 export class HomeGroup {
   state: Sessions = noSessions
   now = 1_000
+  /** Of the entry that holds the changes. */
+  index = 1
 
   apply(change: SessionChange): SessionAnswer {
-    const at = { now: ++this.now as WallMs }
+    const at = { index: this.index as LogIndex, now: ++this.now as WallMs }
     const { state, answer } = applySessionChange(this.state, change, at)
     this.state = state
     return answer

@@ -40,6 +40,18 @@ t.test('a session is opened once, by whoever has its token, wherever that arrive
   t.equal(group.state.opened, 1)
 })
 
+t.test('M-05 a late call opens an ended session in an epoch that it never had', async (t) => {
+  const group = new HomeGroup()
+  group.open()
+  group.take(a, 1, b)
+  group.index = 7
+  t.match(group.apply({ kind: 'close', session: id(1), home: b, epoch: 2 }), { kind: 'accepted' })
+  group.index = 8
+  t.match(group.open(a), { kind: 'accepted', home: a, epoch: 8 })
+  t.match(define(group, 'SELECT 1'), { kind: 'refused', refusal: 'fenced' }, 'as it was at home')
+  t.match(group.take(b, 2, c), { kind: 'refused', refusal: 'fenced' })
+})
+
 t.test('M-05 a home that is none any more changes nothing', async (t) => {
   const group = new HomeGroup()
   group.open()
