@@ -94,6 +94,7 @@ async function measure(
     for (const loss of losses) {
       const name = nameOf(loss, timing)
       if (!name.includes(wantedCase)) continue
+      await subject.untilWell()
       const { gapsMs, ledAgainMs, failed } = await roundsOf(subject, loss, rounds)
       const row = rowOf(name, subject.name, [...gapsMs], 'ms')
       progress(`failover: ${name}, ${subject.name}: ${row.value} ms in the median of ${rounds}`)

@@ -45,6 +45,9 @@ export class EtcdFailover implements FailoverSubject {
     this.#leader = await this.#cluster.untilWhole()
   }
 
+  /** It judges nobody by what was. */
+  async untilWell(): Promise<void> {}
+
   async lose(loss: Loss): Promise<void> {
     const member = must(this.#leader, 'a leader')
     this.#lost = { member, loss }

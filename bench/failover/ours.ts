@@ -1,16 +1,22 @@
 import type { SkeinClient } from '../../lib/client.js'
 import { type PresetName, resolveConfig } from '../../src/core/index.js'
 import { connectTo, issueClient } from '../../test/support/process-clients.js'
-import { ProcessCluster, pause, shippedEngine } from '../../test/support/process-cluster.js'
+import { ProcessCluster, pause, shippedEngine, until } from '../../test/support/process-cluster.js'
 import { PacedWriter } from './paced-writer.js'
 import type { FailoverSubject, Loss } from './subject.js'
 
 const wholeTimeoutMs = 60_000
+/** What a peer measured of many black holes is behind it after its newest 100 pings. */
+const wellTimeoutMs = 240_000
 const switchoverTimeoutMs = 5_000
 const switchoverAttemptsMax = 40
 const switchoverPauseMs = 250
 const timeoutMs = 20_000
 const writeEveryMs = 5
+
+interface PeerVerdict {
+  readonly verdict: { readonly status: string } | null
+}
 
 /** `skein node` processes with mutual TLS and SQLite, and a `SkeinClient` that knows them all. */
 export class OurFailover implements FailoverSubject {
@@ -72,6 +78,20 @@ export class OurFailover implements FailoverSubject {
     await supervisor.untilReady(wholeTimeoutMs)
     await this.#cluster.leader(this.#cluster.ids, wholeTimeoutMs)
     for (const id of this.#cluster.ids) await supervisor.untilCaughtUp(id, wholeTimeoutMs)
+  }
+
+  /** Nobody holds another one ill, and would not let it lead. */
+  async untilWell(): Promise<void> {
+    await until('every node judges the others well', wellTimeoutMs, async () => {
+      const peers = await Promise.all(this.#cluster.ids.map((id) => this.#peersOf(id)))
+      return peers.flat().every(({ verdict }) => verdict?.status === 'healthy')
+    })
+  }
+
+  async #peersOf(id: string): Promise<readonly PeerVerdict[]> {
+    const outcome = await this.#cluster.admin(id).get('/v1/health/peers', timeoutMs)
+    if (outcome.kind !== 'answer') throw new Error(`no peers: ${JSON.stringify(outcome)}`)
+    return (outcome.body as { readonly peers: readonly PeerVerdict[] }).peers
   }
 
   async lose(loss: Loss): Promise<void> {

@@ -14,6 +14,8 @@ export interface FailoverSubject {
   readonly writer: PacedWriter
   /** All three are there and know the leader; then the next loss may come. */
   untilWhole(): Promise<void>
+  /** Nothing of earlier losses keeps anybody from leading. */
+  untilWell(): Promise<void>
   /** Resolves when it has been done: signalled, moved, or stopped. */
   lose(loss: Loss): Promise<void>
   /** When the first node told of another leader than the lost one; null: nobody tells. */

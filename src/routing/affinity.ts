@@ -5,7 +5,8 @@
  * 1. A session's node is that of its last decision in the present term; a new term of the group
  *    voids it, for leaders and replicas may have changed places.
  * 2. A node that is drained, ejected, dead or gone is no session's node any more, though it come
- *    back: whoever finds the preferred node not eligible voids it.
+ *    back: whoever finds the preferred node not eligible voids it. Nor is one that is at fault when
+ *    the session asks it: others may be asked before it is ejected.
  * 3. Idle sessions are forgotten, and at the bound the one idle longest.
  */
 import type { MonotonicMs, NodeId, Term } from '../core/ids.js'
@@ -58,6 +59,11 @@ export class Affinities {
     this.#bySession.delete(session)
     this.#forgetIdle(now)
     this.#bySession.set(session, { node, term, usedAt: now })
+  }
+
+  /** The session's query failed there, and that was the node's fault. */
+  leave(session: string, node: NodeId): void {
+    if (this.#bySession.get(session)?.node === node) this.#void(session)
   }
 
   voidNode(node: NodeId): void {

@@ -125,7 +125,10 @@ export class QueryDriver {
       isStopping,
       isDraining: () => this.#isDraining,
       onRetry: () => this.#counters.add('query_retries'),
-      onRetryDenied: () => this.#counters.add('retries_denied')
+      onRetryDenied: () => this.#counters.add('retries_denied'),
+      onFault: ({ session }, node) => {
+        if (session !== null) this.#tools.affinities.leave(session, node)
+      }
     }
   }
 

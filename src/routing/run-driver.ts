@@ -37,6 +37,7 @@ import { isForLeader } from './eligibility.js'
 import { termOfRefusal } from './fence.js'
 import type { LeaderBufferDriver, Turn } from './leader-buffer-driver.js'
 import type { QueryBody } from './messages.js'
+import { FaultVerdicts, faultVerdictOf } from './node-faults.js'
 import type { RetryBudget } from './overload/retry-budget.js'
 import type { OwnClientDriver } from './own-client-driver.js'
 import type { PlacementDriver } from './placement-driver.js'
@@ -95,6 +96,8 @@ export interface RunComponents {
   readonly budget: RetryBudget
   /** A retry was due and the budget is spent. */
   readonly onRetryDenied: () => void
+  /** The node was asked and is at fault. */
+  readonly onFault: (plan: QueryPlan, node: NodeId) => void
 }
 
 export interface RunOptions {
@@ -289,6 +292,9 @@ export class RunDriver {
     this.#lastError = thrown
     this.#failures++
     this.#noteFailed(node)
+    if (faultVerdictOf(thrown) === FaultVerdicts.Fault) {
+      this.#parts.onFault(this.#request.plan, node)
+    }
     this.#takeHint(node, thrown)
     const outcome = this.#outcomeOf(node, thrown)
     if (outcome === Outcomes.Final && !this.#startsOver(thrown)) throw thrown

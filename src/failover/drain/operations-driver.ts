@@ -25,7 +25,7 @@ import {
   type SwitchoverRequest
 } from '../../core/rolling-restart.js'
 import type { LookOptions } from '../rolling-restart/cluster-look-driver.js'
-import { type ClusterSight, nodeIn } from '../rolling-restart/cluster-view.js'
+import { type ClusterSight, type GroupView, nodeIn } from '../rolling-restart/cluster-view.js'
 import { drainFaults, reportAfter } from '../rolling-restart/drain-progress.js'
 import { moveFault, movesFrom, moveTarget } from '../rolling-restart/leadership-moves.js'
 import { emptyReport } from '../rolling-restart/plan.js'
@@ -107,7 +107,7 @@ export class OperationsDriver implements ClusterOperations {
     if (from === null) throw new TransferFailedError(`no leader of group ${group} is known`)
     const asked = { from, preference: isAnybody }
     const target = wanted ?? moveTarget(group, sight, asked)
-    if (target === null) throw new TransferFailedError(`nobody can take group ${group} over`)
+    if (target === null) throw nobodyCan(seen, sight)
     if (target !== from) {
       const fault = moveFault(group, target, sight)
       if (fault !== null) throw new TransferFailedError(fault)
@@ -216,4 +216,12 @@ interface MoveParts {
   readonly target: NodeId
   readonly from: NodeId
   readonly deadline: MonotonicMs
+}
+
+/** With what keeps each of them from it. */
+function nobodyCan({ group, leader, voters }: GroupView, sight: ClusterSight): TransferFailedError {
+  const others = voters.filter((node) => node !== leader)
+  const faults = others.flatMap((node) => moveFault(group, node, sight) ?? [])
+  const why = faults.length === 0 ? 'nobody else votes in it' : faults.join(', ')
+  return new TransferFailedError(`nobody can take group ${group} over: ${why}`)
 }

@@ -65,6 +65,12 @@ t.test('a switchover moves one leadership, to a healthy voter that keeps up', as
   world.kill(n3)
   await world.clock.advance(3_000)
   await t.rejects(to('n3'), { ...refused, message: /does not answer/ })
+  const others = world.groups[1]?.voters.filter((node) => node !== n3 && node !== group?.leader)
+  for (const node of others ?? []) world.degrade(node, 60_000)
+  await t.rejects(world.clock.settle(world.operations(n1).switchover({ group: id })), {
+    ...refused,
+    message: /nobody can take group \d+ over: .*is degraded.*n3 does not answer/
+  })
   const unknown = world.operations(n1).switchover({ group: 77 as GroupId })
   await t.rejects(world.clock.settle(unknown), { code: 'ERR_SKEIN_NOT_FOUND' })
   world.stop()

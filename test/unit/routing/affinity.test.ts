@@ -80,6 +80,19 @@ t.test('a session stays with its node, which is told as the reason', async (t) =
   t.match(explained.decision?.reason, /session/)
 })
 
+t.test('a session leaves a node that does not answer it in time', async (t) => {
+  const cluster = new FakeCluster(nodeIds('a', 'b', 'c'), nodeIds('r'))
+  const driver = cluster.driver('r')
+  await cluster.clock.settle(driver.execute('SELECT 1'))
+  const { node } = read(cluster, 's')
+  const preference = () => driver.explain('SELECT n FROM t', { session: 's' }).decision?.reason
+  t.match(preference(), /where its session went before/)
+  cluster.trouble(node, 'silence')
+  const asked = driver.execute('SELECT n FROM t', { session: 's', timeoutMs: 500 })
+  await t.rejects(cluster.clock.settle(asked), { code: 'ERR_SKEIN_TIMEOUT' })
+  t.notMatch(preference(), /where its session went before/)
+})
+
 t.test('it never overrides who may be asked, and does not come back', async (t) => {
   const cluster = new FakeCluster(nodeIds('a', 'b', 'c'), nodeIds('r'))
   await cluster.clock.settle(cluster.driver('r').execute('SELECT 1'))
