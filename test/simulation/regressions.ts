@@ -57,6 +57,6 @@ export const regressions: readonly Regression[] = [
     seed: 129,
     nodes: 5,
     seconds: 30,
-    why: 'the reads of a session went to a replica that answered none of them in time, again and again'
+    why: 'reads of a session went again and again to a replica that answered none of them in time'
   }
 ]
