@@ -164,7 +164,8 @@ export const placement = declareRequest({
 export const registerClient = declareRequest({
   number: 0x0304,
   name: 'RegisterClient',
-  priority: Priorities.Normal,
+  // Once for each client and group; an urgent write may wait for it, on a way round among others.
+  priority: Priorities.High,
   senders: ['node', 'client'],
   body: openStruct({ group: groupId, clientId }),
   answer: openStruct({}),

@@ -1,6 +1,6 @@
 /**
  * `npm run netns [-- --seconds N] [--json]`: five real nodes, each in a network namespace of its
- * own, under loss, one-way cuts, a partition and a cut link. The last line of stdout is one JSON
+ * own, under a cut link, loss, one-way cuts and a partition. The last line of stdout is one JSON
  * object.
  */
 import { parseArgs } from 'node:util'
@@ -28,12 +28,12 @@ async function runAll(): Promise<Record<string, Figures>> {
   const cluster = await NamespaceCluster.start(5)
   const results: Record<string, Figures> = {}
   const scenarios: readonly (readonly [string, () => Promise<Figures>])[] = [
+    ['detour', () => detour(cluster)],
     ['reachability', () => reachability(cluster)],
     ['loss_10', () => loss(cluster, 10, seconds)],
     ['loss_20', () => loss(cluster, 20, seconds)],
     ['loss_30', () => loss(cluster, 30, seconds)],
     ['one_way', () => oneWay(cluster, seconds / 2)],
-    ['detour', () => detour(cluster)],
     ['partition', () => partition(cluster, seconds / 4)]
   ]
   try {

@@ -116,18 +116,32 @@ export class NamespaceCluster {
     return must(metrics[category]?.[name], `${category}.${name}`)
   }
 
-  /** The leader that all of `among` agree on, in one term. */
+  /** Who leads the group of the data: all of `among` agree on it, in one term. */
   async leader(among: readonly string[] = this.ids, timeoutMs = startTimeoutMs): Promise<string> {
     let leader: string | null = null
     await until('one leader that all know', timeoutMs, async () => {
       const groups = (await Promise.all(among.map((id) => this.view(id)))).map(
-        ({ groups: [group] }) => must(group, 'a replica')
+        // There is none before the control group has founded it.
+        ({ groups }) => groups.find((group) => !isControl(group))
       )
       leader = groups[0]?.leader ?? null
-      const terms = new Set(groups.map(({ term, leader: named }) => `${term} ${named}`))
+      const terms = new Set(groups.map((group) => `${group?.term} ${group?.leader}`))
       return leader !== null && terms.size === 1 && among.includes(leader)
     })
     return must<string>(leader, 'leader')
+  }
+
+  /** Who leads the control group, in the newest term that any node knows. */
+  async coordinator(): Promise<string> {
+    let coordinator: string | null = null
+    await until('a leader of the control group', startTimeoutMs, async () => {
+      const views = await Promise.all(this.ids.map((id) => this.view(id)))
+      const replicas = views.flatMap(({ groups }) => groups.filter(isControl))
+      const [newest] = replicas.sort((a, b) => Number(b.term) - Number(a.term))
+      coordinator = newest?.leader ?? null
+      return coordinator !== null
+    })
+    return must<string>(coordinator, 'coordinator')
   }
 
   /** All see all as alive. */
@@ -205,3 +219,5 @@ export class NamespaceCluster {
     return must(this.#admins.get(id), id)
   }
 }
+
+const isControl = ({ name }: ClusterAnswer['groups'][number]): boolean => name === 'control'

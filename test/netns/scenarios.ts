@@ -98,11 +98,17 @@ interface RouteView {
   readonly relay: string
 }
 
-/** The link between a follower and the leader is cut: urgent queries go by way of a third. */
+/**
+ * The link between a follower and the leader is cut: urgent queries go by way of a third, and the
+ * leader stays. Wants a cluster that nothing was done to for a while: whoever leads the control
+ * group moves leaderships away from what it has measured to be ill, and a loss is long measured. For
+ * the same reason it is not its link that is cut.
+ */
 export async function detour(cluster: NamespaceCluster): Promise<Figures> {
   const deaths = await deathWatch(cluster)
   const leader = await cluster.leader()
-  const [a] = cluster.others(leader) as [string]
+  const coordinator = await cluster.coordinator()
+  const a = must(cluster.others(leader, coordinator)[0], 'a follower')
   const writer = new Writer(cluster, 'detour')
   await writer.create()
   await cluster.namespaces.cutBoth(cluster.hostOf(a), cluster.hostOf(leader))
@@ -131,6 +137,8 @@ export async function detour(cluster: NamespaceCluster): Promise<Figures> {
     detour_ms: Math.round(detourMs),
     back_ms: Math.round(backMs),
     relayed_bytes: await cluster.metric(relay, 'communication', 'relayed_bytes'),
+    coordinator,
+    led_by: leaderNow,
     deaths: died,
     ok: detourMs <= 20_000 && died === 0 && leaderNow === leader
   }
