@@ -101,8 +101,8 @@ interface RouteView {
 /**
  * The link between a follower and the leader is cut: urgent queries go by way of a third, and the
  * leader stays. Wants a cluster that nothing was done to for a while: whoever leads the control
- * group moves leaderships away from what it has measured to be ill, and a loss is long measured. For
- * the same reason it is not its link that is cut.
+ * group moves leaderships away from what it has measured to be ill, and a loss is long measured.
+ * For the same reason it is not its link that is cut.
  */
 export async function detour(cluster: NamespaceCluster): Promise<Figures> {
   const deaths = await deathWatch(cluster)
