@@ -29,6 +29,8 @@ export interface HistoryEvent {
   readonly value: HistoryValue
   /** The transaction that it is a part of; alone otherwise. */
   readonly tx?: string
+  /** What a failure was told as, for who reads the history; no checker looks at it. */
+  readonly code?: string
 }
 
 /** An invocation with its completion; positions are those of the events in the history. */

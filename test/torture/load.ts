@@ -122,7 +122,7 @@ export class Load {
     if (outcome.kind !== 'ok') {
       this.reasons.set(outcome.code, (this.reasons.get(outcome.code) ?? 0) + 1)
       // A read without an answer has no effect that anybody could wait for.
-      recorder.end(open, attempt.isWrite ? outcome.kind : 'fail')
+      recorder.endUnanswered(open, attempt.isWrite ? outcome.kind : 'fail', outcome.code)
       return
     }
     this.#done++

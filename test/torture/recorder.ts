@@ -44,6 +44,12 @@ export class Recorder {
     this.#add(open, type, values ?? open.steps.map(({ value }) => value))
   }
 
+  /** Without an answer. @param code what it was told instead */
+  endUnanswered(open: OpenSteps, type: 'fail' | 'info', code: string): void {
+    const values = open.steps.map(({ value }) => value)
+    this.#add(open, type, values, code)
+  }
+
   async write(file: string): Promise<void> {
     const handle: FileHandle = await open(file, 'w', 0o600)
     try {
@@ -58,12 +64,14 @@ export class Recorder {
   #add(
     { process, steps, tx }: OpenSteps,
     type: HistoryEvent['type'],
-    values: readonly HistoryValue[]
+    values: readonly HistoryValue[],
+    code?: string
   ): void {
     for (const [lane, { op, key }] of steps.entries()) {
       const by = tx === null ? process : `${process}.${lane}`
       const value = values[lane] ?? null
-      this.events.push({ process: by, type, op, key, value, ...(tx === null ? {} : { tx }) })
+      const event = { process: by, type, op, key, value, ...(tx === null ? {} : { tx }) }
+      this.events.push(code === undefined ? event : { ...event, code })
     }
   }
 }
