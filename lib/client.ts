@@ -49,6 +49,7 @@ export {
   type Statement,
   type StatementResult
 } from '../src/core/index.js'
+export { type WriteEffect, WriteEffects, writeEffectOf } from '../src/routing/index.js'
 export type { ClientPorts } from './client-ports.js'
 export { version } from './version.js'
 export type ClientEvent = Numbered<ClientEventBody>

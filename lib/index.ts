@@ -140,6 +140,7 @@ export {
   type VersionVector
 } from '../src/core/index.js'
 export { customMessage } from '../src/network/index.js'
+export { type WriteEffect, WriteEffects, writeEffectOf } from '../src/routing/index.js'
 export {
   type BodyCodec,
   type Codec,

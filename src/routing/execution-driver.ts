@@ -89,7 +89,7 @@ export class ExecutionDriver {
 
   /**
    * @throws NotLeaderError, StaleRouteError it must run elsewhere
-   * @throws ResultTooLargeError; a write that answers this was executed
+   * @throws ResultTooLargeError; a write that was executed all the same: `details.executed`
    */
   async execute(body: QueryBody, deadline: MonotonicMs, signal?: AbortSignal): Promise<Executed> {
     const replica = this.#replicaOf(body.group)
@@ -118,10 +118,10 @@ export class ExecutionDriver {
         : await this.#read(replica, body, deadline, signal)
     const sizeBytes = resultsSizeOf(executed.results)
     if (sizeBytes > resultSizeBytesMax) {
-      const what = body.kind === StatementKinds.Write ? '; the write was executed' : ''
-      throw new ResultTooLargeError(
-        `a result of about ${sizeBytes} bytes, at most ${resultSizeBytesMax}${what}`
-      )
+      const message = `a result of about ${sizeBytes} bytes, at most ${resultSizeBytesMax}`
+      if (body.kind === StatementKinds.Read) throw new ResultTooLargeError(message)
+      const details = { executed: true }
+      throw new ResultTooLargeError(`${message}; the write was executed`, { details })
     }
     return executed
   }

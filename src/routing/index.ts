@@ -22,3 +22,4 @@ export type {
 export type { ChangeSchema } from './sharding/shard-runner-driver.js'
 export { SqlClassifier } from './sql-classifier.js'
 export { strategyFaults } from './strategies/registry.js'
+export { type WriteEffect, WriteEffects, writeEffectOf } from './write-effect.js'

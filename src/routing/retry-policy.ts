@@ -9,6 +9,7 @@
  * A code that is not listed is `unknown`: a doubt is never taken for a certainty.
  */
 import { type ErrorCode, SkeinError } from '../core/errors.js'
+import { hasCode } from '../core/remote-error.js'
 
 export const Outcomes = {
   NothingDone: 'nothingDone',
@@ -56,12 +57,6 @@ const final: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_UNKNOWN_MESSAGE'
 ])
 
-/** Says that the command was executed, whatever became of earlier attempts. */
-const executed: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'ERR_SKEIN_RESULT_NOT_KEPT',
-  'ERR_SKEIN_RESULT_TOO_LARGE'
-])
-
 /** Ends by itself when a leader is found or a node comes back; only the deadline bounds it. */
 const waiting: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SKEIN_NOT_LEADER',
@@ -95,8 +90,10 @@ export function outcomeOf(thrown: unknown): Outcome {
   return final.has(thrown.code) ? Outcomes.Final : Outcomes.Unknown
 }
 
+/** Says that the command was executed, whatever became of earlier attempts. */
 export const provesExecution = (thrown: unknown): boolean =>
-  thrown instanceof SkeinError && executed.has(thrown.code)
+  hasCode(thrown, 'ERR_SKEIN_RESULT_NOT_KEPT') ||
+  (hasCode(thrown, 'ERR_SKEIN_RESULT_TOO_LARGE') && thrown.details?.executed === true)
 
 export const isWaiting = (thrown: unknown): boolean =>
   thrown instanceof SkeinError && waiting.has(thrown.code)

@@ -476,7 +476,13 @@ const wrongStatements: readonly (readonly [sql: string, code: string])[] = [
   ['SELECT * FROM nowhere', 'ERR_SKEIN_SQL'],
   ['INSERT INTO event VALUES (1)', 'ERR_SKEIN_SQL'],
   ["INSERT INTO event VALUES ('no number', 0)", 'ERR_SKEIN_SQL'],
-  ['INSERT INTO event SELECT id, 0 FROM event', 'ERR_SKEIN_SQL_CONSTRAINT']
+  ['INSERT INTO event SELECT id, 0 FROM event', 'ERR_SKEIN_SQL_CONSTRAINT'],
+  ['SELECT hex(zeroblob(600000))', 'ERR_SKEIN_RESULT_TOO_LARGE'],
+  [
+    "INSERT INTO event VALUES (999, '') RETURNING hex(zeroblob(600000))",
+    'ERR_SKEIN_RESULT_TOO_LARGE'
+  ],
+  ['INSERT INTO event VALUES (999, hex(zeroblob(500000)))', 'ERR_SKEIN_COMMAND_TOO_LARGE']
 ]
 
 attack('SQL that is not taken, through the admin API of each node', async (t) => {

@@ -83,6 +83,10 @@ export const rootExports: readonly string[] = [
   'toServerStatus',
   'toServiceNodeState',
   'version',
+  // What became of a write that was answered with an error.
+  'WriteEffect',
+  'WriteEffects',
+  'writeEffectOf',
   // What the control group holds.
   'ClusterControl',
   // What a node says of itself and hears of others.

@@ -105,10 +105,12 @@ export class Load {
       const statements =
         id === null ? attempt.statements : [...attempt.statements, ledger.statement(id)]
       const outcome = await client.call(statements, operationTimeoutMs)
-      if (id !== null) ledger.end(id, outcome.kind)
+      if (id !== null) ledger.end(id, outcome.kind === 'executed' ? 'ok' : outcome.kind)
       this.#end(open, attempt, outcome)
-      // Nobody knows whether it goes on, so it is another one from here on.
-      if (outcome.kind === 'info') process = this.#newProcess(workload.name)
+      // Nobody knows what it did, or that it is over, so it is another one from here on.
+      if (outcome.kind === 'info' || outcome.kind === 'executed') {
+        process = this.#newProcess(workload.name)
+      }
       await pause(outcome.kind === 'ok' ? thinkTimeMs : restTimeMs)
     }
   }
@@ -122,7 +124,8 @@ export class Load {
     if (outcome.kind !== 'ok') {
       this.reasons.set(outcome.code, (this.reasons.get(outcome.code) ?? 0) + 1)
       // A read without an answer has no effect that anybody could wait for.
-      recorder.endUnanswered(open, attempt.isWrite ? outcome.kind : 'fail', outcome.code)
+      const isUndone = !attempt.isWrite || outcome.kind === 'fail'
+      recorder.endUnanswered(open, isUndone ? 'fail' : 'info', outcome.code)
       return
     }
     this.#done++

@@ -1,7 +1,14 @@
 import { SkeinClient } from '../../lib/client.js'
 import type { AdminClient } from '../../src/cli/admin-client.js'
 import type { QueryAnswer } from '../../src/cli/query-answer.js'
-import { Consistencies, SkeinError, type SqlValue, type Statement } from '../../src/core/index.js'
+import {
+  Consistencies,
+  RemoteError,
+  SkeinError,
+  type SqlValue,
+  type Statement
+} from '../../src/core/index.js'
+import { type WriteEffect, WriteEffects, writeEffectOf } from '../../src/routing/index.js'
 import type { TortureCluster } from './torture-cluster.js'
 
 export interface Answer {
@@ -11,8 +18,8 @@ export interface Answer {
 
 export type CallOutcome =
   | { readonly kind: 'ok'; readonly answers: readonly Answer[] }
-  /** `fail`: surely not executed, now or later; `info`: nobody knows. */
-  | { readonly kind: 'fail' | 'info'; readonly code: string }
+  /** `fail`: surely not executed, now or later; `executed`: without an answer; `info`: unknown. */
+  | { readonly kind: 'fail' | 'executed' | 'info'; readonly code: string }
 
 /** What a process of a workload asks. */
 export interface TortureClient {
@@ -23,7 +30,6 @@ export interface TortureClient {
 const connectTimeoutMs = 60_000
 /** The caller waits longer than the node that it asks. */
 const patienceMs = 1_000
-const unknownCodes: readonly string[] = ['ERR_SKEIN_INDETERMINATE', 'ERR_SKEIN_CONNECTION_LOST']
 const consistency = Consistencies.Linearizable
 
 /** Two for each node: a program's own client over mutual TLS, and the node's admin API. */
@@ -53,7 +59,7 @@ const clientOf = (program: SkeinClient): TortureClient => ({
       return { kind: 'ok', answers: await program.execute(statements, { timeoutMs, consistency }) }
     } catch (error) {
       if (!(error instanceof SkeinError)) throw error
-      return { kind: kindOf(error.code), code: error.code }
+      return { kind: kindOf[writeEffectOf(error)], code: error.code }
     }
   }
 })
@@ -66,8 +72,10 @@ export const adminOf = (admin: AdminClient): TortureClient => ({
     switch (outcome.kind) {
       case 'answer':
         return { kind: 'ok', answers: outcome.body as readonly QueryAnswer[] }
-      case 'refused':
-        return { kind: kindOf(outcome.error.code), code: outcome.error.code }
+      case 'refused': {
+        const effect = writeEffectOf(new RemoteError(outcome.error))
+        return { kind: kindOf[effect], code: outcome.error.code }
+      }
       case 'notSent':
         return { kind: 'fail', code: outcome.reason }
       case 'unknown':
@@ -76,7 +84,11 @@ export const adminOf = (admin: AdminClient): TortureClient => ({
   }
 })
 
-const kindOf = (code: string): 'fail' | 'info' => (unknownCodes.includes(code) ? 'info' : 'fail')
+const kindOf: Readonly<Record<WriteEffect, 'fail' | 'executed' | 'info'>> = {
+  [WriteEffects.None]: 'fail',
+  [WriteEffects.Done]: 'executed',
+  [WriteEffects.Unknown]: 'info'
+}
 
 const toJson = ({ sql, params }: Statement): { sql: string; params?: readonly SqlValue[] } =>
   Array.isArray(params) ? { sql, params } : { sql }

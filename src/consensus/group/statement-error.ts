@@ -1,5 +1,8 @@
 import {
+  BackpressureError,
+  CommandTooLargeError,
   type ErrorOptions,
+  ResultTooLargeError,
   type SkeinError,
   SqlConstraintError,
   SqlError,
@@ -23,6 +26,12 @@ export function statementError(failure: StatementFailure): SkeinError {
       return new SqlRefusedError(failure.message, options)
     case 'ERR_SKEIN_STATEMENT_TIMEOUT':
       return new StatementTimeoutError(failure.message, options)
+    case 'ERR_SKEIN_COMMAND_TOO_LARGE':
+      return new CommandTooLargeError(failure.message, options)
+    case 'ERR_SKEIN_RESULT_TOO_LARGE':
+      return new ResultTooLargeError(failure.message, options)
+    case 'ERR_SKEIN_BACKPRESSURE':
+      return new BackpressureError(failure.message, options)
     default:
       return new SqlError(failure.message, options)
   }

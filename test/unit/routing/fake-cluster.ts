@@ -114,6 +114,8 @@ export class FakeCluster {
   readonly readIndexMs = new Map<NodeId, number>()
   /** What every read answers; a count of executions when absent. */
   readAnswer: ReadAnswer | null = null
+  /** Of each statement of a write. */
+  writeResult = nothing
 
   /** Writes that came in another term than they were routed in, and were executed. */
   readonly unfenced: string[] = []
@@ -265,7 +267,7 @@ class FakeReplica implements ReplicatedGroup {
     if (kept !== undefined) return { ...kept, repeated: true }
     for (const { sql } of statements) cluster.executed.push(sql)
     const index = cluster.executed.length as LogIndex
-    const answer = { results: statements.map(() => nothing), index, repeated: false }
+    const answer = { results: statements.map(() => cluster.writeResult), index, repeated: false }
     cluster.answers.set(key, answer)
     if (fault?.when === 'after') throw fault.error
     return answer

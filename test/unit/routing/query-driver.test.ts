@@ -12,6 +12,7 @@ import {
   SqlConstraintError
 } from '../../../src/core/index.js'
 import { query } from '../../../src/routing/messages.js'
+import { WriteEffects, writeEffectOf } from '../../../src/routing/write-effect.js'
 import { someOf } from '../../support/thoroughness.js'
 import {
   config,
@@ -461,6 +462,19 @@ t.test('a result that is too large is refused by its code, also after the hop', 
     const reading = cluster.driver('b').execute('SELECT 1', options)
     await rejectsWith(t, cluster.clock.settle(reading), 'ERR_SKEIN_RESULT_TOO_LARGE')
   }
+})
+
+t.test('a write that was executed and whose result is too large says so', async (t) => {
+  const cluster = new FakeCluster(abc)
+  const rows = Array(1000).fill(['y'.repeat(1000)])
+  cluster.writeResult = { columns: ['a'], rows, rowsAffected: 1, lastInsertRowid: null }
+  for (const node of ['a', 'b']) {
+    const writing = cluster.driver(node).execute(insert)
+    const error = await cluster.clock.settle(writing.catch((thrown: unknown) => thrown))
+    t.match(error, { code: 'ERR_SKEIN_RESULT_TOO_LARGE', details: { executed: true } })
+    t.equal(writeEffectOf(error), WriteEffects.Done)
+  }
+  t.same(cluster.executed, [insert, insert])
 })
 
 t.test('what another node forwards is executed here or refused with the leader', async (t) => {
