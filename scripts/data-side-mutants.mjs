@@ -47,6 +47,34 @@ export const dataSideMutants = [
     replace: 'const isNew = true;'
   },
   {
+    name: 'a fault told before what it met is committed',
+    test: 'test/scenario/consensus/refusals.test.js',
+    file: 'src/consensus/group/batch-planner-driver.js',
+    find: 'gathered.faulty.push({ callers, error });',
+    replace: 'for (const { caller } of callers) caller.reject(error);'
+  },
+  {
+    name: 'a fault of one who leads no more told all the same',
+    test: 'test/scenario/consensus/refusals.test.js',
+    file: 'src/consensus/group/group-driver.js',
+    find: 'const confirm = (deadline) => reads.confirmedIndex(deadline)',
+    replace: 'const confirm = (deadline) => Promise.resolve(deadline)'
+  },
+  {
+    name: 'a fault of a write told while what it met may be changed already',
+    test: 'test/scenario/transactions/own-writes.test.js',
+    file: 'src/consensus/group/batch-planner-driver.js',
+    find: 'return this.#rows.isPreparedUpTo(metAt);',
+    replace: 'return this.#rows.isPreparedUpTo(-1);'
+  },
+  {
+    name: 'a fault of a branch told while what it met may be changed already',
+    test: 'test/scenario/transactions/own-writes.test.js',
+    file: `${twoPhase}/group-transactions-driver.js`,
+    find: 'new BranchFaults(() => this.rows.prepared())',
+    replace: 'new BranchFaults(() => [])'
+  },
+  {
     name: 'branches of an earlier life not restored from the engine',
     shownBy: seedOf(1012),
     file: `${twoPhase}/group-transactions-driver.js`,

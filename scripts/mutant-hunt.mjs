@@ -8,6 +8,8 @@ const build = resolve('.build')
 const parts = [
   'lib',
   'src',
+  'test/scenario/consensus',
+  'test/scenario/transactions',
   'test/support',
   'test/unit/routing',
   'test/unit/failover',
@@ -103,6 +105,7 @@ export async function huntInRestarts(root, seeds) {
 /** One file of unit tests; null, or the first of them that fails. */
 export async function huntInTest(root, file) {
   const told = await output([join(root, file)])
+  if (!told.startsWith('TAP')) throw new Error(`${file} is no test that runs`)
   const failed = told.split('\n').find((line) => line.startsWith('not ok'))
   return failed === undefined ? null : { why: `${file}: ${failed}` }
 }

@@ -1,6 +1,8 @@
 /**
  * Turns waiting writes into one batch of planned commands. A write leaves here in one of three
- * ways: answered (it was executed before, or its plan failed), refused, or planned.
+ * ways: answered (it was executed before, or is not to be), planned, or at fault: what it met is
+ * told by the owner when that is known to be so, for it may rest on writes of the same batch, or on
+ * the state of a leader that leads no more.
  *
  * Planned commands see one another in order. Plans of a window are handed to the engine together,
  * which spares an engine in its own thread most of the round trips; should a window outgrow an
@@ -52,12 +54,26 @@ export interface PlannedWrite {
   readonly entry: BatchCommand
 }
 
+/** Writes that fail by themselves, as far as the planned ones before them are committed. */
+export interface FaultyWrite {
+  readonly callers: readonly PendingWrite[]
+  readonly error: SkeinError
+}
+
+export interface PlannedBatch {
+  readonly planned: readonly PlannedWrite[]
+  readonly faulty: readonly FaultyWrite[]
+}
+
 /** Where writes come from; what is put back comes first again. */
 export interface WriteSource {
   next(): PendingWrite | undefined
   putBack(writes: readonly PendingWrite[]): void
-  /** They meet rows that somebody holds: they come again when rows are free. */
-  setAside(writes: readonly PendingWrite[], rows: Rows): void
+  /**
+   * They meet rows that somebody holds: they come again when rows are free. Null: which rows is not
+   * known.
+   */
+  setAside(writes: readonly PendingWrite[], rows: Rows | null): void
 }
 
 interface Candidate {
@@ -89,6 +105,7 @@ interface Admitted {
 
 interface Gathered {
   readonly planned: PlannedWrite[]
+  readonly faulty: FaultyWrite[]
   sizeBytes: number
   /** Something planned cannot stay: the engine must discard and plan again. */
   isSpoiled: boolean
@@ -106,6 +123,8 @@ export class BatchPlanner {
   readonly #counters: ConsensusCounters
   readonly #rows: RowGuard | null
   readonly #config: Pick<Config['consensus'], 'clientAnswersMax'>
+  /** Up to where the log was applied when a write was first at fault. */
+  readonly #metAt = new WeakMap<PendingWrite, LogIndex>()
 
   constructor(
     components: {
@@ -124,18 +143,18 @@ export class BatchPlanner {
   }
 
   /** @throws EngineFailedError the engine broke its contract; nothing of it may be proposed */
-  async plan(source: WriteSource, admission: Admission): Promise<PlannedWrite[]> {
+  async plan(source: WriteSource, admission: Admission): Promise<PlannedBatch> {
     for (let windowMax = planWindowMax; ; windowMax = 1) {
-      const gathered: Gathered = { planned: [], sizeBytes: 0, isSpoiled: false }
+      const gathered: Gathered = { planned: [], faulty: [], sizeBytes: 0, isSpoiled: false }
       try {
         await this.#gather(source, admission, windowMax, gathered)
       } catch (error) {
-        rejectAll(gathered.planned, error as Error)
+        rejectAll(writesOf(gathered), error as Error)
         throw error
       }
-      if (!gathered.isSpoiled) return gathered.planned
+      if (!gathered.isSpoiled) return gathered
       await this.#engine.discard()
-      source.putBack(gathered.planned.flatMap(({ callers }) => callers))
+      source.putBack(writesOf(gathered).flatMap(({ callers }) => callers))
     }
   }
 
@@ -176,7 +195,10 @@ export class BatchPlanner {
         break
       }
       for (const [i, outcome] of outcomes.entries()) {
-        this.#take(window[i] as Candidate, outcome, gathered)
+        const candidate = window[i] as Candidate
+        if (this.#isOpen(candidate, outcome, admission)) {
+          setAside(candidate, null, source, admitted)
+        } else this.#take(candidate, outcome, gathered)
       }
       if (gathered.sizeBytes > entrySizeBytesMax) gathered.isSpoiled = true
       if (gathered.isSpoiled) break
@@ -281,9 +303,24 @@ export class BatchPlanner {
     return null
   }
 
+  /**
+   * A branch that was prepared when the fault was first met may be committed elsewhere already: it
+   * comes to its end before the fault is told.
+   */
+  #isOpen({ callers }: Candidate, outcome: PlanOutcome, { index }: Admission): boolean {
+    if (this.#rows?.isPrepared !== true) return false
+    if (outcome.kind !== 'failed' || !isOfTheState(outcome)) return false
+    const write = must(callers[0], 'caller')
+    const metAt = this.#metAt.get(write) ?? ((index - 1) as LogIndex)
+    this.#metAt.set(write, metAt)
+    return this.#rows.isPreparedUpTo(metAt)
+  }
+
   #take({ callers }: Candidate, outcome: PlanOutcome, gathered: Gathered): void {
     if (outcome.kind === 'failed') {
-      for (const { caller } of callers) caller.reject(statementError(outcome.failure))
+      const error = statementError(outcome.failure)
+      if (isOfTheState(outcome)) gathered.faulty.push({ callers, error })
+      else for (const { caller } of callers) caller.reject(error)
       return
     }
     const { command, results } = outcome
@@ -302,6 +339,17 @@ export class BatchPlanner {
   }
 }
 
+/** Of the batch, without an answer so far. */
+export const writesOf = ({ planned, faulty }: PlannedBatch): readonly Candidate[] => [
+  ...planned,
+  ...faulty
+]
+
+/** It tells what is in the database, and not that there was no time to look. */
+function isOfTheState({ failure: { code } }: Extract<PlanOutcome, { kind: 'failed' }>): boolean {
+  return code !== 'ERR_SKEIN_STATEMENT_TIMEOUT' && code !== 'ERR_SKEIN_BACKPRESSURE'
+}
+
 function rejectAll(writes: readonly Candidate[], error: Error): void {
   for (const { callers } of writes) for (const { caller } of callers) caller.reject(error)
 }
@@ -309,7 +357,7 @@ function rejectAll(writes: readonly Candidate[], error: Error): void {
 /** A retry that comes meanwhile is a candidate of its own. */
 function setAside(
   { callers }: Candidate,
-  rows: Rows,
+  rows: Rows | null,
   source: WriteSource,
   admitted: Admitted
 ): void {

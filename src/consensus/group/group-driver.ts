@@ -191,7 +191,8 @@ export class GroupDriver implements ReplicatedGroup {
     const components = { ...this.#components, applier: this.#applier, raft, rows }
     const { group, self, config } = this.#options
     const isLeader = () => this.#isLeader
-    const pipeline = new ProposalPipeline(components, config)
+    const confirm = (deadline: MonotonicMs) => reads.confirmedIndex(deadline)
+    const pipeline = new ProposalPipeline({ ...components, confirm }, config)
     const onWork = () => this.#wake()
     const snapshots = new Snapshots(
       { ...components, onWork },

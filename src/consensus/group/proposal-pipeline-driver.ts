@@ -4,9 +4,11 @@
  * 1. One batch is in flight; while it replicates, the next one gathers in the queue.
  * 2. A caller whose write was proposed is answered after its entry was applied here, or told that
  *    the outcome is unknown; a caller whose write was not proposed is told who leads.
- * 3. Writes and entries of sections take turns. A write that meets rows which somebody holds waits
+ * 3. A write at fault is told so after all that its fault may rest on: its batch, where others are
+ *    planned in it; else a quorum's word that this replica led meanwhile.
+ * 4. Writes and entries of sections take turns. A write that meets rows which somebody holds waits
  *    aside until rows are free, and is refused shortly before its deadline.
- * 4. The first batches of a leadership are small, each twice the one before: planning is slow where
+ * 5. The first batches of a leadership are small, each twice the one before: planning is slow where
  *    it was not done lately, and all that waited would wait for the last of them.
  */
 import { BoundedQueue } from '../../core/bounded-queue.js'
@@ -29,7 +31,14 @@ import type { ClientLimits } from '../client-table.js'
 import type { ConsensusCounters } from '../counters.js'
 import { encodeEntryPayload } from '../entry.js'
 import type { Applier } from './applier-driver.js'
-import { BatchPlanner, type PlannedWrite, type WriteSource } from './batch-planner-driver.js'
+import {
+  BatchPlanner,
+  type FaultyWrite,
+  type PlannedBatch,
+  type PlannedWrite,
+  type WriteSource,
+  writesOf
+} from './batch-planner-driver.js'
 import { encodePayload, type GroupPayload, registrationsMax } from './group-payload.js'
 import type { RowGuard, RowPlace, Rows, SectionTurn } from './group-section.js'
 import type {
@@ -49,6 +58,8 @@ export interface PipelineComponents {
   readonly counters: ConsensusCounters
   /** Null: nobody holds rows beyond an entry. */
   readonly rows: RowGuard | null
+  /** Resolves when a quorum says that whoever leads here led until now. @throws why that is open */
+  confirm(deadline: MonotonicMs): Promise<unknown>
 }
 
 /** Entries of sections that wait for their turn. */
@@ -59,11 +70,13 @@ export const firstBatchCommandsMax = 8
 export const lockedAnswerMs = 50
 
 type InFlight = { readonly index: LogIndex; readonly term: Term } & (
-  | { readonly kind: 'batch'; readonly writes: readonly PlannedWrite[] }
+  | ({ readonly kind: 'batch' } & PlannedBatch)
   | { readonly kind: 'register'; readonly registrations: readonly PendingRegistration[] }
   | { readonly kind: 'system'; readonly caller: Pending<void> }
   | { readonly kind: 'check' }
 )
+
+const nothingPlanned: PlannedBatch = { planned: [], faulty: [] }
 
 export class ProposalPipeline {
   readonly #components: PipelineComponents
@@ -78,7 +91,9 @@ export class ProposalPipeline {
   readonly #places = new Map<PendingWrite, RowPlace>()
   #making: PendingEntry | null = null
   #isEntryNext = false
-  #planning: readonly PlannedWrite[] = []
+  #planning: PlannedBatch = nothingPlanned
+  /** They wait for a quorum to confirm that what they met is so. */
+  readonly #unconfirmed = new Set<FaultyWrite>()
   #inFlight: InFlight | null = null
   #isCheckWanted = false
   #commandsMax = firstBatchCommandsMax
@@ -108,7 +123,8 @@ export class ProposalPipeline {
   }
 
   get waitingCount(): number {
-    return this.#queue.length + this.#returned.length + this.#aside.length + this.#entries.length
+    const writes = this.#queue.length + this.#returned.length + this.#aside.length
+    return writes + this.#entries.length + this.#unconfirmed.size
   }
 
   enqueue(proposal: PendingProposal): void {
@@ -156,7 +172,7 @@ export class ProposalPipeline {
   plannedFor(index: LogIndex, term: Term): readonly Command[] | null {
     const own = this.#inFlight
     if (own?.kind !== 'batch' || own.index !== index || own.term !== term) return null
-    return own.writes.map(({ command }) => command)
+    return own.planned.map(({ command }) => command)
   }
 
   /** The entry was applied: its callers are answered. */
@@ -169,7 +185,8 @@ export class ProposalPipeline {
     } else if (own.kind === 'system') {
       own.caller.resolve()
     } else if (own.kind === 'batch') {
-      for (const { callers, results } of own.writes) answer(callers, results, index)
+      for (const { callers, results } of own.planned) answer(callers, results, index)
+      for (const { callers, error } of own.faulty) reject(callers, () => error)
       this.#leavePlaces()
       this.#commandsMax = Math.min(2 * this.#commandsMax, this.#config.batchCommandsMax)
     }
@@ -177,6 +194,7 @@ export class ProposalPipeline {
 
   /** Leadership was lost. The owner lets the engine discard what was planned. */
   abandon(leader: NodeId | null): void {
+    this.#rejectFaulty(() => notLeader(leader))
     this.#rejectInFlight()
     this.#isCheckWanted = false
     this.#commandsMax = firstBatchCommandsMax
@@ -186,8 +204,9 @@ export class ProposalPipeline {
 
   /** Nothing will be proposed or applied any more. */
   rejectAll(makeError: () => Error): void {
+    this.#rejectFaulty(makeError)
     this.#rejectInFlight()
-    for (const { callers } of this.#planning) reject(callers, makeError)
+    for (const { callers } of writesOf(this.#planning)) reject(callers, makeError)
     this.#making?.caller.reject(makeError())
     this.#rejectWaiting(makeError)
     this.#leavePlaces()
@@ -200,6 +219,7 @@ export class ProposalPipeline {
     }
     for (const { caller } of this.#entries) if (caller.deadline <= now) caller.reject(late())
     this.#sweepAside(now)
+    this.#sweepFaulty(now)
     for (const caller of callersOf(this.#inFlight)) {
       if (caller.deadline > now || caller.isSettled) continue
       this.#components.counters.add('indeterminate_answers')
@@ -235,6 +255,40 @@ export class ProposalPipeline {
       caller.reject(new LockedError('a distributed transaction holds its rows'))
       return false
     })
+  }
+
+  #sweepFaulty(now: MonotonicMs): void {
+    const late = () => new RequestTimeoutError('the deadline passed before a fault was confirmed')
+    for (const { callers } of this.#faulty()) {
+      for (const { caller } of callers) if (caller.deadline <= now) caller.reject(late())
+    }
+  }
+
+  #rejectFaulty(makeError: () => Error): void {
+    for (const { callers } of this.#faulty()) reject(callers, makeError)
+    this.#unconfirmed.clear()
+  }
+
+  #faulty(): readonly FaultyWrite[] {
+    const own = this.#inFlight
+    return [...this.#unconfirmed, ...(own?.kind === 'batch' ? own.faulty : [])]
+  }
+
+  /** No planned write is before them, so they have met what is committed, if this replica leads. */
+  #confirm(faulty: readonly FaultyWrite[], isLeading: () => boolean): void {
+    for (const one of faulty) this.#unconfirmed.add(one)
+    const deadlines = faulty.flatMap(({ callers }) => callers.map(({ caller }) => caller.deadline))
+    const settle = (errorOf: (one: FaultyWrite) => Error) => {
+      for (const one of faulty) {
+        this.#unconfirmed.delete(one)
+        reject(one.callers, () => errorOf(one))
+      }
+      this.#leavePlaces()
+    }
+    this.#components.confirm(Math.max(...deadlines) as MonotonicMs).then(
+      () => settle(({ error }) => (isLeading() ? error : this.#refusal())),
+      (error: Error) => settle(() => error)
+    )
   }
 
   async #proposeEntry(isLeading: () => boolean): Promise<void> {
@@ -291,36 +345,41 @@ export class ProposalPipeline {
       },
       setAside: (writes, rows) => {
         this.#aside.push(...writes)
+        if (rows === null) return
         for (const write of writes.slice(0, 1)) this.#keepPlace(write, rows)
       }
     }
-    const writes = await this.#planner.plan(source, {
+    const batch = await this.#planner.plan(source, {
       table: applier.table,
       index,
       logTime,
       limits,
       commandsMax: Math.min(this.#commandsMax, this.#config.batchCommandsMax)
     })
-    if (writes.length === 0) return
+    const { planned, faulty } = batch
+    if (planned.length === 0) {
+      if (faulty.length > 0) this.#confirm(faulty, isLeading)
+      return
+    }
     if (isLeading() && this.#nextIndex() !== index) {
       // An entry of Raft's own came in between, and commands may hold the index that they expected.
-      source.putBack(writes.flatMap(({ callers }) => callers))
+      source.putBack(writesOf(batch).flatMap(({ callers }) => callers))
       await engine.discard()
       return
     }
-    this.#planning = writes
-    const commands = writes.map(({ entry }) => entry)
+    this.#planning = batch
+    const commands = planned.map(({ entry }) => entry)
     const payload = { kind: 'batch', logTime, limits, commands } as const
     const proposed = isLeading() ? this.#propose(payload) : null
     if (proposed === null) {
-      for (const { callers } of writes) reject(callers, () => this.#refusal())
+      for (const { callers } of writesOf(batch)) reject(callers, () => this.#refusal())
       await engine.discard()
     } else {
-      this.#inFlight = { ...proposed, kind: 'batch', writes }
+      this.#inFlight = { ...proposed, kind: 'batch', planned, faulty }
       counters.add('batches')
-      counters.add('batch_commands', writes.length)
+      counters.add('batch_commands', planned.length)
     }
-    this.#planning = []
+    this.#planning = nothingPlanned
   }
 
   #proposeRegistrations(registrations: readonly PendingRegistration[]): void {
@@ -417,7 +476,7 @@ function callersOf(inFlight: InFlight | null): (Pending<never> | Pending<void>)[
   if (inFlight === null || inFlight.kind === 'check') return []
   if (inFlight.kind === 'register') return inFlight.registrations.map(({ caller }) => caller)
   if (inFlight.kind === 'system') return [inFlight.caller]
-  return inFlight.writes.flatMap(({ callers }) =>
+  return inFlight.planned.flatMap(({ callers }) =>
     callers.map(({ caller }) => caller as unknown as Pending<never>)
   )
 }

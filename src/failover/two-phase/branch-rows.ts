@@ -48,6 +48,11 @@ export class BranchRows implements RowGuard {
     return this.#prepared.size > 0
   }
 
+  /** Whose branches are prepared, in the order of the log. */
+  prepared(): readonly TransactionId[] {
+    return [...this.#indexes.keys()]
+  }
+
   isPreparedUpTo(index: LogIndex): boolean {
     const [first] = this.#indexes.values()
     return first !== undefined && first <= index

@@ -5,7 +5,9 @@
  * 1. What the cores want logged waits for the group's turn, and goes as one entry. Branches are
  *    prepared in the same turn: nothing of the group is on its way then.
  * 2. A branch that may let its rows go is prepared after a read index.
- * 3. Cores live as long as a leadership. What comes for an earlier one is dropped; who waits for
+ * 3. A branch that fails is told so when a quorum says that this replica led until then, and
+ *    `BranchFaults` that nothing which is decided elsewhere already could change it.
+ * 4. Cores live as long as a leadership. What comes for an earlier one is dropped; who waits for
  *    it asks the next leader.
  */
 import type {
@@ -28,6 +30,7 @@ import type { Logger } from '../../core/ports/logger.js'
 import type { Random } from '../../core/ports/random.js'
 import type { ClientTag } from '../../core/ports/replicated-group.js'
 import { hasCode } from '../../core/remote-error.js'
+import { BranchFaults } from './branch-faults.js'
 import { BranchRows } from './branch-rows.js'
 import { takeEntry } from './change-entry.js'
 import { type Change, decodeChanges, encodeChanges } from './changes.js'
@@ -109,6 +112,7 @@ interface Leading {
   readonly locks: LockTable
   readonly changes: Change[]
   readonly plans: PrepareRequest[]
+  readonly faults: BranchFaults
   readonly votes: Map<TransactionId, Waiting<Vote>>
   readonly acks: Map<TransactionId, Waiting<BranchState>>
   readonly outcomes: Map<TransactionId, Waiting<Finished>>
@@ -328,6 +332,7 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
       locks,
       changes: [],
       plans: [],
+      faults: new BranchFaults(() => this.rows.prepared()),
       votes: new Map(),
       acks: new Map(),
       outcomes: new Map(),
@@ -382,6 +387,7 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
     const leading = this.#leading
     if (leading === null || this.#isPumping) return
     this.#isPumping = true
+    leading.plans.push(...leading.faults.takeReady())
     try {
       while (this.#drain(leading)) if (this.#leading !== leading) return
     } finally {
@@ -440,23 +446,30 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
       leading.plans.push(request)
       return
     }
+    this.#whenConfirmed(leading, request, () => leading.plans.push(request))
+  }
+
+  /** When a quorum says that this replica led until now; else the branch fails for want of that. */
+  #whenConfirmed(leading: Leading, request: PrepareRequest, act: () => void): void {
     const { clock } = this.#components
+    const goOn = (go: () => void) => {
+      if (this.#leading !== leading) return
+      go()
+      this.#pump()
+    }
     const confirmed = this.#components.replica()?.readIndex(after(clock.now(), request.timeoutMs))
     confirmed?.then(
-      () => {
-        leading.plans.push(request)
-        this.#pump()
-      },
-      (error: unknown) => this.#fail(leading, request, error)
+      () => goOn(act),
+      (error: unknown) => {
+        const reason = error instanceof Error ? error.message : 'it cannot be confirmed'
+        goOn(() => this.#fail(leading, request, reason))
+      }
     )
   }
 
-  #fail(leading: Leading, { transaction }: PrepareRequest, error: unknown): void {
-    if (this.#leading !== leading) return
-    const reason = error instanceof Error ? error.message : 'it cannot be confirmed'
+  #fail({ participant }: Leading, { transaction }: PrepareRequest, reason: string): void {
     const failed: Planned = { kind: 'failed', reason: reason.slice(0, 128) }
-    leading.participant.handlePlanned(transaction, failed, this.#logNow())
-    this.#pump()
+    participant.handlePlanned(transaction, failed, this.#logNow())
   }
 
   #askForTurn(leading: Leading): void {
@@ -500,13 +513,35 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
     // Together, which spares an engine of its own thread most round trips: none sees another.
     const planned = await Promise.all(requests.map((request) => this.#plan(turn, request)))
     if (this.#leading !== leading) return null
-    for (const [i, { transaction }] of requests.entries()) {
-      leading.participant.handlePlanned(transaction, must(planned[i], 'plan'), turn.logTime)
+    for (const [i, request] of requests.entries()) {
+      this.#handlePlanned(leading, request, must(planned[i], 'plan'), turn)
     }
     while (this.#drain(leading)) if (this.#leading !== leading) return null
     leading.proposed = takeEntry(leading.changes)
     this.#noteGathered(leading)
     return leading.proposed.length === 0 ? null : encodeChanges(leading.proposed)
+  }
+
+  #handlePlanned(
+    leading: Leading,
+    request: PrepareRequest,
+    planned: Planned,
+    { logTime }: SectionTurn
+  ): void {
+    const { participant, faults } = leading
+    const { transaction } = request
+    const tell = () => participant.handlePlanned(transaction, planned, logTime)
+    if (planned.kind === 'planned') {
+      faults.forget(transaction)
+      tell()
+      return
+    }
+    const verdict = faults.judge(request)
+    if (verdict.kind === 'stands') this.#whenConfirmed(leading, request, tell)
+    else if (verdict.kind === 'dies') {
+      const reason = `${verdict.by} is older, and may have changed what it failed by`
+      this.#fail(leading, request, reason)
+    }
   }
 
   async #plan(turn: SectionTurn, { data, timeoutMs }: PrepareRequest): Promise<Planned> {

@@ -10,11 +10,12 @@ import {
   names,
   opened,
   registered,
+  requestOf,
   startBalance,
   type World
 } from '../../support/two-phase/replicated-bank.js'
 
-const [coordinating, other] = groups as [GroupId, GroupId]
+const [coordinating, other, third] = groups as [GroupId, GroupId, GroupId]
 const parts = [
   [coordinating, `add ${account(0, 0)} -7`],
   [other, `add ${account(1, 0)} 7`]
@@ -50,6 +51,36 @@ t.test('T-20 a read that asks for what a transaction answered sees it in each gr
   t.same(await cluster.clock.settle(asked), [107, 107, 107])
   const again = await cluster.clock.settle(carriedOut(world, parts, tag))
   t.same(again.seen, done.seen, 'a retry is told the same')
+})
+
+t.test('T-20 a write fails by nothing that a transaction changed before it', async (t) => {
+  for (const seed of [13, 14, 15]) {
+    const world = bank(seed)
+    const { cluster } = world
+    await opened(world)
+    await registered(world, 'bob')
+    await transferred(world)
+    const group = cluster.group(must(cluster.leader(other), 'leader'), other)
+    const statements = [{ sql: `expect ${account(1, 0)} 107` }]
+    const write = group.write({ statements, client: null, deadline: cluster.deadline() })
+    t.ok(await cluster.clock.settle(write), 'it has seen the transfer')
+  }
+})
+
+t.test('T-20 a transaction fails by nothing that one before it has changed', async (t) => {
+  for (const seed of [16, 17, 18, 19, 20, 21, 22, 23, 24, 25]) {
+    const world = bank(seed)
+    const { cluster, run } = world
+    await opened(world)
+    await registered(world, 'bob')
+    await transferred(world)
+    const next = [
+      [third, `add ${account(2, 0)} 1`],
+      [other, `expect ${account(1, 0)} 107`]
+    ] as typeof parts
+    const leader = must(cluster.leader(third), 'leader')
+    t.ok(await cluster.clock.settle(run(leader, requestOf(next, null))), 'it has seen the transfer')
+  }
 })
 
 t.test('T-20 where the decision does not arrive it is told so, and nothing older', async (t) => {
