@@ -128,7 +128,8 @@ export class ProposalPipeline {
   }
 
   enqueue(proposal: PendingProposal): void {
-    const isFull = this.#aside.length + this.#queue.length >= this.#queue.lengthMax
+    const beside = this.#aside.length + this.#unconfirmed.size
+    const isFull = beside + this.#queue.length >= this.#queue.lengthMax
     if (!isFull && this.#queue.push(proposal)) return
     proposal.caller.reject(new BackpressureError('too many writes are waiting'))
   }

@@ -87,3 +87,16 @@ t.test('a fault alone is told after a round of the leader, and nothing is logged
   await cluster.clock.settle(Promise.all(faults))
   t.equal(cluster.group(leader).status().lastIndex, lastIndex)
 })
+
+t.test('whose fault waits to be confirmed counts among those that wait', async (t) => {
+  const cluster = new TestCluster({ consensus: { proposalQueueLengthMax: 10 } })
+  const leader = await ledBy(cluster)
+  cluster.network.isolate(cluster.node(leader).id)
+  const waiting = Array.from({ length: 10 }, () => cluster.write(leader, 'expect k new', null, 60))
+  const told = Promise.allSettled(waiting)
+  await cluster.clock.advance(10)
+  await t.rejects(cluster.write(leader, 'expect k new'), { code: 'ERR_SKEIN_BACKPRESSURE' })
+  for (const outcome of await cluster.clock.settle(told)) {
+    t.match(outcome, { status: 'rejected', reason: { code: 'ERR_SKEIN_TIMEOUT' } })
+  }
+})
