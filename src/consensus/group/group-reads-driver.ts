@@ -24,6 +24,7 @@ import {
 import { type GroupId, type LogIndex, type MonotonicMs, nodeOf } from '../../core/ids.js'
 import type { Clock } from '../../core/ports/clock.js'
 import type { Engine, ReadOutcome } from '../../core/ports/engine.js'
+import type { PrepareOutcome } from '../../core/ports/engine-prepare.js'
 import type { Messenger } from '../../core/ports/messenger.js'
 import type { ReadAnswer, ReadRequest } from '../../core/ports/replicated-group.js'
 import type { TellQueue } from '../../core/tell-queue.js'
@@ -241,7 +242,7 @@ export class GroupReads {
     const { counters, expectServing } = this.#components
     const { atLeastIndex, signal } = request
     while (rows.isPreparedUpTo(atLeastIndex)) {
-      if (!rows.blocksRead(await this.#rowsOf(request), atLeastIndex)) break
+      if (!rows.blocksRead(rowsIn(await this.#prepare(request)), atLeastIndex)) break
       counters.add('reads_held_up')
       await this.#untilReleased(request)
       expectServing()
@@ -251,27 +252,35 @@ export class GroupReads {
   }
 
   async #executeDecided(request: ReadRequest, rows: RowGuard): Promise<ReadOutcome> {
-    const { clock, counters, expectServing } = this.#components
+    const { applier, clock, counters, expectServing } = this.#components
+    const begunAt = applier.appliedIndex
     for (;;) {
       const seen = rows.preparedCount
-      const read = rows.isPrepared ? await this.#rowsOf(request) : null
-      if (read !== null && rows.blocksRead(read)) {
+      const prepared = rows.isPrepared ? await this.#prepare(request) : null
+      const isAtFault = prepared?.kind === 'failed'
+      // Which rows a fault rests on is not known; later branches are behind it in any case.
+      const isBlocked = isAtFault
+        ? rows.isPreparedUpTo(begunAt)
+        : prepared !== null && rows.blocksRead(rowsIn(prepared))
+      if (isBlocked) {
         counters.add('reads_held_up')
         await this.#untilReleased(request)
         expectServing()
       } else if (rows.preparedCount === seen) {
         const outcome = await this.#execute(request)
-        if (rows.preparedCount === seen || outcome.kind === 'failed') return outcome
+        const isFinal =
+          outcome.kind === 'failed'
+            ? !rows.isPreparedUpTo(begunAt)
+            : rows.preparedCount === seen && !isAtFault
+        if (isFinal) return outcome
       }
       if (request.signal?.aborted) throw new CancelledError('the read was cancelled')
       if (clock.now() >= request.deadline) throw new RequestTimeoutError('the deadline has passed')
     }
   }
 
-  /** What cannot be told is all of them. */
-  async #rowsOf({ statements, deadline }: ReadRequest): Promise<Rows> {
-    const outcome = await this.#components.engine.prepare?.({ statements }, { deadline })
-    return outcome?.kind === 'prepared' ? outcome : { readKeys: 'all', writeKeys: [] }
+  async #prepare({ statements, deadline }: ReadRequest): Promise<PrepareOutcome | undefined> {
+    return this.#components.engine.prepare?.({ statements }, { deadline })
   }
 
   #untilReleased({ deadline }: ReadRequest): Promise<void> {
@@ -336,6 +345,10 @@ export class GroupReads {
     })
   }
 }
+
+/** What cannot be told is all of them. */
+const rowsIn = (prepared: PrepareOutcome | undefined): Rows =>
+  prepared?.kind === 'prepared' ? prepared : { readKeys: 'all', writeKeys: [] }
 
 const atLeast = (request: ReadRequest, index: LogIndex): ReadRequest =>
   index > request.atLeastIndex ? { ...request, atLeastIndex: index } : request

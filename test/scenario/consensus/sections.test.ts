@@ -57,6 +57,8 @@ class Words implements GroupSection<string> {
 class HeldRows implements RowGuard {
   held: readonly string[] = []
   preparedCount = 0
+  /** Of the entry that prepared what is held; by default none did. */
+  preparedAt = Number.POSITIVE_INFINITY
   #handler = () => {}
 
   get isHeld(): boolean {
@@ -76,8 +78,8 @@ class HeldRows implements RowGuard {
     return null
   }
 
-  isPreparedUpTo(): boolean {
-    return false
+  isPreparedUpTo(index: number): boolean {
+    return this.isHeld && this.preparedAt <= index
   }
 
   blocksRead(rows: Rows): boolean {
@@ -236,6 +238,32 @@ t.test('T-17 a plain write and a linearizable read wait for rows that are held',
   t.equal(await cluster.read(leader, 'x'), '1')
   rows.hold('x')
   await t.rejects(readDecided(cluster, leader, 'x', 200), { code: 'ERR_SKEIN_LOCKED' })
+})
+
+t.test('T-17 a fault of a read waits for what was prepared before it alone', async (t) => {
+  const { cluster, wordsOf } = withWords()
+  await cluster.startAll()
+  const leader = await cluster.untilLeader()
+  const { rows } = wordsOf(leader)
+  const group = cluster.group(leader)
+  const { appliedIndex } = group.status()
+  const ask = (ms: number) =>
+    cluster.clock.settle(
+      group.read({
+        statements: [{ sql: 'nonsense' }],
+        atLeastIndex: appliedIndex,
+        awaitsDecisions: true,
+        deadline: cluster.deadline(ms)
+      })
+    )
+  rows.hold('x')
+  rows.preparedAt = appliedIndex + 1
+  await t.rejects(ask(5_000), { code: 'ERR_SKEIN_SQL' }, 'it came later')
+  rows.preparedAt = appliedIndex
+  await t.rejects(ask(200), { code: 'ERR_SKEIN_LOCKED' }, 'it may be committed elsewhere')
+  const asked = ask(5_000)
+  rows.release()
+  await t.rejects(asked, { code: 'ERR_SKEIN_SQL' })
 })
 
 t.test('T-17 writes beside rows that are held are asked for together', async (t) => {
