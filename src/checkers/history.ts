@@ -122,7 +122,7 @@ function parseEvent(line: string, lineNumber: number): HistoryEvent {
     return fault(lineNumber, 'is not JSON')
   }
   if (typeof parsed !== 'object' || parsed === null) return fault(lineNumber, 'is no object')
-  const { process: by, type, op, key, value, tx } = parsed as Record<string, unknown>
+  const { process: by, type, op, key, value, tx, code } = parsed as Record<string, unknown>
   if (!isName(by)) return fault(lineNumber, 'process: must be a string or a number')
   if (!isOneOf(historyEventTypes, type)) return mustBeOneOf(lineNumber, 'type', historyEventTypes)
   if (!isOneOf(operationKinds, op)) return mustBeOneOf(lineNumber, 'op', operationKinds)
@@ -133,13 +133,17 @@ function parseEvent(line: string, lineNumber: number): HistoryEvent {
   if (tx !== undefined && !isName(tx)) {
     return fault(lineNumber, 'tx: must be a string or a number, or be missing')
   }
+  if (code !== undefined && typeof code !== 'string') {
+    return fault(lineNumber, 'code: must be a string, or be missing')
+  }
   return {
     process: String(by),
     type,
     op,
     key: String(key),
     value: (value ?? null) as HistoryValue,
-    ...(tx === undefined ? {} : { tx: String(tx) })
+    ...(tx === undefined ? {} : { tx: String(tx) }),
+    ...(code === undefined ? {} : { code })
   }
 }
 

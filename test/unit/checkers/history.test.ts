@@ -11,7 +11,8 @@ import {
 const invoke: HistoryEvent = { process: 'a', type: 'invoke', op: 'cas', key: 'k', value: [1, 'x'] }
 
 t.test('a history survives its text', async (t) => {
-  const events: HistoryEvent[] = [invoke, { ...invoke, type: 'info' }]
+  const lost: HistoryEvent = { ...invoke, type: 'info', code: 'ERR_SKEIN_INDETERMINATE' }
+  const events: HistoryEvent[] = [invoke, { ...invoke, type: 'info' }, lost]
   t.strictSame(parseHistory(formatHistory(events)), events)
   t.strictSame(parseHistory('{"process":3,"type":"invoke","op":"read","key":7}\n\n'), [
     { process: '3', type: 'invoke', op: 'read', key: '7', value: null }
@@ -25,7 +26,8 @@ t.test('bad lines are refused by number', async (t) => {
     '[]',
     '{"process":"a","type":"done","op":"read","key":"k"}',
     '{"process":"a","type":"ok","op":"delete","key":"k"}',
-    '{"process":"a","type":"ok","op":"read","key":"k","value":{}}'
+    '{"process":"a","type":"ok","op":"read","key":"k","value":{}}',
+    '{"process":"a","type":"fail","op":"read","key":"k","code":7}'
   ]) {
     t.throws(() => parseHistory(good + line), {
       code: 'ERR_SKEIN_INVALID_ARGUMENT',
