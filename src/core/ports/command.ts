@@ -9,6 +9,10 @@ export interface Command {
 
 /** The caller's own error (constraint, syntax, type, refused SQL), as data that crosses threads. */
 export interface StatementFailure {
+  /**
+   * ERR_SKEIN_SQL, or one that says more: …_SQL_CONSTRAINT, …_SQL_REFUSED, …_STATEMENT_TIMEOUT,
+   * …_COMMAND_TOO_LARGE, …_RESULT_TOO_LARGE, …_BACKPRESSURE. Any other is told as ERR_SKEIN_SQL.
+   */
   readonly code: string
   readonly message: string
   /** Which statement of the request, from 0. */
