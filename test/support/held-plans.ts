@@ -5,13 +5,12 @@ export class HeldPlans {
   #isHeld = false
   #held: (() => void)[] = []
 
-  /** As `engine`, but for its plans. */
-  of(engine: Engine): Engine {
-    return new Proxy(engine, {
-      get: (target, name) => {
-        if (name === 'plan') return this.#planOf(target)
-        const value: unknown = Reflect.get(target, name)
-        return typeof value === 'function' ? value.bind(target) : value
+  readonly wrap = (engine: Engine): Engine => {
+    const plan = engine.plan.bind(engine)
+    return Object.assign(engine, {
+      plan: async (request: PlanRequest, context: PlanContext) => {
+        if (this.#isHeld) await new Promise<void>((resolve) => this.#held.push(resolve))
+        return plan(request, context)
       }
     })
   }
@@ -28,12 +27,5 @@ export class HeldPlans {
   release(): void {
     this.#isHeld = false
     for (const goOn of this.#held.splice(0)) goOn()
-  }
-
-  #planOf(engine: Engine) {
-    return async (request: PlanRequest, context: PlanContext) => {
-      if (this.#isHeld) await new Promise<void>((resolve) => this.#held.push(resolve))
-      return engine.plan(request, context)
-    }
   }
 }

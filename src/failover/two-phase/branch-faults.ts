@@ -5,6 +5,8 @@
  * 1. A fault stands when every branch has ended that was prepared when the fault was first met, and
  *    the branch was planned once more since. Later ones are not waited for.
  * 2. It waits for younger branches alone, as for rows: so no circle of waiting can close.
+ *
+ * Owner's duty: `forget` with each vote; so there are never more than branches being prepared.
  */
 import type { TransactionId } from '../../core/ids.js'
 import { compareAge } from '../../core/transaction-id.js'
@@ -54,7 +56,7 @@ export class BranchFaults {
     return ready
   }
 
-  /** It fails no more, or has been given up. */
+  /** It has voted, as every branch does that fails no more or is given up. */
   forget(transaction: TransactionId): void {
     this.#faults.delete(transaction)
   }

@@ -532,7 +532,6 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
     const { transaction } = request
     const tell = () => participant.handlePlanned(transaction, planned, logTime)
     if (planned.kind === 'planned') {
-      faults.forget(transaction)
       tell()
       return
     }
@@ -588,6 +587,7 @@ export class GroupTransactions implements GroupSection<readonly ChangeAnswer[]> 
   #tellCoordinator(leading: Leading, send: ParticipantSend): void {
     const { transaction, to } = send
     if (send.kind === 'vote') {
+      leading.faults.forget(transaction)
       leading.votes.get(transaction)?.resolve(send.vote)
       leading.votes.delete(transaction)
     } else if (send.kind === 'ack') {

@@ -1,12 +1,11 @@
 /** What a write's own fault rests on: nothing that was not committed, and no state of the past. */
 import t from 'tap'
-import type { Engine } from '../../../src/core/ports/engine.js'
 import { TestCluster } from '../../support/consensus-cluster.js'
 import { HeldPlans } from '../../support/held-plans.js'
 
 function withHeldPlans() {
   const plans = new HeldPlans()
-  const cluster = new TestCluster({ wrap: (engine: Engine) => plans.of(engine) })
+  const cluster = new TestCluster({ wrap: plans.wrap })
   return { cluster, plans }
 }
 

@@ -49,7 +49,7 @@ t.test('T-20 for an older one it does not wait: it dies, and is tried again', as
   t.same(faults.judge(request(5)), { kind: 'waits' })
 })
 
-t.test('what fails no more is forgotten', async (t) => {
+t.test('what has voted is forgotten', async (t) => {
   const { faults, end } = withPrepared(6)
   faults.judge(request(5))
   faults.forget(id(5))
