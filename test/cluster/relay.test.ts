@@ -149,7 +149,7 @@ t.test('urgent messages go by way of a third node, proven end to end, and come b
   t.same(await ask(a, 'b', 1), { count: 1 })
 
   relays.set('a>b', node('gone'))
-  addresses.set(node('gone'), await vacantAddress())
+  addresses.set(node('gone'), await vacantAddress(t))
   t.same(await ask(a, 'b', 1), { count: 1 }, 'a detour that does not stand is not waited for')
 
   cuts.cut('a', 'b')

@@ -1,10 +1,20 @@
-import { type AddressInfo, createServer } from 'node:net'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 
-/** `127.0.0.1` and a port that was free a moment ago. */
-export async function vacantAddress(): Promise<string> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+/**
+ * An address of this machine where nobody listens, or can: until the test's end its port is that of
+ * a connection's near end, so it is given to no listener of another process.
+ */
+export async function vacantAddress(t: {
+  teardown(handler: () => unknown): void
+}): Promise<string> {
+  const server = createServer((socket) => socket.resume())
+  t.teardown(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return `127.0.0.1:${port}`
+  const connection = connect(port, '127.0.0.1')
+  t.teardown(() => connection.destroy())
+  await once(connection, 'connect')
+  return `127.0.0.1:${connection.localPort}`
 }

@@ -13,10 +13,10 @@ const networkOf = (self: PeerIdentity) =>
     { self, handshakeTimeoutMs: 200, handshakesMax: 4 }
   )
 
-streamNetworkContract('plain', async () => ({
+streamNetworkContract('plain', async (t) => ({
   networkOf,
   address: () => '127.0.0.1:0',
-  vacantAddress,
+  vacantAddress: () => vacantAddress(t),
   deadline: (ms) => after(clock.now(), ms)
 }))
 

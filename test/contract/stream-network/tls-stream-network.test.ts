@@ -50,12 +50,12 @@ const networkOf = (peer: PeerIdentity) => networkWith(materialOf(peer))
 const impatientNetwork = () => networkWith(materialOf(nodePeer('b')), 300)
 const soon = () => after(clock.now(), 5_000)
 
-streamNetworkContract('TLS', async () => {
+streamNetworkContract('TLS', async (t) => {
   await prepared
   return {
     networkOf,
     address: () => '127.0.0.1:0',
-    vacantAddress,
+    vacantAddress: () => vacantAddress(t),
     deadline: (ms) => after(clock.now(), ms)
   }
 })

@@ -94,7 +94,7 @@ t.test('the process ends with the status, and writes where it should', async (t)
   const dir = join(await temporaryDirectory(t), 'certs')
   const [done, failed, wrong] = await Promise.all([
     skeinProcess('certs', 'init', '--dir', dir),
-    skeinProcess('status', '--admin', `http://${await vacantAddress()}`),
+    skeinProcess('status', '--admin', `http://${await vacantAddress(t)}`),
     skeinProcess('node', '--config', join(dir, 'missing.yaml'))
   ])
   t.match(done, { status: 0, stdout: /admin token: /, stderr: /^next: skein certs issue/ })
@@ -206,7 +206,7 @@ t.test('the admin client tells what became of a call', async (t) => {
   t.match(await client.post('/lost', {}, 5_000), { kind: 'unknown' })
   t.match(await client.post('/silent', {}, 50), { kind: 'unknown', reason: 'no answer in time' })
   const nobody = new AdminClient({
-    url: `http://${await vacantAddress()}`,
+    url: `http://${await vacantAddress(t)}`,
     token: null,
     socketsMax: 1
   })
@@ -233,7 +233,7 @@ t.test('query and status print tables or JSON, and fail with what to do', async 
   t.match(plain, { status: 0, stdout: /9007199254740993 +NULL\n\(2 rows, index 7, by n1\)/ })
   const json = await skein('query', 'SELECT 1', '--admin', url, '--json')
   t.same(JSON.parse(json.stdout), answer)
-  const gone = await skein('status', '--admin', `http://${await vacantAddress()}`)
+  const gone = await skein('status', '--admin', `http://${await vacantAddress(t)}`)
   t.match(gone, { status: 1, stderr: /does it run\? Name another: --admin/ })
 })
 
